@@ -1,0 +1,53 @@
+"""All that can be plugged in. `tests/promises/` runs one list of tests over every implementation."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from types import TracebackType
+from typing import Protocol, Self
+
+from inspection.identity import IdentifierCode
+from inspection.types import Detections, Frame, FrameResult, Image, Inspection, InspectionBegun
+
+
+class Camera(Protocol):
+    """A source of frames. Entering starts it, leaving stops it and frees the device.
+
+    The pixels of a frame belong to the receiver and never change afterwards.
+    `sequence` counts every exposure the device made, so a jump is a loss.
+    """
+
+    def __enter__(self) -> Self: ...
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None: ...
+
+    def frames(self) -> Iterator[Frame]:
+        """Every frame, in order, until the source ends. Raises CameraSilent, CameraLost."""
+        ...
+
+
+class Detector(Protocol):
+    """Finds defects in one image. Same image in, same detections out, in the same order."""
+
+    def detect(self, image: Image) -> Detections: ...
+
+
+class UnitSource(Protocol):
+    """Knows which unit a frame shows; gives a provisional code when the label cannot be read."""
+
+    def unit_of(self, frame: Frame) -> IdentifierCode: ...
+
+
+class Sink(Protocol):
+    """Somewhere results go. Called on the lane's thread, so it returns within a millisecond."""
+
+    def unit_begun(self, begun: InspectionBegun) -> None: ...
+
+    def frame_done(self, inspection: InspectionBegun, frame: Frame, result: FrameResult) -> None: ...
+
+    def unit_done(self, inspection: Inspection) -> None: ...

@@ -1,0 +1,277 @@
+"""The shared words, as types.
+
+Conventions, stated once. Pixels: origin top left, x right, y down, boxes half-open `x1 y1 x2 y2`.
+Surface millimetres: x from the operator-side edge, y from the head end. Images: uint8, `(height, width)`
+or `(height, width, 3)` BGR. Times: aware UTC. A quantity carries its unit in its name.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from enum import IntEnum
+from typing import Literal
+from uuid import UUID
+
+import numpy as np
+from numpy.typing import NDArray
+
+from inspection.identity import IdentifierCode
+
+Image = NDArray[np.uint8]
+
+
+class Verdict(IntEnum):
+    """What the system decides. Ordered by how much it withholds, so that the worst one stands for all."""
+
+    ACCEPT = 0
+    REVIEW = 1
+    NOT_INSPECTED = 2
+    REJECT = 3
+
+    @staticmethod
+    def worst(verdicts: Iterable[Verdict]) -> Verdict:
+        """The verdict of a whole from those of its pieces. No piece at all was not inspected."""
+        return max(verdicts, default=Verdict.NOT_INSPECTED)
+
+
+@dataclass(frozen=True, slots=True)
+class Box:
+    """A rectangle, half-open. The field that holds it says px or mm."""
+
+    x1: float
+    y1: float
+    x2: float
+    y2: float
+
+    @property
+    def width(self) -> float:
+        return self.x2 - self.x1
+
+    @property
+    def height(self) -> float:
+        return self.y2 - self.y1
+
+    @property
+    def area(self) -> float:
+        return self.width * self.height
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Frame:
+    """One exposure of one camera.
+
+    pixels          read-only and the receiver's own: no driver writes to them again
+    sequence        the device's own count of exposures; a jump is a loss
+    device_time_ns  the device's clock, where it has one
+    y_origin_mm     surface position of row 0; 0 for parts
+    trigger         count that pairs the cameras of one unit, where there are several
+    """
+
+    pixels: Image
+    camera: str
+    sequence: int
+    captured_at: datetime
+    device_time_ns: int | None = None
+    y_origin_mm: float = 0.0
+    trigger: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Detections:
+    """What a detector found in one image, the surest first.
+
+    xyxy   float32 (N, 4), px of the image given
+    score  float32 (N,), 0..1, descending
+    kind   N codes of the defect catalogue
+    N may be 0: the image was looked at and nothing was found.
+    """
+
+    xyxy: NDArray[np.float32]
+    score: NDArray[np.float32]
+    kind: tuple[str, ...]
+
+    def __post_init__(self) -> None:
+        n = len(self.kind)
+        if self.xyxy.shape != (n, 4) or self.score.shape != (n,):
+            raise ValueError(f"{n} kinds, but boxes {self.xyxy.shape} and scores {self.score.shape}")
+
+    def __len__(self) -> int:
+        return len(self.kind)
+
+    @staticmethod
+    def none() -> Detections:
+        return Detections(
+            xyxy=np.empty((0, 4), np.float32), score=np.empty((0,), np.float32), kind=()
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Defect:
+    """A detection at its place on the surface. `box_mm` is None where the scale is not known."""
+
+    kind: str
+    score: float
+    box_px: Box
+    box_mm: Box | None
+    camera: str
+    sequence: int
+
+    @property
+    def length_mm(self) -> float | None:
+        """The longer side."""
+        return None if self.box_mm is None else max(self.box_mm.width, self.box_mm.height)
+
+    @property
+    def area_mm2(self) -> float | None:
+        return None if self.box_mm is None else self.box_mm.area
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Measurement:
+    """A quantity measured on the unit; what variables charts are made of."""
+
+    name: str
+    value: float
+    unit: str
+    uncertainty: float | None = None
+
+
+Measure = Literal["score", "length_mm", "area_mm2", "count"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limit:
+    """From where on a kind of defect is withheld, and from where on it is refused.
+
+    measure      what is compared: a defect's `score`, `length_mm` or `area_mm2`, or their `count` on a unit
+    review_from  at or above this a person looks; None: never by this limit
+    reject_from  at or above this the unit is refused; None: never by this limit
+    """
+
+    kind: str
+    measure: Measure
+    review_from: float | None
+    reject_from: float | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Surface:
+    """How one camera's pixels lie on the surface. None as scale: millimetres are not known."""
+
+    name: str
+    x_mm_per_px: float | None = None
+    y_mm_per_px: float | None = None
+    x_origin_mm: float = 0.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModelRef:
+    """A released model: the name people use, and the digest that says which bytes."""
+
+    name: str
+    version: str
+    sha256: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RecipeRef:
+    """The recipe an inspection ran under: its digest is that of the text, so a changed text shows."""
+
+    name: str
+    revision: int
+    sha256: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FrameResult:
+    """What became of one frame.
+
+    timings_ms  per step, in the order of the steps
+    failure     error code when the frame could not be judged, else None
+    """
+
+    camera: str
+    sequence: int
+    verdict: Verdict
+    defects: tuple[Defect, ...]
+    measurements: tuple[Measurement, ...]
+    timings_ms: dict[str, float]
+    failure: str | None = None
+
+    @staticmethod
+    def not_inspected(
+        frame: Frame, *, failure: str, timings_ms: dict[str, float] | None = None
+    ) -> FrameResult:
+        return FrameResult(
+            camera=frame.camera,
+            sequence=frame.sequence,
+            verdict=Verdict.NOT_INSPECTED,
+            defects=(),
+            measurements=(),
+            timings_ms=timings_ms or {},
+            failure=failure,
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PictureRef:
+    """A stored picture of a unit, by the SHA-256 of its bytes. Its boxes are the defects of that frame."""
+
+    sha256: str
+    camera: str
+    sequence: int
+    width_px: int
+    height_px: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Inspection:
+    """Everything one station has to say about one unit. Made once, never changed.
+
+    id            UUIDv7, made at the station: delivering twice is harmless
+    triggers      exposures the unit was due; always frames_inspected + frames_failed + frames_lost
+    frames_failed seen, but not judged (each with its code in `failures`)
+    frames_lost   never seen: holes in the device's count
+    failures      error code -> how many frames
+    simulated     made by the demo's seeded history, not by looking at anything
+    """
+
+    id: UUID
+    unit: IdentifierCode
+    station: str
+    lane: str
+    recipe: RecipeRef
+    models: tuple[ModelRef, ...]
+    started_at: datetime
+    finished_at: datetime
+    verdict: Verdict
+    defects: tuple[Defect, ...]
+    measurements: tuple[Measurement, ...]
+    frames_inspected: int
+    frames_failed: int
+    frames_lost: int
+    failures: dict[str, int]
+    pictures: tuple[PictureRef, ...]
+    simulated: bool = False
+
+    @property
+    def triggers(self) -> int:
+        return self.frames_inspected + self.frames_failed + self.frames_lost
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InspectionBegun:
+    """Said when a unit comes into view, so that a station that dies with it in hand leaves a trace of it.
+
+    `id` is that of the inspection it is to become.
+    """
+
+    id: UUID
+    unit: IdentifierCode
+    station: str
+    lane: str
+    recipe: RecipeRef
+    models: tuple[ModelRef, ...]
+    started_at: datetime

@@ -1,0 +1,1 @@
+"""What people and machines talk to: the station, the pages, the commands. The only package that wires."""

@@ -1,0 +1,44 @@
+"""What the engine tells the service. Plain values, sent in order, kept by the engine until acknowledged."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Literal
+from uuid import UUID
+
+from inspection.types import FrameResult, Inspection, InspectionBegun
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FrameSeen:
+    """One frame's result with its picture.
+
+    jpeg  the frame as the operator is to see it, without boxes drawn in: those are vectors in `result`
+    """
+
+    inspection_id: UUID
+    lane: str
+    captured_at: datetime
+    result: FrameResult
+    jpeg: bytes
+    width_px: int
+    height_px: int
+
+
+LaneCondition = Literal["starting", "running", "lost", "stopped"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LaneState:
+    """What a lane is doing. `failure` is an error code, with its facts, when it is not running."""
+
+    lane: str
+    camera: str
+    condition: LaneCondition
+    at: datetime
+    failure: str | None = None
+    facts: dict[str, object] | None = None
+
+
+Message = InspectionBegun | FrameSeen | Inspection | LaneState
