@@ -1,0 +1,19 @@
+"""Where the data that is not in the repository lies, and how a test says what it misses."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+REPOSITORY = Path(__file__).resolve().parents[1]
+
+
+def shared(*parts: str) -> Path:
+    """A path in the shared folder beside the repository, or a skip that says how to provide it."""
+    root = Path(os.environ.get("LYNCEUS_SHARED", REPOSITORY.parent / "shared"))
+    path = root.joinpath(*parts)
+    if not path.exists():
+        pytest.skip(f"not there: set LYNCEUS_SHARED to the folder that holds {'/'.join(parts)}")
+    return path
