@@ -102,9 +102,7 @@ class Detections:
 
     @staticmethod
     def none() -> Detections:
-        return Detections(
-            xyxy=np.empty((0, 4), np.float32), score=np.empty((0,), np.float32), kind=()
-        )
+        return Detections(xyxy=np.empty((0, 4), np.float32), score=np.empty((0,), np.float32), kind=())
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,0 +1,87 @@
+"""One frame's journey: correct, check, detect, locate, judge. This file is the whole of it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from time import perf_counter
+
+from inspection.errors import InspectionError
+from inspection.judging import judge
+from inspection.protocols import Detector
+from inspection.types import Box, Frame, FrameResult, Limit, Surface
+from inspection.vision.correction import FlatField, crop
+from inspection.vision.health import check_health
+from inspection.vision.locating import locate
+from inspection.vision.outline import PartOutline
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pipeline:
+    """All that one camera's frames go through, in order. Remembers nothing between frames.
+
+    roi_px  region of interest in pixels of the frame; None is all of it
+    part    what a part looks like from here, so that an empty fixture is not a good part; None for strip
+    """
+
+    detector: Detector
+    surface: Surface
+    limits: tuple[Limit, ...]
+    flat_field: FlatField = field(default_factory=FlatField)
+    roi_px: Box | None = None
+    part: PartOutline | None = None
+
+    def inspect(self, frame: Frame) -> FrameResult:
+        """Judge one frame. Whatever keeps it from being judged leaves it NOT_INSPECTED, with the reason."""
+        laps = Laps()
+        try:
+            image = self.flat_field.correct(crop(frame.pixels, self.roi_px))
+            laps.mark("correct")
+            check_health(image)
+            if self.part is not None:
+                self.part.check(image)
+            laps.mark("check")
+            found = self.detector.detect(image)
+            laps.mark("detect")
+        except InspectionError as error:
+            return FrameResult.not_inspected(frame, failure=error.code, timings_ms=laps.ms)
+        defects = locate(found, frame, self.surface, roi_px=self.roi_px)
+        verdict = judge(defects, self.limits)
+        laps.mark("judge")
+        return FrameResult(
+            camera=frame.camera,
+            sequence=frame.sequence,
+            verdict=verdict,
+            defects=defects,
+            measurements=(),
+            timings_ms=laps.ms,
+        )
+
+
+def with_losses(frames: Iterable[Frame]) -> Iterator[tuple[Frame, int]]:
+    """Each frame with the number of exposures lost just before it: holes in `sequence`, whoever made them.
+
+    A count that goes backwards is a device that began anew; how many it lost is unknown, and one is said,
+    since one is enough to withhold acceptance.
+    """
+    expected: int | None = None
+    for frame in frames:
+        if expected is None or frame.sequence == expected:
+            lost = 0
+        else:
+            lost = frame.sequence - expected if frame.sequence > expected else 1
+        expected = frame.sequence + 1
+        yield frame, lost
+
+
+class Laps:
+    """Milliseconds per step, in the order they were taken."""
+
+    def __init__(self) -> None:
+        self.ms: dict[str, float] = {}
+        self._last = perf_counter()
+
+    def mark(self, step: str) -> None:
+        now = perf_counter()
+        self.ms[step] = round((now - self._last) * 1000, 3)
+        self._last = now

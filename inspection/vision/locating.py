@@ -1,0 +1,42 @@
+"""From pixels of a frame to millimetres on the surface."""
+
+from __future__ import annotations
+
+from inspection.types import Box, Defect, Detections, Frame, Surface
+
+
+def locate(
+    found: Detections, frame: Frame, surface: Surface, *, roi_px: Box | None = None
+) -> tuple[Defect, ...]:
+    """Detections of the region of interest as defects of the frame and of the surface, in the same order.
+
+    `box_px` is in pixels of the whole frame, `box_mm` None where the surface has no scale.
+    """
+    left, top = (roi_px.x1, roi_px.y1) if roi_px else (0.0, 0.0)
+    defects = []
+    for (x1, y1, x2, y2), score, kind in zip(
+        found.xyxy.tolist(), found.score.tolist(), found.kind, strict=True
+    ):
+        box_px = Box(x1 + left, y1 + top, x2 + left, y2 + top)
+        defects.append(
+            Defect(
+                kind=kind,
+                score=score,
+                box_px=box_px,
+                box_mm=_on_surface(box_px, frame, surface),
+                camera=frame.camera,
+                sequence=frame.sequence,
+            )
+        )
+    return tuple(defects)
+
+
+def _on_surface(box_px: Box, frame: Frame, surface: Surface) -> Box | None:
+    if surface.x_mm_per_px is None or surface.y_mm_per_px is None:
+        return None
+    return Box(
+        surface.x_origin_mm + box_px.x1 * surface.x_mm_per_px,
+        frame.y_origin_mm + box_px.y1 * surface.y_mm_per_px,
+        surface.x_origin_mm + box_px.x2 * surface.x_mm_per_px,
+        frame.y_origin_mm + box_px.y2 * surface.y_mm_per_px,
+    )

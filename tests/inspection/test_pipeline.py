@@ -1,0 +1,121 @@
+from dataclasses import replace
+from datetime import UTC, datetime
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from inspection.errors import InspectionError
+from inspection.pipeline import Pipeline, with_losses
+from inspection.types import Box, Detections, Frame, Limit, Surface, Verdict
+from inspection.vision.correction import FlatField
+from inspection.vision.outline import PartOutline
+
+SURFACE = Surface(name="top", x_mm_per_px=0.5, y_mm_per_px=0.25)
+LIMITS = (Limit(kind="scratch", measure="score", review_from=0.3, reject_from=0.6),)
+
+
+class Finds:
+    """A detector that always finds the same."""
+
+    def __init__(self, *boxes: tuple[float, float, float, float], score: float = 0.9) -> None:
+        self.found = Detections(
+            xyxy=np.array(boxes, np.float32).reshape(-1, 4),
+            score=np.full(len(boxes), score, np.float32),
+            kind=("scratch",) * len(boxes),
+        )
+
+    def detect(self, image):
+        return self.found
+
+
+class Fails:
+    def detect(self, image):
+        raise InspectionError("The network gave no answer.", action="Look at the log.")
+
+
+def a_frame(pixels=None, *, sequence=7, y_origin_mm=0.0) -> Frame:
+    if pixels is None:
+        pixels = np.tile(np.arange(64, dtype=np.uint8) * 3, (48, 1))
+    return Frame(
+        pixels=pixels,
+        camera="top",
+        sequence=sequence,
+        captured_at=datetime(2026, 11, 20, tzinfo=UTC),
+        y_origin_mm=y_origin_mm,
+    )
+
+
+def a_pipeline(detector=None, **changes) -> Pipeline:
+    return replace(Pipeline(detector=detector or Finds(), surface=SURFACE, limits=LIMITS), **changes)
+
+
+def test_a_clean_frame_is_accepted_and_says_what_each_step_took():
+    result = a_pipeline().inspect(a_frame())
+    assert result.verdict is Verdict.ACCEPT
+    assert list(result.timings_ms) == ["correct", "check", "detect", "judge"]
+    assert result.failure is None
+
+
+def test_a_defect_is_placed_on_the_surface_and_refused():
+    result = a_pipeline(Finds((10, 20, 14, 24))).inspect(a_frame(y_origin_mm=100.0))
+    assert result.verdict is Verdict.REJECT
+    assert result.defects[0].box_mm == Box(5.0, 105.0, 7.0, 106.0)
+
+
+def test_a_detector_that_fails_leaves_the_frame_not_inspected():
+    result = a_pipeline(Fails()).inspect(a_frame())
+    assert (result.verdict, result.failure) == (Verdict.NOT_INSPECTED, "INS-ERROR")
+
+
+@pytest.mark.parametrize("grey", [0, 255, 128], ids=["dark", "glare", "empty"])
+def test_a_picture_that_shows_nothing_is_not_inspected_rather_than_accepted(grey):
+    result = a_pipeline().inspect(a_frame(np.full((48, 64), grey, np.uint8)))
+    assert (result.verdict, result.failure) == (Verdict.NOT_INSPECTED, "INS-IMAGE-UNFIT")
+
+
+def test_a_region_that_leaves_the_picture_is_not_inspected_rather_than_shortened():
+    result = a_pipeline(roi_px=Box(0, 0, 65, 48)).inspect(a_frame())
+    assert (result.verdict, result.failure) == (Verdict.NOT_INSPECTED, "INS-IMAGE-UNSUITABLE")
+
+
+def test_defects_in_a_region_of_interest_keep_their_place_in_the_frame():
+    result = a_pipeline(Finds((1, 2, 3, 4)), roi_px=Box(10, 20, 60, 40)).inspect(a_frame())
+    assert result.defects[0].box_px == Box(11, 22, 13, 24)
+
+
+def test_an_empty_fixture_is_not_a_good_part():
+    part = PartOutline(min_share=0.2, max_share=0.8)
+    background = np.random.default_rng(1).integers(30, 40, (80, 80)).astype(np.uint8)
+    with_part = background.copy()
+    with_part[20:60, 15:65] += 120
+    assert a_pipeline(part=part).inspect(a_frame(background)).failure == "INS-PART-MISSING"
+    assert a_pipeline(part=part).inspect(a_frame(with_part)).verdict is Verdict.ACCEPT
+
+
+def test_a_flat_field_of_another_size_is_refused():
+    flat = FlatField.from_blank(np.full((48, 32), 100, np.uint8), per_column=True)
+    assert a_pipeline(flat_field=flat).inspect(a_frame()).failure == "INS-IMAGE-UNSUITABLE"
+
+
+def test_correcting_the_blank_itself_makes_it_even():
+    blank = np.tile(np.linspace(80, 160, 64).astype(np.uint8), (48, 1))
+    for per_column in (True, False):
+        even = FlatField.from_blank(blank, per_column=per_column).correct(blank)
+        assert int(even.max()) - int(even.min()) <= 1  # rounding
+
+
+@given(st.lists(st.booleans(), min_size=1, max_size=40))
+def test_frames_seen_and_frames_lost_add_up_to_what_the_device_counted(arrived):
+    frames = [a_frame(sequence=i) for i, came in enumerate(arrived) if came]
+    counted = list(with_losses(frames))
+    assert len(counted) == sum(arrived)
+    if counted:
+        span = frames[-1].sequence - frames[0].sequence + 1
+        assert len(counted) + sum(lost for _, lost in counted) == span
+
+
+def test_a_device_that_counts_anew_has_lost_at_least_one_frame():
+    frames = [a_frame(sequence=5), a_frame(sequence=0), a_frame(sequence=1)]
+    assert [lost for _, lost in with_losses(frames)] == [0, 1, 0]
