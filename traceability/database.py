@@ -1,0 +1,199 @@
+"""Opening a database: SQLite for one station, PostgreSQL for a plant. Its errors become ours here."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from alembic import command
+from alembic.config import Config
+from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url, text
+from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError
+
+from inspection.errors import InspectionError
+from traceability.errors import DatabaseNewer, DatabaseReadOnly, DatabaseUnreachable, DiskFull
+
+# How long a writer waits for another one. A bulk write of a second's results takes milliseconds.
+BUSY_TIMEOUT_S = 30
+
+# Any number will do, as long as nothing else on the server takes the same advisory lock.
+_UPGRADE_LOCK = 7_105_022_019
+
+_WRITES = "lynceus_writes"
+
+
+def open_engine(url: str) -> Engine:
+    """An engine on a database whose tables are those of this program; they are made where they are not.
+
+    url  `sqlite:///path` or `postgresql://user:password@host:port/name`
+
+    Safe when several processes open the same database at once: one upgrades, the others wait.
+    Raises DatabaseUnreachable, DatabaseReadOnly, DatabaseNewer, DiskFull.
+    """
+    address = _address(url)
+    shown = address.render_as_string(hide_password=True)
+    with ours(shown):
+        engine = _sqlite(address) if address.get_backend_name() == "sqlite" else _postgresql(address)
+        try:
+            _upgrade(engine, shown)
+        except BaseException:
+            engine.dispose()
+            raise
+        return engine
+
+
+@contextmanager
+def reading(engine: Engine) -> Iterator[Connection]:
+    """A transaction in which everything is seen as of one moment."""
+    with ours(engine.url.render_as_string(hide_password=True)), engine.begin() as connection:
+        yield connection
+
+
+@contextmanager
+def writing(engine: Engine) -> Iterator[Connection]:
+    """A transaction that is kept whole or not at all."""
+    with (
+        ours(engine.url.render_as_string(hide_password=True)),
+        engine.execution_options(**{_WRITES: True}).begin() as connection,
+    ):
+        yield connection
+
+
+@contextmanager
+def ours(database: str) -> Iterator[None]:
+    """Translate what the drivers raise. A programming mistake stays what it is."""
+    try:
+        yield
+    except DBAPIError as error:
+        refusal = _refusal(error.orig, database)
+        if refusal is None:
+            raise
+        raise refusal from error
+    except sqlite3.Error as error:  # from the set-up of a new connection, where SQLAlchemy does not wrap
+        refusal = _refusal(error, database)
+        if refusal is None:
+            raise
+        raise refusal from error
+
+
+def _refusal(error: BaseException | None, database: str) -> InspectionError | None:
+    # https://www.sqlite.org/rescode.html; https://www.postgresql.org/docs/current/errcodes-appendix.html
+    name = getattr(error, "sqlite_errorname", None) or ""
+    state = getattr(error, "sqlstate", None) or ""
+    if name == "SQLITE_FULL" or state == "53100":
+        return DiskFull(
+            f"No room left for {database}.",
+            action="Free space on that disk, then start again; nothing recorded was lost.",
+            place=database,
+        )
+    if name.startswith("SQLITE_READONLY") or state == "25006":
+        return DatabaseReadOnly(
+            f"{database} cannot be written to.",
+            action="Give the program the right to write there, or name another database.",
+            database=database,
+        )
+    absent = name.startswith(("SQLITE_CANTOPEN", "SQLITE_NOTADB", "SQLITE_CORRUPT", "SQLITE_IOERR"))
+    busy = name.startswith(("SQLITE_BUSY", "SQLITE_LOCKED"))
+    # 08 connection, 28 login, 3D no such database, 57P shut down; without a state no server answered.
+    no_server = type(error).__module__.startswith("psycopg") and (
+        state.startswith(("08", "28", "3D", "57P"))
+        or (not state and type(error).__name__ == "OperationalError")
+    )
+    if absent or busy or no_server:
+        return _unreachable(database, str(error).strip().splitlines()[0])
+    return None
+
+
+def _unreachable(database: str, reason: str) -> DatabaseUnreachable:
+    return DatabaseUnreachable(
+        f"No answer from {database}: {reason}.",
+        action="Check the address in LYNCEUS_DATABASE_URL, and that the database runs and lets us in.",
+        database=database,
+        reason=reason,
+    )
+
+
+def _address(url: str) -> URL:
+    try:
+        address = make_url(url)
+    except ArgumentError as error:
+        # Not shown: what cannot be read may hold a password.
+        raise _unreachable("LYNCEUS_DATABASE_URL", "the address cannot be read") from error
+    backend = address.get_backend_name()
+    if backend not in ("sqlite", "postgresql"):
+        raise _unreachable(
+            address.render_as_string(hide_password=True), f"{backend} is neither sqlite nor postgresql"
+        )
+    if backend == "postgresql":
+        return address.set(drivername="postgresql+psycopg")
+    if address.database in (None, "", ":memory:"):
+        raise _unreachable(str(address), "it names no file")
+    return address
+
+
+def _sqlite(address: URL) -> Engine:
+    assert address.database is not None
+    if not address.database.startswith("file:"):
+        folder = Path(address.database).absolute().parent
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise _unreachable(str(address), f"{folder}: {error.strerror}") from error
+    engine = create_engine(address, connect_args={"timeout": BUSY_TIMEOUT_S})
+
+    @event.listens_for(engine, "connect")
+    def prepare(connection: Any, _record: object) -> None:
+        # The driver would begin transactions by its own rules; `begin` below does it by ours.
+        connection.isolation_level = None
+        # In WAL mode a power cut may lose the last transactions at NORMAL, but never breaks the file.
+        for pragma in ("journal_mode=WAL", "synchronous=NORMAL", "foreign_keys=ON"):
+            connection.execute(f"PRAGMA {pragma}").close()
+
+    @event.listens_for(engine, "begin")
+    def begin(connection: Connection) -> None:
+        # A reader that turns writer is refused at once when another one wrote meanwhile; taking the
+        # write lock first makes it wait instead.
+        writes = connection.get_execution_options().get(_WRITES)
+        connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+
+    return engine
+
+
+def _postgresql(address: URL) -> Engine:
+    try:
+        # A plant server restarts; a connection that went with it is replaced before it is used.
+        return create_engine(address, pool_pre_ping=True, connect_args={"connect_timeout": 5})
+    except (NoSuchModuleError, ModuleNotFoundError) as error:
+        raise _unreachable(
+            address.render_as_string(hide_password=True),
+            "psycopg is not installed (pip install 'lynceus[plant]')",
+        ) from error
+
+
+def _upgrade(engine: Engine, shown: str) -> None:
+    script = ScriptDirectory(str(Path(__file__).parent / "migrations"))
+    head = script.get_current_head()
+    with reading(engine) as connection:
+        found = MigrationContext.configure(connection).get_current_revision()
+    if found == head:
+        return
+    with writing(engine) as connection:
+        if engine.dialect.name == "postgresql":
+            connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _UPGRADE_LOCK})
+        # Another process may have upgraded while this one waited for the lock.
+        found = MigrationContext.configure(connection).get_current_revision()
+        if found is not None and found not in {revision.revision for revision in script.walk_revisions()}:
+            raise DatabaseNewer(
+                f"{shown} has the tables of a later version ({found}; this one knows up to {head}).",
+                action="Start the version of the program that last wrote to it, or a later one.",
+                database=shown,
+                revision=found,
+            )
+        settings = Config(attributes={"connection": connection})
+        settings.set_main_option("script_location", script.dir)
+        command.upgrade(settings, "head")

@@ -1,0 +1,83 @@
+"""What can go wrong with codes, records, pictures and statistics."""
+
+from __future__ import annotations
+
+from inspection.errors import InspectionError
+
+
+class CodeNotParsed(InspectionError):
+    """No identifier code. Facts: text, position (1-based, of the first wrong character), expected."""
+
+    code = "TRC-CODE-NOT-PARSED"
+
+
+class UnitUnknown(InspectionError):
+    """A well-formed code under which nothing is recorded. Facts: unit."""
+
+    code = "TRC-UNIT-UNKNOWN"
+
+
+class DatabaseUnreachable(InspectionError):
+    """No answer from the database, or no database there. Facts: database, reason."""
+
+    code = "TRC-DATABASE-UNREACHABLE"
+
+
+class DatabaseReadOnly(InspectionError):
+    """Can be read, but nothing can be recorded. Facts: database."""
+
+    code = "TRC-DATABASE-READ-ONLY"
+
+
+class DatabaseNewer(InspectionError):
+    """Its tables are those of a later version of the program. Facts: database, revision."""
+
+    code = "TRC-DATABASE-NEWER"
+
+
+class DiskFull(InspectionError):
+    """No room left for a record or a picture. Facts: place."""
+
+    code = "TRC-DISK-FULL"
+
+
+class PictureMissing(InspectionError):
+    """No picture of that name: never stored, or given up to make room. Facts: sha256."""
+
+    code = "TRC-PICTURE-MISSING"
+
+
+class PictureAltered(InspectionError):
+    """The bytes are not those that were stored. Facts: sha256, found."""
+
+    code = "TRC-PICTURE-ALTERED"
+
+
+class PicturesNotWritable(InspectionError):
+    """The picture folder takes no files. Facts: place, reason."""
+
+    code = "TRC-PICTURES-NOT-WRITABLE"
+
+
+class SpcError(InspectionError):
+    """Base of what statistics refuse to compute."""
+
+    code = "SPC-ERROR"
+
+
+class TooFewSubgroups(SpcError):
+    """Not enough subgroups with inspected units to say anything. Facts: found, needed."""
+
+    code = "SPC-TOO-FEW"
+
+
+class SubgroupUnknown(SpcError):
+    """The key of a subgroup cannot be read. Facts: key."""
+
+    code = "SPC-SUBGROUP-UNKNOWN"
+
+
+class TooManySubgroups(SpcError):
+    """A window so long that its chart could not be read. Facts: found, allowed."""
+
+    code = "SPC-TOO-MANY"

@@ -1,0 +1,231 @@
+"""Between rows and the types of `inspection`: both directions, side by side."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import Connection, RowMapping, Select, Table, select
+
+from inspection.identity import IdentifierCode
+from inspection.types import (
+    Box,
+    Defect,
+    Inspection,
+    InspectionBegun,
+    Measurement,
+    ModelRef,
+    PictureRef,
+    RecipeRef,
+)
+from traceability import tables
+
+Row = dict[str, Any]
+Found = RowMapping | Mapping[str, Any]
+
+# SQLite takes at most 32 766 values in a statement, PostgreSQL 65 535.
+IDS_AT_ONCE = 10_000
+
+
+def inspection_row(inspection: Inspection, identifier_id: int) -> Row:
+    return {
+        "id": inspection.id,
+        "identifier_id": identifier_id,
+        "read_as": inspection.unit.raw,
+        "station": inspection.station,
+        "lane": inspection.lane,
+        **_recipe_row(inspection.recipe),
+        "started_at": inspection.started_at,
+        "finished_at": inspection.finished_at,
+        "verdict": inspection.verdict,
+        "triggers": inspection.triggers,
+        "frames_inspected": inspection.frames_inspected,
+        "frames_failed": inspection.frames_failed,
+        "frames_lost": inspection.frames_lost,
+        "failures": inspection.failures,
+        "simulated": inspection.simulated,
+    }
+
+
+def child_rows(inspections: Sequence[Inspection]) -> dict[Table, list[Row]]:
+    """The rows of the tables that hang on `inspection`, in the order of their tuples."""
+    rows: dict[Table, list[Row]] = {}
+    for table, children in (
+        (tables.inspection_model, [(i.id, [_model_row(m) for m in i.models]) for i in inspections]),
+        (tables.defect, [(i.id, [_defect_row(d) for d in i.defects]) for i in inspections]),
+        (tables.measurement, [(i.id, [_measurement_row(m) for m in i.measurements]) for i in inspections]),
+        (tables.picture, [(i.id, [_picture_row(p) for p in i.pictures]) for i in inspections]),
+    ):
+        rows[table] = [
+            {"inspection_id": id_, "position": position, **row}
+            for id_, of_one in children
+            for position, row in enumerate(of_one)
+        ]
+    return rows
+
+
+def begun_row(begun: InspectionBegun) -> Row:
+    return {
+        "id": begun.id,
+        "scheme": begun.unit.scheme,
+        "canon": begun.unit.canon,
+        "read_as": begun.unit.raw,
+        "station": begun.station,
+        "lane": begun.lane,
+        **_recipe_row(begun.recipe),
+        "models": [_model_row(model) for model in begun.models],
+        "started_at": begun.started_at,
+    }
+
+
+def inspections_selected(connection: Connection, wanted: Select[Any]) -> tuple[Inspection, ...]:
+    """Complete inspections for a select of `inspections_query()`, in its order."""
+    heads = connection.execute(wanted).mappings().all()
+    ids = [head["id"] for head in heads]
+    models = _children(connection, tables.inspection_model, ids)
+    defects = _children(connection, tables.defect, ids)
+    measurements = _children(connection, tables.measurement, ids)
+    pictures = _children(connection, tables.picture, ids)
+    return tuple(
+        Inspection(
+            id=head["id"],
+            unit=_unit_from(head),
+            station=head["station"],
+            lane=head["lane"],
+            recipe=_recipe_from(head),
+            models=tuple(_model_from(row) for row in models[head["id"]]),
+            started_at=head["started_at"],
+            finished_at=head["finished_at"],
+            verdict=head["verdict"],
+            defects=tuple(_defect_from(row) for row in defects[head["id"]]),
+            measurements=tuple(_measurement_from(row) for row in measurements[head["id"]]),
+            frames_inspected=head["frames_inspected"],
+            frames_failed=head["frames_failed"],
+            frames_lost=head["frames_lost"],
+            failures=head["failures"],
+            pictures=tuple(_picture_from(row) for row in pictures[head["id"]]),
+            simulated=head["simulated"],
+        )
+        for head in heads
+    )
+
+
+def inspections_query() -> Select[Any]:
+    """To be narrowed and ordered, then given to `inspections_selected`."""
+    return select(tables.inspection, tables.identifier.c.scheme, tables.identifier.c.canon).join(
+        tables.identifier, tables.identifier.c.id == tables.inspection.c.identifier_id
+    )
+
+
+def begun_from(row: Found) -> InspectionBegun:
+    return InspectionBegun(
+        id=row["id"],
+        unit=_unit_from(row),
+        station=row["station"],
+        lane=row["lane"],
+        recipe=_recipe_from(row),
+        models=tuple(_model_from(model) for model in row["models"]),
+        started_at=row["started_at"],
+    )
+
+
+def _children(connection: Connection, table: Table, ids: list[UUID]) -> dict[UUID, list[Found]]:
+    found: dict[UUID, list[Found]] = defaultdict(list)
+    for start in range(0, len(ids), IDS_AT_ONCE):
+        some = ids[start : start + IDS_AT_ONCE]
+        rows = select(table).where(table.c.inspection_id.in_(some)).order_by(table.c.position)
+        for row in connection.execute(rows).mappings():
+            found[row["inspection_id"]].append(row)
+    return found
+
+
+def _unit_from(row: Found) -> IdentifierCode:
+    return IdentifierCode(scheme=row["scheme"], raw=row["read_as"], canon=row["canon"])
+
+
+def _recipe_row(recipe: RecipeRef) -> Row:
+    return {
+        "recipe_name": recipe.name,
+        "recipe_revision": recipe.revision,
+        "recipe_sha256": recipe.sha256,
+    }
+
+
+def _recipe_from(row: Found) -> RecipeRef:
+    return RecipeRef(name=row["recipe_name"], revision=row["recipe_revision"], sha256=row["recipe_sha256"])
+
+
+def _model_row(model: ModelRef) -> Row:
+    return {"name": model.name, "version": model.version, "sha256": model.sha256}
+
+
+def _model_from(row: Found) -> ModelRef:
+    return ModelRef(name=row["name"], version=row["version"], sha256=row["sha256"])
+
+
+def _defect_row(defect: Defect) -> Row:
+    mm = defect.box_mm
+    return {
+        "kind": defect.kind,
+        # A float32 out of a network is not a float to sqlite3.
+        "score": float(defect.score),
+        "camera": defect.camera,
+        "sequence": defect.sequence,
+        "x1_px": defect.box_px.x1,
+        "y1_px": defect.box_px.y1,
+        "x2_px": defect.box_px.x2,
+        "y2_px": defect.box_px.y2,
+        "x1_mm": None if mm is None else mm.x1,
+        "y1_mm": None if mm is None else mm.y1,
+        "x2_mm": None if mm is None else mm.x2,
+        "y2_mm": None if mm is None else mm.y2,
+    }
+
+
+def _defect_from(row: Found) -> Defect:
+    mm = None
+    if row["x1_mm"] is not None:
+        mm = Box(row["x1_mm"], row["y1_mm"], row["x2_mm"], row["y2_mm"])
+    return Defect(
+        kind=row["kind"],
+        score=row["score"],
+        box_px=Box(row["x1_px"], row["y1_px"], row["x2_px"], row["y2_px"]),
+        box_mm=mm,
+        camera=row["camera"],
+        sequence=row["sequence"],
+    )
+
+
+def _measurement_row(measurement: Measurement) -> Row:
+    return {
+        "name": measurement.name,
+        "value": measurement.value,
+        "unit": measurement.unit,
+        "uncertainty": measurement.uncertainty,
+    }
+
+
+def _measurement_from(row: Found) -> Measurement:
+    return Measurement(name=row["name"], value=row["value"], unit=row["unit"], uncertainty=row["uncertainty"])
+
+
+def _picture_row(picture: PictureRef) -> Row:
+    return {
+        "sha256": picture.sha256,
+        "camera": picture.camera,
+        "sequence": picture.sequence,
+        "width_px": picture.width_px,
+        "height_px": picture.height_px,
+    }
+
+
+def _picture_from(row: Found) -> PictureRef:
+    return PictureRef(
+        sha256=row["sha256"],
+        camera=row["camera"],
+        sequence=row["sequence"],
+        width_px=row["width_px"],
+        height_px=row["height_px"],
+    )

@@ -1,0 +1,296 @@
+"""Rational subgroups and counts for the charts, counted by the database where the data is."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, time, timedelta, tzinfo
+from itertools import pairwise
+from typing import Literal
+from uuid import UUID
+
+from sqlalchemy import Integer, and_, case, column, func, select, values
+
+from inspection.identity import IdentifierCode
+from inspection.types import Verdict
+from traceability import tables
+from traceability.errors import SubgroupUnknown, TooManySubgroups
+from traceability.spc.charts import CountSample
+from traceability.spc.yields import pareto as pareto_of
+from traceability.store import TraceStore, of
+
+By = Literal["hour", "shift"]
+
+# Three months of hours. A chart with more points cannot be read, and SQLite takes 32 766 values at most.
+MOST_SUBGROUPS = 2500
+
+_KEY_TIME = "%Y%m%dT%H%M%SZ"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Shifts:
+    """When the shifts of a plant begin.
+
+    starts     local times of day, ascending; each shift lasts until the next begins
+    time_zone  of those times; None: that of the computer, with its summer time
+    """
+
+    starts: tuple[time, ...] = (time(6), time(14), time(22))
+    time_zone: tzinfo | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Window:
+    """From `since` up to, not including, `until`; both aware UTC."""
+
+    since: datetime
+    until: datetime
+
+    @property
+    def key(self) -> str:
+        return f"{self.since:{_KEY_TIME}}-{self.until:{_KEY_TIME}}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UnitSeen:
+    """One inspection of a subgroup, without its details. `picture` is the digest of its first, or None."""
+
+    id: UUID
+    unit: IdentifierCode
+    station: str
+    lane: str
+    finished_at: datetime
+    verdict: Verdict
+    defects: int
+    picture: str | None
+    simulated: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KindCount:
+    """One bar of a Pareto of defect kinds. Shares are of all defects, 0..1; `units` had any of it."""
+
+    kind: str
+    defects: int
+    units: int
+    share: float
+    cumulative_share: float
+
+
+def rejected_samples(
+    store: TraceStore,
+    *,
+    by: By,
+    since: datetime,
+    until: datetime | None = None,
+    station: str | None = None,
+    lane: str | None = None,
+    simulated: bool | None = None,
+    shifts: Shifts | None = None,
+) -> tuple[CountSample, ...]:
+    """Refused units per hour or shift, oldest first; subgroups in which nothing was finished are left out.
+
+    since  the subgroup it falls into is counted whole
+    until  None: up to now, the subgroup in progress included
+
+    Raises TooManySubgroups.
+    """
+    plan = shifts or Shifts()
+    end = until or datetime.now(UTC)
+    windows = list(_hours(since, end, plan) if by == "hour" else _shifts(since, end, plan))
+    if len(windows) > MOST_SUBGROUPS:
+        raise TooManySubgroups(
+            f"{len(windows)} subgroups are too many for one chart; {MOST_SUBGROUPS} are allowed.",
+            action="Choose a shorter time or longer subgroups.",
+            found=len(windows),
+            allowed=MOST_SUBGROUPS,
+        )
+    if not windows:
+        return ()
+    head = tables.inspection.c
+    # As a common table expression, the only place where SQLite lets VALUES name its columns.
+    bounds = (
+        values(column("number", Integer), column("since", tables.UtcTime), column("until", tables.UtcTime))
+        .data([(number, window.since, window.until) for number, window in enumerate(windows)])
+        .cte("bounds")
+    )
+
+    def how_many(verdict: Verdict) -> object:
+        return func.sum(case((head.verdict == verdict, 1), else_=0))
+
+    rows = (
+        select(bounds.c.number, *(how_many(verdict) for verdict in Verdict))
+        .select_from(bounds)
+        .join(
+            tables.inspection,
+            and_(head.finished_at >= bounds.c.since, head.finished_at < bounds.c.until),
+        )
+        .where(*of(station=station, lane=lane, simulated=simulated), head.finished_at < end)
+        .group_by(bounds.c.number)
+        .order_by(bounds.c.number)
+    )
+    with store.reading() as connection:
+        counted = [[int(number) for number in row] for row in connection.execute(rows)]
+    return tuple(
+        _sample(windows[number], by, plan, dict(zip(Verdict, counts, strict=True)))
+        for number, *counts in counted
+    )
+
+
+def units_of_subgroup(
+    store: TraceStore,
+    key: str,
+    *,
+    station: str | None = None,
+    lane: str | None = None,
+    simulated: bool | None = None,
+    limit: int = 500,
+) -> tuple[UnitSeen, ...]:
+    """The inspections of one subgroup, what was withheld most first, then the newest.
+
+    Raises SubgroupUnknown for a key that no CountSample carries.
+    """
+    window = window_of(key)
+    head = tables.inspection.c
+    defects = select(func.count()).where(tables.defect.c.inspection_id == head.id).scalar_subquery()
+    picture = (
+        select(tables.picture.c.sha256)
+        .where(tables.picture.c.inspection_id == head.id, tables.picture.c.position == 0)
+        .scalar_subquery()
+    )
+    severity = case(*((head.verdict == verdict, int(verdict)) for verdict in Verdict))
+    rows = (
+        select(
+            head.id,
+            head.read_as,
+            tables.identifier.c.scheme,
+            tables.identifier.c.canon,
+            head.station,
+            head.lane,
+            head.finished_at,
+            head.verdict,
+            defects.label("defects"),
+            picture.label("picture"),
+            head.simulated,
+        )
+        .join(tables.identifier, tables.identifier.c.id == head.identifier_id)
+        .where(
+            *of(station=station, lane=lane, simulated=simulated),
+            head.finished_at >= window.since,
+            head.finished_at < window.until,
+        )
+        .order_by(severity.desc(), head.finished_at.desc(), head.id.desc())
+        .limit(limit)
+    )
+    with store.reading() as connection:
+        return tuple(
+            UnitSeen(
+                id=row.id,
+                unit=IdentifierCode(scheme=row.scheme, raw=row.read_as, canon=row.canon),
+                station=row.station,
+                lane=row.lane,
+                finished_at=row.finished_at,
+                verdict=row.verdict,
+                defects=row.defects,
+                picture=row.picture,
+                simulated=row.simulated,
+            )
+            for row in connection.execute(rows)
+        )
+
+
+def pareto(
+    store: TraceStore,
+    *,
+    since: datetime,
+    until: datetime | None = None,
+    station: str | None = None,
+    lane: str | None = None,
+    simulated: bool | None = None,
+) -> tuple[KindCount, ...]:
+    """All defects found in units finished in the window, by kind, the most frequent first."""
+    head, defect = tables.inspection.c, tables.defect.c
+    rows = (
+        select(
+            defect.kind,
+            func.count().label("defects"),
+            func.count(func.distinct(defect.inspection_id)).label("units"),
+        )
+        .select_from(tables.inspection)
+        .join(tables.defect, defect.inspection_id == head.id)
+        .where(*of(station=station, lane=lane, simulated=simulated), head.finished_at >= since)
+        .group_by(defect.kind)
+    )
+    if until is not None:
+        rows = rows.where(head.finished_at < until)
+    with store.reading() as connection:
+        found = {row.kind: row for row in connection.execute(rows)}
+    return tuple(
+        KindCount(
+            kind=bar.name,
+            defects=found[bar.name].defects,
+            units=found[bar.name].units,
+            share=bar.share,
+            cumulative_share=bar.cumulative_share,
+        )
+        for bar in pareto_of({kind: row.defects for kind, row in found.items()})
+    )
+
+
+def window_of(key: str) -> Window:
+    """The window a subgroup's key names. Raises SubgroupUnknown."""
+    try:
+        if not re.fullmatch(r"\d{8}T\d{6}Z-\d{8}T\d{6}Z", key, re.ASCII):
+            raise ValueError(key)
+        since, until = (datetime.strptime(moment, _KEY_TIME).replace(tzinfo=UTC) for moment in key.split("-"))
+    except ValueError as error:
+        raise SubgroupUnknown(
+            f"{key!r} names no subgroup.",
+            action="Open the chart again and choose the point there.",
+            key=key,
+        ) from error
+    return Window(since=since, until=until)
+
+
+def _sample(window: Window, by: By, plan: Shifts, units: dict[Verdict, int]) -> CountSample:
+    begins = window.since.astimezone(plan.time_zone)
+    ends = window.until.astimezone(plan.time_zone)
+    return CountSample(
+        key=window.key,
+        label=f"{begins:%Y-%m-%d %H:%M}" + (f"–{ends:%H:%M}" if by == "shift" else ""),
+        at=window.since,
+        count=units[Verdict.REJECT],
+        opportunity=units[Verdict.ACCEPT] + units[Verdict.REVIEW] + units[Verdict.REJECT],
+        review=units[Verdict.REVIEW],
+        not_inspected=units[Verdict.NOT_INSPECTED],
+    )
+
+
+def _hours(since: datetime, end: datetime, plan: Shifts) -> Iterator[Window]:
+    # On the local clock, whose full hours are not those of UTC everywhere; but in steps of real hours.
+    local = since.astimezone(plan.time_zone)
+    start = since.astimezone(UTC) - timedelta(
+        minutes=local.minute, seconds=local.second, microseconds=local.microsecond
+    )
+    while start < end:
+        yield Window(since=start, until=start + timedelta(hours=1))
+        start += timedelta(hours=1)
+
+
+def _shifts(since: datetime, end: datetime, plan: Shifts) -> Iterator[Window]:
+    # From the day before: the shift at hand may have begun yesterday.
+    day = since.astimezone(plan.time_zone).date() - timedelta(days=1)
+    for start, stop in pairwise(_shift_starts(day, plan)):
+        if start >= end:
+            return
+        if stop > since:
+            yield Window(since=start, until=stop)
+
+
+def _shift_starts(day: date, plan: Shifts) -> Iterator[datetime]:
+    while True:
+        for start in plan.starts:
+            local = datetime.combine(day, start, plan.time_zone)
+            yield local.astimezone(UTC)
+        day += timedelta(days=1)

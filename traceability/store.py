@@ -1,0 +1,334 @@
+"""TraceStore: the one door to the records. Speaks in the types of `inspection`, never in rows."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from types import TracebackType
+from typing import Self, TypeVar
+from uuid import UUID
+
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Engine,
+    Table,
+    case,
+    delete,
+    exists,
+    func,
+    select,
+    tuple_,
+)
+from sqlalchemy.dialects import postgresql, sqlite
+from uuid_utils.compat import uuid7
+
+from inspection.identity import IdentifierCode
+from inspection.types import Inspection, InspectionBegun, Verdict
+from traceability import database, tables
+from traceability.errors import UnitUnknown
+from traceability.rows import (
+    IDS_AT_ONCE,
+    begun_from,
+    begun_row,
+    child_rows,
+    inspection_row,
+    inspections_query,
+    inspections_selected,
+)
+
+DEFAULT_URL = "sqlite:///var/lynceus.db"
+
+_T = TypeVar("_T")
+
+_Key = tuple[str, str]
+"""Scheme and canon: under what a code is found."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Counts:
+    """What became of all that was seen in a window of time.
+
+    units       inspections finished in the window, per verdict; every verdict is there, 0 included
+    triggers    exposures the units were due, as the stations said; the three frame counts should add to it
+    in_hand     units in view now and not yet finished, whatever the window
+    """
+
+    units: dict[Verdict, int]
+    triggers: int
+    frames_inspected: int
+    frames_failed: int
+    frames_lost: int
+    in_hand: int
+
+    @property
+    def unaccounted(self) -> int:
+        """Exposures nobody can say anything about. Anything but 0 is a fault of ours."""
+        return self.triggers - self.frames_inspected - self.frames_failed - self.frames_lost
+
+
+class TraceStore:
+    """Records and finds inspections. Any number of threads and processes may use the same database.
+
+    Every method raises DatabaseUnreachable; those that write also DatabaseReadOnly and DiskFull.
+    """
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+
+    @classmethod
+    def open(cls, url: str | None = None) -> Self:
+        """The database at `url`, its tables made or upgraded where needed.
+
+        url  None: LYNCEUS_DATABASE_URL, else a SQLite file in `./var`; see `database.open_engine`,
+             also for what it raises
+        """
+        return cls(database.open_engine(url or os.environ.get("LYNCEUS_DATABASE_URL") or DEFAULT_URL))
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        self._engine.dispose()
+
+    # ------------------------------------------------------------------ recording
+
+    def begin(self, begun: Sequence[InspectionBegun]) -> None:
+        """Note units that came into view. Saying it twice, or after the result, changes nothing."""
+        if not begun:
+            return
+        with database.writing(self._engine) as connection:
+            recorded = _existing(connection, [one.id for one in begun])
+            rows = [begun_row(one) for one in begun if one.id not in recorded]
+            if rows:
+                connection.execute(self._insert_new(tables.inspection_begun, "id"), rows)
+
+    def record(self, inspections: Sequence[Inspection]) -> int:
+        """Keep finished inspections, all or none, and say how many were new.
+
+        An inspection whose id is known already is left as it is: delivering twice is harmless.
+        """
+        if not inspections:
+            return 0
+        with database.writing(self._engine) as connection:
+            identifiers = self._identifiers(connection, inspections)
+            by_id = {one.id: one for one in inspections}
+            heads = [inspection_row(one, identifiers[_key(one.unit)]) for one in by_id.values()]
+            added: Sequence[UUID] = (
+                connection.execute(
+                    self._insert_new(tables.inspection, "id").returning(tables.inspection.c.id), heads
+                )
+                .scalars()
+                .all()
+            )
+            new = [by_id[id_] for id_ in added]
+            for table, rows in child_rows(new).items():
+                if rows:
+                    connection.execute(table.insert(), rows)
+            for ids in _portions(list(by_id)):
+                finished = tables.inspection_begun.c.id.in_(ids)
+                connection.execute(delete(tables.inspection_begun).where(finished))
+        return len(new)
+
+    def _identifiers(self, connection: Connection, inspections: Sequence[Inspection]) -> dict[_Key, int]:
+        """The identifiers of all units, those not yet known added, each with a unit of its own."""
+        # In one order for all: two writers that wait for each other's codes would wait for ever.
+        wanted = sorted({_key(one.unit) for one in inspections})
+        known = _known(connection, wanted)
+        missing = [key for key in wanted if key not in known]
+        if not missing:
+            return known
+        now = datetime.now(UTC)
+        units = {key: uuid7() for key in missing}
+        connection.execute(tables.unit.insert(), [{"id": id_, "created_at": now} for id_ in units.values()])
+        connection.execute(
+            self._insert_new(tables.identifier, "scheme", "canon"),
+            [
+                {"unit_id": unit_id, "scheme": scheme, "canon": canon}
+                for (scheme, canon), unit_id in units.items()
+            ],
+        )
+        # Another writer may have named the same unit a moment ago: then ours was not needed.
+        taken = exists().where(tables.identifier.c.unit_id == tables.unit.c.id)
+        for ids in _portions(list(units.values())):
+            connection.execute(delete(tables.unit).where(tables.unit.c.id.in_(ids), ~taken))
+        return known | _known(connection, missing)
+
+    def _insert_new(self, table: Table, *key: str) -> postgresql.Insert | sqlite.Insert:
+        """An insert that leaves rows alone whose key is there already."""
+        if self._engine.dialect.name == "postgresql":
+            return postgresql.insert(table).on_conflict_do_nothing(index_elements=list(key))
+        return sqlite.insert(table).on_conflict_do_nothing(index_elements=list(key))
+
+    # ------------------------------------------------------------------ finding
+
+    def begun(self) -> tuple[InspectionBegun, ...]:
+        """Units in hand, oldest first: seen to begin and never finished."""
+        rows = select(tables.inspection_begun).order_by(
+            tables.inspection_begun.c.started_at, tables.inspection_begun.c.id
+        )
+        with self.reading() as connection:
+            return tuple(begun_from(row) for row in connection.execute(rows).mappings())
+
+    def inspection(self, id: UUID) -> Inspection | None:
+        with self.reading() as connection:
+            found = inspections_selected(connection, inspections_query().where(tables.inspection.c.id == id))
+        return found[0] if found else None
+
+    def inspections_of(self, unit: IdentifierCode) -> tuple[Inspection, ...]:
+        """All that was seen of a unit, under any of its codes, oldest first. Raises UnitUnknown."""
+        named = (
+            select(tables.identifier.c.unit_id)
+            .where(tables.identifier.c.scheme == unit.scheme, tables.identifier.c.canon == unit.canon)
+            .scalar_subquery()
+        )
+        wanted = inspections_query().where(tables.identifier.c.unit_id == named)
+        wanted = wanted.order_by(tables.inspection.c.started_at, tables.inspection.c.id)
+        with self.reading() as connection:
+            found = inspections_selected(connection, wanted)
+        if not found:
+            raise UnitUnknown(
+                f"Nothing is recorded under {unit}.",
+                action="Check the code, also its capitals, or search for a part of it.",
+                unit=str(unit),
+            )
+        return found
+
+    def latest(
+        self,
+        *,
+        station: str | None = None,
+        lane: str | None = None,
+        verdicts: Collection[Verdict] | None = None,
+        simulated: bool | None = None,
+        limit: int = 12,
+    ) -> tuple[Inspection, ...]:
+        """The inspections finished last, newest first."""
+        wanted = inspections_query().where(*of(station=station, lane=lane, simulated=simulated))
+        if verdicts is not None:
+            wanted = wanted.where(tables.inspection.c.verdict.in_(list(verdicts)))
+        wanted = wanted.order_by(tables.inspection.c.finished_at.desc(), tables.inspection.c.id.desc())
+        with self.reading() as connection:
+            return inspections_selected(connection, wanted.limit(limit))
+
+    def find(self, text: str, limit: int = 20) -> tuple[IdentifierCode, ...]:
+        """Codes that hold `text`, capitals or not; those that begin with it first, then by spelling."""
+        if not text or not text.isprintable():
+            return ()
+        canon = tables.identifier.c.canon
+        # Only ASCII letters are folded, by both engines: see the collation in `tables`.
+        sought = "".join(letter.lower() if letter.isascii() else letter for letter in text)
+        begins = func.lower(canon).startswith(sought, autoescape=True)
+        rows = (
+            select(tables.identifier.c.scheme, canon)
+            .where(func.lower(canon).contains(sought, autoescape=True))
+            .order_by(case((begins, 0), else_=1), canon, tables.identifier.c.scheme)
+            .limit(limit)
+        )
+        with self.reading() as connection:
+            return tuple(
+                IdentifierCode(scheme=row.scheme, raw=row.canon, canon=row.canon)
+                for row in connection.execute(rows)
+            )
+
+    def counts(
+        self,
+        *,
+        since: datetime,
+        until: datetime | None = None,
+        station: str | None = None,
+        lane: str | None = None,
+        simulated: bool | None = None,
+    ) -> Counts:
+        """What was finished from `since` up to, not including, `until` (None: up to now)."""
+        head = tables.inspection.c
+        parts = (head.triggers, head.frames_inspected, head.frames_failed, head.frames_lost)
+        rows = (
+            select(head.verdict, func.count(), *(func.sum(part) for part in parts))
+            .where(*of(station=station, lane=lane, simulated=simulated), head.finished_at >= since)
+            .group_by(head.verdict)
+        )
+        if until is not None:
+            rows = rows.where(head.finished_at < until)
+        begun = tables.inspection_begun.c
+        in_hand = select(func.count()).select_from(tables.inspection_begun)
+        if station is not None:
+            in_hand = in_hand.where(begun.station == station)
+        if lane is not None:
+            in_hand = in_hand.where(begun.lane == lane)
+        with self.reading() as connection:
+            found = {row[0]: tuple(int(number) for number in row[1:]) for row in connection.execute(rows)}
+            # What is in hand is being looked at: it is never simulated.
+            waiting = 0 if simulated else connection.execute(in_hand).scalar_one()
+        sums = [sum(column) for column in zip(*found.values(), strict=True)] or [0] * 5
+        return Counts(
+            units={verdict: found.get(verdict, (0,))[0] for verdict in Verdict},
+            triggers=sums[1],
+            frames_inspected=sums[2],
+            frames_failed=sums[3],
+            frames_lost=sums[4],
+            in_hand=waiting,
+        )
+
+    def pictures_to_give_up(self, limit: int = 10_000) -> tuple[str, ...]:
+        """Digests of pictures that show accepted units only, oldest first: what goes when room is short."""
+        picture, head = tables.picture, tables.inspection
+        seen = picture.join(head, head.c.id == picture.c.inspection_id)
+        rows = (
+            select(picture.c.sha256)
+            .select_from(seen)
+            .group_by(picture.c.sha256)
+            .having(func.max(case((head.c.verdict == Verdict.ACCEPT, 0), else_=1)) == 0)
+            .order_by(func.max(head.c.finished_at), picture.c.sha256)
+            .limit(limit)
+        )
+        with self.reading() as connection:
+            return tuple(connection.execute(rows).scalars())
+
+    def reading(self) -> AbstractContextManager[Connection]:
+        """For the other modules of this package, which count where the data is."""
+        return database.reading(self._engine)
+
+
+def of(*, station: str | None, lane: str | None, simulated: bool | None) -> list[ColumnElement[bool]]:
+    """Conditions on the inspection table; None stands for any."""
+    head = tables.inspection.c
+    wanted = ((head.station, station), (head.lane, lane), (head.simulated, simulated))
+    return [column == value for column, value in wanted if value is not None]
+
+
+def _key(code: IdentifierCode) -> _Key:
+    return code.scheme, code.canon
+
+
+def _existing(connection: Connection, ids: Sequence[UUID]) -> set[UUID]:
+    found: set[UUID] = set()
+    for some in _portions(ids):
+        rows = select(tables.inspection.c.id).where(tables.inspection.c.id.in_(some))
+        found.update(connection.execute(rows).scalars())
+    return found
+
+
+def _known(connection: Connection, keys: Sequence[_Key]) -> dict[_Key, int]:
+    found: dict[_Key, int] = {}
+    table = tables.identifier.c
+    for some in _portions(keys):
+        rows = select(table.scheme, table.canon, table.id).where(tuple_(table.scheme, table.canon).in_(some))
+        found.update({(row.scheme, row.canon): row.id for row in connection.execute(rows)})
+    return found
+
+
+def _portions(items: Sequence[_T]) -> Iterator[Sequence[_T]]:
+    for start in range(0, len(items), IDS_AT_ONCE):
+        yield items[start : start + IDS_AT_ONCE]

@@ -1,0 +1,173 @@
+"""The tables. Nothing outside this package sees a row; `store.py` speaks in the types of `inspection`.
+
+Rows are only ever added, except in `inspection_begun`, which holds the units in hand.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    Boolean,
+    Column,
+    DateTime,
+    Dialect,
+    Double,
+    Enum,
+    ForeignKey,
+    Index,
+    Integer,
+    MetaData,
+    String,
+    Table,
+    Text,
+    TypeDecorator,
+    UniqueConstraint,
+    Uuid,
+)
+
+from inspection.types import Verdict
+
+
+class UtcTime(TypeDecorator[datetime]):
+    """Aware UTC in, aware UTC out, on both engines; SQLite knows no time zones and keeps text."""
+
+    impl = DateTime(timezone=True)
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        if value is not None and value.tzinfo is None:
+            raise ValueError(f"{value} has no time zone")
+        return None if value is None else value.astimezone(UTC)
+
+    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        if value is None:
+            return None
+        return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+
+
+metadata = MetaData(
+    naming_convention={
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_N_name)s",
+        "pk": "pk_%(table_name)s",
+    }
+)
+
+# A collation by code point, as SQLite's own: searching and sorting give the same answer on both engines,
+# and PostgreSQL can use the index for a search by prefix.
+_CODE = Text().with_variant(Text(collation="C"), "postgresql")
+_SHA256 = String(64)
+_VERDICT = Enum(Verdict, native_enum=False, create_constraint=False, length=16)
+
+unit = Table(
+    "unit",
+    metadata,
+    Column("id", Uuid, primary_key=True),
+    Column("created_at", UtcTime, nullable=False),
+)
+
+identifier = Table(
+    "identifier",
+    metadata,
+    # SQLite counts by itself only in a column that is called INTEGER.
+    Column("id", BigInteger().with_variant(Integer, "sqlite"), primary_key=True),
+    Column("unit_id", ForeignKey("unit.id"), nullable=False, index=True),
+    Column("scheme", String(16), nullable=False),
+    Column("canon", _CODE, nullable=False),
+    UniqueConstraint("scheme", "canon"),
+)
+
+inspection = Table(
+    "inspection",
+    metadata,
+    Column("id", Uuid, primary_key=True),
+    Column("identifier_id", ForeignKey("identifier.id"), nullable=False),
+    Column("read_as", Text, nullable=False),
+    Column("station", Text, nullable=False),
+    Column("lane", Text, nullable=False),
+    Column("recipe_name", Text, nullable=False),
+    Column("recipe_revision", Integer, nullable=False),
+    Column("recipe_sha256", _SHA256, nullable=False),
+    Column("started_at", UtcTime, nullable=False),
+    Column("finished_at", UtcTime, nullable=False),
+    Column("verdict", _VERDICT, nullable=False),
+    # Stored beside its three parts, not computed from them: what does not add up is meant to show.
+    Column("triggers", Integer, nullable=False),
+    Column("frames_inspected", Integer, nullable=False),
+    Column("frames_failed", Integer, nullable=False),
+    Column("frames_lost", Integer, nullable=False),
+    Column("failures", JSON, nullable=False),
+    Column("simulated", Boolean, nullable=False),
+    Index(None, "identifier_id", "started_at"),
+    # Holds all that a chart of counts asks for, so that the table itself is not read.
+    Index(None, "finished_at", "station", "lane", "verdict", "simulated"),
+    Index(None, "station", "lane", "finished_at"),
+    Index(None, "verdict", "finished_at"),
+)
+
+inspection_model = Table(
+    "inspection_model",
+    metadata,
+    Column("inspection_id", ForeignKey("inspection.id"), primary_key=True),
+    Column("position", Integer, primary_key=True),
+    Column("name", Text, nullable=False),
+    Column("version", Text, nullable=False),
+    Column("sha256", _SHA256, nullable=False),
+)
+
+defect = Table(
+    "defect",
+    metadata,
+    Column("inspection_id", ForeignKey("inspection.id"), primary_key=True),
+    Column("position", Integer, primary_key=True),
+    Column("kind", Text, nullable=False),
+    Column("score", Double, nullable=False),
+    Column("camera", Text, nullable=False),
+    Column("sequence", BigInteger, nullable=False),
+    *(Column(f"{side}_px", Double, nullable=False) for side in ("x1", "y1", "x2", "y2")),
+    *(Column(f"{side}_mm", Double) for side in ("x1", "y1", "x2", "y2")),
+    Index(None, "kind", "inspection_id"),
+)
+
+measurement = Table(
+    "measurement",
+    metadata,
+    Column("inspection_id", ForeignKey("inspection.id"), primary_key=True),
+    Column("position", Integer, primary_key=True),
+    Column("name", Text, nullable=False),
+    Column("value", Double, nullable=False),
+    Column("unit", Text, nullable=False),
+    Column("uncertainty", Double),
+)
+
+picture = Table(
+    "picture",
+    metadata,
+    Column("inspection_id", ForeignKey("inspection.id"), primary_key=True),
+    Column("position", Integer, primary_key=True),
+    Column("sha256", _SHA256, nullable=False, index=True),
+    Column("camera", Text, nullable=False),
+    Column("sequence", BigInteger, nullable=False),
+    Column("width_px", Integer, nullable=False),
+    Column("height_px", Integer, nullable=False),
+)
+
+inspection_begun = Table(
+    "inspection_begun",
+    metadata,
+    Column("id", Uuid, primary_key=True),
+    Column("scheme", String(16), nullable=False),
+    Column("canon", _CODE, nullable=False),
+    Column("read_as", Text, nullable=False),
+    Column("station", Text, nullable=False),
+    Column("lane", Text, nullable=False),
+    Column("recipe_name", Text, nullable=False),
+    Column("recipe_revision", Integer, nullable=False),
+    Column("recipe_sha256", _SHA256, nullable=False),
+    Column("models", JSON, nullable=False),
+    Column("started_at", UtcTime, nullable=False),
+)
