@@ -1,0 +1,47 @@
+"""What can go wrong between a camera and its frames."""
+
+from __future__ import annotations
+
+from inspection.errors import InspectionError
+
+
+class CameraNotFound(InspectionError):
+    """No device answers to what the settings ask for. Facts: camera, wanted, found."""
+
+    code = "CAM-NOT-FOUND"
+
+
+class CameraInUse(InspectionError):
+    """The device is there, but another program or another lane holds it. Facts: camera, wanted."""
+
+    code = "CAM-IN-USE"
+
+
+class CameraSilent(InspectionError):
+    """Open and started, but no whole frame came in time. Facts: camera, timeout_s, incomplete."""
+
+    code = "CAM-SILENT"
+
+
+class CameraLost(InspectionError):
+    """The link broke, or the device can no longer say how many frames it made. Facts: camera, reason."""
+
+    code = "CAM-LOST"
+
+
+class SettingRefused(InspectionError):
+    """The device does not have a feature, or did not take its value. Facts: camera, setting, value, found."""
+
+    code = "CAM-SETTING-REFUSED"
+
+
+class ProducerMissing(InspectionError):
+    """No camera library: not installed, not at its path, or it does not load. Facts: producer, reason."""
+
+    code = "CAM-PRODUCER-MISSING"
+
+
+class RunUnreadable(InspectionError):
+    """A recorded run, or a folder of pictures, cannot be played whole. Facts: file, reason."""
+
+    code = "CAM-RUN-UNREADABLE"

@@ -1,0 +1,521 @@
+"""GigE Vision and every other GenTL producer. The only file that knows harvesters and genicam.
+
+Run as a program with a producer's file it prints the devices there: see `list_devices`.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager, ExitStack, contextmanager
+from dataclasses import asdict, dataclass
+from importlib.util import find_spec
+from pathlib import Path
+from threading import Event, Lock
+from types import TracebackType
+from typing import Any, Literal, Self
+
+from cameras.counting import CountRestarted, ExposureCount
+from cameras.errors import (
+    CameraInUse,
+    CameraLost,
+    CameraNotFound,
+    CameraSilent,
+    ProducerMissing,
+    SettingRefused,
+)
+from cameras.pacing import Clock, SystemClock
+from cameras.pixels import FORMATS, UNDERSTOOD, Payload, PayloadTooShort, PixelFormat, image_of
+from cameras.settings import GenicamSettings
+from inspection.types import Frame
+
+try:
+    from genicam import genapi, gentl
+    from harvesters.core import Callback, Harvester, ParameterKey, ParameterSet
+except ImportError as error:
+    raise ProducerMissing(
+        f"GenICam cameras need harvesters and genicam: {error}.",
+        action='Run: pip install "lynceus[gige]"',
+        producer="genicam",
+        reason=str(error),
+    ) from error
+
+logger = logging.getLogger(__name__)
+
+# These three share no base class. The last is what genicam makes of a message in the vendor's local encoding.
+_VENDOR_ERRORS = (gentl.GenericException, genapi.GenericException, UnicodeDecodeError)
+
+_FETCH_S = 1e-6
+"""Long enough for one look into the queue and no second one."""
+
+_POLL_S = 0.0005
+"""Between two looks. Waiting inside genicam instead holds the interpreter: a 1 ms sleep in another thread
+was measured to end 5.6 ms late, so 0.07 ms."""
+
+_DISCOVERY_S = 30.0
+_DEVICES = "lynceus-devices "
+
+Producer = Path | Literal["simulated"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeviceInfo:
+    """What a producer says of a device it can reach. `transport` as GenTL names it: GEV, U3V, Custom."""
+
+    serial: str
+    vendor: str
+    model: str
+    name: str
+    transport: str
+
+
+def list_devices(producer: Producer) -> tuple[DeviceInfo, ...]:
+    """Every device of a producer, in its order. Looks from a process of its own: looking again from one
+    that acquires makes its cameras invalid.
+
+    Raises ProducerMissing, also for a producer that crashes or hangs.
+    """
+    path = producer_file(producer)
+    # -P: a folder named `cameras` where the user happens to stand is not ours.
+    command = [sys.executable, "-P", "-m", "cameras.genicam", str(path)]
+    try:
+        done = subprocess.run(  # noqa: S603 - our own interpreter and module, no shell
+            command, stdin=subprocess.DEVNULL, capture_output=True, timeout=_DISCOVERY_S, check=False
+        )
+    except subprocess.TimeoutExpired as error:
+        raise _producer_fails(path, f"no answer within {_DISCOVERY_S:g} s") from error
+    for line in done.stdout.decode(errors="replace").splitlines():
+        if line.startswith(_DEVICES):
+            return tuple(DeviceInfo(**device) for device in json.loads(line.removeprefix(_DEVICES)))
+    said = done.stderr.decode(errors="replace").strip().splitlines()
+    raise _producer_fails(path, said[-1] if said else f"it ended with status {done.returncode}")
+
+
+def producer_file(producer: Producer) -> Path:
+    """The `.cti` file of a producer. Raises ProducerMissing where there is none."""
+    if producer == "simulated":
+        spec = find_spec("genicam")
+        if spec is None or spec.origin is None:
+            raise _producer_fails(Path("viky.cti"), "the genicam package is not installed")
+        path = Path(spec.origin).with_name("viky.cti")
+    else:
+        path = producer.expanduser().resolve()
+    if not path.is_file():
+        raise _producer_fails(path, "there is no such file")
+    return path
+
+
+class GenicamCamera:
+    """One device, started when entered. Its `sequence` is the device's frame id made to rise across its wrap.
+
+    Frames that come damaged are never given: they leave a hole in `sequence`. `frames` ends when the camera
+    is left, from whichever thread. Entering raises CameraNotFound, CameraInUse, ProducerMissing, CameraLost
+    and SettingRefused; `frames` raises CameraSilent, CameraLost and, for unknown pixels, SettingRefused.
+
+    connect  how the device is reached; tests reach one of their own
+    """
+
+    def __init__(
+        self,
+        name: str,
+        settings: GenicamSettings,
+        *,
+        connect: Callable[[str, GenicamSettings], AbstractContextManager[Any]] | None = None,
+        clock: Clock | None = None,
+    ) -> None:
+        self._name = name
+        self._settings = settings
+        self._connect = connect or connected
+        self._clock = clock or SystemClock()
+        self._lock = Lock()
+        self._left = Event()
+        self._left.set()
+        self._open = ExitStack()
+        self._incomplete = 0
+        self._count = ExposureCount()
+
+    def __enter__(self) -> Self:
+        self._incomplete = 0
+        self._count = ExposureCount()
+        try:
+            with ExitStack() as opening:
+                self._acquirer = opening.enter_context(self._connect(self._name, self._settings))
+                # Last in, first out, each tried even when the one before failed: after a lost link `stop`
+                # fails and leaves the stream grabbing, and this process would never see a device again.
+                # Leaving it as a context manager, not `destroy`, also frees the acquirer itself.
+                opening.push(self._acquirer)
+                opening.callback(_kill_streams, self._acquirer)
+                opening.callback(self._acquirer.stop)
+                self._start()
+                self._open = opening.pop_all()
+        except _VENDOR_ERRORS as error:
+            raise self._lost(error) from error
+        self._left.clear()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._left.set()
+        with self._lock:
+            try:
+                self._open.close()
+            except _VENDOR_ERRORS:
+                logger.warning("camera %s: the device did not stop as it should", self._name, exc_info=True)
+
+    def frames(self) -> Iterator[Frame]:
+        while (frame := self._next()) is not None:
+            yield frame
+
+    def _start(self) -> None:
+        streams = len(self._acquirer.data_streams)
+        if streams != 1:
+            raise self._refused("data streams", 1, found=streams)
+        apply_features(self._name, self._acquirer.remote_device.node_map, self._settings)
+        self._acquirer.timeout_period_on_update_event_data_call = 0
+        self._acquirer.num_buffers = self._settings.buffers
+        self._acquirer.add_callback(
+            self._acquirer.Events.INCOMPLETE_BUFFER, _Counting(self._count_incomplete)
+        )
+        self._acquirer.start()
+
+    def _next(self) -> Frame | None:
+        # Silence is counted from here, so that a busy lane is not taken for a silent camera.
+        asked_s = self._clock.monotonic_s()
+        incomplete = 0
+        while True:
+            with self._lock:
+                if self._left.is_set():
+                    return None
+                before = self._incomplete
+                frame = self._poll()
+                incomplete += max(0, self._incomplete - before)
+            if frame is not None:
+                return frame
+            if self._clock.monotonic_s() - asked_s > self._settings.silent_after_s:
+                raise CameraSilent(
+                    f"Camera {self._name} sent no whole frame for {self._settings.silent_after_s:g} s"
+                    f" ({incomplete} came damaged).",
+                    action="Check power, cable and trigger, then press Retry.",
+                    camera=self._name,
+                    timeout_s=self._settings.silent_after_s,
+                    incomplete=incomplete,
+                )
+            self._clock.wait(_POLL_S, unless=self._left)
+
+    def _poll(self) -> Frame | None:
+        """The next whole frame, if one is there."""
+        try:
+            # Raw: what harvesters builds around a buffer is a view that the next frame overwrites, skewed
+            # where rows are padded, and an exception on formats it does not know.
+            buffer = self._acquirer.try_fetch(timeout=_FETCH_S, is_raw=True)
+            if buffer is None:
+                return None
+            try:
+                return self._frame(buffer)
+            finally:
+                # Whatever is wrong with the frame, a buffer kept back starves the stream.
+                buffer.parent.queue_buffer(buffer)
+        except (*_VENDOR_ERRORS, CountRestarted) as error:
+            raise self._lost(error) from error
+
+    def _frame(self, buffer: Any) -> Frame | None:
+        try:
+            pixels = image_of(self._payload(buffer))
+        except PayloadTooShort:
+            self._count_incomplete()
+            return None
+        sequence = self._count.of(_known(lambda: buffer.frame_id), incomplete_before=self._incomplete)
+        if sequence is None:
+            return None
+        self._incomplete = 0
+        return Frame(
+            pixels=pixels,
+            camera=self._name,
+            sequence=sequence,
+            captured_at=self._clock.utc(),
+            device_time_ns=_known(lambda: buffer.timestamp_ns),
+        )
+
+    def _payload(self, buffer: Any) -> Payload:
+        """Where the picture lies in a buffer: all of it, or the first of its parts that is a picture."""
+        kinds = gentl.PAYLOADTYPE_INFO_IDS
+        if buffer.payload_type == kinds.PAYLOAD_TYPE_MULTI_PART:
+            pictures = [part for part in buffer.parts if part.data_format in FORMATS]
+            if not pictures:
+                raise self._refused("PixelFormat", UNDERSTOOD, found="multi-part without a picture")
+            part = pictures[0]
+            return Payload(
+                data=buffer.raw_buffer,
+                offset_bytes=part.data_offset,
+                width_px=part.width,
+                height_px=_lines(lambda: part.height, lambda: part.delivered_image_height),
+                row_padding_bytes=_known(lambda: part.x_padding) or 0,
+                format=FORMATS[part.data_format],
+            )
+        if buffer.payload_type not in (kinds.PAYLOAD_TYPE_IMAGE, kinds.PAYLOAD_TYPE_CHUNK_DATA):
+            raise self._refused("payload type", "image", found=buffer.payload_type)
+        nodes = self._acquirer.remote_device.node_map
+        return Payload(
+            data=buffer.raw_buffer,
+            offset_bytes=0,
+            width_px=_known(lambda: buffer.width) or nodes.Width.value,
+            height_px=_lines(lambda: buffer.height, lambda: buffer.delivered_image_height)
+            or nodes.Height.value,
+            row_padding_bytes=_known(lambda: buffer.padding_x) or 0,
+            format=self._format(_known(lambda: buffer.pixel_format) or nodes.PixelFormat.get_int_value()),
+        )
+
+    def _format(self, code: int) -> PixelFormat:
+        try:
+            return FORMATS[code]
+        except KeyError:
+            raise self._refused("PixelFormat", UNDERSTOOD, found=f"0x{code:08X}") from None
+
+    def _count_incomplete(self) -> None:
+        self._incomplete += 1
+
+    def _refused(self, setting: str, value: object, *, found: object) -> SettingRefused:
+        return refused(self._name, setting, value, found=found)
+
+    def _lost(self, error: Exception) -> CameraLost:
+        return CameraLost(
+            f"Camera {self._name} was lost: {error}",
+            action="Check power and cable, then press Retry.",
+            camera=self._name,
+            reason=str(error),
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Feature:
+    """A setting of ours and its standard name. `enabled_by` must be so before a device takes the value."""
+
+    setting: str
+    node: str
+    enabled_by: tuple[str, object] | None = None
+
+
+_FEATURES = (
+    _Feature(setting="pixel_format", node="PixelFormat"),
+    _Feature(setting="width_px", node="Width"),
+    _Feature(setting="height_px", node="Height"),
+    _Feature(setting="exposure_us", node="ExposureTime", enabled_by=("ExposureAuto", "Off")),
+    _Feature(setting="gain_db", node="Gain", enabled_by=("GainAuto", "Off")),
+    _Feature(
+        setting="frames_per_s", node="AcquisitionFrameRate", enabled_by=("AcquisitionFrameRateEnable", True)
+    ),
+)
+"""In the order they are written: the later ones are bounded by the earlier. Names: GenICam SFNC 2.7."""
+
+_ROUNDING = 0.02
+"""Devices round times and gains to their clock; more than this is another value, not a rounded one."""
+
+
+def apply_features(camera: str, nodes: Any, settings: GenicamSettings) -> None:
+    """Write what is set, and read each back. Raises SettingRefused at the first the device did not take."""
+    for feature in _FEATURES:
+        value = getattr(settings, feature.setting)
+        if value is None:
+            continue
+        if not nodes.has_node(feature.node):
+            raise refused(camera, feature.setting, value, found=f"no {feature.node}")
+        node = getattr(nodes, feature.node)
+        try:
+            if feature.enabled_by is not None and nodes.has_node(feature.enabled_by[0]):
+                getattr(nodes, feature.enabled_by[0]).value = feature.enabled_by[1]
+            node.value = value
+        except genapi.GenericException as error:
+            raise refused(camera, feature.setting, value, found=_readable(node)) from error
+        if not _took(value, node.value):
+            raise refused(camera, feature.setting, value, found=node.value)
+
+
+def refused(camera: str, setting: str, value: object, *, found: object) -> SettingRefused:
+    return SettingRefused(
+        f"Camera {camera} does not take {setting} = {value}; it has {found}.",
+        action=f"Change {setting} in the station's settings to what the camera offers.",
+        camera=camera,
+        setting=setting,
+        value=value,
+        found=found,
+    )
+
+
+@contextmanager
+def connected(camera: str, settings: GenicamSettings) -> Iterator[Any]:
+    """A harvesters ImageAcquirer for the device, not started. The receiver destroys it."""
+    path = producer_file(settings.producer)
+    with _producers.harvester(path) as harvester:
+        there = {_serial(info): info for info in harvester.device_info_list}
+        wanted = [settings.serial] if settings.serial is not None else list(there)
+        if len(wanted) != 1 or wanted[0] not in there:
+            raise CameraNotFound(
+                f"Camera {camera}: wanted serial number {settings.serial or 'of the only device'},"
+                f" found {', '.join(there) or 'no device'}.",
+                action="Check power, cable and the serial number in the station's settings.",
+                camera=camera,
+                wanted=settings.serial or "*",
+                found=", ".join(there) or "-",
+            )
+        try:
+            # In a thread of its own: made in the main one, an acquirer takes Ctrl-C away from the program.
+            with ThreadPoolExecutor(1) as elsewhere:
+                acquirer = elsewhere.submit(
+                    harvester.create,
+                    there[wanted[0]],
+                    config=ParameterSet({ParameterKey.ENABLE_AUTO_CHUNK_DATA_UPDATE: False}),
+                ).result()
+        except (gentl.ResourceInUseException, gentl.AccessDeniedException) as error:
+            raise CameraInUse(
+                f"Camera {camera}: another program or lane has opened {wanted[0]}.",
+                action="Close the vendor's viewer or the other lane, then press Retry.",
+                camera=camera,
+                wanted=wanted[0],
+            ) from error
+        yield acquirer
+
+
+class _Producers:
+    """The producers this process has loaded. A second Harvester on one file is told of no device, so all
+    cameras of a producer share one, and the last to leave unloads it."""
+
+    def __init__(self) -> None:
+        self._lock = Lock()
+        self._loaded: dict[Path, tuple[Any, int]] = {}
+
+    @contextmanager
+    def harvester(self, path: Path) -> Iterator[Any]:
+        with self._lock:
+            harvester, users = self._loaded.get(path, (None, 0))
+            # Never updated while a camera runs: that would make it invalid.
+            harvester = harvester or _harvester(path)
+            self._loaded[path] = harvester, users + 1
+        try:
+            yield harvester
+        finally:
+            with self._lock:
+                _, users = self._loaded[path]
+                self._loaded[path] = harvester, users - 1
+                if users == 1:
+                    del self._loaded[path]
+                    harvester.reset()
+
+
+_producers = _Producers()
+
+
+def _harvester(path: Path) -> Any:
+    """A Harvester that has looked for devices. Raises ProducerMissing where it would only log a failure."""
+    complaints = _Complaints()
+    harvester = Harvester(config=ParameterSet({ParameterKey.LOGGER: complaints.logger}))
+    try:
+        harvester.add_file(str(path), check_existence=True, check_validity=True)
+        harvester.update()
+    except (OSError, *_VENDOR_ERRORS) as error:
+        harvester.reset()
+        raise _producer_fails(path, str(error)) from error
+    if complaints.last and not harvester.device_info_list:
+        harvester.reset()
+        raise _producer_fails(path, complaints.last)
+    return harvester
+
+
+class _Complaints(logging.Handler):
+    """Keeps the last exception that harvesters logged instead of raising, and its traces off the terminal."""
+
+    def __init__(self) -> None:
+        super().__init__(logging.WARNING)
+        self.last = ""
+        self.logger = logging.Logger("harvesters", logging.WARNING)
+        self.logger.addHandler(self)
+
+    def emit(self, record: logging.LogRecord) -> None:
+        if record.exc_info and record.exc_info[1] is not None:
+            self.last = str(record.exc_info[1])
+
+
+class _Counting(Callback):  # type: ignore[misc]  # harvesters has no types
+    def __init__(self, count: Callable[[], None]) -> None:
+        self._count = count
+
+    def emit(self, context: object = None) -> None:
+        self._count()
+
+
+def _kill_streams(acquirer: Any) -> None:
+    for stream in acquirer.data_streams:
+        if stream.is_grabbing():
+            stream.stop_acquisition(gentl.ACQ_STOP_FLAGS_LIST.ACQ_STOP_FLAGS_KILL)
+
+
+def _known(read: Callable[[], Any]) -> Any:
+    """What a producer says, or None where it says that it does not know."""
+    try:
+        return read()
+    except gentl.GenericException:
+        return None
+
+
+def _lines(height: Callable[[], int], delivered: Callable[[], int]) -> int:
+    """Lines that are there. A line-scan image cut short has fewer than its height; the rest is an earlier
+    frame's. Either may be missing or 0: some devices send a wrong height in the trailer."""
+    known = [lines for lines in (_known(height), _known(delivered)) if lines]
+    return min(known, default=0)
+
+
+def _serial(info: Any) -> str:
+    return str(_known(lambda: info.serial_number) or info.id_)
+
+
+def _took(value: object, found: object) -> bool:
+    if isinstance(value, float) and isinstance(found, (int, float)):
+        return abs(found - value) <= _ROUNDING * abs(value)
+    return found == value
+
+
+def _readable(node: Any) -> object:
+    try:
+        return node.value
+    except genapi.GenericException:
+        return "-"
+
+
+def _producer_fails(path: Path, reason: str) -> ProducerMissing:
+    return ProducerMissing(
+        f"The camera library {path} cannot be used: {reason}.",
+        action='Check the path, or run: pip install "lynceus[gige]"',
+        producer=str(path),
+        reason=reason,
+    )
+
+
+def _print_devices(path: Path) -> None:
+    harvester = _harvester(path)
+    devices = [asdict(_described(info)) for info in harvester.device_info_list]
+    harvester.reset()
+    sys.stdout.write(f"\n{_DEVICES}{json.dumps(devices)}\n")
+
+
+def _described(info: Any) -> DeviceInfo:
+    return DeviceInfo(
+        serial=_serial(info),
+        vendor=str(_known(lambda: info.vendor) or ""),
+        model=str(_known(lambda: info.model) or ""),
+        name=str(_known(lambda: info.user_defined_name) or info.id_),
+        transport=str(_known(lambda: info.tl_type) or ""),
+    )
+
+
+if __name__ == "__main__":
+    try:
+        _print_devices(Path(sys.argv[1]))
+    except ProducerMissing as error:
+        sys.exit(error.facts["reason"])  # type: ignore[arg-type]  # a string, which lands on stderr

@@ -1,0 +1,81 @@
+"""What can be set on a camera, with its bounds. `driver` says which of the models a table is."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+Seed = Annotated[int, Field(ge=0, le=2**31 - 1)]
+FramesPerSecond = Annotated[float, Field(gt=0, le=1000)]
+BuffersOfDrawing = Annotated[int, Field(ge=1, le=256)]
+
+
+class _Settings(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+
+class GenicamSettings(_Settings):
+    """A device behind a GenTL producer. What is None stays as the device has it.
+
+    producer        the producer's `.cti` file, or "simulated": three small devices that come with genicam
+    serial          the device's serial number; None where the producer has exactly one device
+    buffers         frames the driver can hold while the lane is busy; fewer than 16 starve a fast camera
+    silent_after_s  so long without a whole frame is CAM-SILENT
+    pixel_format    PFNC name, as `Mono8`
+    """
+
+    driver: Literal["genicam"] = "genicam"
+    producer: Literal["simulated"] | Path
+    serial: Annotated[str, Field(min_length=1)] | None = None
+    buffers: Annotated[int, Field(ge=4, le=256)] = 16
+    silent_after_s: Annotated[float, Field(gt=0, le=3600)] = 5.0
+    pixel_format: Annotated[str, Field(min_length=1)] | None = None
+    width_px: Annotated[int, Field(ge=16, le=65536)] | None = None
+    height_px: Annotated[int, Field(ge=16, le=65536)] | None = None
+    exposure_us: Annotated[float, Field(gt=0, le=60_000_000)] | None = None
+    gain_db: Annotated[float, Field(ge=0, le=60)] | None = None
+    frames_per_s: FramesPerSecond | None = None
+
+
+class ReplaySettings(_Settings):
+    """A recorded run, or a folder of pictures, played as if it were a camera.
+
+    pace    "recorded": at the times of the recording, which a plain folder does not have;
+            "fast": as fast as it is read
+    repeat  begin again at the end; the count goes on
+    """
+
+    driver: Literal["replay"] = "replay"
+    folder: Path
+    pace: Literal["recorded", "fast"] = "fast"
+    repeat: bool = False
+
+
+class DrawnStripSettings(_Settings):
+    """An endless drawn strip. `buffers` is how many frames wait for a busy lane before the oldest is lost."""
+
+    driver: Literal["drawn_strip"] = "drawn_strip"
+    seed: Seed = 0
+    width_px: Annotated[int, Field(ge=64, le=16384)] = 800
+    height_px: Annotated[int, Field(ge=16, le=4096)] = 400
+    mm_per_px: Annotated[float, Field(gt=0, le=100)] = 0.5
+    frames_per_s: FramesPerSecond = 2.0
+    buffers: BuffersOfDrawing = 4
+
+
+class DrawnPartsSettings(_Settings):
+    """Drawn machined parts, one to a frame. `buffers` as for the strip."""
+
+    driver: Literal["drawn_parts"] = "drawn_parts"
+    seed: Seed = 0
+    size_px: Annotated[int, Field(ge=64, le=4096)] = 400
+    frames_per_s: FramesPerSecond = 1.0
+    buffers: BuffersOfDrawing = 4
+
+
+CameraSettings = Annotated[
+    GenicamSettings | ReplaySettings | DrawnStripSettings | DrawnPartsSettings,
+    Field(discriminator="driver"),
+]

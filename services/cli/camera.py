@@ -1,0 +1,123 @@
+"""`lynceus camera`: which cameras are there, and what one of them sees."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+from rich.console import Console
+from rich.table import Table
+
+from services.text import language_of_environment, say
+
+if TYPE_CHECKING:
+    from cameras.genicam import DeviceInfo, Producer
+
+producer_option = click.option(
+    "--producer",
+    default="simulated",
+    metavar="PATH|simulated",
+    help="The camera maker's GenTL producer, a .cti file; or the simulated one that comes with genicam.",
+)
+json_option = click.option("--json", "as_json", is_flag=True, help="One JSON document instead of text.")
+
+
+@click.group()
+def camera() -> None:
+    """List cameras, or take one picture."""
+
+
+@camera.command("list")
+@producer_option
+@json_option
+def list_cameras(producer: str, as_json: bool) -> None:
+    """List the cameras of a producer."""
+    from cameras.genicam import list_devices
+
+    devices = list_devices(_producer(producer))
+    if as_json:
+        click.echo(json.dumps([asdict(device) for device in devices], ensure_ascii=False))
+    elif devices:
+        Console().print(_table(devices, producer))
+    if not devices:
+        raise _nothing_found(producer)
+
+
+@camera.command()
+@producer_option
+@click.option("--serial", metavar="SERIAL", help="Which camera; without it, the first that is listed.")
+@click.option(
+    "--out",
+    type=click.Path(dir_okay=False, path_type=Path),
+    default=Path("snap.png"),
+    show_default=True,
+    metavar="FILE.png",
+    help="Where the picture goes.",
+)
+@json_option
+def snap(producer: str, serial: str | None, out: Path, as_json: bool) -> None:
+    """Take one picture and save it, without loss, as PNG."""
+    from cameras import open_camera
+    from cameras.genicam import list_devices
+    from cameras.recording import png_of
+    from cameras.settings import GenicamSettings
+
+    if out.suffix.lower() != ".png":
+        raise click.BadParameter(say("camera.snap.only_png", language_of_environment(), file=out))
+    if not out.parent.is_dir():
+        raise click.BadParameter(say("camera.snap.no_folder", language_of_environment(), folder=out.parent))
+    if serial is None:
+        devices = list_devices(_producer(producer))
+        if not devices:
+            raise _nothing_found(producer)
+        serial = devices[0].serial
+    with open_camera(serial, GenicamSettings(producer=_producer(producer), serial=serial)) as opened:
+        frame = next(opened.frames())
+    try:
+        out.write_bytes(png_of(frame.pixels))
+    except OSError as error:
+        raise click.FileError(str(out), hint=error.strerror) from error
+    height_px, width_px = frame.pixels.shape[:2]
+    facts = {"serial": serial, "file": str(out), "width_px": width_px, "height_px": height_px}
+    if as_json:
+        click.echo(
+            json.dumps(
+                {**facts, "sequence": frame.sequence, "captured_at": frame.captured_at.isoformat()},
+                ensure_ascii=False,
+            )
+        )
+    else:
+        click.echo(say("camera.snap.saved", language_of_environment(), **facts))
+
+
+def _producer(given: str) -> Producer:
+    return "simulated" if given == "simulated" else Path(given)
+
+
+def _nothing_found(producer: str) -> Exception:
+    from cameras.errors import CameraNotFound
+
+    return CameraNotFound(
+        f"The camera library {producer} lists no camera.",
+        action="Check power, cable and network of the camera, then list again.",
+        camera="-",
+        wanted="*",
+        found="-",
+    )
+
+
+def _table(devices: Sequence[DeviceInfo], producer: str) -> Table:
+    language = language_of_environment()
+    columns = ("serial", "vendor", "model", "name", "transport")
+    table = Table(
+        *(say(f"camera.list.{column}", language) for column in columns),
+        title=say("camera.list.title", language, producer=producer),
+        title_justify="left",
+    )
+    for device in devices:
+        table.add_row(*(getattr(device, column) for column in columns))
+    return table
