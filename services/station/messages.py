@@ -14,7 +14,8 @@ from inspection.types import FrameResult, Inspection, InspectionBegun
 class FrameSeen:
     """One frame's result with its picture.
 
-    jpeg  the frame as the operator is to see it, without boxes drawn in: those are vectors in `result`
+    jpeg    the frame as the operator is to see it, without boxes drawn in: those are vectors in `result`
+    sha256  of the jpeg when the picture is to be kept with the unit's record; None: for the live view only
     """
 
     inspection_id: UUID
@@ -24,6 +25,7 @@ class FrameSeen:
     jpeg: bytes
     width_px: int
     height_px: int
+    sha256: str | None = None
 
 
 LaneCondition = Literal["starting", "running", "lost", "stopped"]

@@ -1,0 +1,30 @@
+# `make run` starts the demo station, `make test` runs everything that is tested. Each does its own set-up.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+
+.PHONY: run test clean
+
+run: $(VENV)/.run
+	@$(BIN)/python scripts/fetch_web_libraries.py
+	@exec $(BIN)/lynceus demo
+
+test: $(VENV)/.test
+	@$(BIN)/python scripts/fetch_web_libraries.py
+	@scripts/test.sh
+
+clean:
+	rm -rf $(VENV) services/web/static/vendor var
+
+$(VENV)/bin/python:
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.run: pyproject.toml | $(VENV)/bin/python
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e .
+	touch $@
+
+$(VENV)/.test: pyproject.toml | $(VENV)/bin/python
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e ".[dev]"
+	touch $@ $(VENV)/.run
+
+include models/training/training.mk

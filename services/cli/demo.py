@@ -1,0 +1,110 @@
+"""`lynceus demo`: a whole station on drawn strip and drawn parts."""
+
+from __future__ import annotations
+
+import logging
+import os
+import shutil
+import time
+from pathlib import Path
+
+import click
+from rich.console import Console
+
+from inspection.errors import InspectionError
+from inspection.types import Inspection
+from services.cli.options import VAR, default_database
+from services.station.service import ServicePlace
+from services.station.supervisor import run_station
+from services.text import language_of_environment, say
+from station_config import load_station
+
+HISTORY_SEED = 20261120
+HOST = "127.0.0.1"
+
+MADE_HERE = ("lynceus.db", "lynceus.db-wal", "lynceus.db-shm", "pictures")
+"""What the demo puts into `var`, and all that --clean takes away."""
+
+
+class FolderUnwritable(InspectionError):
+    """The station cannot keep its records where it is to keep them."""
+
+    code = "SVC-FOLDER-UNWRITABLE"
+
+
+@click.command(help=say("cli.demo", language_of_environment()))
+@click.option("--port", type=click.IntRange(1, 65535), default=8080, show_default=True)
+@click.option("--clean", is_flag=True, help=say("cli.demo.clean", language_of_environment()))
+def demo(port: int, clean: bool) -> int:
+    language = language_of_environment()
+    console = Console(highlight=False)
+    if clean:
+        removed = remove_traces(VAR)
+        console.print(say("cli.demo.cleaned", language, names=", ".join(removed) or "–", folder=VAR))
+        return 0
+    logging.getLogger().setLevel(logging.WARNING)
+    make_writable(VAR)
+    began = time.monotonic()
+    url = f"http://{HOST}:{port}"
+
+    def first(inspection: Inspection) -> None:
+        seconds = f"{time.monotonic() - began:.1f}"
+        verdict = say(f"verdict.{inspection.verdict.name}", language)
+        told.append(inspection)
+        if len(told) == 1:
+            console.print(
+                say("cli.demo.first", language, unit=inspection.unit, verdict=verdict, seconds=seconds),
+                soft_wrap=True,
+            )
+            console.print(f"[bold]{say('cli.demo.open', language, url=url)}[/]")
+
+    told: list[Inspection] = []
+    console.print(say("cli.demo.starting", language))
+    run_station(
+        load_station("demo"),
+        ServicePlace(
+            database=default_database(),
+            pictures=VAR / "pictures",
+            host=HOST,
+            port=port,
+            language=language,
+            seed_history=HISTORY_SEED,
+        ),
+        ready=lambda: console.print(say("cli.demo.ready", language)),
+        first=first,
+    )
+    console.print(say("cli.demo.stopped", language))
+    return 0
+
+
+def make_writable(folder: Path) -> None:
+    """Make `folder` if need be; raise FolderUnwritable if nothing can be kept there."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        probe = folder / f".probe-{os.getpid()}"
+        probe.write_bytes(b"")
+        probe.unlink()
+    except OSError as error:
+        raise FolderUnwritable(
+            f"Nothing can be written to {folder.absolute()}: {error.strerror}.",
+            action="Free the disk, mend its permissions, or start from a folder that can be written to.",
+            folder=str(folder.absolute()),
+            reason=error.strerror,
+        ) from error
+
+
+def remove_traces(folder: Path) -> list[str]:
+    """Remove what the demo made in `folder`, and nothing else. Returns the names that were there."""
+    removed = []
+    for name in MADE_HERE:
+        path = folder / name
+        if path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path)
+        elif path.exists() or path.is_symlink():
+            path.unlink()
+        else:
+            continue
+        removed.append(name)
+    if folder.is_dir() and not any(folder.iterdir()):
+        folder.rmdir()
+    return removed

@@ -1,0 +1,441 @@
+"""`lynceus inspect`: pictures, folders and recorded runs to verdicts in the database."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Final, TextIO
+
+import click
+import cv2
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.table import Table
+from uuid_utils.compat import uuid7
+
+from cameras.recording import MANIFEST, PICTURES, png_of, read_run
+from inspection.errors import InspectionError
+from inspection.pipeline import Pipeline
+from inspection.tally import UnitTally
+from inspection.types import (
+    Defect,
+    Frame,
+    FrameResult,
+    Image,
+    Inspection,
+    InspectionBegun,
+    ModelRef,
+    PictureRef,
+    RecipeRef,
+    Verdict,
+)
+from inspection.vision.annotating import annotate
+from inspection.vision.decoding import decode_image
+from services.cli.demo import make_writable
+from services.cli.options import VAR, database_option
+from services.station.build import build_pipeline
+from services.text import explain, language_of_environment, say
+from station_config import Catalogue, load_catalogue, load_recipe
+from traceability.identifiers import Minter, unit_code_of_file
+from traceability.images import ImageStore
+from traceability.store import TraceStore
+
+RECORDS_AT_ONCE: Final = 64
+
+LANE: Final = "files"
+
+
+class FileUnreadable(InspectionError):
+    """The file is not there, or may not be read."""
+
+    code = "SVC-FILE-UNREADABLE"
+
+
+class FrameMissing(InspectionError):
+    """A recorded run counts an exposure it has no picture of."""
+
+    code = "CAM-FRAME-LOST"
+
+
+class OutputUnwritable(InspectionError):
+    """The results cannot be written where they were asked for."""
+
+    code = "SVC-OUTPUT-UNWRITABLE"
+
+
+class NothingGiven(InspectionError):
+    """The paths hold no picture."""
+
+    code = "SVC-NOTHING-GIVEN"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Given:
+    """One picture to inspect, not yet read. The fields after `path` are the recording's, if it has them.
+
+    path  None: the recording counts an exposure here of which there is no picture
+    """
+
+    name: str
+    path: Path | None
+    camera: str = LANE
+    sequence: int = 0
+    captured_at: datetime | None = None
+    y_origin_mm: float = 0.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Inspected:
+    """What became of one picture; `failure` explains why it was not judged."""
+
+    given: Given
+    sha256: str | None
+    inspection: Inspection
+    result: FrameResult
+    failure: InspectionError | None
+    image: Image | None
+    data: bytes | None
+
+
+@click.command(help=say("cli.inspect", language_of_environment()))
+@click.argument("paths", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.option("--recipe", "recipe_name", default="strip-surface", show_default=True, metavar="NAME|FILE.toml")
+@click.option("--json", "json_file", type=click.Path(dir_okay=False, path_type=Path), metavar="FILE")
+@click.option("--annotate", "annotated", type=click.Path(file_okay=False, path_type=Path), metavar="DIR")
+@click.option(
+    "--min-score",
+    type=click.FloatRange(0, 1),
+    metavar="S",
+    help=say("cli.inspect.min_score", language_of_environment()),
+)
+@database_option
+def inspect(
+    paths: tuple[Path, ...],
+    recipe_name: str,
+    json_file: Path | None,
+    annotated: Path | None,
+    min_score: float | None,
+    database: str,
+) -> int:
+    language = language_of_environment()
+    console = Console(stderr=True, highlight=False)
+    given = list(gather(paths))
+    if not given:
+        raise NothingGiven(
+            f"No picture in {', '.join(map(str, paths))}.",
+            action=f"Give files or folders with {', '.join(sorted(PICTURES))}, or a recorded run.",
+            paths=", ".join(map(str, paths)),
+            suffixes=", ".join(sorted(PICTURES)),
+        )
+    recipe = load_recipe(recipe_name)
+    pipeline, model = build_pipeline(recipe, min_score=min_score, threads=os.cpu_count() or 1)
+    make_writable(VAR)
+    with ExitStack() as held:
+        store = held.enter_context(TraceStore.open(database))
+        out = Results(
+            store=store,
+            images=ImageStore(VAR / "pictures"),
+            json_lines=None if json_file is None else held.enter_context(opened(json_file)),
+            annotated=annotated,
+            catalogue=load_catalogue(),
+        )
+        progress = held.enter_context(
+            Progress(
+                TextColumn("{task.description}"),
+                BarColumn(),
+                MofNCompleteColumn(),
+                TimeRemainingColumn(),
+                console=console,
+            )
+        )
+        task = progress.add_task(say("cli.inspect.running", language), total=len(given))
+        for one in inspect_all(given, pipeline, recipe=recipe.ref, model=model):
+            out.take(one)
+            progress.advance(task)
+        out.flush()
+    out.summary.show(Console(highlight=False), language, given=len(given))
+    return 0 if out.summary.not_inspected == 0 else 1
+
+
+def gather(paths: Iterable[Path]) -> Iterator[Given]:
+    """Every picture the paths stand for, in a fixed order. A path that is no folder is always one."""
+    for path in paths:
+        if not path.is_dir():
+            yield Given(name=str(path), path=path)
+        elif (path / MANIFEST).exists():
+            yield from _of_run(path)
+        else:
+            for file in sorted(path.rglob("*")):
+                if file.suffix.lower() in PICTURES and file.is_file():
+                    yield Given(name=str(file), path=file)
+
+
+def _of_run(folder: Path) -> Iterator[Given]:
+    """The frames of a recorded run, and a place for each that its camera counted and nobody has."""
+    run = read_run(folder)
+    expected = run.frames[0].sequence if run.frames else 0
+    for frame in run.frames:
+        for sequence in range(expected, frame.sequence):
+            yield Given(name=f"{folder}#{sequence}", path=None, camera=frame.camera, sequence=sequence)
+        yield Given(
+            name=str(folder / frame.file),
+            path=folder / frame.file,
+            camera=frame.camera,
+            sequence=frame.sequence,
+            captured_at=frame.captured_at,
+            y_origin_mm=frame.y_origin_mm,
+        )
+        expected = frame.sequence + 1
+
+
+def inspect_all(
+    given: Iterable[Given], pipeline: Pipeline, *, recipe: RecipeRef, model: ModelRef
+) -> Iterator[Inspected]:
+    """Inspect one after the other; what cannot be read or judged is NOT_INSPECTED, and the rest goes on."""
+    minter = Minter(unit_code_of_file("0" * 64).canon.split("/")[0], started_at=datetime.now(UTC))
+    for one in given:
+        started_at = datetime.now(UTC)
+        data, image, failure = None, None, None
+        try:
+            data = _read(one)
+            image = decode_image(data)
+        except InspectionError as error:
+            failure = error
+        sha256 = None if data is None else hashlib.sha256(data).hexdigest()
+        result = _judged(one, image, failure, pipeline, started_at)
+        begun = InspectionBegun(
+            id=uuid7(),
+            unit=minter.mint("FILE") if sha256 is None else unit_code_of_file(sha256),
+            station="bench",
+            lane=LANE,
+            recipe=recipe,
+            models=(model,),
+            started_at=started_at,
+        )
+        tally = UnitTally(begun, pipeline.limits)
+        if one.path is None:
+            tally.lost(1, reason=result.failure or "CAM-FRAME-LOST")
+        else:
+            tally.add(result)
+        yield Inspected(
+            given=one,
+            sha256=sha256,
+            inspection=tally.close(datetime.now(UTC)),
+            result=result,
+            failure=failure,
+            image=image,
+            data=data,
+        )
+
+
+def as_json(one: Inspected) -> dict[str, object]:
+    """One line of `--json`. docs/commands.md describes it; it is an interface."""
+    return {
+        "image": one.given.name,
+        "sha256": one.sha256,
+        "unit": str(one.inspection.unit),
+        "verdict": one.inspection.verdict.name,
+        "defects": [_defect_as_json(defect) for defect in one.result.defects],
+        "measurements": [
+            {"name": m.name, "value": m.value, "unit": m.unit, "uncertainty": m.uncertainty}
+            for m in one.result.measurements
+        ],
+        "timings_ms": one.result.timings_ms,
+        "failure": one.result.failure,
+    }
+
+
+def _defect_as_json(defect: Defect) -> dict[str, object]:
+    px, mm = defect.box_px, defect.box_mm
+    return {
+        "kind": defect.kind,
+        "score": round(defect.score, 4),
+        "box_px": [round(side, 2) for side in (px.x1, px.y1, px.x2, px.y2)],
+        "box_mm": None if mm is None else [round(side, 3) for side in (mm.x1, mm.y1, mm.x2, mm.y2)],
+    }
+
+
+class Summary:
+    """What became of all that was given. It balances: given = inspected + not inspected."""
+
+    def __init__(self) -> None:
+        self.verdicts: Counter[Verdict] = Counter()
+        self.reasons: Counter[str] = Counter()
+        self.examples: dict[str, tuple[str, InspectionError | None]] = {}
+
+    def take(self, one: Inspected) -> None:
+        self.verdicts[one.inspection.verdict] += 1
+        if one.result.failure is not None:
+            self.reasons[one.result.failure] += 1
+            self.examples.setdefault(one.result.failure, (one.given.name, one.failure))
+
+    @property
+    def inspected(self) -> int:
+        return sum(self.verdicts.values()) - self.not_inspected
+
+    @property
+    def not_inspected(self) -> int:
+        return self.verdicts[Verdict.NOT_INSPECTED]
+
+    def show(self, console: Console, language: str, *, given: int) -> None:
+        table = Table(box=None, show_header=False, pad_edge=False)
+        table.add_column()
+        table.add_column(justify="right")
+        for verdict in Verdict:
+            table.add_row(say(f"verdict.{verdict.name}", language), str(self.verdicts[verdict]))
+        console.print(table)
+        for code, count in sorted(self.reasons.items()):
+            name, error = self.examples[code]
+            told = "" if error is None else explain(error, language).what
+            console.print(f"  {count} × {code}  {told}  ({name})", markup=False, soft_wrap=True)
+        console.print(
+            say(
+                "cli.inspect.balance",
+                language,
+                given=given,
+                inspected=self.inspected,
+                not_inspected=self.not_inspected,
+                unaccounted=given - self.inspected - self.not_inspected,
+            )
+        )
+
+
+class Results:
+    """Where inspected pictures go: a JSON line at once, an annotated copy, and the database in portions."""
+
+    def __init__(
+        self,
+        *,
+        store: TraceStore,
+        images: ImageStore,
+        json_lines: TextIO | None,
+        annotated: Path | None,
+        catalogue: Catalogue,
+    ) -> None:
+        self.summary = Summary()
+        self._store = store
+        self._images = images
+        self._json_lines = json_lines
+        self._annotated = annotated
+        self._catalogue = catalogue
+        self._waiting: list[Inspection] = []
+
+    def take(self, one: Inspected) -> None:
+        inspection = one.inspection
+        if one.image is not None and one.data is not None:
+            inspection = replace(inspection, pictures=(self._keep(one, one.image, one.data),))
+            if self._annotated is not None:
+                self._annotate(one, one.image, self._annotated)
+        self._waiting.append(inspection)
+        if len(self._waiting) >= RECORDS_AT_ONCE:
+            self.flush()
+        if self._json_lines is not None:
+            with _writing(Path(self._json_lines.name)):
+                self._json_lines.write(json.dumps(as_json(one), ensure_ascii=False) + "\n")
+        self.summary.take(one)
+
+    def flush(self) -> None:
+        """Everything taken so far is in the database, and in the file."""
+        self._store.record(self._waiting)
+        self._waiting.clear()
+        if self._json_lines is not None:
+            with _writing(Path(self._json_lines.name)):
+                self._json_lines.flush()
+
+    def _keep(self, one: Inspected, image: Image, data: bytes) -> PictureRef:
+        # As it came where a browser shows it: the record then holds the very bytes that were judged.
+        is_shown = data.startswith((b"\xff\xd8\xff", b"\x89PNG"))
+        kept = data if is_shown else png_of(image)
+        height, width = image.shape[:2]
+        return PictureRef(
+            sha256=self._images.put(kept),
+            camera=one.given.camera,
+            sequence=one.given.sequence,
+            width_px=width,
+            height_px=height,
+        )
+
+    def _annotate(self, one: Inspected, image: Image, folder: Path) -> None:
+        assert one.sha256 is not None
+        picture = annotate(
+            image,
+            one.result.defects,
+            verdict=one.inspection.verdict,
+            colours={kind: entry.colour for kind, entry in self._catalogue.items()},
+        )
+        # The digest keeps pictures of the same name from different folders apart.
+        file = folder / f"{Path(one.given.name).stem}-{one.sha256[:8]}.jpg"
+        with _writing(file):
+            folder.mkdir(parents=True, exist_ok=True)
+            file.write_bytes(cv2.imencode(".jpg", picture)[1].tobytes())
+
+
+def _read(one: Given) -> bytes:
+    if one.path is None:
+        raise FrameMissing(
+            f"The recording counts exposure {one.sequence} of camera {one.camera}, but has no picture of it.",
+            action="It was lost when the run was recorded; inspect the unit again.",
+            camera=one.camera,
+            sequence=one.sequence,
+        )
+    try:
+        return one.path.read_bytes()
+    except OSError as error:
+        raise FileUnreadable(
+            f"{one.path} cannot be read: {error.strerror}.",
+            action="Check the path and its permissions.",
+            file=str(one.path),
+            reason=error.strerror,
+        ) from error
+
+
+def _judged(
+    one: Given, image: Image | None, failure: InspectionError | None, pipeline: Pipeline, at: datetime
+) -> FrameResult:
+    if image is not None:
+        frame = Frame(
+            pixels=image,
+            camera=one.camera,
+            sequence=one.sequence,
+            captured_at=one.captured_at or at,
+            y_origin_mm=one.y_origin_mm,
+        )
+        return pipeline.inspect(frame)
+    return FrameResult(
+        camera=one.camera,
+        sequence=one.sequence,
+        verdict=Verdict.NOT_INSPECTED,
+        defects=(),
+        measurements=(),
+        timings_ms={},
+        failure="INS-ERROR" if failure is None else failure.code,
+    )
+
+
+@contextmanager
+def opened(file: Path) -> Iterator[TextIO]:
+    """The file, new, for JSON Lines."""
+    with _writing(file):
+        handle = file.open("w", encoding="utf-8")
+    with handle:
+        yield handle
+
+
+@contextmanager
+def _writing(file: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise OutputUnwritable(
+            f"{file} cannot be written: {error.strerror}.",
+            action="Free the disk, or choose a place that can be written to.",
+            file=str(file),
+            reason=error.strerror,
+        ) from error

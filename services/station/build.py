@@ -1,0 +1,64 @@
+"""The station's wiring: settings to lanes. The only place where the packages meet."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Sequence
+from functools import partial
+
+from inspection.pipeline import Pipeline
+from inspection.protocols import Detector, Sink
+from inspection.types import ModelRef
+from models import open_detector
+from services.station.lane import Lane
+from services.station.units import CountedUnits
+from station_config import LaneSettings, Recipe, StationSettings, load_recipe
+from traceability.identifiers import Minter
+
+
+def build_lane(
+    station: StationSettings,
+    lane: LaneSettings,
+    *,
+    minter: Minter,
+    sinks: Sequence[Sink],
+    stop: threading.Event,
+) -> Lane:
+    """A lane ready to run: its recipe read, its model checked, loaded and warm. Raises CFG- and MOD- errors."""
+    recipe = load_recipe(lane.recipe)
+    pipeline, model = build_pipeline(recipe)
+    return Lane(
+        name=lane.name,
+        station=station.name,
+        recipe=recipe.ref,
+        models=(model,),
+        pipeline=pipeline,
+        units=partial(CountedUnits, lane.unit.frames, partial(minter.mint, lane.unit.kind)),
+        sinks=sinks,
+        stop=stop,
+    )
+
+
+def build_pipeline(
+    recipe: Recipe, *, threads: int = 1, min_score: float | None = None
+) -> tuple[Pipeline, ModelRef]:
+    """What a recipe's frames go through, and the model that looks.
+
+    threads    of the network: one where lanes run beside each other, all cores where pictures come in a row
+    min_score  stands in for the model card's thresholds of all kinds
+    """
+    settings = recipe.settings
+    opened = open_detector(
+        settings.detector.model, version=settings.detector.version, threads=threads, min_score=min_score
+    )
+    detector: Detector = opened
+    return (
+        Pipeline(
+            detector=detector,
+            surface=settings.surface.surface(),
+            limits=tuple(limit.limit() for limit in settings.limits),
+            roi_px=None if settings.roi_px is None else settings.roi_px.box(),
+            part=None if settings.part is None else settings.part.outline(),
+        ),
+        opened.ref,
+    )

@@ -1,0 +1,125 @@
+"""One camera's loop: from frames to units, each closed with every exposure accounted for."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from uuid import UUID
+
+import uuid_utils
+
+from inspection.errors import InspectionError
+from inspection.identity import IdentifierCode
+from inspection.pipeline import Pipeline, with_losses
+from inspection.protocols import Camera, Sink, UnitSource
+from inspection.tally import UnitTally
+from inspection.types import Frame, InspectionBegun, ModelRef, RecipeRef
+
+FRAME_LOST = "CAM-FRAME-LOST"
+STOPPED = "SVC-STATION-STOPPED"
+CAMERA_ENDED = "CAM-LOST"
+LANE_FAILED = "SVC-LANE-FAILED"
+
+MAX_UNITS_PER_HOLE = 1000
+"""A larger jump of the device's count is recorded as one unit that lost all of it, not as a flood of units."""
+
+
+@dataclass(slots=True, kw_only=True)
+class Lane:
+    """Inspects what one camera sees, unit by unit, until told to stop or the camera is lost.
+
+    units  makes a source of units for each run: a camera that comes back counts anew, and so do its units
+    sinks  told of every unit and frame, in order, on this thread; the reject gate comes first
+    """
+
+    name: str
+    station: str
+    recipe: RecipeRef
+    models: tuple[ModelRef, ...]
+    pipeline: Pipeline
+    units: Callable[[], UnitSource]
+    sinks: Sequence[Sink]
+    stop: threading.Event
+    _tally: UnitTally | None = field(default=None, init=False)
+
+    def run(self, camera: Camera, *, started: Callable[[], None]) -> None:
+        """Inspect until stopped or until the frames end. Closes the unit in hand whatever happens.
+
+        started  called once the camera runs
+        """
+        units = self.units()
+        why_ended = CAMERA_ENDED
+        try:
+            with camera:
+                started()
+                for frame, lost in with_losses(camera.frames()):
+                    self._account_for(lost, frame, units)
+                    self._inspect(frame, units.unit_of(frame))
+                    if units.completes_unit(frame):
+                        self._finish()
+                    if self.stop.is_set():
+                        why_ended = STOPPED
+                        break
+        except InspectionError as error:
+            why_ended = error.code
+            raise
+        except Exception:
+            why_ended = LANE_FAILED
+            raise
+        finally:
+            # What the rest of the unit in hand would have shown is unknown: one exposure withholds acceptance.
+            self._finish(lost=1, reason=why_ended)
+
+    def _inspect(self, frame: Frame, unit: IdentifierCode) -> None:
+        tally = self._tally_of(unit)
+        result = self.pipeline.inspect(frame)
+        tally.add(result)
+        for sink in self.sinks:
+            sink.frame_done(tally.begun, frame, result)
+
+    def _account_for(self, lost: int, frame: Frame, units: UnitSource) -> None:
+        if lost > MAX_UNITS_PER_HOLE:
+            unit = units.unit_of_lost(frame.sequence - 1) or units.unit_of(frame)
+            self._tally_of(unit).lost(lost, reason=FRAME_LOST)
+            return
+        for sequence in range(frame.sequence - lost, frame.sequence):
+            unit_of_lost = units.unit_of_lost(sequence)
+            if unit_of_lost is not None:
+                self._tally_of(unit_of_lost).lost(1, reason=FRAME_LOST)
+                continue
+            # The hole may belong to either unit: withhold both.
+            if self._tally is not None:
+                self._tally.lost(1, reason=FRAME_LOST)
+            following = units.unit_of(frame)
+            if self._tally is None or self._tally.begun.unit != following:
+                self._tally_of(following).lost(1, reason=FRAME_LOST)
+
+    def _tally_of(self, unit: IdentifierCode) -> UnitTally:
+        """The tally of `unit`, which comes into view if it is not the one in hand."""
+        if self._tally is not None and self._tally.begun.unit == unit:
+            return self._tally
+        self._finish()
+        begun = InspectionBegun(
+            id=UUID(bytes=uuid_utils.uuid7().bytes),
+            unit=unit,
+            station=self.station,
+            lane=self.name,
+            recipe=self.recipe,
+            models=self.models,
+            started_at=datetime.now(UTC),
+        )
+        self._tally = UnitTally(begun, self.pipeline.limits)
+        for sink in self.sinks:
+            sink.unit_begun(begun)
+        return self._tally
+
+    def _finish(self, *, lost: int = 0, reason: str = FRAME_LOST) -> None:
+        if self._tally is None:
+            return
+        tally, self._tally = self._tally, None
+        tally.lost(lost, reason=reason)
+        inspection = tally.close(datetime.now(UTC))
+        for sink in self.sinks:
+            sink.unit_done(inspection)

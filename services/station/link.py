@@ -1,0 +1,187 @@
+"""From the engine to the service: every message, in order, once it is safe on the other side.
+
+The engine keeps what it sent until the service says that it is committed. A service that is killed is
+started again and gets the rest; inspections carry their own id, so what arrives twice is stored once. An
+engine that is killed leaves units in hand: the next engine says which it has, and the service closes the
+others as not inspected.
+
+The connection is a local socket with a key of its own per start. What travels is our own messages.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections import deque
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from multiprocessing.connection import Client, Connection, Listener
+from typing import Final
+from uuid import UUID
+
+from inspection.types import Inspection, InspectionBegun
+from services.station.messages import FrameSeen, Message
+
+logger = logging.getLogger(__name__)
+
+BATCH: Final = 64
+RETRY_S: Final = 0.5
+
+PICTURES_KEPT_WAITING: Final = 1000
+"""About 50 MB. With the service away for longer, pictures are given up first, records never."""
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """Where the service listens, and the key that both ends must know."""
+
+    path: str
+    key: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Hello:
+    """The engine's first words: the inspections it has begun and still answers for."""
+
+    in_hand: frozenset[UUID]
+
+
+class Courier:
+    """The engine's end. `send` never blocks; a thread delivers.
+
+    A message is let go only when the service has committed it.
+    """
+
+    def __init__(self, address: Address) -> None:
+        self._address = address
+        self._waiting: deque[Message] = deque()
+        self._pictures = 0
+        self._answers_for: set[UUID] = set()
+        self._changed = threading.Condition()
+        self._closing = False
+        self._thread = threading.Thread(target=self._deliver, name="courier", daemon=True)
+
+    def __enter__(self) -> Courier:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close(timeout_s=5.0)
+
+    def send(self, message: Message) -> None:
+        with self._changed:
+            if isinstance(message, FrameSeen):
+                if self._pictures >= PICTURES_KEPT_WAITING:
+                    return
+                self._pictures += 1
+            elif isinstance(message, InspectionBegun):
+                self._answers_for.add(message.id)
+            self._waiting.append(message)
+            self._changed.notify()
+
+    def close(self, *, timeout_s: float) -> int:
+        """Deliver what is waiting, as far as it goes in the time. Returns how many messages did not make it."""
+        with self._changed:
+            self._closing = True
+            self._changed.notify()
+        self._thread.join(timeout_s)
+        with self._changed:
+            return len(self._waiting)
+
+    def _deliver(self) -> None:
+        while not self._is_done():
+            try:
+                with Client(self._address.path, authkey=self._address.key) as service:
+                    with self._changed:
+                        service.send(Hello(frozenset(self._answers_for)))
+                    self._deliver_to(service)
+            except (OSError, EOFError):
+                # The service is not there yet, or no more. Nothing is lost: it is all still waiting.
+                with self._changed:
+                    self._changed.wait(RETRY_S)
+
+    def _deliver_to(self, service: Connection) -> None:
+        while True:
+            with self._changed:
+                while not self._waiting and not self._closing:
+                    self._changed.wait()
+                batch = [self._waiting[i] for i in range(min(BATCH, len(self._waiting)))]
+            if not batch:
+                return
+            service.send(batch)
+            committed = service.recv()
+            with self._changed:
+                for _ in range(committed):
+                    self._let_go(self._waiting.popleft())
+
+    def _let_go(self, message: Message) -> None:
+        if isinstance(message, FrameSeen):
+            self._pictures -= 1
+        elif isinstance(message, Inspection):
+            self._answers_for.discard(message.id)
+
+    def _is_done(self) -> bool:
+        with self._changed:
+            return self._closing and not self._waiting
+
+
+class Reception:
+    """The service's end: one engine at a time, on a thread of its own.
+
+    greet    told of each engine that comes, with the inspections it answers for
+    commit   makes a batch durable; while it raises, the engine keeps the batch
+    gone     told when the engine's connection ends
+    """
+
+    def __init__(
+        self,
+        address: Address,
+        *,
+        greet: Callable[[frozenset[UUID]], None],
+        commit: Callable[[Sequence[Message]], None],
+        gone: Callable[[], None],
+    ) -> None:
+        self._listener = Listener(address.path, authkey=address.key)
+        self._greet = greet
+        self._commit = commit
+        self._gone = gone
+        self._closing = threading.Event()
+        self._thread = threading.Thread(target=self._receive, name="reception", daemon=True)
+
+    def __enter__(self) -> Reception:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._closing.set()
+        self._listener.close()
+
+    def _receive(self) -> None:
+        while not self._closing.is_set():
+            try:
+                engine = self._listener.accept()
+            except Exception:
+                # Closed by us, or someone without the key: the one is the end, the other is not let in.
+                if self._closing.is_set():
+                    return
+                logger.warning("A connection was refused at the engine's door.", exc_info=True)
+                continue
+            with engine:
+                try:
+                    self._attend(engine)
+                except (OSError, EOFError):
+                    logger.info("The engine's connection ended.")
+                except Exception:
+                    # Not acknowledged, so the engine keeps the batch, comes again and brings it again.
+                    logger.exception("What the engine brought could not be stored; it keeps it.")
+            self._gone()
+
+    def _attend(self, engine: Connection) -> None:
+        hello = engine.recv()
+        if not isinstance(hello, Hello):
+            raise TypeError(f"the engine began with {type(hello).__name__}, not Hello")
+        self._greet(hello.in_hand)
+        while True:
+            batch = engine.recv()
+            self._commit(batch)
+            engine.send(len(batch))

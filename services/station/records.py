@@ -1,0 +1,112 @@
+"""What the service does with the engine's messages: commit them, then show them."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
+from uuid import UUID
+
+from inspection.errors import InspectionError
+from inspection.tally import UnitTally
+from inspection.types import FrameResult, Inspection, InspectionBegun
+from services.live import LiveState
+from services.station.messages import FrameSeen, LaneState, Message
+from traceability.images import ImageStore
+from traceability.store import TraceStore
+
+logger = logging.getLogger(__name__)
+
+ENGINE_LOST = "SVC-ENGINE-LOST"
+
+PRUNE_EVERY = 200
+"""Pictures stored between two looks at how much room they take."""
+
+
+class Records:
+    """Keeps the books of one station: every unit that came into view ends in exactly one inspection.
+
+    first  told of the first inspection that is committed in this process
+    """
+
+    def __init__(
+        self,
+        *,
+        store: TraceStore,
+        images: ImageStore,
+        live: LiveState,
+        max_picture_bytes: int,
+        first: Callable[[Inspection], None],
+    ) -> None:
+        self._store = store
+        self._images = images
+        self._live = live
+        self._max_picture_bytes = max_picture_bytes
+        self._first = first
+        self._is_first = True
+        self._seen: dict[UUID, list[FrameResult]] = {}
+        self._stored_pictures = 0
+
+    def greet(self, in_hand: frozenset[UUID]) -> None:
+        """An engine has come. Units begun by one before it, which it does not know of, end here."""
+        abandoned = [begun for begun in self._store.begun() if begun.id not in in_hand]
+        inspections = [self._abandoned(begun) for begun in abandoned]
+        self._store.record(inspections)
+        for inspection in inspections:
+            logger.warning(
+                "Unit %s was in hand when the engine ended: %s", inspection.unit, inspection.verdict.name
+            )
+            self._live.done(inspection)
+        self._live.engine(True)
+
+    def gone(self) -> None:
+        self._live.engine(False)
+
+    def commit(self, batch: Sequence[Message]) -> None:
+        """Make a batch durable, in the order that a crash in between does no harm; then show it."""
+        inspections = [message for message in batch if isinstance(message, Inspection)]
+        self._store.begin([message for message in batch if isinstance(message, InspectionBegun)])
+        for message in batch:
+            if isinstance(message, FrameSeen):
+                self._keep_picture(message)
+        self._store.record(inspections)
+        for message in batch:
+            self._show(message)
+        if inspections and self._is_first:
+            self._is_first = False
+            self._first(inspections[0])
+
+    def _keep_picture(self, seen: FrameSeen) -> None:
+        self._seen.setdefault(seen.inspection_id, []).append(seen.result)
+        if seen.sha256 is None:
+            return
+        try:
+            self._images.put(seen.jpeg)
+        except InspectionError as error:
+            # The record outlives its picture: it is kept, and the page says that the picture is missing.
+            logger.error("Picture %s is not kept: %s", seen.sha256, error)
+            self._images.prune(0, self._store.pictures_to_give_up())
+            return
+        self._stored_pictures += 1
+        if self._stored_pictures % PRUNE_EVERY == 0:
+            self._images.prune(self._max_picture_bytes, self._store.pictures_to_give_up())
+
+    def _show(self, message: Message) -> None:
+        match message:
+            case InspectionBegun():
+                self._live.begun(message)
+            case FrameSeen():
+                self._live.frame(message)
+            case Inspection():
+                self._seen.pop(message.id, None)
+                self._live.done(message)
+            case LaneState():
+                self._live.lane(message)
+
+    def _abandoned(self, begun: InspectionBegun) -> Inspection:
+        """What is known of a unit whose engine ended: the frames this process was told of, and at least one lost."""
+        tally = UnitTally(begun, ())
+        for result in self._seen.pop(begun.id, []):
+            tally.add(result)
+        tally.lost(1, reason=ENGINE_LOST)
+        return tally.close(datetime.now(UTC))

@@ -1,0 +1,93 @@
+"""The sink that tells the service: takes frames off the lane's hands, and makes pictures on its own thread."""
+
+from __future__ import annotations
+
+import hashlib
+import queue
+import threading
+from dataclasses import replace
+from types import TracebackType
+from typing import Final, Self
+from uuid import UUID
+
+import cv2
+
+from inspection.types import Frame, FrameResult, Inspection, InspectionBegun, PictureRef, Verdict
+from services.station.link import Courier
+from services.station.messages import FrameSeen, Message
+
+JPEG_QUALITY: Final = 88
+
+FRAMES_WAITING: Final = 32
+"""More than this behind, frames are reported without their picture: results must not wait for JPEG."""
+
+Job = InspectionBegun | tuple[InspectionBegun, Frame, FrameResult] | Inspection | None
+
+
+class Reporter:
+    """A Sink. Keeps a picture of every frame that is not accepted, and of each unit's first frame."""
+
+    def __init__(self, courier: Courier) -> None:
+        self._courier = courier
+        self._jobs: queue.SimpleQueue[Job] = queue.SimpleQueue()
+        self._pictures: dict[UUID, list[PictureRef]] = {}
+        self._thread = threading.Thread(target=self._work, name="reporter", daemon=True)
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._jobs.put(None)
+        self._thread.join()
+
+    def unit_begun(self, begun: InspectionBegun) -> None:
+        self._jobs.put(begun)
+
+    def frame_done(self, inspection: InspectionBegun, frame: Frame, result: FrameResult) -> None:
+        self._jobs.put((inspection, frame, result))
+
+    def unit_done(self, inspection: Inspection) -> None:
+        self._jobs.put(inspection)
+
+    def _work(self) -> None:
+        while (job := self._jobs.get()) is not None:
+            self._courier.send(self._message(job))
+
+    def _message(
+        self, job: InspectionBegun | tuple[InspectionBegun, Frame, FrameResult] | Inspection
+    ) -> Message:
+        if isinstance(job, InspectionBegun):
+            self._pictures[job.id] = []
+            return job
+        if isinstance(job, Inspection):
+            return replace(job, pictures=tuple(self._pictures.pop(job.id)))
+        begun, frame, result = job
+        height, width = frame.pixels.shape[:2]
+        jpeg, sha256 = b"", None
+        if self._jobs.qsize() <= FRAMES_WAITING:
+            jpeg = cv2.imencode(".jpg", frame.pixels, (cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY))[1].tobytes()
+            pictures = self._pictures[begun.id]
+            if result.verdict is not Verdict.ACCEPT or not pictures:
+                sha256 = hashlib.sha256(jpeg).hexdigest()
+                pictures.append(
+                    PictureRef(
+                        sha256=sha256,
+                        camera=frame.camera,
+                        sequence=frame.sequence,
+                        width_px=width,
+                        height_px=height,
+                    )
+                )
+        return FrameSeen(
+            inspection_id=begun.id,
+            lane=begun.lane,
+            captured_at=frame.captured_at,
+            result=result,
+            jpeg=jpeg,
+            width_px=width,
+            height_px=height,
+            sha256=sha256,
+        )

@@ -1,0 +1,99 @@
+"""The service process: takes the engine's results, keeps the books, serves the pages."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from contextlib import ExitStack
+from dataclasses import dataclass
+from multiprocessing.connection import Connection
+from pathlib import Path
+from typing import Final
+
+import uvicorn
+
+from inspection.errors import InspectionError
+from services.app import create_app
+from services.live import LiveState
+from services.station.engine import stop_when_told
+from services.station.history import simulate_shifts
+from services.station.link import Address, Reception
+from services.station.records import Records
+from station_config import StationSettings, load_catalogue
+from traceability.images import ImageStore
+from traceability.store import TraceStore
+
+logger = logging.getLogger(__name__)
+
+GRACE_S: Final = 2
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ServicePlace:
+    """Where the service keeps things and where it is reached. `seed_history` None: no simulated history."""
+
+    database: str
+    pictures: Path
+    host: str
+    port: int
+    language: str
+    seed_history: int | None
+
+
+def run_service(station: StationSettings, address: Address, place: ServicePlace, parent: Connection) -> None:
+    """Main of the process. Tells `parent` "ready", then its first Inspection; or the InspectionError that ends it."""
+    stop = stop_when_told()
+    with ExitStack() as held:
+        try:
+            store = held.enter_context(TraceStore.open(place.database))
+            images = ImageStore(place.pictures)
+            live = LiveState()
+            app = create_app(
+                store=store,
+                images=images,
+                live=live,
+                catalogue=load_catalogue(),
+                station=station.name,
+                default_language=place.language,
+            )
+        except InspectionError as error:
+            parent.send(error)
+            return
+        records = Records(
+            store=store,
+            images=images,
+            live=live,
+            max_picture_bytes=station.max_pictures_mb * 1_000_000,
+            first=parent.send,
+        )
+        held.enter_context(Reception(address, greet=records.greet, commit=records.commit, gone=records.gone))
+        server = uvicorn.Server(
+            uvicorn.Config(
+                app,
+                host=place.host,
+                port=place.port,
+                log_config=None,
+                access_log=False,
+                # Event streams never end by themselves.
+                timeout_graceful_shutdown=GRACE_S,
+            )
+        )
+        threading.Thread(target=_end, args=(server, stop), name="end", daemon=True).start()
+        if place.seed_history is not None:
+            threading.Thread(
+                target=_seed, args=(store, images, station, place.seed_history), name="history", daemon=True
+            ).start()
+        parent.send("ready")
+        server.run()
+
+
+def _end(server: uvicorn.Server, stop: threading.Event) -> None:
+    stop.wait()
+    server.should_exit = True
+
+
+def _seed(store: TraceStore, images: ImageStore, station: StationSettings, seed: int) -> None:
+    try:
+        simulate_shifts(store, images, station, seed=seed)
+    except InspectionError:
+        logger.exception("The simulated history could not be stored; the station goes on without it.")

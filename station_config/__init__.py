@@ -1,0 +1,17 @@
+"""What a plant sets: stations, recipes, kinds of defect. Read once, checked whole, then never changed."""
+
+from station_config.catalogue import Catalogue, DefectKind
+from station_config.loading import Recipe, load_catalogue, load_recipe, load_station
+from station_config.schema import LaneSettings, RecipeSettings, StationSettings
+
+__all__ = [
+    "Catalogue",
+    "DefectKind",
+    "LaneSettings",
+    "Recipe",
+    "RecipeSettings",
+    "StationSettings",
+    "load_catalogue",
+    "load_recipe",
+    "load_station",
+]

@@ -1,0 +1,164 @@
+"""TOML files to checked settings. All mistakes of a file at once, each with its key and what is allowed."""
+
+from __future__ import annotations
+
+import hashlib
+import tomllib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any, TypeVar, get_args
+
+from pydantic import BaseModel, ValidationError
+from pydantic_core import ErrorDetails
+
+from inspection.types import RecipeRef
+from station_config.catalogue import Catalogue, DefectKind
+from station_config.errors import ConfigInvalid, ConfigMissing, ConfigSyntax
+from station_config.schema import RecipeSettings, StationSettings
+
+HERE = Path(__file__).parent
+
+M = TypeVar("M", bound=BaseModel)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Recipe:
+    """A recipe as read, and the reference that goes into every record made under it."""
+
+    settings: RecipeSettings
+    ref: RecipeRef
+
+
+def load_recipe(name: str, *, folder: Path | None = None) -> Recipe:
+    """The recipe called `name`, or the one in the file `name` if that ends in `.toml`.
+
+    Raises ConfigMissing, ConfigSyntax, ConfigInvalid.
+    """
+    file = Path(name) if name.endswith(".toml") else _named(name, folder or HERE / "recipes", what="recipe")
+    text = _read(file, what="recipe")
+    settings = _checked(RecipeSettings, text, file)
+    kinds = load_catalogue()
+    if unknown := [
+        f"limits.{number}.kind = {limit.kind!r}: not in the catalogue; known: {', '.join(kinds)}"
+        for number, limit in enumerate(settings.limits)
+        if limit.kind not in kinds
+    ]:
+        raise _invalid(file, unknown)
+    digest = hashlib.sha256(text).hexdigest()
+    return Recipe(
+        settings=settings,
+        ref=RecipeRef(name=settings.name, revision=settings.revision, sha256=digest),
+    )
+
+
+def load_station(name: str, *, folder: Path | None = None) -> StationSettings:
+    """The station called `name`, or the one in the file `name` if that ends in `.toml`. Raises as load_recipe."""
+    file = Path(name) if name.endswith(".toml") else _named(name, folder or HERE / "stations", what="station")
+    return _checked(StationSettings, _read(file, what="station"), file)
+
+
+def load_catalogue(file: Path = HERE / "defects.toml") -> Catalogue:
+    """The plant's kinds of defect. Raises as load_recipe."""
+    data = _parsed(_read(file, what="catalogue"), file)
+    mistakes: list[str] = []
+    kinds: dict[str, DefectKind] = {}
+    for code, entry in data.items():
+        try:
+            kinds[code] = DefectKind.model_validate(entry)
+        except ValidationError as error:
+            mistakes += (f"{code}.{mistake}" for mistake in _mistakes(error, DefectKind))
+    if mistakes:
+        raise _invalid(file, mistakes)
+    return kinds
+
+
+def _named(name: str, folder: Path, *, what: str) -> Path:
+    # Chosen among the files that are there, never built from the name: a name is no path.
+    there = {file.stem: file for file in sorted(folder.glob("*.toml"))}
+    if name in there:
+        return there[name]
+    raise ConfigMissing(
+        f"There is no {what} called {name!r}; there are: {', '.join(there) or 'none'}.",
+        action="Choose one of these, or give the path of a .toml file.",
+        item=what,
+        name=name,
+        there=", ".join(there) or "–",
+    )
+
+
+def _read(file: Path, *, what: str) -> bytes:
+    try:
+        return file.read_bytes()
+    except OSError as error:
+        raise ConfigMissing(
+            f"The {what} {file} cannot be read: {error.strerror}.",
+            action="Choose another, or check the path and its permissions.",
+            item=what,
+            name=str(file),
+            there=error.strerror or str(error),
+        ) from error
+
+
+def _parsed(text: bytes, file: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(text.decode("utf-8"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigSyntax(
+            f"{file} is not TOML: {error}.",
+            action="Mend the line it names; texts go in double quotes, numbers without.",
+            file=str(file),
+            why=str(error),
+        ) from error
+
+
+def _checked(model: type[M], text: bytes, file: Path) -> M:
+    try:
+        return model.model_validate(_parsed(text, file))
+    except ValidationError as error:
+        raise _invalid(file, list(_mistakes(error, model))) from error
+
+
+def _invalid(file: Path, mistakes: list[str]) -> ConfigInvalid:
+    return ConfigInvalid(
+        f"{file} has {len(mistakes)} mistake(s): " + "; ".join(mistakes),
+        action="Mend each of them; nothing of the file is used until then.",
+        file=str(file),
+        count=len(mistakes),
+        mistakes="\n".join(f"  • {mistake}" for mistake in mistakes),
+    )
+
+
+def _mistakes(error: ValidationError, model: type[BaseModel]) -> Iterator[str]:
+    for detail in error.errors(include_url=False):
+        yield _mistake(detail, model)
+
+
+def _mistake(detail: ErrorDetails, model: type[BaseModel]) -> str:
+    key = ".".join(str(part) for part in detail["loc"])
+    if detail["type"] == "extra_forbidden":
+        known = sorted(_known_keys(model, detail["loc"][:-1]))
+        close = get_close_matches(str(detail["loc"][-1]), known, n=1)
+        hint = f"did you mean {close[0]!r}?" if close else f"known: {', '.join(known)}"
+        return f"{key} = {detail['input']!r}: unknown key; {hint}"
+    if detail["type"] == "missing":
+        return f"{key}: missing"
+    return f"{key} = {detail['input']!r}: {detail['msg']}"
+
+
+def _known_keys(model: type[BaseModel], location: tuple[int | str, ...]) -> set[str]:
+    """The keys allowed where `location` points to; several models, when one of several may stand there."""
+    models = {model}
+    for part in location:
+        fields = [m.model_fields[part] for m in models if isinstance(part, str) and part in m.model_fields]
+        if fields:
+            models = {inner for field in fields for inner in _models_in(field.annotation)}
+    return {name for m in models for name in m.model_fields}
+
+
+def _models_in(annotation: object) -> Iterator[type[BaseModel]]:
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        yield annotation
+    for inner in get_args(annotation):
+        yield from _models_in(inner)

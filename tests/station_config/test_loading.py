@@ -1,0 +1,96 @@
+from pathlib import Path
+
+import pytest
+
+from station_config import load_catalogue, load_recipe, load_station
+from station_config.errors import ConfigInvalid, ConfigMissing, ConfigSyntax
+from station_config.loading import HERE
+
+RECIPE = """
+name = "plate"
+revision = 2
+product = "plate"
+[detector]
+model = "strip-surface"
+[[limits]]
+kind = "scratch"
+measure = "length_mm"
+reject_from = 5
+"""
+
+
+def written(folder: Path, text: str, name: str = "plate.toml") -> str:
+    file = folder / name
+    file.write_text(text, encoding="utf-8")
+    return str(file)
+
+
+@pytest.mark.parametrize("file", sorted((HERE / "recipes").glob("*.toml")), ids=lambda file: file.stem)
+def test_every_recipe_we_ship_is_valid_and_called_as_its_file(file):
+    assert load_recipe(file.stem).settings.name == file.stem
+
+
+@pytest.mark.parametrize("file", sorted((HERE / "stations").glob("*.toml")), ids=lambda file: file.stem)
+def test_every_station_we_ship_is_valid_and_its_recipes_are_there(file):
+    for lane in load_station(file.stem).lanes:
+        load_recipe(lane.recipe)
+
+
+def test_the_catalogue_names_every_kind_in_both_languages():
+    for kind in load_catalogue().values():
+        assert kind.name("en") != kind.name("zh")
+
+
+def test_a_recipes_digest_changes_with_one_character_of_it(tmp_path):
+    first = load_recipe(written(tmp_path, RECIPE))
+    second = load_recipe(written(tmp_path, RECIPE + "# a remark"))
+    assert first.ref.sha256 != second.ref.sha256
+    assert first.settings == second.settings
+
+
+def test_an_unknown_key_is_refused_with_the_key_it_may_have_meant(tmp_path):
+    with pytest.raises(ConfigInvalid) as refusal:
+        load_recipe(written(tmp_path, RECIPE.replace("reject_from", "reject_form")))
+    assert "did you mean 'reject_from'?" in str(refusal.value.facts["mistakes"])
+
+
+def test_all_mistakes_are_said_at_once(tmp_path):
+    text = RECIPE.replace("revision = 2", "revision = 0").replace('kind = "scratch"\n', "")
+    with pytest.raises(ConfigInvalid) as refusal:
+        load_recipe(written(tmp_path, text))
+    assert refusal.value.facts["count"] == 2
+
+
+def test_a_limit_for_a_kind_nobody_knows_is_refused(tmp_path):
+    with pytest.raises(ConfigInvalid, match="scrach"):
+        load_recipe(written(tmp_path, RECIPE.replace('"scratch"', '"scrach"')))
+
+
+def test_a_limit_that_limits_nothing_is_refused(tmp_path):
+    with pytest.raises(ConfigInvalid, match="review_from"):
+        load_recipe(written(tmp_path, RECIPE.replace("reject_from = 5", "")))
+
+
+def test_a_recipe_that_is_not_there_is_refused_with_those_that_are():
+    with pytest.raises(ConfigMissing, match="strip-surface"):
+        load_recipe("no-such-recipe")
+
+
+def test_a_name_is_never_a_path():
+    with pytest.raises(ConfigMissing):
+        load_recipe("../recipes/strip-surface")
+
+
+def test_what_is_no_toml_is_refused_with_the_line(tmp_path):
+    with pytest.raises(ConfigSyntax, match="line 2"):
+        load_recipe(written(tmp_path, "\nname = strip"))
+
+
+def test_two_lanes_of_one_name_are_refused(tmp_path):
+    text = (
+        (HERE / "stations" / "demo.toml")
+        .read_text(encoding="utf-8")
+        .replace('name = "parts"', 'name = "strip"')
+    )
+    with pytest.raises(ConfigInvalid, match="same name"):
+        load_station(written(tmp_path, text))
