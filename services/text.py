@@ -90,15 +90,20 @@ class Explanation:
 def explain(error: InspectionError, language: str) -> Explanation:
     """What happened and what to do, in the reader's language."""
     try:
-        return Explanation(
-            code=error.code,
-            what=say(f"error.{error.code}.what", language, **error.facts),
-            action=say(f"error.{error.code}.action", language, **error.facts),
-        )
+        return explain_code(error.code, error.facts, language)
     except (KeyError, IndexError, ValueError):
         # An error without its text must still reach the reader: English is better than a second error.
         logger.exception("%s has no text in %r for the facts %s", error.code, language, sorted(error.facts))
         return Explanation(code=error.code, what=error.what, action=error.action)
+
+
+def explain_code(code: str, facts: Mapping[str, object], language: str) -> Explanation:
+    """The same for an error of which only code and facts came along. Raises KeyError as `say` does."""
+    return Explanation(
+        code=code,
+        what=say(f"error.{code}.what", language, **facts),
+        action=say(f"error.{code}.action", language, **facts),
+    )
 
 
 def _flattened(table: Mapping[str, object], prefix: str = "") -> Iterator[tuple[str, str]]:

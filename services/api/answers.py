@@ -1,0 +1,317 @@
+"""The shapes of all answers, as OpenAPI shows them. Boxes are [x1, y1, x2, y2]; the field says px or mm."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Literal
+from uuid import UUID
+
+from pydantic import BaseModel
+
+from inspection.identity import IdentifierCode
+from inspection.types import Box, Defect, Inspection, InspectionBegun, Verdict
+from services.live import LaneNow, LiveState
+from services.station.messages import FrameSeen, LaneCondition
+from services.web.rendering import kind_colour, kind_name
+from station_config.catalogue import Catalogue
+
+VerdictName = Literal["ACCEPT", "REVIEW", "NOT_INSPECTED", "REJECT"]
+Corners = tuple[float, float, float, float]
+
+
+class CodeAnswer(BaseModel):
+    """An identifier code. `code` is the canonical spelling."""
+
+    code: str
+    scheme: str
+
+    @staticmethod
+    def of(unit: IdentifierCode) -> CodeAnswer:
+        return CodeAnswer(code=str(unit), scheme=unit.scheme)
+
+
+class DefectAnswer(BaseModel):
+    kind: str
+    name: str
+    colour: str
+    score: float
+    box_px: Corners
+    box_mm: Corners | None
+    length_mm: float | None
+    area_mm2: float | None
+    camera: str
+    sequence: int
+
+    @staticmethod
+    def of(defect: Defect, catalogue: Catalogue, language: str) -> DefectAnswer:
+        return DefectAnswer(
+            kind=defect.kind,
+            name=kind_name(catalogue, language, defect.kind),
+            colour=kind_colour(catalogue, defect.kind),
+            score=defect.score,
+            box_px=_corners(defect.box_px),
+            box_mm=None if defect.box_mm is None else _corners(defect.box_mm),
+            length_mm=defect.length_mm,
+            area_mm2=defect.area_mm2,
+            camera=defect.camera,
+            sequence=defect.sequence,
+        )
+
+
+class MeasurementAnswer(BaseModel):
+    name: str
+    value: float
+    unit: str
+    uncertainty: float | None
+
+
+class RecipeAnswer(BaseModel):
+    name: str
+    revision: int
+    sha256: str
+
+
+class ModelAnswer(BaseModel):
+    name: str
+    version: str
+    sha256: str
+
+
+class PictureAnswer(BaseModel):
+    sha256: str
+    url: str
+    camera: str
+    sequence: int
+    width_px: int
+    height_px: int
+
+
+class FramesAnswer(BaseModel):
+    """triggers = inspected + failed + lost."""
+
+    triggers: int
+    inspected: int
+    failed: int
+    lost: int
+
+
+class InspectionHead(BaseModel):
+    """Enough to list an inspection and to find the whole of it."""
+
+    id: UUID
+    unit: CodeAnswer
+    lane: str
+    verdict: VerdictName
+    started_at: datetime
+    finished_at: datetime
+    defects: int
+    simulated: bool
+
+    @staticmethod
+    def of(inspection: Inspection) -> InspectionHead:
+        return InspectionHead(
+            id=inspection.id,
+            unit=CodeAnswer.of(inspection.unit),
+            lane=inspection.lane,
+            verdict=verdict_name(inspection.verdict),
+            started_at=inspection.started_at,
+            finished_at=inspection.finished_at,
+            defects=len(inspection.defects),
+            simulated=inspection.simulated,
+        )
+
+
+class InspectionAnswer(BaseModel):
+    """Everything one station has to say about one unit. `failures`: error code to frames."""
+
+    id: UUID
+    unit: CodeAnswer
+    station: str
+    lane: str
+    recipe: RecipeAnswer
+    models: list[ModelAnswer]
+    started_at: datetime
+    finished_at: datetime
+    verdict: VerdictName
+    defects: list[DefectAnswer]
+    measurements: list[MeasurementAnswer]
+    frames: FramesAnswer
+    failures: dict[str, int]
+    pictures: list[PictureAnswer]
+    simulated: bool
+
+    @staticmethod
+    def of(inspection: Inspection, catalogue: Catalogue, language: str) -> InspectionAnswer:
+        recipe = inspection.recipe
+        return InspectionAnswer(
+            id=inspection.id,
+            unit=CodeAnswer.of(inspection.unit),
+            station=inspection.station,
+            lane=inspection.lane,
+            recipe=RecipeAnswer(name=recipe.name, revision=recipe.revision, sha256=recipe.sha256),
+            models=[
+                ModelAnswer(name=model.name, version=model.version, sha256=model.sha256)
+                for model in inspection.models
+            ],
+            started_at=inspection.started_at,
+            finished_at=inspection.finished_at,
+            verdict=verdict_name(inspection.verdict),
+            defects=[DefectAnswer.of(defect, catalogue, language) for defect in inspection.defects],
+            measurements=[
+                MeasurementAnswer(
+                    name=measured.name,
+                    value=measured.value,
+                    unit=measured.unit,
+                    uncertainty=measured.uncertainty,
+                )
+                for measured in inspection.measurements
+            ],
+            frames=FramesAnswer(
+                triggers=inspection.triggers,
+                inspected=inspection.frames_inspected,
+                failed=inspection.frames_failed,
+                lost=inspection.frames_lost,
+            ),
+            failures=inspection.failures,
+            pictures=[
+                PictureAnswer(
+                    sha256=picture.sha256,
+                    url=f"/api/v1/pictures/{picture.sha256}",
+                    camera=picture.camera,
+                    sequence=picture.sequence,
+                    width_px=picture.width_px,
+                    height_px=picture.height_px,
+                )
+                for picture in inspection.pictures
+            ],
+            simulated=inspection.simulated,
+        )
+
+
+class UnitAnswer(BaseModel):
+    """A unit and all that was seen of it, oldest first. `verdict` is that of the newest inspection."""
+
+    unit: CodeAnswer
+    verdict: VerdictName
+    inspections: list[InspectionAnswer]
+
+
+class FoundAnswer(BaseModel):
+    codes: list[CodeAnswer]
+
+
+class InHandAnswer(BaseModel):
+    """The unit in view, so far. `worst` is None before its first frame."""
+
+    id: UUID
+    unit: CodeAnswer
+    started_at: datetime
+    frames: int
+    defects: int
+    worst: VerdictName | None
+
+    @staticmethod
+    def of(begun: InspectionBegun, lane: LaneNow) -> InHandAnswer:
+        worst = lane.in_hand_worst
+        return InHandAnswer(
+            id=begun.id,
+            unit=CodeAnswer.of(begun.unit),
+            started_at=begun.started_at,
+            frames=lane.in_hand_frames,
+            defects=lane.in_hand_defects,
+            worst=None if worst is None else verdict_name(worst),
+        )
+
+
+class LaneAnswer(BaseModel):
+    """One lane now. `condition` is None until the engine has said it; `recent` is newest first."""
+
+    lane: str
+    camera: str
+    condition: LaneCondition | None
+    failure: str | None
+    last_sign_at: datetime | None
+    in_hand: InHandAnswer | None
+    recent: list[InspectionHead]
+
+    @staticmethod
+    def of(lane: LaneNow) -> LaneAnswer:
+        return LaneAnswer(
+            lane=lane.lane,
+            camera=lane.camera,
+            condition=lane.condition,
+            failure=lane.failure,
+            last_sign_at=lane.last_sign,
+            in_hand=None if lane.in_hand is None else InHandAnswer.of(lane.in_hand, lane),
+            recent=[InspectionHead.of(inspection) for inspection in lane.recent],
+        )
+
+
+class StationAnswer(BaseModel):
+    station: str
+    at: datetime
+    engine_connected: bool
+    lanes: list[LaneAnswer]
+
+    @staticmethod
+    def of(station: str, live: LiveState, at: datetime) -> StationAnswer:
+        return StationAnswer(
+            station=station,
+            at=at,
+            engine_connected=live.engine_connected,
+            lanes=[LaneAnswer.of(lane) for lane in live.lanes()],
+        )
+
+
+class ProgressAnswer(BaseModel):
+    """A unit in view, so far: sent between two changes of its lane."""
+
+    lane: str
+    frames: int
+    defects: int
+    last_sign_at: datetime
+
+
+class PreviewHeader(BaseModel):
+    """What a preview picture shows; the JPEG follows it in the same message."""
+
+    lane: str
+    sequence: int
+    captured_at: datetime
+    width_px: int
+    height_px: int
+    verdict: VerdictName
+    failure: str | None
+    defects: list[DefectAnswer]
+
+    @staticmethod
+    def of(seen: FrameSeen, catalogue: Catalogue, language: str) -> PreviewHeader:
+        result = seen.result
+        return PreviewHeader(
+            lane=seen.lane,
+            sequence=result.sequence,
+            captured_at=seen.captured_at,
+            width_px=seen.width_px,
+            height_px=seen.height_px,
+            verdict=verdict_name(result.verdict),
+            failure=result.failure,
+            defects=[DefectAnswer.of(defect, catalogue, language) for defect in result.defects],
+        )
+
+
+class HealthAnswer(BaseModel):
+    """`healthy` is that of the whole; a part that cannot be asked is not healthy."""
+
+    healthy: bool
+    database: bool
+    engine: bool | None
+    lanes: dict[str, LaneCondition | None]
+
+
+def verdict_name(verdict: Verdict) -> VerdictName:
+    name: VerdictName = verdict.name  # type: ignore[assignment]
+    return name
+
+
+def _corners(box: Box) -> Corners:
+    return (box.x1, box.y1, box.x2, box.y2)

@@ -1,0 +1,47 @@
+"""What every route works with: given to `create_app` once, found again through the request."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated
+
+from fastapi import Depends
+from starlette.requests import HTTPConnection
+
+from services.live import LiveState
+from services.problems import NoStationHere
+from services.web.language import language_of
+from services.web.shifts import ShiftCounts
+from station_config.catalogue import Catalogue
+from traceability.images import ImageStore
+from traceability.store import TraceStore
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Serving:
+    """One service's parts. `live` is None on a plant's server, which has no station of its own."""
+
+    store: TraceStore
+    images: ImageStore
+    live: LiveState | None
+    catalogue: Catalogue
+    station: str
+    default_language: str
+    shift_counts: ShiftCounts
+
+
+def serving_of(connection: HTTPConnection) -> Serving:
+    serving: Serving = connection.app.state.serving
+    return serving
+
+
+def live_of(connection: HTTPConnection) -> LiveState:
+    live = serving_of(connection).live
+    if live is None:
+        raise NoStationHere("This server has no station of its own.", action="Open a station's address.")
+    return live
+
+
+Here = Annotated[Serving, Depends(serving_of)]
+Live = Annotated[LiveState, Depends(live_of)]
+Language = Annotated[str, Depends(language_of)]

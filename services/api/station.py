@@ -1,0 +1,158 @@
+"""The station now: its state, its changes as server-sent events, and the live picture of a lane."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime
+from http import HTTPStatus
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Header, Request, WebSocket, WebSocketDisconnect
+from fastapi.responses import StreamingResponse
+from pydantic import BaseModel
+
+from services.api.answers import LaneAnswer, PreviewHeader, ProgressAnswer, StationAnswer
+from services.api.serving import Here, Live, serving_of
+from services.live import LaneNow, LiveState, Watcher
+from services.problems import problems
+from services.web.language import language_of
+
+# A person sees no difference between four changes a second and forty; the engine's cores do.
+LEAST_INTERVAL_S = 0.25
+# A page that hears nothing for three of these calls the connection lost.
+ALIVE_EVERY_S = 2.0
+
+# https://www.rfc-editor.org/rfc/rfc6455#section-7.4.1 and the IANA registry
+POLICY_VIOLATION = 1008
+GOING_AWAY = 1001
+
+router = APIRouter(tags=["station"])
+
+
+@router.get("/station", responses=problems(HTTPStatus.NOT_FOUND))
+def station(here: Here, live: Live) -> StationAnswer:
+    """What every lane shows now."""
+    return StationAnswer.of(here.station, live, datetime.now(UTC))
+
+
+@router.get(
+    "/events",
+    response_class=StreamingResponse,
+    responses={
+        200: {
+            "description": (
+                "`station` (StationAnswer) first and when the engine comes or goes, `lane` (LaneAnswer) when a "
+                "lane changes, `progress` (ProgressAnswer) while a unit is in view, `alive` every 2 s. "
+                "What came in between is left out: an event holds the newest state."
+            ),
+            "content": {"text/event-stream": {"schema": {"type": "string"}}},
+        },
+        **problems(HTTPStatus.NOT_FOUND),
+    },
+)
+async def events(
+    request: Request, here: Here, live: Live, last_event_id: Annotated[str | None, Header()] = None
+) -> StreamingResponse:
+    """Changes of the station as they happen."""
+    return StreamingResponse(
+        _events(here.station, live, last_event_id),
+        media_type="text/event-stream",
+        headers={"Cache-Control": "no-store", "X-Accel-Buffering": "no"},
+    )
+
+
+async def _events(station: str, live: LiveState, last_event_id: str | None) -> AsyncIterator[str]:
+    with live.watched() as watcher:
+        known = {lane.lane: lane for lane in live.lanes()}
+        was_connected = live.engine_connected
+        is_up_to_date = last_event_id == live.revision
+        yield f"retry: {int(1000 * LEAST_INTERVAL_S)}\n\n"
+        if not is_up_to_date:
+            yield _event("station", StationAnswer.of(station, live, datetime.now(UTC)), live.revision)
+        next_alive = time.monotonic()
+        while not live.is_closed:
+            if time.monotonic() >= next_alive:
+                yield f'event: alive\ndata: {{"at": "{datetime.now(UTC).isoformat()}"}}\n\n'
+                next_alive = time.monotonic() + ALIVE_EVERY_S
+            if not await watcher.changed(max(0.0, next_alive - time.monotonic())):
+                continue
+            if live.engine_connected != was_connected:
+                was_connected = live.engine_connected
+                yield _event("station", StationAnswer.of(station, live, datetime.now(UTC)), live.revision)
+            for lane in live.lanes():
+                for text in _changes(known.get(lane.lane), lane, live.revision):
+                    yield text
+                known[lane.lane] = lane
+            await asyncio.sleep(LEAST_INTERVAL_S)
+
+
+def _changes(before: LaneNow | None, lane: LaneNow, revision: str) -> list[str]:
+    if before is None or before.revision != lane.revision:
+        return [_event("lane", LaneAnswer.of(lane), revision)]
+    if before.frames != lane.frames and lane.last_sign is not None:
+        progress = ProgressAnswer(
+            lane=lane.lane,
+            frames=lane.in_hand_frames,
+            defects=lane.in_hand_defects,
+            last_sign_at=lane.last_sign,
+        )
+        return [_event("progress", progress, revision)]
+    return []
+
+
+def _event(name: str, answer: BaseModel, revision: str) -> str:
+    return f"id: {revision}\nevent: {name}\ndata: {answer.model_dump_json()}\n\n"
+
+
+@router.websocket("/lanes/{lane}/preview")
+async def preview(websocket: WebSocket, lane: str) -> None:
+    """The newest frame of a lane, again and again; frames that come while one is being sent are left out.
+
+    One binary message per frame: four bytes, the length of the header, big-endian; the header, JSON, a
+    PreviewHeader; then the JPEG.
+    """
+    here = serving_of(websocket)
+    live = here.live
+    if live is None or live.of_lane(lane) is None or not _is_from_our_page(websocket):
+        await websocket.close(POLICY_VIOLATION)
+        return
+    language = language_of(websocket)
+    await websocket.accept()
+    left = asyncio.ensure_future(_left(websocket))
+    sent = 0
+    try:
+        with live.watched() as watcher:
+            while not left.done() and not live.is_closed:
+                now = live.of_lane(lane)
+                if now is not None and now.frame is not None and now.frames != sent:
+                    sent = now.frames
+                    header = PreviewHeader.of(now.frame, here.catalogue, language).model_dump_json().encode()
+                    await websocket.send_bytes(len(header).to_bytes(4, "big") + header + now.frame.jpeg)
+                await _either(left, watcher)
+        if not left.done():
+            await websocket.close(GOING_AWAY)
+    except WebSocketDisconnect:
+        pass  # they left while a frame was on its way: nothing is owed to anyone
+    finally:
+        left.cancel()
+
+
+async def _left(websocket: WebSocket) -> None:
+    """Returns when the other side goes. It has nothing to say to us."""
+    while (await websocket.receive())["type"] != "websocket.disconnect":
+        pass
+
+
+async def _either(left: asyncio.Future[None], watcher: Watcher) -> None:
+    changed = asyncio.ensure_future(watcher.changed(ALIVE_EVERY_S))
+    waiting: set[asyncio.Future[Any]] = {left, changed}
+    await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+    changed.cancel()
+
+
+def _is_from_our_page(websocket: WebSocket) -> bool:
+    """Browsers let any site open a socket here, and only say which site it was. Programs send no origin."""
+    origin = websocket.headers.get("origin")
+    return origin is None or origin.split("://", 1)[-1] == websocket.headers.get("host")

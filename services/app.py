@@ -1,0 +1,109 @@
+"""create_app: one FastAPI application, for a station or, without a live state, for a plant."""
+
+from __future__ import annotations
+
+from http import HTTPStatus
+from typing import Any
+
+from fastapi import FastAPI
+from fastapi.routing import APIRoute
+from fastapi.staticfiles import StaticFiles
+
+from services.api import health, pictures, spc, units
+from services.api import station as station_now
+from services.api.serving import Serving
+from services.live import RECENT, LiveState
+from services.problems import StaticMissing, answer_errors
+from services.web import pages
+from services.web.policy import SecurityHeaders
+from services.web.rendering import static_folder
+from services.web.shifts import ShiftCounts
+from station_config.catalogue import Catalogue
+from traceability.images import ImageStore
+from traceability.samples import Shifts
+from traceability.store import TraceStore
+
+VENDOR_FILES = ("htmx.min.js", "echarts.esm.min.js")
+
+# Enough of the newest inspections to find the last few of each lane among them.
+REMEMBERED = 10 * RECENT
+
+
+def create_app(
+    *,
+    store: TraceStore,
+    images: ImageStore,
+    live: LiveState | None,
+    catalogue: Catalogue,
+    station: str,
+    default_language: str,
+) -> FastAPI:
+    """Pages and API over what it is given; it opens and closes none of it.
+
+    live  fed by whoever hears the engine; None for a server without a station of its own
+
+    Raises StaticMissing where the package was built without the pages' libraries, DatabaseUnreachable.
+    """
+    _check_static_files()
+    if live is not None:
+        live.remember(store.latest(station=station, simulated=False, limit=REMEMBERED))
+    app = _Application(
+        title="Lynceus",
+        summary="Vision inspection: verdicts, traces and charts",
+        version="1",
+        docs_url=None,  # its scripts come from a content delivery network
+        redoc_url=None,
+        generate_unique_id_function=_operation_id,
+    )
+    app.state.serving = Serving(
+        store=store,
+        images=images,
+        live=live,
+        catalogue=catalogue,
+        station=station,
+        default_language=default_language,
+        shift_counts=ShiftCounts(store, station, Shifts()),
+    )
+    for noun in (station_now, units, pictures, spc):
+        app.include_router(noun.router, prefix="/api/v1")
+    app.include_router(health.router)
+    app.include_router(pages.router)
+    app.mount("/static", StaticFiles(directory=static_folder()), name="static")
+    app.add_middleware(SecurityHeaders)
+    answer_errors(app)
+    return app
+
+
+class _Application(FastAPI):
+    def openapi(self) -> dict[str, Any]:
+        """As FastAPI derives it, but refusals carry the media type they are sent with."""
+        if self.openapi_schema is None:
+            for operation in _operations(super().openapi()):
+                for status, answer in operation["responses"].items():
+                    content = answer.get("content", {})
+                    refers_to = content.get("application/json", {}).get("schema", {}).get("$ref", "")
+                    if int(status) >= HTTPStatus.BAD_REQUEST and refers_to.endswith("/Problem"):
+                        content["application/problem+json"] = content.pop("application/json")
+        assert self.openapi_schema is not None
+        return self.openapi_schema
+
+
+def _operations(schema: dict[str, Any]) -> list[dict[str, Any]]:
+    return [operation for path in schema["paths"].values() for operation in path.values()]
+
+
+def _operation_id(route: APIRoute) -> str:
+    return route.name
+
+
+def _check_static_files() -> None:
+    folder = static_folder() / "vendor"
+    missing = [name for name in VENDOR_FILES if not (folder / name).is_file()]
+    if missing:
+        files = ", ".join(missing)
+        raise StaticMissing(
+            f"The pages' libraries are not in {folder}: {files}.",
+            action="Run `python scripts/fetch_web_libraries.py` once, with npm or the package index in reach.",
+            files=files,
+            folder=str(folder),
+        )

@@ -1,0 +1,213 @@
+"""The present state of a station, fed by the engine's messages and watched by pages.
+
+Fed from one thread, read and watched from others: every change replaces a lane's whole frozen state under a
+lock, so a reader never sees half of one. A watcher is woken, looks at the newest state, and what came in
+between is gone: nobody waits for a slow screen.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+from inspection.types import Inspection, InspectionBegun, Verdict
+from services.station.messages import FrameSeen, LaneCondition, LaneState
+from services.telemetry import Metrics
+
+RECENT = 12
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LaneNow:
+    """One lane as it is at this moment.
+
+    revision        grows with every change but a frame's; `frames` grows with every frame
+    condition       None until the engine has said it
+    in_hand         the unit in view; the three after it are about that unit so far
+    recent          finished inspections, newest first, at most RECENT
+    last_sign       when the lane last gave a sign of life, by its own clock
+    """
+
+    lane: str
+    revision: int = 0
+    frames: int = 0
+    camera: str = ""
+    condition: LaneCondition | None = None
+    failure: str | None = None
+    facts: dict[str, object] | None = None
+    in_hand: InspectionBegun | None = None
+    in_hand_frames: int = 0
+    in_hand_defects: int = 0
+    in_hand_worst: Verdict | None = None
+    frame: FrameSeen | None = None
+    recent: tuple[Inspection, ...] = ()
+    last_sign: datetime | None = None
+
+    @property
+    def last(self) -> Inspection | None:
+        return self.recent[0] if self.recent else None
+
+
+class Watcher:
+    """Wakes one asyncio task whenever something changed since it last looked."""
+
+    def __init__(self) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._woken = asyncio.Event()
+
+    def wake(self) -> None:
+        """Called on the feeding thread."""
+        # The loop closes when the server stops; whom we would have woken is gone with it.
+        with suppress(RuntimeError):
+            self._loop.call_soon_threadsafe(self._woken.set)
+
+    async def changed(self, timeout_s: float) -> bool:
+        """True once something changed, False when nothing did for `timeout_s`."""
+        try:
+            await asyncio.wait_for(self._woken.wait(), timeout_s)
+        except TimeoutError:
+            return False
+        self._woken.clear()
+        return True
+
+
+class LiveState:
+    """What every lane shows now. The feeding methods never block on those who watch."""
+
+    def __init__(self) -> None:
+        self.metrics = Metrics()
+        self._lock = threading.Lock()
+        self._lanes: dict[str, LaneNow] = {}
+        self._engine_connected = False
+        self._station_revision = 0
+        self._is_closed = False
+        self._watchers: set[Watcher] = set()
+
+    # --- fed by the service's engine thread
+
+    def begun(self, begun: InspectionBegun) -> None:
+        self._change(begun.lane, in_hand=begun, in_hand_frames=0, in_hand_defects=0, in_hand_worst=None)
+
+    def frame(self, seen: FrameSeen) -> None:
+        self.metrics.frame(seen)
+        with self._lock:
+            now = self._now(seen.lane)
+            is_in_hand = now.in_hand is not None and now.in_hand.id == seen.inspection_id
+            if is_in_hand:
+                worst = [seen.result.verdict, *([] if now.in_hand_worst is None else [now.in_hand_worst])]
+                now = replace(
+                    now,
+                    in_hand_frames=now.in_hand_frames + 1,
+                    in_hand_defects=now.in_hand_defects + len(seen.result.defects),
+                    in_hand_worst=Verdict.worst(worst),
+                )
+            self._lanes[seen.lane] = replace(
+                now, frames=now.frames + 1, frame=seen, last_sign=seen.captured_at
+            )
+        self._wake()
+
+    def done(self, inspection: Inspection) -> None:
+        self.metrics.done(inspection)
+        with self._lock:
+            now = self._now(inspection.lane)
+            # A journal sent again after a crash repeats itself: the newest word on an inspection stands.
+            others = tuple(kept for kept in now.recent if kept.id != inspection.id)
+            is_in_hand = now.in_hand is not None and now.in_hand.id == inspection.id
+            self._lanes[inspection.lane] = replace(
+                now,
+                revision=now.revision + 1,
+                recent=(inspection, *others)[:RECENT],
+                in_hand=None if is_in_hand else now.in_hand,
+                last_sign=inspection.finished_at,
+            )
+        self._wake()
+
+    def lane(self, state: LaneState) -> None:
+        self.metrics.lane(state)
+        self._change(
+            state.lane,
+            camera=state.camera,
+            condition=state.condition,
+            failure=state.failure,
+            facts=state.facts,
+            last_sign=state.at,
+        )
+
+    def engine(self, connected: bool) -> None:
+        self.metrics.engine(connected=connected)
+        with self._lock:
+            self._engine_connected = connected
+            self._station_revision += 1
+        self._wake()
+
+    def remember(self, inspections: Iterable[Inspection]) -> None:
+        """Take up what the store knows from before this process began. Newest first, any lanes."""
+        with self._lock:
+            for inspection in inspections:
+                now = self._now(inspection.lane)
+                if len(now.recent) < RECENT and all(kept.id != inspection.id for kept in now.recent):
+                    self._lanes[inspection.lane] = replace(now, recent=(*now.recent, inspection))
+
+    def close(self) -> None:
+        """End all streams, so that the web server can stop: it waits for open connections."""
+        with self._lock:
+            self._is_closed = True
+        self._wake()
+
+    # --- read by pages
+
+    @property
+    def engine_connected(self) -> bool:
+        return self._engine_connected
+
+    @property
+    def is_closed(self) -> bool:
+        return self._is_closed
+
+    @property
+    def revision(self) -> str:
+        """Changes with anything but a frame: the id of the newest event."""
+        with self._lock:
+            return f"{self._station_revision}-{sum(now.revision for now in self._lanes.values())}"
+
+    def lanes(self) -> tuple[LaneNow, ...]:
+        """Every lane heard of, by name."""
+        with self._lock:
+            return tuple(self._lanes[name] for name in sorted(self._lanes))
+
+    def of_lane(self, lane: str) -> LaneNow | None:
+        with self._lock:
+            return self._lanes.get(lane)
+
+    @contextmanager
+    def watched(self) -> Iterator[Watcher]:
+        """A watcher for the running asyncio task, told of every change until it leaves."""
+        watcher = Watcher()
+        with self._lock:
+            self._watchers.add(watcher)
+        try:
+            yield watcher
+        finally:
+            with self._lock:
+                self._watchers.discard(watcher)
+
+    # ---
+
+    def _change(self, lane: str, **changes: object) -> None:
+        with self._lock:
+            now = self._now(lane)
+            self._lanes[lane] = replace(now, revision=now.revision + 1, **changes)  # type: ignore[arg-type]
+        self._wake()
+
+    def _now(self, lane: str) -> LaneNow:
+        return self._lanes.get(lane) or LaneNow(lane=lane)
+
+    def _wake(self) -> None:
+        with self._lock:
+            watchers = tuple(self._watchers)
+        for watcher in watchers:
+            watcher.wake()

@@ -1,0 +1,216 @@
+"""Errors to HTTP answers: one table. Programs get RFC 9457 problems, people get a page; both in their language."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from http import HTTPStatus
+from typing import Any
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse, Response
+from pydantic import BaseModel
+from starlette.exceptions import HTTPException
+
+from inspection.errors import InspectionError
+from services.text import explain
+from services.web.language import language_of
+from services.web.policy import SECURITY_HEADERS
+from services.web.rendering import page
+from traceability.errors import (
+    CodeNotParsed,
+    DatabaseNewer,
+    DatabaseReadOnly,
+    DatabaseUnreachable,
+    DiskFull,
+    PictureMissing,
+    PicturesNotWritable,
+    SpcError,
+    SubgroupUnknown,
+    UnitUnknown,
+)
+
+logger = logging.getLogger(__name__)
+
+
+class ServiceError(InspectionError):
+    """Base of what the service itself refuses."""
+
+    code = "SVC-ERROR"
+
+
+class StaticMissing(ServiceError):
+    """The libraries the pages need are not in the package. Facts: files, folder."""
+
+    code = "SVC-STATIC-MISSING"
+
+
+class RequestInvalid(ServiceError):
+    """A parameter is not what it should be. Facts: mistakes (all of them, as text)."""
+
+    code = "SVC-REQUEST-INVALID"
+
+
+class PageUnknown(ServiceError):
+    """Nothing at this address. Facts: path."""
+
+    code = "SVC-PAGE-UNKNOWN"
+
+
+class MethodRefused(ServiceError):
+    """The address exists, but not for this method. Facts: method, path."""
+
+    code = "SVC-METHOD-REFUSED"
+
+
+class NoStationHere(ServiceError):
+    """A plant's server has no station of its own to show."""
+
+    code = "SVC-NO-STATION"
+
+
+class LaneUnknown(ServiceError):
+    """The station has no such lane. Facts: lane, lanes."""
+
+    code = "SVC-LANE-UNKNOWN"
+
+
+class InspectionUnknown(ServiceError):
+    """No inspection of that id is recorded. Facts: id."""
+
+    code = "SVC-INSPECTION-UNKNOWN"
+
+
+class Unexpected(ServiceError):
+    """A mistake of ours. Facts: none; the log has the trace."""
+
+    code = "SVC-UNEXPECTED"
+
+
+# The first family that fits decides; what is not listed is a fault of the server.
+STATUS: tuple[tuple[type[InspectionError], HTTPStatus], ...] = (
+    (CodeNotParsed, HTTPStatus.BAD_REQUEST),
+    (UnitUnknown, HTTPStatus.NOT_FOUND),
+    (PictureMissing, HTTPStatus.NOT_FOUND),
+    (SubgroupUnknown, HTTPStatus.NOT_FOUND),
+    (SpcError, HTTPStatus.UNPROCESSABLE_ENTITY),
+    (DatabaseUnreachable, HTTPStatus.SERVICE_UNAVAILABLE),
+    (DatabaseReadOnly, HTTPStatus.SERVICE_UNAVAILABLE),
+    (DatabaseNewer, HTTPStatus.SERVICE_UNAVAILABLE),
+    (PicturesNotWritable, HTTPStatus.SERVICE_UNAVAILABLE),
+    (DiskFull, HTTPStatus.INSUFFICIENT_STORAGE),
+    (RequestInvalid, HTTPStatus.UNPROCESSABLE_ENTITY),
+    (PageUnknown, HTTPStatus.NOT_FOUND),
+    (MethodRefused, HTTPStatus.METHOD_NOT_ALLOWED),
+    (NoStationHere, HTTPStatus.NOT_FOUND),
+    (LaneUnknown, HTTPStatus.NOT_FOUND),
+    (InspectionUnknown, HTTPStatus.NOT_FOUND),
+)
+
+
+class Problem(BaseModel):
+    """RFC 9457, with our stable code and what to do. `title` and `action` are in the reader's language."""
+
+    type: str
+    title: str
+    status: int
+    instance: str
+    code: str
+    action: str
+
+
+def status_of(error: InspectionError) -> HTTPStatus:
+    for family, status in STATUS:
+        if isinstance(error, family):
+            return status
+    return HTTPStatus.INTERNAL_SERVER_ERROR
+
+
+def problems(*statuses: HTTPStatus) -> dict[int | str, dict[str, Any]]:
+    """The `responses` of a route that may answer with a problem of these statuses."""
+    return {status.value: {"model": Problem, "description": status.phrase} for status in statuses}
+
+
+def answer_errors(app: FastAPI) -> None:
+    """Give every refusal, ours or the framework's, the same two faces."""
+    app.add_exception_handler(InspectionError, _inspection_error)
+    app.add_exception_handler(RequestValidationError, _validation_error)
+    app.add_exception_handler(HTTPException, _http_exception)
+    app.add_exception_handler(Exception, _unexpected)
+
+
+def _answer(request: Request, error: InspectionError, headers: Mapping[str, str] | None = None) -> Response:
+    language = language_of(request)
+    status = status_of(error)
+    shown = explain(error, language)
+    if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+        logger.error("%s %s: %s %s", request.method, request.url.path, error.code, error)
+    if _wants_a_page(request):
+        answer = page(request, "problem.html", status=status.value, problem=shown)
+        answer.headers.update(headers or {})
+        return answer
+    problem = Problem(
+        type=f"urn:lynceus:error:{shown.code}",
+        title=shown.what,
+        status=status.value,
+        instance=request.url.path,
+        code=shown.code,
+        action=shown.action,
+    )
+    return JSONResponse(
+        problem.model_dump(),
+        status_code=status.value,
+        headers={"Content-Language": language, **(headers or {})},
+        media_type="application/problem+json",
+    )
+
+
+def _wants_a_page(request: Request) -> bool:
+    return not request.url.path.startswith("/api/") and "text/html" in request.headers.get("accept", "")
+
+
+def _inspection_error(request: Request, error: Exception) -> Response:
+    assert isinstance(error, InspectionError)
+    return _answer(request, error)
+
+
+def _validation_error(request: Request, error: Exception) -> Response:
+    assert isinstance(error, RequestValidationError)
+    mistakes = "; ".join(
+        f"{'.'.join(str(part) for part in mistake['loc'][1:])}: {mistake['msg']}"
+        for mistake in error.errors()
+    )
+    return _answer(
+        request,
+        RequestInvalid(
+            f"The request is not valid: {mistakes}", action="Correct the parameters.", mistakes=mistakes
+        ),
+    )
+
+
+def _http_exception(request: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)
+    path = request.url.path
+    if error.status_code == HTTPStatus.NOT_FOUND:
+        return _answer(request, PageUnknown(f"Nothing is at {path}.", action="Check the address.", path=path))
+    if error.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
+        refused = MethodRefused(
+            f"{path} does not take {request.method}.",
+            action="See /openapi.json for what it takes.",
+            method=request.method,
+            path=path,
+        )
+        return _answer(request, refused, error.headers)
+    return _answer(
+        request,
+        RequestInvalid(str(error.detail), action="Correct the request.", mistakes=str(error.detail)),
+        error.headers,
+    )
+
+
+def _unexpected(request: Request, error: Exception) -> Response:
+    # The server logs the trace by itself. This answer is made outside the layer that adds the headers.
+    answer = _answer(request, Unexpected(f"{type(error).__name__}: {error}", action="See the log."))
+    answer.headers.update(SECURITY_HEADERS)
+    return answer

@@ -1,0 +1,79 @@
+"""What the station tells its monitoring: metric names in one place, and the form of a log line."""
+
+from __future__ import annotations
+
+import logging
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+
+from inspection.types import Inspection
+from services.station.messages import FrameSeen, LaneState
+
+LOG_FORMAT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
+
+# A frame's budget is the time until the next: 51 ms at 20 kHz and 1024 lines.
+STEP_BUCKETS_MS = (0.5, 1, 2, 5, 10, 20, 50, 100, 200, 500, 1000)
+
+
+class Metrics:
+    """Counted from what the engine reports, in a registry of its own. Safe to call from several threads."""
+
+    content_type = "text/plain; version=0.0.4; charset=utf-8"
+
+    def __init__(self) -> None:
+        self.registry = CollectorRegistry()
+        self._frames_inspected = Counter(
+            "frames_inspected_total", "Frames that were judged", ["lane"], registry=self.registry
+        )
+        self._frames_failed = Counter(
+            "frames_failed_total", "Frames seen but not judged", ["lane", "failure"], registry=self.registry
+        )
+        self._frames_lost = Counter(
+            "frames_lost_total", "Frames due but never seen", ["lane"], registry=self.registry
+        )
+        self._units = Counter(
+            "units_total", "Units finished, by verdict", ["lane", "verdict"], registry=self.registry
+        )
+        self._defects = Counter("defects_total", "Defects found", ["lane", "kind"], registry=self.registry)
+        self._step_ms = Histogram(
+            "step_ms",
+            "Time of one step of one frame, in milliseconds",
+            ["lane", "step"],
+            buckets=STEP_BUCKETS_MS,
+            registry=self.registry,
+        )
+        self._lane_running = Gauge(
+            "lane_running", "1 while the lane inspects, else 0", ["lane"], registry=self.registry
+        )
+        self._engine_connected = Gauge(
+            "engine_connected", "1 while the engine is connected, else 0", registry=self.registry
+        )
+
+    def frame(self, seen: FrameSeen) -> None:
+        for step, spent_ms in seen.result.timings_ms.items():
+            self._step_ms.labels(seen.lane, step).observe(spent_ms)
+
+    def done(self, inspection: Inspection) -> None:
+        lane = inspection.lane
+        self._frames_inspected.labels(lane).inc(inspection.frames_inspected)
+        self._frames_lost.labels(lane).inc(inspection.frames_lost)
+        for failure, frames in inspection.failures.items():
+            self._frames_failed.labels(lane, failure).inc(frames)
+        self._units.labels(lane, inspection.verdict.name).inc()
+        for defect in inspection.defects:
+            self._defects.labels(lane, defect.kind).inc()
+
+    def lane(self, state: LaneState) -> None:
+        self._lane_running.labels(state.lane).set(state.condition == "running")
+
+    def engine(self, *, connected: bool) -> None:
+        self._engine_connected.set(connected)
+
+    def exposition(self) -> bytes:
+        """All metrics in the Prometheus text format."""
+        return generate_latest(self.registry)
+
+
+def log_to_stderr(level: int = logging.INFO) -> None:
+    """One line per unit and per change of state, in English, never one per frame."""
+    logging.basicConfig(format=LOG_FORMAT, level=level)

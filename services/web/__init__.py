@@ -1,0 +1,1 @@
+"""Pages for people: templates, static files, and what fills them. No text is in the code or the templates."""

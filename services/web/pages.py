@@ -1,0 +1,245 @@
+"""The pages. Each shows what the API answers; each step from a point to its picture is an address."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from http import HTTPStatus
+from typing import Annotated, Literal
+from urllib.parse import urlencode
+from uuid import UUID
+
+from fastapi import APIRouter, Query, Request
+from fastapi.responses import HTMLResponse, RedirectResponse, Response
+
+from inspection.types import Defect, Inspection, PictureRef
+from services.api.pictures import Sha256
+from services.api.serving import Here, Language, Live
+from services.api.spc import ChartAnswer, Selection, chart_of
+from services.api.units import recorded
+from services.live import LaneNow, LiveState
+from services.problems import LaneUnknown, status_of
+from services.text import Explanation, explain, explain_code
+from services.web.rendering import code_url, page
+from services.web.shifts import ShiftCounts
+from traceability import samples
+from traceability.errors import CodeNotParsed, PictureMissing, TooFewSubgroups, UnitUnknown
+from traceability.identifiers import parse
+from traceability.store import Counts
+
+# A lane that gives no sign of life for so long is no longer believed.
+STALE_AFTER_S = 15
+
+# A subgroup of full inspection holds thousands of units; what was withheld comes first.
+MOST_UNITS = 500
+
+Period = Literal["1", "3", "7", "30"]
+PERIODS: tuple[Period, ...] = ("1", "3", "7", "30")
+"""Days a chart looks back."""
+
+Mode = Literal["run", "starting", "stopped", "engine_away"]
+
+router = APIRouter(include_in_schema=False, default_response_class=HTMLResponse)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Panel:
+    """All that the page says about a lane."""
+
+    lane: LaneNow
+    counts: Counts
+    shift_begun: datetime
+    failure: Explanation | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Shown:
+    """A stored picture and the defects to draw on it."""
+
+    picture: PictureRef
+    defects: tuple[Defect, ...]
+
+
+@router.get("/")
+def station(request: Request, here: Here, language: Language) -> Response:
+    live = here.live
+    if live is None:
+        # A plant's server has no station to show; its charts are its front page.
+        return RedirectResponse("/spc", HTTPStatus.SEE_OTHER)
+    return page(
+        request,
+        "station.html",
+        panels=[_panel(lane, here.shift_counts, language) for lane in live.lanes()],
+        mode=_mode(live),
+        engine_connected=live.engine_connected,
+        stale_after_s=STALE_AFTER_S,
+    )
+
+
+@router.get("/lanes/{lane}/panel")
+def lane_panel(request: Request, here: Here, live: Live, language: Language, lane: str) -> Response:
+    """A lane's part of the page, and the station's mode, which depends on its lanes."""
+    now = live.of_lane(lane)
+    if now is None:
+        lanes = ", ".join(known.lane for known in live.lanes())
+        raise LaneUnknown(
+            f"This station has no lane {lane}.", action=f"Choose one of: {lanes}.", lane=lane, lanes=lanes
+        )
+    return page(
+        request,
+        "lane_panel.html",
+        panel=_panel(now, here.shift_counts, language),
+        mode=_mode(live),
+        engine_connected=live.engine_connected,
+    )
+
+
+@router.get("/trace")
+def trace_search(
+    request: Request, here: Here, language: Language, code: Annotated[str, Query(max_length=500)] = ""
+) -> Response:
+    """The search box, and what it finds; a code typed or scanned whole leads straight to its unit."""
+    sought = code.strip()
+    found = here.store.find(sought) if sought else ()
+    if request.headers.get("hx-request"):
+        return page(request, "_found.html", sought=sought, found=found)
+    if sought:
+        try:
+            return RedirectResponse(
+                code_url(here.store.inspections_of(parse(sought))[0].unit), HTTPStatus.SEE_OTHER
+            )
+        except (CodeNotParsed, UnitUnknown):
+            pass  # a part of a code, then: what holds it is listed
+    return page(request, "trace_search.html", sought=sought, found=found, latest=here.store.latest(limit=12))
+
+
+@router.get("/trace/{code:path}")
+def trace(request: Request, here: Here, language: Language, code: str) -> Response:
+    """A unit: what was seen, by which camera, model and recipe, with its pictures."""
+    try:
+        inspections = here.store.inspections_of(parse(code))
+    except (CodeNotParsed, UnitUnknown) as error:
+        return page(
+            request,
+            "trace_search.html",
+            status=status_of(error).value,
+            sought=code,
+            found=here.store.find(code),
+            latest=(),
+            problem=explain(error, language),
+        )
+    return page(
+        request,
+        "trace.html",
+        unit=inspections[-1].unit,
+        inspections=inspections[::-1],
+        shown={inspection.id: _shown(inspection) for inspection in inspections},
+        failures={code: _failure(code, {}, language) for one in inspections for code in one.failures},
+    )
+
+
+@router.get("/picture/{sha256}")
+def picture(request: Request, here: Here, sha256: Sha256, inspection: UUID) -> Response:
+    """One picture at full size, with its boxes."""
+    seen = recorded(here, inspection)
+    for shown in _shown(seen):
+        if shown.picture.sha256 == sha256:
+            return page(request, "picture.html", inspection=seen, shown=shown)
+    raise PictureMissing(
+        f"Inspection {inspection} has no picture {sha256}.",
+        action="Open the unit and choose the picture there.",
+        sha256=sha256,
+    )
+
+
+@router.get("/spc")
+def spc(
+    request: Request,
+    here: Here,
+    language: Language,
+    by: samples.By = "hour",
+    days: Period = "3",
+    lane: Annotated[str, Query(max_length=100)] = "",
+    station: Annotated[str, Query(max_length=100)] = "",
+) -> Response:
+    """The p chart of refused units and the Pareto beside it; every point leads to its subgroup."""
+    since = datetime.now(UTC) - timedelta(days=int(days))
+    selected = Selection(by=by, station=station or None, lane=lane or None, since=since, until=None)
+    chart: ChartAnswer | None = None
+    problem: Explanation | None = None
+    try:
+        chart = chart_of(here, language, selected)
+    except TooFewSubgroups as error:
+        problem = explain(error, language)
+    return page(
+        request,
+        "_spc.html" if request.headers.get("hx-request") else "spc.html",
+        by=by,
+        days=days,
+        lane=lane,
+        station_chosen=station,
+        lanes=[] if here.live is None else [known.lane for known in here.live.lanes()],
+        periods=PERIODS,
+        query=urlencode({"by": by, "lane": lane, "station": station, "since": f"{since:%Y-%m-%dT%H:%M:%SZ}"}),
+        chart=chart,
+        problem=problem,
+    )
+
+
+@router.get("/spc/subgroup/{key}")
+def subgroup(
+    request: Request,
+    here: Here,
+    key: str,
+    lane: Annotated[str, Query(max_length=100)] = "",
+    station: Annotated[str, Query(max_length=100)] = "",
+) -> Response:
+    """The units behind one point, what was withheld most first."""
+    return page(
+        request,
+        "subgroup.html",
+        window=samples.window_of(key),
+        units=samples.units_of_subgroup(
+            here.store, key, station=station or None, lane=lane or None, limit=MOST_UNITS
+        ),
+        lane=lane,
+        most_units=MOST_UNITS,
+    )
+
+
+def _panel(lane: LaneNow, shift_counts: ShiftCounts, language: str) -> Panel:
+    begun, counts = shift_counts.of_lane(lane.lane)
+    failure = None if lane.failure is None else _failure(lane.failure, lane.facts or {}, language)
+    return Panel(lane=lane, counts=counts, shift_begun=begun, failure=failure)
+
+
+def _failure(code: str, facts: Mapping[str, object], language: str) -> Explanation:
+    """A failure of which only the code was kept may lack the facts its text names: then the code must do."""
+    try:
+        return explain_code(code, facts, language)
+    except KeyError:
+        return Explanation(code=code, what="", action="")
+
+
+def _mode(live: LiveState) -> Mode:
+    if not live.engine_connected:
+        return "engine_away"
+    conditions = {lane.condition for lane in live.lanes()}
+    if "running" in conditions:
+        return "run"
+    return "starting" if conditions & {"starting", None} or not conditions else "stopped"
+
+
+def _shown(inspection: Inspection) -> tuple[Shown, ...]:
+    return tuple(
+        Shown(
+            picture=picture,
+            defects=tuple(
+                defect
+                for defect in inspection.defects
+                if (defect.camera, defect.sequence) == (picture.camera, picture.sequence)
+            ),
+        )
+        for picture in inspection.pictures
+    )

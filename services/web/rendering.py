@@ -1,0 +1,115 @@
+"""Templates to pages: texts by key, times and numbers as the reader writes them."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from functools import cache, partial
+from importlib.resources import as_file, files
+from pathlib import Path
+from urllib.parse import quote, urlencode
+
+from fastapi import Request
+from fastapi.responses import HTMLResponse
+from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
+
+from inspection.identity import IdentifierCode
+from inspection.types import Inspection, Verdict
+from services.text import LANGUAGES, say
+from services.web.language import PARAMETER, keep_choice, language_of
+from station_config.catalogue import Catalogue
+
+UNKNOWN_KIND_COLOUR = "#6E7681"
+
+
+def page(request: Request, template: str, *, status: int = 200, **values: object) -> HTMLResponse:
+    """A whole page, or the part of one that htmx asked for: the template decides."""
+    language = language_of(request)
+    serving = request.app.state.serving
+    values |= {
+        "t": partial(_say, language),
+        "language": language,
+        "languages": [(other, _in_language(request, other)) for other in LANGUAGES],
+        "station": serving.station,
+        "kind_name": partial(kind_name, serving.catalogue, language),
+        "kind_colour": partial(kind_colour, serving.catalogue),
+        "when": partial(when, language),
+        "path": request.url.path,
+    }
+    html = environment().get_template(template).render(values)
+    answer = HTMLResponse(html, status_code=status, headers={"Content-Language": language})
+    answer.headers["Vary"] = "Accept-Language, Cookie, HX-Request"
+    keep_choice(request, answer)
+    return answer
+
+
+@cache
+def environment() -> Environment:
+    loaded = Environment(
+        loader=PackageLoader("services.web"),
+        autoescape=select_autoescape(),
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    loaded.filters.update(number=number, percent=percent, code_url=code_url, clock=clock)
+    loaded.globals.update(Verdict=Verdict, picture_url=picture_url)
+    return loaded
+
+
+@cache
+def static_folder() -> Path:
+    """Where the static files lie. The package is installed as files, never inside an archive."""
+    with as_file(files("services.web").joinpath("static")) as folder:
+        return folder
+
+
+def when(language: str, at: datetime) -> str:
+    """Date and time to the second, in the zone of this computer: the plant's own clock."""
+    local = at.astimezone()
+    return f"{local:%Y-%m-%d %H:%M:%S}" if language == "zh" else f"{local.day} {local:%b %Y, %H:%M:%S}"
+
+
+def clock(at: datetime) -> str:
+    return f"{at.astimezone():%H:%M:%S}"
+
+
+def number(value: float, digits: int = 0) -> str:
+    return f"{value:,.{digits}f}"
+
+
+def percent(share: float, digits: int = 1) -> str:
+    return f"{100 * share:.{digits}f} %"
+
+
+def code_url(unit: IdentifierCode) -> str:
+    return f"/trace/{quote(str(unit), safe='/')}"
+
+
+def picture_url(inspection: Inspection, sha256: str) -> str:
+    return f"/picture/{sha256}?inspection={inspection.id}"
+
+
+def subgroup_url(key: str, *, station: str | None, lane: str | None) -> str:
+    chosen = {name: value for name, value in (("station", station), ("lane", lane)) if value}
+    return f"/spc/subgroup/{quote(key)}" + (f"?{urlencode(chosen)}" if chosen else "")
+
+
+def kind_name(catalogue: Catalogue, language: str, kind: str) -> str:
+    """A kind of defect by its name; by its code where a plant has dropped it from its catalogue."""
+    known = catalogue.get(kind)
+    return kind if known is None else known.name(language)
+
+
+def kind_colour(catalogue: Catalogue, kind: str) -> str:
+    known = catalogue.get(kind)
+    return UNKNOWN_KIND_COLOUR if known is None else known.colour
+
+
+def _say(language: str, key: str, **facts: object) -> str:
+    return say(key, language, **facts)
+
+
+def _in_language(request: Request, language: str) -> str:
+    """The same address in another language."""
+    url = request.url.include_query_params(**{PARAMETER: language})
+    return f"{url.path}?{url.query}"

@@ -1,0 +1,202 @@
+// <live-feed data-events data-stale-after-s>: keeps the station page true, or says that it is not.
+//
+// The server draws every panel; an event only says which lane to ask for again. Three clocks are kept apart:
+// the age of a verdict, the age of a lane's last sign of life, and the silence of the connection.
+
+const LOST_AFTER_MS = 6000; // three of the server's `alive` events
+const TICK_MS = 500;
+const AGAIN_AFTER_MS = 1000;
+
+class LiveFeed extends HTMLElement {
+  connectedCallback() {
+    this.ages = new Intl.RelativeTimeFormat(document.documentElement.lang, { numeric: "always", style: "short" });
+    this.staleAfterMs = 1000 * Number(this.dataset.staleAfterS);
+    this.stationAheadMs = 0; // the station's clock against this screen's
+    this.heardAt = performance.now();
+    this.waiting = new Set(); // panels being asked for; true again when asked meanwhile
+    this.askedMeanwhile = new Set();
+    this.previews = [...this.querySelectorAll("canvas[data-preview]")].map((canvas) => new Preview(canvas));
+    this.listen();
+    this.timer = setInterval(() => this.tick(), TICK_MS);
+    this.tick();
+  }
+
+  disconnectedCallback() {
+    clearInterval(this.timer);
+    this.source.close();
+    this.previews.forEach((preview) => preview.close());
+  }
+
+  listen() {
+    this.source = new EventSource(this.dataset.events);
+    this.source.addEventListener("station", (event) => this.onStation(JSON.parse(event.data)));
+    this.source.addEventListener("lane", (event) => this.onLane(JSON.parse(event.data)));
+    this.source.addEventListener("progress", (event) => this.onProgress(JSON.parse(event.data)));
+    this.source.addEventListener("alive", (event) => this.onAlive(JSON.parse(event.data)));
+    this.source.onerror = () => {
+      // The browser tries again by itself, except after an answer that was no stream.
+      if (this.source.readyState === EventSource.CLOSED) {
+        setTimeout(() => this.isConnected && this.listen(), AGAIN_AFTER_MS);
+      }
+    };
+  }
+
+  onAlive({ at }) {
+    this.stationAheadMs = Date.parse(at) - Date.now();
+    this.heardAt = performance.now();
+    this.tick();
+  }
+
+  onStation({ at, lanes }) {
+    this.onAlive({ at });
+    lanes.forEach((lane) => this.onLane(lane));
+  }
+
+  onLane({ lane }) {
+    this.heardAt = performance.now();
+    if (!this.section(lane)) {
+      location.reload(); // a lane this page was drawn without
+      return;
+    }
+    this.redraw(lane);
+  }
+
+  onProgress({ lane, frames, defects, last_sign_at: lastSignAt }) {
+    this.heardAt = performance.now();
+    const section = this.section(lane);
+    if (!section) return;
+    const show = (slot, value) => {
+      const place = section.querySelector(slot);
+      if (place) place.textContent = value.toLocaleString(document.documentElement.lang);
+    };
+    show("[data-frames]", frames);
+    show("[data-defects]", defects);
+    section.querySelector("[data-tile]").dataset.lastSign = lastSignAt;
+  }
+
+  section(lane) {
+    return this.querySelector(`[data-lane="${CSS.escape(lane)}"]`);
+  }
+
+  async redraw(lane) {
+    if (this.waiting.has(lane)) {
+      this.askedMeanwhile.add(lane);
+      return;
+    }
+    this.waiting.add(lane);
+    const panel = this.section(lane).querySelector("[data-panel]");
+    try {
+      await window.htmx.ajax("GET", panel.dataset.panel, { target: panel, swap: "innerMorph" });
+    } finally {
+      this.waiting.delete(lane);
+    }
+    this.tick();
+    if (this.askedMeanwhile.delete(lane)) this.redraw(lane);
+  }
+
+  tick() {
+    const isLost = performance.now() - this.heardAt > LOST_AFTER_MS;
+    const stationNow = Date.now() + this.stationAheadMs;
+    this.querySelector("[data-lost]").hidden = !isLost;
+    this.classList.toggle("is-lost", isLost);
+    for (const time of this.querySelectorAll("time[data-age]")) {
+      time.textContent = this.age(stationNow - Date.parse(time.dateTime));
+    }
+    for (const tile of this.querySelectorAll("[data-tile]")) {
+      const isStale = !(stationNow - Date.parse(tile.dataset.lastSign) < this.staleAfterMs);
+      tile.classList.toggle("tile-stale", isStale || isLost);
+      const words = tile.querySelector("[data-stale]");
+      if (words) words.hidden = !isStale || isLost;
+    }
+  }
+
+  age(ms) {
+    const seconds = Math.max(0, Math.round(ms / 1000));
+    if (seconds < 100) return this.ages.format(-seconds, "second");
+    if (seconds < 100 * 60) return this.ages.format(-Math.round(seconds / 60), "minute");
+    if (seconds < 48 * 3600) return this.ages.format(-Math.round(seconds / 3600), "hour");
+    return this.ages.format(-Math.round(seconds / 86400), "day");
+  }
+}
+
+// One lane's live picture with its boxes. Draws the newest frame; one that came while another was being
+// decoded is drawn next, all others are gone.
+class Preview {
+  constructor(canvas) {
+    this.canvas = canvas;
+    this.picture = canvas.closest(".picture");
+    this.isClosed = false;
+    this.open();
+  }
+
+  open() {
+    const url = new URL(this.canvas.dataset.preview, location.href);
+    url.protocol = url.protocol.replace("http", "ws");
+    this.socket = new WebSocket(url);
+    this.socket.binaryType = "arraybuffer";
+    this.socket.onmessage = ({ data }) => this.take(data);
+    this.socket.onclose = () => {
+      if (!this.isClosed) setTimeout(() => this.isClosed || this.open(), AGAIN_AFTER_MS);
+    };
+  }
+
+  close() {
+    this.isClosed = true;
+    this.socket.close();
+  }
+
+  async take(message) {
+    this.newest = message;
+    if (this.isDrawing) return;
+    this.isDrawing = true;
+    try {
+      while (this.newest) {
+        const drawn = this.newest;
+        this.newest = null;
+        await this.draw(drawn);
+      }
+    } finally {
+      this.isDrawing = false;
+    }
+  }
+
+  async draw(message) {
+    const length = new DataView(message).getUint32(0);
+    const header = JSON.parse(new TextDecoder().decode(new Uint8Array(message, 4, length)));
+    const jpeg = new Blob([new Uint8Array(message, 4 + length)], { type: "image/jpeg" });
+    const image = await createImageBitmap(jpeg);
+    const { canvas } = this;
+    canvas.width = header.width_px;
+    canvas.height = header.height_px;
+    const pen = canvas.getContext("2d");
+    pen.drawImage(image, 0, 0, canvas.width, canvas.height);
+    image.close();
+    const perScreenPx = Math.max(canvas.width / canvas.clientWidth, canvas.height / canvas.clientHeight);
+    for (const defect of header.defects) drawBox(pen, defect, perScreenPx);
+    this.picture.classList.add("has-picture");
+    this.picture.querySelector("[data-failure]").hidden = header.failure === null;
+    this.picture.querySelector("[data-failure-code]").textContent = header.failure ?? "";
+  }
+}
+
+function drawBox(pen, { box_px: [x1, y1, x2, y2], name, colour }, perScreenPx) {
+  const line = 2 * perScreenPx;
+  pen.lineWidth = 2 * line;
+  pen.strokeStyle = "#14181c"; // a dark edge keeps a light box visible on light steel
+  pen.strokeRect(x1, y1, x2 - x1, y2 - y1);
+  pen.lineWidth = line;
+  pen.strokeStyle = colour;
+  pen.strokeRect(x1, y1, x2 - x1, y2 - y1);
+  pen.font = `600 ${13 * perScreenPx}px system-ui, sans-serif`;
+  pen.textBaseline = "top";
+  const width = pen.measureText(name).width + 8 * perScreenPx;
+  const height = 18 * perScreenPx;
+  const x = Math.max(0, Math.min(x1 - line, pen.canvas.width - width));
+  const y = y1 - height >= 0 ? y1 - height : Math.min(y2, pen.canvas.height - height);
+  pen.fillStyle = "#14181c";
+  pen.fillRect(x, y, width, height);
+  pen.fillStyle = "#fff";
+  pen.fillText(name, x + 4 * perScreenPx, y + 2.5 * perScreenPx);
+}
+
+customElements.define("live-feed", LiveFeed);
