@@ -131,8 +131,13 @@ def _invalid(file: Path, mistakes: list[str]) -> ConfigInvalid:
 
 
 def _mistakes(error: ValidationError, model: type[BaseModel]) -> Iterator[str]:
-    for detail in error.errors(include_url=False):
-        yield _mistake(detail, model)
+    details = error.errors(include_url=False)
+    places = [detail["loc"] for detail in details]
+    for detail in details:
+        place = detail["loc"]
+        # A list is also "too short" when all that is wrong is inside its entries: that is said there.
+        if not any(len(other) > len(place) and other[: len(place)] == place for other in places):
+            yield _mistake(detail, model)
 
 
 def _mistake(detail: ErrorDetails, model: type[BaseModel]) -> str:

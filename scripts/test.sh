@@ -1,0 +1,24 @@
+#!/usr/bin/env bash
+# What `make test` runs: system packages where that is allowed, then every check. The first that fails ends it.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+bin=.venv/bin
+
+step() { printf '\n== %s\n' "$1"; }
+
+if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
+    step "system packages"
+    scripts/install_system_packages.sh || echo "system packages: not installed; the tests that need them are skipped, and say so"
+else
+    echo "system packages: not root, or no apt; as root: scripts/install_system_packages.sh"
+fi
+
+step "ruff"
+$bin/ruff check .
+$bin/ruff format --check .
+step "mypy"
+$bin/mypy
+step "import contracts"
+$bin/lint-imports
+step "pytest"
+$bin/python -m pytest "$@"

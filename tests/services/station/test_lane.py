@@ -1,0 +1,199 @@
+import threading
+from datetime import UTC, datetime
+from itertools import count
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from cameras.errors import CameraLost
+from inspection.identity import IdentifierCode
+from inspection.pipeline import Pipeline
+from inspection.types import Detections, Frame, RecipeRef, Surface, Verdict
+from services.station.lane import FRAME_LOST, MAX_UNITS_PER_HOLE, STOPPED, Lane
+from services.station.units import CountedUnits
+
+TEXTURE = np.tile(np.arange(64, dtype=np.uint8) * 3, (32, 1))
+
+
+class Plays:
+    """A camera that gives exposures of these numbers, then ends or fails."""
+
+    def __init__(self, *sequences: int, then: Exception | None = None) -> None:
+        self._sequences = sequences
+        self._then = then
+        self.is_open = False
+
+    def __enter__(self):
+        self.is_open = True
+        return self
+
+    def __exit__(self, *_):
+        self.is_open = False
+
+    def frames(self):
+        for sequence in self._sequences:
+            yield Frame(
+                pixels=TEXTURE,
+                camera="top",
+                sequence=sequence,
+                captured_at=datetime(2026, 11, 20, tzinfo=UTC),
+            )
+        if self._then is not None:
+            raise self._then
+
+
+class Sees:
+    """A detector that finds nothing, or raises what it was given."""
+
+    def __init__(self, error: Exception | None = None) -> None:
+        self._error = error
+
+    def detect(self, image):
+        if self._error is not None:
+            raise self._error
+        return Detections.none()
+
+
+class Keeps:
+    """A sink that keeps what it is told."""
+
+    def __init__(self) -> None:
+        self.begun, self.frames, self.done = [], [], []
+
+    def unit_begun(self, begun):
+        self.begun.append(begun)
+
+    def frame_done(self, inspection, frame, result):
+        self.frames.append((inspection.id, result))
+
+    def unit_done(self, inspection):
+        self.done.append(inspection)
+
+
+class UnreadLabels:
+    """Two units, told apart by a label that a lost exposure does not show."""
+
+    def __init__(self, last_of_first: int) -> None:
+        self._last = last_of_first
+
+    def unit_of(self, frame):
+        name = "A" if frame.sequence <= self._last else "B"
+        return IdentifierCode(scheme="plain", raw=name, canon=name)
+
+    def completes_unit(self, frame):
+        return False
+
+    def unit_of_lost(self, sequence):
+        return None
+
+
+def a_lane(sink: Keeps, *, frames_per_unit: int = 1, detector=None, units=None) -> Lane:
+    numbers = count(1)
+
+    def mint():
+        code = f"U{next(numbers)}"
+        return IdentifierCode(scheme="plain", raw=code, canon=code)
+
+    return Lane(
+        name="top",
+        station="s",
+        recipe=RecipeRef(name="r", revision=1, sha256="0" * 64),
+        models=(),
+        pipeline=Pipeline(detector=detector or Sees(), surface=Surface(name="top"), limits=()),
+        units=units or (lambda: CountedUnits(frames_per_unit, mint)),
+        sinks=[sink],
+        stop=threading.Event(),
+    )
+
+
+def run(camera, **options) -> Keeps:
+    sink = Keeps()
+    a_lane(sink, **options).run(camera, started=lambda: None)
+    return sink
+
+
+def test_each_part_gets_its_verdict_with_its_own_frame():
+    sink = run(Plays(0, 1, 2))
+    assert [i.verdict for i in sink.done] == [Verdict.ACCEPT] * 3
+    assert len({i.unit for i in sink.done}) == 3
+
+
+def test_a_trigger_nobody_saw_is_a_part_that_was_not_inspected():
+    sink = run(Plays(0, 1, 4))
+    assert [i.verdict.name for i in sink.done] == [
+        "ACCEPT",
+        "ACCEPT",
+        "NOT_INSPECTED",
+        "NOT_INSPECTED",
+        "ACCEPT",
+    ]
+    assert sink.done[2].failures == {FRAME_LOST: 1}
+
+
+def test_a_coil_with_a_lost_frame_is_not_accepted_and_its_neighbour_is():
+    sink = run(Plays(0, 2, 3, 4, 5), frames_per_unit=3)
+    assert [i.verdict.name for i in sink.done] == ["NOT_INSPECTED", "ACCEPT"]
+    assert [i.triggers for i in sink.done] == [3, 3]
+
+
+def test_a_hole_at_a_seam_that_may_be_eithers_withholds_both():
+    sink = run(Plays(0, 1, 3, 4), units=lambda: UnreadLabels(last_of_first=1))
+    assert [i.verdict.name for i in sink.done] == ["NOT_INSPECTED", "NOT_INSPECTED"]
+    assert sink.done[0].frames_lost == 1
+
+
+def test_a_coil_in_hand_when_the_camera_dies_is_not_accepted_and_says_why():
+    lost = CameraLost("gone", action="Check the cable.", camera="top", reason="link")
+    sink, camera = Keeps(), Plays(0, 1, then=lost)
+    with pytest.raises(CameraLost):
+        a_lane(sink, frames_per_unit=3).run(camera, started=lambda: None)
+    assert [i.verdict for i in sink.done] == [Verdict.NOT_INSPECTED]
+    assert sink.done[0].failures == {"CAM-LOST": 1}
+    assert not camera.is_open
+
+
+def test_a_camera_that_dies_between_two_parts_costs_no_part():
+    lost = CameraLost("gone", action="Check the cable.", camera="top", reason="link")
+    sink = Keeps()
+    with pytest.raises(CameraLost):
+        a_lane(sink).run(Plays(0, 1, then=lost), started=lambda: None)
+    assert [i.verdict for i in sink.done] == [Verdict.ACCEPT] * 2
+
+
+def test_a_mistake_of_the_program_leaves_no_unit_without_a_verdict():
+    sink = Keeps()
+    with pytest.raises(ZeroDivisionError):
+        a_lane(sink, detector=Sees(ZeroDivisionError())).run(Plays(0), started=lambda: None)
+    assert [i.verdict for i in sink.done] == [Verdict.NOT_INSPECTED]
+
+
+def test_stopping_the_station_closes_the_coil_in_hand_as_not_inspected():
+    sink = Keeps()
+    lane = a_lane(sink, frames_per_unit=3)
+    lane.stop.set()
+    lane.run(Plays(0, 1, 2), started=lambda: None)
+    assert [(i.verdict.name, i.failures) for i in sink.done] == [("NOT_INSPECTED", {STOPPED: 1})]
+
+
+def test_a_device_whose_count_leaps_does_not_make_a_flood_of_units():
+    sink = run(Plays(0, MAX_UNITS_PER_HOLE + 10))
+    assert len(sink.done) == 3
+    assert sink.done[1].frames_lost == MAX_UNITS_PER_HOLE + 9
+
+
+@given(st.lists(st.booleans(), min_size=1, max_size=60), st.integers(1, 7))
+def test_every_exposure_the_device_counted_is_in_exactly_one_record(arrived, frames_per_unit):
+    seen = [number for number, came in enumerate(arrived) if came]
+    sink = run(Plays(*seen), frames_per_unit=frames_per_unit)
+    assert len(sink.begun) == len(sink.done)
+    assert [b.id for b in sink.begun] == [i.id for i in sink.done]
+    if not seen:
+        return
+    # A unit that the end of the frames cut short has one exposure more: the one that withholds it.
+    span = seen[-1] - seen[0] + 1
+    cut_short = span % frames_per_unit != 0
+    assert sum(i.triggers for i in sink.done) == span + cut_short
+    for inspection in sink.done:
+        assert (inspection.verdict is Verdict.ACCEPT) == (inspection.frames_inspected == frames_per_unit)

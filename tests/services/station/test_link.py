@@ -1,0 +1,139 @@
+import secrets
+import threading
+import time
+from datetime import UTC, datetime
+from multiprocessing import AuthenticationError
+from multiprocessing.connection import Client
+
+import pytest
+
+from inspection.types import FrameResult, Verdict
+from services.station import link
+from services.station.link import Address, Courier, Hello, Reception
+from services.station.messages import FrameSeen, LaneState
+from tests.builders import an_inspection, an_inspection_begun
+
+
+@pytest.fixture
+def address(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("l")
+    return Address(path=str(folder / "e"), key=secrets.token_bytes(16))
+
+
+class Books:
+    """A service that keeps what is committed; `fails` makes it refuse so many batches first."""
+
+    def __init__(self, fails: int = 0) -> None:
+        self.kept, self.greeted, self.gone = [], [], threading.Event()
+        self._fails = fails
+        self._changed = threading.Condition()
+
+    def greet(self, in_hand):
+        self.greeted.append(in_hand)
+
+    def commit(self, batch):
+        if self._fails:
+            self._fails -= 1
+            raise OSError("disk full")
+        with self._changed:
+            self.kept.extend(batch)
+            self._changed.notify_all()
+
+    def wait_for(self, number: int) -> None:
+        with self._changed:
+            assert self._changed.wait_for(lambda: len(self.kept) >= number, timeout=20)
+
+    def open(self, address):
+        return Reception(address, greet=self.greet, commit=self.commit, gone=self.gone.set)
+
+
+def a_state(number: int) -> LaneState:
+    return LaneState(lane=str(number), camera="c", condition="running", at=datetime(2026, 11, 20, tzinfo=UTC))
+
+
+def a_picture(begun) -> FrameSeen:
+    result = FrameResult(
+        camera="c",
+        sequence=0,
+        verdict=Verdict.ACCEPT,
+        defects=(),
+        measurements=(),
+        timings_ms={},
+        failure=None,
+    )
+    return FrameSeen(
+        inspection_id=begun.id,
+        lane=begun.lane,
+        captured_at=datetime(2026, 11, 20, tzinfo=UTC),
+        result=result,
+        jpeg=b"\xff\xd8",
+        width_px=1,
+        height_px=1,
+    )
+
+
+def test_what_the_engine_sends_arrives_whole_and_in_order(address):
+    books = Books()
+    with books.open(address), Courier(address) as courier:
+        for number in range(300):
+            courier.send(a_state(number))
+        books.wait_for(300)
+    assert [state.lane for state in books.kept] == [str(number) for number in range(300)]
+
+
+def test_an_engine_that_starts_before_the_service_loses_nothing(address):
+    books = Books()
+    with Courier(address) as courier:
+        courier.send(a_state(1))
+        time.sleep(0.1)
+        with books.open(address):
+            books.wait_for(1)
+
+
+def test_a_batch_that_could_not_be_stored_comes_again(address):
+    books = Books(fails=2)
+    with books.open(address), Courier(address) as courier:
+        courier.send(a_state(1))
+        books.wait_for(1)
+    assert [state.lane for state in books.kept] == ["1"]
+
+
+def test_an_engine_that_comes_again_says_which_units_it_still_answers_for(address):
+    books = Books(fails=1)
+    open_unit, finished = an_inspection_begun(), an_inspection_begun()
+    with books.open(address), Courier(address) as courier:
+        courier.send(open_unit)
+        courier.send(finished)
+        courier.send(an_inspection(id=finished.id))
+        books.wait_for(3)
+    assert open_unit.id in books.greeted[-1]
+
+
+def test_the_service_hears_when_the_engine_is_gone(address):
+    books = Books()
+    with books.open(address):
+        with Client(address.path, authkey=address.key) as engine:
+            engine.send(Hello(frozenset()))
+        assert books.gone.wait(10)
+
+
+def test_a_stranger_without_the_key_is_not_let_in_and_the_engine_still_is(address):
+    books = Books()
+    with books.open(address), Courier(address) as courier:
+        with pytest.raises((AuthenticationError, OSError, EOFError)):
+            Client(address.path, authkey=b"guess")
+        courier.send(a_state(1))
+        books.wait_for(1)
+
+
+def test_with_the_service_away_pictures_are_given_up_and_records_never(address):
+    courier = Courier(address)
+    begun = an_inspection_begun()
+    courier.send(begun)
+    for _ in range(link.PICTURES_KEPT_WAITING + 50):
+        courier.send(a_picture(begun))
+    courier.send(an_inspection(id=begun.id))
+    books = Books()
+    with books.open(address), courier:
+        books.wait_for(link.PICTURES_KEPT_WAITING + 2)
+    assert books.kept[0].id == books.kept[-1].id == begun.id
