@@ -32,7 +32,7 @@ def a_unit(canon: str = "86.999.1/COIL-20261120-101530-0001") -> IdentifierCode:
 def a_defect(**overrides: Any) -> Defect:
     return Defect(
         **{
-            "kind": "scratches",
+            "kind": "scratch",
             "score": 0.875,
             "box_px": Box(10, 20, 15, 120),
             "box_mm": Box(1.0, 2.0, 1.5, 12.0),

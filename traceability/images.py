@@ -7,6 +7,7 @@ import hashlib
 import os
 import re
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from uuid import uuid4
@@ -25,7 +26,7 @@ class Pruned:
 
 
 class ImageStore:
-    """Pictures in one folder, as `<first two digits>/<sha256>.jpg`.
+    """Pictures in one folder, as `<first two digits>/<sha256>`; what format they are in, their bytes say.
 
     Any number of threads and processes may use the same folder. A picture is there whole or not at all.
     """
@@ -33,24 +34,26 @@ class ImageStore:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
 
-    def put(self, jpeg: bytes) -> str:
+    def put(self, picture: bytes) -> str:
         """Keep a picture and return its name, the SHA-256 of its bytes, in hexadecimal.
 
         Raises DiskFull, PicturesNotWritable.
         """
-        sha256 = hashlib.sha256(jpeg).hexdigest()
+        sha256 = hashlib.sha256(picture).hexdigest()
         path = self._path(sha256)
-        if path.exists():
+        # After a power cut a name may stand for an empty file: then it is written again.
+        if path.exists() and path.stat().st_size == len(picture):
             return sha256
         # Not flushed to the platter: a picture lost to a power cut is found missing or altered, and the
         # record does not depend on it. Waiting for the disk would cost milliseconds per frame.
         unfinished = path.with_name(f".{uuid4().hex}.part")
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            unfinished.write_bytes(jpeg)
+            unfinished.write_bytes(picture)
             unfinished.replace(path)
         except OSError as error:
-            unfinished.unlink(missing_ok=True)
+            with suppress(OSError):  # what could not be written need not be removable either
+                unfinished.unlink()
             raise refusal(error, self._folder) from error
         return sha256
 
@@ -62,10 +65,10 @@ class ImageStore:
         if not re.fullmatch(r"[0-9a-f]{64}", sha256):
             raise _missing(sha256)
         try:
-            jpeg = self._path(sha256).read_bytes()
+            picture = self._path(sha256).read_bytes()
         except FileNotFoundError as error:
             raise _missing(sha256) from error
-        found = hashlib.sha256(jpeg).hexdigest()
+        found = hashlib.sha256(picture).hexdigest()
         if found != sha256:
             raise PictureAltered(
                 f"The picture {sha256} was altered: its bytes give {found}.",
@@ -73,7 +76,7 @@ class ImageStore:
                 sha256=sha256,
                 found=found,
             )
-        return jpeg
+        return picture
 
     def prune(self, max_bytes: int, to_give_up: Iterable[str]) -> Pruned:
         """Remove pictures in the order given until at most `max_bytes` are kept, or none is left to give up.
@@ -87,7 +90,7 @@ class ImageStore:
             entry.stat().st_size
             for folder in self._folders()
             for entry in os.scandir(folder)
-            if entry.name.endswith(".jpg")
+            if not entry.name.startswith(".")
         )
         removed = removed_bytes = 0
         for sha256 in to_give_up:
@@ -110,7 +113,7 @@ class ImageStore:
         return [entry for entry in self._folder.iterdir() if entry.is_dir()] if self._folder.exists() else []
 
     def _path(self, sha256: str) -> Path:
-        return self._folder / sha256[:2] / f"{sha256}.jpg"
+        return self._folder / sha256[:2] / sha256
 
 
 def refusal(error: OSError, folder: Path) -> InspectionError:

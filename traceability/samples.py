@@ -120,7 +120,11 @@ def rejected_samples(
         return func.sum(case((head.verdict == verdict, 1), else_=0))
 
     rows = (
-        select(bounds.c.number, *(how_many(verdict) for verdict in Verdict))
+        select(
+            bounds.c.number,
+            func.sum(case((head.simulated, 1), else_=0)),
+            *(how_many(verdict) for verdict in Verdict),
+        )
         .select_from(bounds)
         .join(
             tables.inspection,
@@ -133,8 +137,8 @@ def rejected_samples(
     with store.reading() as connection:
         counted = [[int(number) for number in row] for row in connection.execute(rows)]
     return tuple(
-        _sample(windows[number], by, plan, dict(zip(Verdict, counts, strict=True)))
-        for number, *counts in counted
+        _sample(windows[number], by, plan, dict(zip(Verdict, units, strict=True)), simulated=made_up)
+        for number, made_up, *units in counted
     )
 
 
@@ -253,7 +257,14 @@ def window_of(key: str) -> Window:
     return Window(since=since, until=until)
 
 
-def _sample(window: Window, by: By, plan: Shifts, units: dict[Verdict, int]) -> CountSample:
+def shift_at(moment: datetime, plan: Shifts | None = None) -> Window:
+    """The shift that `moment`, aware, falls into."""
+    return next(_shifts(moment, moment + timedelta(microseconds=1), plan or Shifts()))
+
+
+def _sample(
+    window: Window, by: By, plan: Shifts, units: dict[Verdict, int], *, simulated: int
+) -> CountSample:
     begins = window.since.astimezone(plan.time_zone)
     ends = window.until.astimezone(plan.time_zone)
     return CountSample(
@@ -264,6 +275,7 @@ def _sample(window: Window, by: By, plan: Shifts, units: dict[Verdict, int]) -> 
         opportunity=units[Verdict.ACCEPT] + units[Verdict.REVIEW] + units[Verdict.REJECT],
         review=units[Verdict.REVIEW],
         not_inspected=units[Verdict.NOT_INSPECTED],
+        simulated=simulated,
     )
 
 

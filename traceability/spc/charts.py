@@ -45,6 +45,7 @@ class CountSample:
     review         of those, how many wait for a person
     not_inspected  units nobody could judge, beside the opportunity: they could not have been refused, and
                    counting them would make a blind camera look like good quality
+    simulated      units of any verdict that come from a demo's made-up history
     """
 
     key: str
@@ -54,6 +55,7 @@ class CountSample:
     opportunity: int
     review: int = 0
     not_inspected: int = 0
+    simulated: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -112,7 +114,7 @@ class ControlChart:
         return self.baseline.centre
 
     def as_dict(self) -> dict[str, object]:
-        """For JSON: what pages and programs draw from, without computing anything. Lists run in parallel."""
+        """For JSON: what programs draw from, without computing anything. Texts are keys of `services/texts`."""
         return {
             "chart": "p",
             "method": self.baseline.method,
@@ -139,13 +141,13 @@ class ControlChart:
                     "opportunity": sample.opportunity,
                     "review": sample.review,
                     "not_inspected": sample.not_inspected,
+                    "simulated": sample.simulated,
+                    "value": _number(self.value[index]),
+                    "lower": _number(self.lower[index]),
+                    "upper": _number(self.upper[index]),
                 }
-                for sample in self.samples
+                for index, sample in enumerate(self.samples)
             ],
-            "value": _numbers(self.value),
-            "centre": [self.centre] * len(self.samples),
-            "lower": _numbers(self.lower),
-            "upper": _numbers(self.upper),
             "rules": [{"rule": rule, "text_key": f"spc.rule.{rule}"} for rule in self.rules],
             "signals": [
                 {
@@ -259,5 +261,5 @@ def _arrays(samples: Sequence[CountSample]) -> tuple[Floats, Floats]:
     )
 
 
-def _numbers(values: Floats) -> list[float | None]:
-    return [None if np.isnan(value) else float(value) for value in values]
+def _number(value: float) -> float | None:
+    return None if np.isnan(value) else float(value)
