@@ -20,5 +20,6 @@ step "mypy"
 $bin/mypy
 step "import contracts"
 $bin/lint-imports
+export LYNCEUS_TEST_POSTGRES="${LYNCEUS_TEST_POSTGRES:-$($bin/python -m tests.databases)}"
 step "pytest"
 $bin/python -m pytest "$@"

@@ -12,6 +12,7 @@ from inspection.tally import UnitTally
 from inspection.types import FrameResult, Inspection, InspectionBegun
 from services.live import LiveState
 from services.station.messages import FrameSeen, LaneState, Message
+from traceability.errors import DiskFull
 from traceability.images import ImageStore
 from traceability.store import TraceStore
 
@@ -85,7 +86,8 @@ class Records:
         except InspectionError as error:
             # The record outlives its picture: it is kept, and the page says that the picture is missing.
             logger.error("Picture %s is not kept: %s", seen.sha256, error)
-            self._images.prune(0, self._store.pictures_to_give_up())
+            if isinstance(error, DiskFull):
+                self._images.prune(0, self._store.pictures_to_give_up())
             return
         self._stored_pictures += 1
         if self._stored_pictures % PRUNE_EVERY == 0:

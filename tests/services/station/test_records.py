@@ -1,0 +1,141 @@
+import hashlib
+from datetime import UTC, datetime
+
+import pytest
+
+from inspection.types import FrameResult, InspectionBegun, PictureRef, Verdict
+from services.live import LiveState
+from services.station.messages import FrameSeen, LaneState
+from services.station.records import ENGINE_LOST, Records
+from tests.builders import a_defect, an_inspection, an_inspection_begun
+from traceability.errors import PictureMissing
+from traceability.images import ImageStore
+from traceability.store import TraceStore
+
+NOW = datetime(2026, 11, 20, 12, tzinfo=UTC)
+JPEG = b"\xff\xd8 a picture \xff\xd9"
+
+
+@pytest.fixture
+def place(tmp_path):
+    with TraceStore.open(f"sqlite:///{tmp_path / 'lynceus.db'}") as store:
+        yield store, ImageStore(tmp_path / "pictures"), LiveState()
+
+
+def a_books(place, *, first=lambda _: None) -> Records:
+    store, images, live = place
+    return Records(store=store, images=images, live=live, max_picture_bytes=10**9, first=first)
+
+
+def a_frame(begun: InspectionBegun, verdict=Verdict.ACCEPT, defects=(), sha256=None) -> FrameSeen:
+    result = FrameResult(
+        camera="c", sequence=0, verdict=verdict, defects=defects, measurements=(), timings_ms={"detect": 5.0}
+    )
+    return FrameSeen(
+        inspection_id=begun.id,
+        lane=begun.lane,
+        captured_at=NOW,
+        result=result,
+        jpeg=JPEG,
+        width_px=10,
+        height_px=10,
+        sha256=sha256,
+    )
+
+
+def test_a_finished_unit_is_on_record_and_on_the_screen(place):
+    store, _, live = place
+    begun = an_inspection_begun()
+    inspection = an_inspection(id=begun.id)
+    a_books(place).commit([begun, a_frame(begun), inspection])
+    assert store.inspection(begun.id) == inspection
+    assert store.begun() == ()
+    assert live.of_lane(begun.lane).last == inspection
+
+
+def test_what_the_engine_brings_twice_is_stored_once(place):
+    store, _, _ = place
+    begun = an_inspection_begun()
+    batch = [begun, an_inspection(id=begun.id)]
+    books = a_books(place)
+    books.commit(batch)
+    books.commit(batch)
+    assert store.inspections_of(begun.unit) == (batch[1],)
+    assert store.begun() == ()
+
+
+def test_a_unit_in_hand_when_the_engine_was_killed_is_not_inspected(place):
+    store, _, live = place
+    begun = an_inspection_begun()
+    books = a_books(place)
+    books.commit([begun, a_frame(begun), a_frame(begun)])
+    books.gone()
+    assert not live.engine_connected
+    books.greet(frozenset())
+    (ended,) = store.inspections_of(begun.unit)
+    assert ended.verdict is Verdict.NOT_INSPECTED
+    assert (ended.frames_inspected, ended.frames_lost, ended.failures) == (2, 1, {ENGINE_LOST: 1})
+    assert store.begun() == ()
+
+
+def test_a_defect_seen_before_the_engine_was_killed_still_refuses_the_unit(place):
+    store, _, _ = place
+    begun = an_inspection_begun()
+    books = a_books(place)
+    books.commit([begun, a_frame(begun, Verdict.REJECT, (a_defect(),))])
+    books.greet(frozenset())
+    assert store.inspections_of(begun.unit)[0].verdict is Verdict.REJECT
+
+
+def test_a_unit_in_hand_when_everything_was_killed_is_closed_at_the_next_start(place):
+    store, _, _ = place
+    begun = an_inspection_begun()
+    a_books(place).commit([begun])
+    a_books(place).greet(frozenset())
+    assert store.inspections_of(begun.unit)[0].verdict is Verdict.NOT_INSPECTED
+
+
+def test_a_unit_the_engine_still_has_in_hand_is_left_to_it(place):
+    store, _, _ = place
+    begun = an_inspection_begun()
+    books = a_books(place)
+    books.commit([begun])
+    books.greet(frozenset({begun.id}))
+    assert store.begun() == (begun,)
+
+
+def test_pictures_to_be_kept_are_kept_and_others_are_only_shown(place):
+    _, images, live = place
+    begun = an_inspection_begun()
+    sha256 = hashlib.sha256(JPEG).hexdigest()
+    books = a_books(place)
+    books.commit([begun, a_frame(begun)])
+    with pytest.raises(PictureMissing):
+        images.read(sha256)
+    books.commit([a_frame(begun, sha256=sha256)])
+    assert images.read(sha256) == JPEG
+    assert live.of_lane(begun.lane).frame.jpeg == JPEG
+
+
+def test_a_record_is_kept_though_its_picture_cannot_be(place, tmp_path):
+    store, _, live = place
+    blocked = tmp_path / "blocked"
+    blocked.write_text("a file where the folder of pictures should be")
+    books = Records(
+        store=store, images=ImageStore(blocked), live=live, max_picture_bytes=10**9, first=lambda _: None
+    )
+    begun = an_inspection_begun()
+    sha256 = hashlib.sha256(JPEG).hexdigest()
+    picture = PictureRef(sha256=sha256, camera="c", sequence=0, width_px=10, height_px=10)
+    books.commit([begun, a_frame(begun, sha256=sha256), an_inspection(id=begun.id, pictures=(picture,))])
+    assert store.inspection(begun.id).pictures == (picture,)
+
+
+def test_the_first_inspection_on_record_is_told_once(place):
+    told = []
+    books = a_books(place, first=told.append)
+    first = an_inspection()
+    books.commit([LaneState(lane="strip", camera="c", condition="running", at=NOW)])
+    books.commit([first])
+    books.commit([an_inspection()])
+    assert told == [first]

@@ -1,0 +1,65 @@
+from datetime import UTC, datetime
+
+import cv2
+import numpy as np
+
+from inspection.types import Frame, FrameResult, Inspection, Verdict
+from services.station.messages import FrameSeen
+from services.station.reporter import Reporter
+from tests.builders import an_inspection, an_inspection_begun
+
+NOW = datetime(2026, 11, 20, tzinfo=UTC)
+TEXTURE = np.random.default_rng(0).integers(0, 255, (40, 60)).astype(np.uint8)
+
+
+class Desk:
+    """Where a courier would stand; keeps what is sent."""
+
+    def __init__(self) -> None:
+        self.sent = []
+
+    def send(self, message) -> None:
+        self.sent.append(message)
+
+
+def a_frame(sequence: int) -> Frame:
+    return Frame(pixels=TEXTURE + np.uint8(sequence), camera="top", sequence=sequence, captured_at=NOW)
+
+
+def a_result(sequence: int, verdict: Verdict) -> FrameResult:
+    return FrameResult(
+        camera="top", sequence=sequence, verdict=verdict, defects=(), measurements=(), timings_ms={}
+    )
+
+
+def report(*verdicts: Verdict) -> list:
+    desk = Desk()
+    begun = an_inspection_begun()
+    with Reporter(desk) as reporter:
+        reporter.unit_begun(begun)
+        for number, verdict in enumerate(verdicts):
+            reporter.frame_done(begun, a_frame(number), a_result(number, verdict))
+        reporter.unit_done(an_inspection(id=begun.id))
+    return desk.sent
+
+
+def test_every_frame_is_shown_as_a_picture_of_its_size():
+    seen = [message for message in report(Verdict.ACCEPT, Verdict.ACCEPT) if isinstance(message, FrameSeen)]
+    for message in seen:
+        picture = cv2.imdecode(np.frombuffer(message.jpeg, np.uint8), cv2.IMREAD_UNCHANGED)
+        assert picture.shape == (message.height_px, message.width_px) == (40, 60)
+
+
+def test_the_first_frame_and_every_one_not_accepted_are_kept_with_the_record():
+    sent = report(Verdict.ACCEPT, Verdict.ACCEPT, Verdict.REJECT, Verdict.ACCEPT, Verdict.NOT_INSPECTED)
+    kept = [message.result.sequence for message in sent if isinstance(message, FrameSeen) and message.sha256]
+    assert kept == [0, 2, 4]
+    (inspection,) = (message for message in sent if isinstance(message, Inspection))
+    assert [picture.sequence for picture in inspection.pictures] == kept
+    digests = [message.sha256 for message in sent if isinstance(message, FrameSeen) and message.sha256]
+    assert [picture.sha256 for picture in inspection.pictures] == digests
+
+
+def test_a_picture_travels_before_the_record_that_refers_to_it():
+    sent = report(Verdict.REJECT)
+    assert [type(message).__name__ for message in sent] == ["InspectionBegun", "FrameSeen", "Inspection"]
