@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
@@ -39,8 +38,6 @@ from traceability.rows import (
     inspections_query,
     inspections_selected,
 )
-
-DEFAULT_URL = "sqlite:///var/lynceus.db"
 
 _T = TypeVar("_T")
 
@@ -80,13 +77,9 @@ class TraceStore:
         self._engine = engine
 
     @classmethod
-    def open(cls, url: str | None = None) -> Self:
-        """The database at `url`, its tables made or upgraded where needed.
-
-        url  None: LYNCEUS_DATABASE_URL, else a SQLite file in `./var`; see `database.open_engine`,
-             also for what it raises
-        """
-        return cls(database.open_engine(url or os.environ.get("LYNCEUS_DATABASE_URL") or DEFAULT_URL))
+    def open(cls, url: str) -> Self:
+        """The database at `url`, its tables made or upgraded where needed: see `database.open_engine`."""
+        return cls(database.open_engine(url))
 
     def __enter__(self) -> Self:
         return self

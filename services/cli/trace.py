@@ -1,0 +1,167 @@
+"""`lynceus trace CODE`: all that was seen of a unit, by which camera, recipe and model."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+import click
+from rich.console import Console, Group
+from rich.markup import escape
+from rich.panel import Panel
+from rich.table import Table
+from rich.text import Text
+
+from inspection.types import Defect, Inspection, Verdict
+from services.api.answers import CodeAnswer, InspectionAnswer, UnitAnswer, verdict_name
+from services.cli.options import database_option
+from services.text import language_of_environment, say
+from station_config import Catalogue, load_catalogue
+from traceability.errors import UnitUnknown
+from traceability.identifiers import parse
+from traceability.store import TraceStore
+
+# A verdict is a colour, a shape and a word.
+MARKS = {
+    Verdict.ACCEPT: ("bold green", "✔"),
+    Verdict.REVIEW: ("bold yellow", "◆"),
+    Verdict.NOT_INSPECTED: ("bold magenta", "□"),
+    Verdict.REJECT: ("bold red", "✖"),
+}
+
+SIMILAR_SHOWN = 5
+
+
+@click.command(help=say("cli.trace", language_of_environment()))
+@click.argument("code")
+@click.option("--json", "as_json", is_flag=True, help=say("cli.trace.json", language_of_environment()))
+@database_option
+def trace(code: str, as_json: bool, database: str) -> None:
+    language = language_of_environment()
+    unit = parse(code)
+    catalogue = load_catalogue()
+    with TraceStore.open(database) as store:
+        try:
+            inspections = store.inspections_of(unit)
+        except UnitUnknown:
+            _tell_similar(store, str(unit), language)
+            raise
+    if as_json:
+        click.echo(as_answer(inspections, catalogue, language).model_dump_json(indent=2))
+        return
+    console = Console(highlight=False)
+    console.print(
+        Text(say("cli.trace.unit", language, code=inspections[-1].unit), style="bold"),
+        say("cli.trace.inspections", language, count=len(inspections)),
+        sep="\n",
+    )
+    for inspection in inspections:
+        console.print(_panel(inspection, catalogue, language))
+
+
+def as_answer(inspections: tuple[Inspection, ...], catalogue: Catalogue, language: str) -> UnitAnswer:
+    """What the service answers at `/api/v1/units/CODE`: programs read one shape, however they ask."""
+    return UnitAnswer(
+        unit=CodeAnswer.of(inspections[-1].unit),
+        verdict=verdict_name(inspections[-1].verdict),
+        inspections=[InspectionAnswer.of(one, catalogue, language) for one in inspections],
+    )
+
+
+def _tell_similar(store: TraceStore, text: str, language: str) -> None:
+    similar = store.find(text, limit=SIMILAR_SHOWN)
+    if similar:
+        click.echo(say("cli.trace.similar", language), err=True)
+        for code in similar:
+            click.echo(f"  {code}", err=True)
+
+
+def _panel(inspection: Inspection, catalogue: Catalogue, language: str) -> Panel:
+    style, shape = MARKS[inspection.verdict]
+    word = say(f"verdict.{inspection.verdict.name}", language)
+    parts: list[Table | Text] = [_head(inspection, language)]
+    if inspection.simulated:
+        parts.insert(0, Text(say("cli.trace.simulated", language), style="reverse"))
+    if inspection.defects:
+        parts.append(_defects(inspection.defects, catalogue, language))
+    else:
+        parts.append(Text(say("cli.trace.no_defects", language)))
+    return Panel(
+        Group(*parts),
+        title=f"[{style}]{shape} {escape(word)}[/]  {_local(inspection.finished_at)}",
+        title_align="left",
+        subtitle=str(inspection.id),
+        subtitle_align="right",
+    )
+
+
+def _head(inspection: Inspection, language: str) -> Table:
+    rows = Table(box=None, show_header=False, pad_edge=False)
+    rows.add_column(style="dim", no_wrap=True)
+    rows.add_column(overflow="fold")
+
+    def row(key: str, value: str) -> None:
+        rows.add_row(say(f"cli.trace.{key}", language), Text(value))
+
+    def told(key: str, **facts: object) -> str:
+        return say(f"cli.trace.{key}", language, **facts)
+
+    recipe = inspection.recipe
+    row("place", told("place_value", station=inspection.station, lane=inspection.lane))
+    row("time", f"{_local(inspection.started_at)} – {_local(inspection.finished_at)}")
+    row("recipe", told("recipe_value", name=recipe.name, revision=recipe.revision))
+    row("digest", recipe.sha256)
+    for model in inspection.models:
+        row("model", told("model_value", name=model.name, version=model.version))
+        row("digest", model.sha256)
+    if cameras := _cameras(inspection):
+        row("cameras", ", ".join(cameras))
+    row(
+        "exposures",
+        told(
+            "balance",
+            triggers=inspection.triggers,
+            inspected=inspection.frames_inspected,
+            failed=inspection.frames_failed,
+            lost=inspection.frames_lost,
+        ),
+    )
+    for code, frames in sorted(inspection.failures.items()):
+        row("failures", told("failure_value", code=code, frames=frames))
+    for measured in inspection.measurements:
+        spread = "" if measured.uncertainty is None else f" ± {measured.uncertainty:g}"
+        row("measurements", f"{measured.name} = {measured.value:g}{spread} {measured.unit}")
+    for picture in inspection.pictures:
+        row("pictures", f"{picture.camera} {picture.sequence}: {picture.sha256}")
+    return rows
+
+
+def _defects(defects: tuple[Defect, ...], catalogue: Catalogue, language: str) -> Table:
+    table = Table(box=None, pad_edge=False, header_style="dim")
+    table.add_column(say("cli.trace.kind", language))
+    table.add_column(say("cli.trace.camera", language))
+    for key in ("frame", "score", "x_mm", "y_mm", "length_mm", "area_mm2"):
+        table.add_column(say(f"cli.trace.{key}", language), justify="right")
+    for defect in defects:
+        known = catalogue.get(defect.kind)
+        mm = defect.box_mm
+        table.add_row(
+            Text(defect.kind if known is None else known.name(language)),
+            Text(defect.camera),
+            str(defect.sequence),
+            f"{defect.score:.2f}",
+            "–" if mm is None else f"{mm.x1:.1f}",
+            "–" if mm is None else f"{mm.y1:.1f}",
+            "–" if defect.length_mm is None else f"{defect.length_mm:.1f}",
+            "–" if defect.area_mm2 is None else f"{defect.area_mm2:.1f}",
+        )
+    return table
+
+
+def _cameras(inspection: Inspection) -> list[str]:
+    """Those that left something: a clean unit without a kept picture names none."""
+    of_defects = {defect.camera for defect in inspection.defects}
+    return sorted(of_defects | {picture.camera for picture in inspection.pictures})
+
+
+def _local(moment: datetime) -> str:
+    return f"{moment.astimezone():%Y-%m-%d %H:%M:%S}"
