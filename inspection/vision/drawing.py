@@ -16,7 +16,7 @@ from functools import lru_cache
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from inspection.types import Box, Image
 
@@ -91,9 +91,8 @@ def draw_strip_patch(seed: int, *, size_px: int = 200, kinds: Sequence[str] | No
             finds no free place is left out of picture and truth.
     """
     rng = np.random.default_rng([seed, 2])
-    coarse = (
-        rng.random() < 0.35
-    )  # the grainy, contrasty look of scaled strip, as in NEU's crazing and patches
+    # The grainy, contrasty look of scaled strip, as in NEU's crazing and patches.
+    coarse = rng.random() < 0.35
     steel = _Steel(
         mean=float(rng.uniform(60, 200)),
         grain=float(rng.uniform(10, 24) if coarse else rng.uniform(2, 9)),
@@ -111,6 +110,10 @@ def draw_strip_patch(seed: int, *, size_px: int = 200, kinds: Sequence[str] | No
         kinds = [STRIP_KINDS[k] for k in rng.integers(0, len(STRIP_KINDS), 1 + rng.binomial(2, 0.3))]
     truth = _paint(rng, surface, kinds, steel.mean)
     return Drawing(pixels=_as_image(surface), truth=truth)
+
+
+def _field(values: ArrayLike) -> Field:
+    return np.asarray(values, np.float32)
 
 
 # --- steel ---------------------------------------------------------------------------------------------
@@ -134,17 +137,17 @@ def _noise(rng: Random, rows: int, columns: int, *, along_px: float, across_px: 
     the first. Has `rows` rows, rounded up to a whole number of steps of half a smoothing length."""
     step_y, step_x = max(1, int(along_px / 2)), max(1, int(across_px / 2))
     coarse_rows, coarse_columns = max(4, -(-rows // step_y)), -(-columns // step_x) + 4
-    field = rng.standard_normal((coarse_rows, coarse_columns), dtype=np.float32)
+    white = rng.standard_normal((coarse_rows, coarse_columns), dtype=np.float32)
     margin = 8
-    field = np.pad(field, ((margin, margin), (0, 0)), mode="wrap")
-    field = cv2.GaussianBlur(field, (0, 0), sigmaX=across_px / step_x, sigmaY=along_px / step_y)
+    white = np.pad(white, ((margin, margin), (0, 0)), mode="wrap")
+    smooth = cv2.GaussianBlur(white, (0, 0), sigmaX=across_px / step_x, sigmaY=along_px / step_y)
     if step_x > 1 or step_y > 1:
         # Whole factors keep pixel centres aligned, so the wrapped rows still join.
-        field = cv2.resize(field, None, fx=step_x, fy=step_y, interpolation=cv2.INTER_CUBIC)
-    field = field[margin * step_y : (margin + coarse_rows) * step_y, step_x : step_x + columns]
+        smooth = cv2.resize(smooth, None, fx=step_x, fy=step_y, interpolation=cv2.INTER_CUBIC)
+    field = _field(smooth[margin * step_y : (margin + coarse_rows) * step_y, step_x : step_x + columns])
     field -= field.mean()
     field /= max(float(field.std()), 1e-6)
-    return np.ascontiguousarray(field, dtype=np.float32)
+    return np.ascontiguousarray(field)
 
 
 def _steel_layers(rng: Random, steel: _Steel, width: int, *, rows: Sequence[int]) -> list[Field]:
@@ -186,7 +189,7 @@ def _illumination(rng: Random, width: int, *, depth: float) -> Field:
     """The lamp across the strip, around 1: brightest somewhere near the middle, falling to the edges."""
     x = np.linspace(-1, 1, width, dtype=np.float32) - np.float32(rng.uniform(-0.4, 0.4))
     profile = 1 + depth * (0.35 - x * x) + 0.15 * depth * np.cos(3 * np.pi * x)
-    return profile.astype(np.float32)[None, :]
+    return _field(profile)[None, :]
 
 
 def _as_image(surface: Field) -> Image:
@@ -245,8 +248,7 @@ def _wander(rng: Random, n: int, step: int) -> Field:
 
 def _soften(field: Field, *, steepness: float) -> Field:
     """From a height field to a share 0..1: 0.5 where the field is 0."""
-    share: Field = 1 / (1 + np.exp(np.clip(-steepness * field, -30, 30)))
-    return share.astype(np.float32)
+    return _field(1 / (1 + np.exp(np.clip(-steepness * field, -30, 30))))
 
 
 def _spread(height: int, width: int) -> tuple[Field, Field]:
@@ -345,7 +347,7 @@ def _crazing(rng: Random, max_height: int, max_width: int) -> Field:
             _line(mask, branch, value=int(rng.uniform(120, 220)))
     fade = _noise(rng, height, width, along_px=18, across_px=24)[:height]
     net = np.minimum(_as_share(mask, blur_px=0.6) * 1.2, 1)
-    return -np.float32(rng.uniform(0.3, 0.55)) * net * np.clip(0.75 + 0.35 * fade, 0.1, 1)
+    return _field(-np.float32(rng.uniform(0.3, 0.55)) * net * np.clip(0.75 + 0.35 * fade, 0.1, 1))
 
 
 def _dot(
@@ -363,7 +365,7 @@ def _line(mask: Image, path: NDArray[np.float64], *, value: int, thickness: int 
 
 
 def _as_share(mask: Image, *, blur_px: float) -> Field:
-    return cv2.GaussianBlur(mask, (0, 0), blur_px).astype(np.float32) / 255
+    return _field(cv2.GaussianBlur(mask, (0, 0), blur_px)) / np.float32(255)
 
 
 _STRIP_PAINTERS: dict[str, Callable[[Random, int, int], Field]] = {
@@ -395,7 +397,7 @@ def draw_part(seed: int, index: int, *, size_px: int = 400, defective: bool | No
         for kind in (PART_KINDS[k] for k in chosen):
             before = surface.copy()
             _PART_PAINTERS[kind](rng, flange, surface)
-            seen = _visible_box((surface - before) / 110)
+            seen = _visible_box((surface - before) / np.float32(110))
             if seen is not None:
                 truth.append(DrawnDefect(kind=kind, box_px=Box(*seen)))
     surface += _sensor_noise(rng, size_px)
@@ -454,7 +456,7 @@ def _sensor_noise(rng: Random, size_px: int) -> Field:
 def _draw_flange(rng: Random, flange: _Flange, size_px: int) -> Field:
     axis = np.arange(size_px, dtype=np.float32)
     dx, dy = np.meshgrid(axis - np.float32(flange.x), axis - np.float32(flange.y))
-    distance = cv2.magnitude(dx, dy)
+    distance = _field(cv2.magnitude(dx, dy))
     light = float(rng.uniform(-0.9, -0.6))  # the lamp stands up and to the left, with some play
     toward_lamp = (dx * np.float32(np.cos(light * np.pi)) + dy * np.float32(np.sin(light * np.pi))) / (
         distance + 1
@@ -480,11 +482,11 @@ def _draw_flange(rng: Random, flange: _Flange, size_px: int) -> Field:
 
 def _inside(distance: Field, radius: float) -> Field:
     """1 within the circle, 0 outside, the rim shared over one pixel."""
-    return np.clip(np.float32(radius + 0.5) - distance, 0, 1)
+    return _field(np.clip(np.float32(radius + 0.5) - distance, 0, 1))
 
 
 def _ring(distance: Field, radius: float, half_width: float) -> Field:
-    return np.clip(1 - np.abs(distance - np.float32(radius)) / np.float32(half_width), 0, 1)
+    return _field(np.clip(1 - np.abs(distance - np.float32(radius)) / np.float32(half_width), 0, 1))
 
 
 def _tool_marks(rng: Random, size_px: int) -> Field:
@@ -507,7 +509,7 @@ def _drill(face: Field, metal: Field, x: float, y: float, radius: float) -> None
     columns = slice(max(int(x) - reach, 0), int(x) + reach + 1)
     gy, gx = np.mgrid[rows, columns].astype(np.float32)
     gx, gy = gx[: face.shape[0]] - np.float32(x), gy[: face.shape[0]] - np.float32(y)
-    distance = cv2.magnitude(gx, gy)
+    distance = _field(cv2.magnitude(gx, gy))
     up_left = -(gx + gy) / (distance + 1)
     face[rows, columns] += (15 - 38 * up_left) * _ring(distance, radius + 1.5, 2.5)
     metal[rows, columns] *= 1 - _inside(distance, radius)
@@ -546,7 +548,7 @@ def _crack(rng: Random, flange: _Flange, surface: Field) -> None:
     else:
         angle = flange.turn + int(rng.integers(0, 6)) * np.pi / 3
         angle += float(rng.choice((0.5, -0.5))) * np.pi
-        hole = np.array(flange.holes()[int(round((angle - flange.turn) / (np.pi / 3))) % 6])
+        hole = np.array(flange.holes()[round((angle - flange.turn) / (np.pi / 3)) % 6])
         centre = np.array([flange.x, flange.y])
         outward = (hole - centre) / np.linalg.norm(hole - centre)
         side = np.array([-outward[1], outward[0]]) * float(rng.choice((-1, 1)))

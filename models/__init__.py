@@ -1,0 +1,55 @@
+"""Where detections come from: released networks, found by name and version, checked, and opened as detectors.
+
+`open_detector` holds the table of detection methods. A method is imported when a model asks for it, so a plant
+server, a recipe check or a replay needs no network runtime.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Protocol
+
+from inspection.protocols import Detector
+from inspection.types import ModelRef
+from models.store import ModelStore, ReleasedModel
+
+__all__ = ["ModelStore", "ReleasedDetector", "open_detector"]
+
+
+class ReleasedDetector(Detector, Protocol):
+    """A detector that can say which released bytes it runs."""
+
+    @property
+    def ref(self) -> ModelRef: ...
+
+    @property
+    def kinds(self) -> tuple[str, ...]: ...
+
+
+def open_detector(
+    name: str,
+    *,
+    version: str | None = None,
+    store: ModelStore | None = None,
+    threads: int = 1,
+    min_score: float | None = None,
+) -> ReleasedDetector:
+    """The released model `name`, ready to run; of its latest version unless one is named.
+
+    threads     cores one detection may use
+    min_score   0..1, in place of the thresholds of the model's card
+
+    Raises ModelMissing, ModelAltered, ModelMismatch. A detector belongs to the thread that uses it.
+    """
+    model = (store or ModelStore()).find(name, version)
+    return _METHODS[model.card.task](model, threads, min_score)
+
+
+def _boxes(model: ReleasedModel, threads: int, min_score: float | None) -> ReleasedDetector:
+    from models.boxes import BoxDetector
+    from models.session import Session
+
+    return BoxDetector(Session(model, threads=threads), min_score=min_score)
+
+
+_METHODS: Mapping[str, Callable[[ReleasedModel, int, float | None], ReleasedDetector]] = {"boxes": _boxes}

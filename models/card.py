@@ -1,0 +1,155 @@
+"""The card of a released model: what it eats, what it finds, what it was trained on and how well it did."""
+
+from __future__ import annotations
+
+import tomllib
+from datetime import date
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from inspection.types import ModelRef
+from models.errors import ModelMismatch
+
+Share = Annotated[float, Field(ge=0, le=1)]
+Count = Annotated[int, Field(ge=0)]
+Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+
+
+class _Facts(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class TrainingSource(_Facts):
+    """Where pictures learnt from came from, and under which licence."""
+
+    name: str
+    licence: str
+    images: Count
+    boxes: Count
+
+
+class Training(_Facts):
+    """How the model came about. `digest` is over all pictures and labels learnt from."""
+
+    tool: str
+    tool_licence: str
+    network: str
+    command: str
+    seed: int
+    epochs: Annotated[int, Field(ge=1)]
+    digest: Sha256
+    chosen_by: str
+    sources: Annotated[tuple[TrainingSource, ...], Field(min_length=1)]
+
+
+class KindMeasured(_Facts):
+    """One kind, at its threshold except for `ap50`.
+
+    boxes, images   how many there are to be found, and on how many pictures
+    escapes         of those pictures: on how many nothing of this kind was reported
+    overkill        of all other pictures: on how many this kind was reported
+    """
+
+    ap50: Share
+    boxes: Count
+    images: Count
+    escapes: Count
+    overkill: Count
+
+
+class Measured(_Facts):
+    """A labelled set and how the released file did on it, run as a station runs it.
+
+    map50, map50_95   mean over kinds of the 101-point average precision (COCO); None where there is no defect
+    defective         pictures with a defect; `escapes` of them had nothing reported at all
+    clean             pictures without; on `overkill` of them something was reported
+    """
+
+    on: str
+    images: Count
+    map50: Share | None = None
+    map50_95: Share | None = None
+    defective: Count
+    escapes: Count
+    clean: Count
+    overkill: Count
+    kinds: dict[str, KindMeasured] = {}
+    note: str = ""
+
+
+class Unlabelled(_Facts):
+    """Pictures nobody has labelled: how much of them alarms says nothing yet about right or wrong."""
+
+    on: str
+    images: Count
+    tiles: Count
+    tiles_alarmed: Count
+    note: str
+
+
+class ModelCard(_Facts):
+    """All that is said about a model.
+
+    kinds           catalogue codes in the order of the network's classes
+    input_hw        px of the network's input
+    tile_px         how many px of the picture one input shows; larger pictures are cut into tiles of this side
+    thresholds      score per kind from which on a detection counts; the rule is `thresholds_by`
+    suppress_above  overlap above which the less sure of two boxes of one kind goes
+    """
+
+    name: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]*$")]
+    version: Annotated[str, Field(pattern=r"^\d+\.\d+\.\d+$")]
+    task: Literal["boxes"]
+    file: Annotated[str, Field(pattern=r"^[\w.-]+$")]
+    sha256: Sha256
+    made_on: date
+    kinds: Annotated[tuple[str, ...], Field(min_length=1)]
+    input_hw: tuple[Annotated[int, Field(gt=0)], Annotated[int, Field(gt=0)]]
+    tile_px: Annotated[int, Field(ge=32)]
+    opset: int
+    thresholds: dict[str, Share]
+    thresholds_by: str
+    suppress_above: Share
+    licence: str
+    export_parity: str
+    training: Training
+    measured: tuple[Measured, ...]
+    unlabelled: tuple[Unlabelled, ...] = ()
+
+    @model_validator(mode="after")
+    def _thresholds_are_those_of_the_kinds(self) -> ModelCard:
+        if len(set(self.kinds)) != len(self.kinds):
+            raise ValueError(f"a kind is listed twice: {', '.join(self.kinds)}")
+        if set(self.thresholds) != set(self.kinds):
+            raise ValueError(
+                f"thresholds for {', '.join(sorted(self.thresholds))}, kinds {', '.join(sorted(self.kinds))}"
+            )
+        return self
+
+    @property
+    def ref(self) -> ModelRef:
+        return ModelRef(name=self.name, version=self.version, sha256=self.sha256)
+
+
+def read_card(path: Path) -> ModelCard:
+    """The card at `path`. Raises ModelMismatch with everything that is wrong with it."""
+    try:
+        return ModelCard.model_validate(tomllib.loads(path.read_text(encoding="utf-8")))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise _bad_card(path, str(error)) from error
+    except ValidationError as error:
+        wrong = "; ".join(
+            f"{'.'.join(str(step) for step in one['loc']) or 'card'}: {one['msg']}" for one in error.errors()
+        )
+        raise _bad_card(path, wrong) from error
+
+
+def _bad_card(path: Path, wrong: str) -> ModelMismatch:
+    return ModelMismatch(
+        f"The model card {path} cannot be used: {wrong}.",
+        action="Install the model again from its release.",
+        model=str(path),
+        wrong=wrong,
+    )
