@@ -543,21 +543,16 @@ def _crack(rng: Random, flange: _Flange, surface: Field) -> None:
     """A fine dark line that runs out from the bore or a bolt hole, with one bright lip."""
     scale = flange.radius / 168
     if rng.random() < 0.5:
-        angle = rng.uniform(0, 2 * np.pi)
-        start = np.array(flange.at(flange.bore + 3, angle))
+        heading = float(rng.uniform(0, 2 * np.pi))
+        start = np.array(flange.at(flange.bore + 3, heading))
     else:
-        angle = flange.turn + int(rng.integers(0, 6)) * np.pi / 3
-        angle += float(rng.choice((0.5, -0.5))) * np.pi
-        hole = np.array(flange.holes()[round((angle - flange.turn) / (np.pi / 3)) % 6])
-        centre = np.array([flange.x, flange.y])
-        outward = (hole - centre) / np.linalg.norm(hole - centre)
-        side = np.array([-outward[1], outward[0]]) * float(rng.choice((-1, 1)))
-        heading = 0.6 * outward * float(rng.choice((-1, 1))) + side
-        heading /= np.linalg.norm(heading)
-        start = hole + heading * flange.hole
-        angle = float(np.arctan2(heading[1], heading[0]))
+        hole = int(rng.integers(0, 6))
+        # Sideways, where the web between two holes carries the load; not out to the near rim.
+        heading = flange.turn + hole * np.pi / 3 + float(rng.choice((-1, 1)) * rng.uniform(0.4, 0.8)) * np.pi
+        way = np.array([np.cos(heading), np.sin(heading)])
+        start = np.array(flange.holes()[hole]) + flange.hole * way
     steps = int(rng.integers(9, 18))
-    turns = angle + np.cumsum(rng.normal(0, 0.28, steps)) * 0.6
+    turns = heading + np.cumsum(rng.normal(0, 0.28, steps)) * 0.6
     stride = scale * rng.uniform(3.5, 5.5, steps)
     path = start + np.cumsum(np.stack([np.cos(turns), np.sin(turns)], axis=1) * stride[:, None], axis=0)
     path = np.vstack([start, path])
