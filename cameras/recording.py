@@ -30,7 +30,7 @@ _L = TypeVar("_L", bound=_Line)
 
 
 class _Header(_Line):
-    lynceus_run: Literal[1] = 1
+    lynceus_run: Literal[1]
 
 
 class RecordedFrame(_Line):
@@ -65,7 +65,7 @@ class Recorder:
     def __enter__(self) -> Self:
         self._folder.mkdir(parents=True)
         self._manifest = (self._folder / MANIFEST).open("x", encoding="utf-8")
-        self._say(_Header())
+        self._say(_Header(lynceus_run=1))
         return self
 
     def __exit__(

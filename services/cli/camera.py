@@ -21,21 +21,22 @@ producer_option = click.option(
     "--producer",
     default="simulated",
     metavar="PATH|simulated",
-    help="The camera maker's GenTL producer, a .cti file; or the simulated one that comes with genicam.",
+    help=say("camera.help.producer", language_of_environment()),
 )
-json_option = click.option("--json", "as_json", is_flag=True, help="One JSON document instead of text.")
+json_option = click.option(
+    "--json", "as_json", is_flag=True, help=say("camera.help.json", language_of_environment())
+)
 
 
-@click.group()
+@click.group(help=say("camera.help.camera", language_of_environment()))
 def camera() -> None:
-    """List cameras, or take one picture."""
+    pass
 
 
-@camera.command("list")
+@camera.command("list", help=say("camera.help.list", language_of_environment()))
 @producer_option
 @json_option
 def list_cameras(producer: str, as_json: bool) -> None:
-    """List the cameras of a producer."""
     from cameras.genicam import list_devices
 
     devices = list_devices(_producer(producer))
@@ -47,20 +48,19 @@ def list_cameras(producer: str, as_json: bool) -> None:
         raise _nothing_found(producer)
 
 
-@camera.command()
+@camera.command(help=say("camera.help.snap", language_of_environment()))
 @producer_option
-@click.option("--serial", metavar="SERIAL", help="Which camera; without it, the first that is listed.")
+@click.option("--serial", metavar="SERIAL", help=say("camera.help.serial", language_of_environment()))
 @click.option(
     "--out",
     type=click.Path(dir_okay=False, path_type=Path),
     default=Path("snap.png"),
     show_default=True,
     metavar="FILE.png",
-    help="Where the picture goes.",
+    help=say("camera.help.out", language_of_environment()),
 )
 @json_option
 def snap(producer: str, serial: str | None, out: Path, as_json: bool) -> None:
-    """Take one picture and save it, without loss, as PNG."""
     from cameras import open_camera
     from cameras.genicam import list_devices
     from cameras.recording import png_of

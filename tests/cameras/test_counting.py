@@ -1,0 +1,63 @@
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from cameras.counting import GEV_BLOCK_ID_MAX, CountRestarted, ExposureCount
+
+
+def sequences(ids, *, incomplete_before=0):
+    count = ExposureCount()
+    return [count.of(frame_id, incomplete_before=incomplete_before) for frame_id in ids]
+
+
+def test_a_count_that_wraps_loses_nothing():
+    assert sequences([65533, 65534, 65535, 1, 2]) == [65533, 65534, 65535, 65536, 65537]
+
+
+def test_a_16_bit_count_that_uses_zero_wraps_through_it():
+    assert sequences([65534, 65535, 0, 1]) == [65534, 65535, 65536, 65537]
+    assert sequences([0, 65535, 1]) == [0, 65535, 65537]
+
+
+def test_a_loss_across_the_wrap_is_counted():
+    assert sequences([65534, 3]) == [65534, 65538]  # 65535, 1 and 2 are missing
+
+
+def test_a_wide_count_does_not_wrap_at_16_bits():
+    assert sequences([65535, 65536, 65540]) == [65535, 65536, 65540]
+
+
+@pytest.mark.parametrize("ids", [(70_000, 1), (500, 400), (2, 1)])
+def test_a_count_that_falls_elsewhere_makes_no_claim_about_losses(ids):
+    with pytest.raises(CountRestarted, match=str(ids[0])):
+        sequences(ids)
+
+
+def test_a_frame_sent_twice_counts_once():
+    assert sequences([7, 8, 8, 9]) == [7, 8, None, 9]
+
+
+def test_without_ids_at_least_the_damaged_frames_are_holes():
+    count = ExposureCount()
+    assert count.of(None, incomplete_before=0) == 0
+    assert count.of(None, incomplete_before=0) == 1
+    assert count.of(None, incomplete_before=2) == 4
+
+
+def test_a_damaged_frame_without_an_id_of_its_own_is_a_hole_all_the_same():
+    count = ExposureCount()
+    assert count.of(1, incomplete_before=0) == 1
+    assert count.of(2, incomplete_before=3) == 5
+
+
+@given(
+    start=st.integers(1, GEV_BLOCK_ID_MAX),
+    advances=st.lists(st.integers(1, GEV_BLOCK_ID_MAX // 2), max_size=30),
+)
+def test_sequence_rises_by_every_exposure_however_often_the_count_wraps(start, advances):
+    exposure, expected, ids = start, [start], [start]
+    for advance in advances:
+        exposure += advance
+        expected.append(exposure)
+        ids.append((exposure - 1) % GEV_BLOCK_ID_MAX + 1)
+    assert sequences(ids) == expected

@@ -1,0 +1,151 @@
+"""What every camera promises, asked of each of them."""
+
+from __future__ import annotations
+
+import hashlib
+import signal
+from collections.abc import Callable
+from datetime import timedelta
+from importlib.util import find_spec
+from itertools import islice
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from cameras import open_camera
+from cameras.drawn import drawn_parts, drawn_strip
+from cameras.recording import Recorder
+from cameras.settings import DrawnPartsSettings, DrawnStripSettings, GenicamSettings, ReplaySettings
+from inspection.protocols import Camera
+from inspection.types import Frame
+from tests.fake_cameras import FakeDevice, TurnedClock, exposures
+
+FRAMES = 12
+
+needs_genicam = pytest.mark.skipif(
+    find_spec("harvesters") is None or find_spec("genicam") is None, reason='pip install "lynceus[gige]"'
+)
+
+
+def simulated_genicam(_: Path) -> Camera:
+    # Fewer buffers than frames asked for, so that each is refilled while its frame is still held.
+    return open_camera("top", GenicamSettings(producer="simulated", serial="0", buffers=4, frames_per_s=200))
+
+
+def fake_genicam(_: Path) -> Camera:
+    return FakeDevice(script=[*exposures(range(1, 100))]).camera()
+
+
+def strip(_: Path) -> Camera:
+    return drawn_strip("top", DrawnStripSettings(seed=5), clock=TurnedClock())
+
+
+def parts(_: Path) -> Camera:
+    return drawn_parts("top", DrawnPartsSettings(seed=5), clock=TurnedClock())
+
+
+def recorded_run(folder: Path) -> Camera:
+    if not folder.exists():
+        with Recorder(folder) as recorder, strip(folder) as camera:
+            for frame in islice(camera.frames(), FRAMES):
+                recorder.write(frame)
+    return open_camera("top", ReplaySettings(folder=folder, repeat=True))
+
+
+def plain_folder(folder: Path) -> Camera:
+    recorded_run(folder)
+    (folder / "run.jsonl").unlink(missing_ok=True)
+    return open_camera("top", ReplaySettings(folder=folder))
+
+
+@pytest.fixture(
+    params=[
+        pytest.param(simulated_genicam, marks=needs_genicam),
+        pytest.param(fake_genicam, marks=needs_genicam),
+        strip,
+        parts,
+        recorded_run,
+        plain_folder,
+    ],
+    ids=lambda make: make.__name__,
+)
+def make(request: pytest.FixtureRequest, tmp_path: Path) -> Callable[[], Camera]:
+    return lambda: request.param(tmp_path / "run")
+
+
+def some_frames(camera: Camera, count: int = FRAMES) -> list[Frame]:
+    return list(islice(camera.frames(), count))
+
+
+def test_frames_come_in_order_under_the_name_of_the_camera(make):
+    with make() as camera:
+        frames = some_frames(camera)
+    assert len(frames) == FRAMES
+    assert all(frame.camera == "top" for frame in frames)
+    sequences = [frame.sequence for frame in frames]
+    assert sequences == sorted(set(sequences))
+    assert min(sequences) >= 0
+
+
+def test_pixels_never_change_once_given_whatever_comes_after(make):
+    with make() as camera:
+        given = [(frame, digest(frame)) for frame in some_frames(camera)]
+        assert len({before for _, before in given}) > 1
+        for frame, before in given:
+            assert digest(frame) == before
+    for frame, before in given:
+        assert digest(frame) == before
+
+
+def test_pixels_are_the_receivers_own_and_nobody_can_write_to_them(make):
+    with make() as camera:
+        for frame in some_frames(camera):
+            assert frame.pixels.dtype == np.uint8
+            assert frame.pixels.ndim == 2 or frame.pixels.shape[2:] == (3,)
+            assert frame.pixels.flags.c_contiguous
+            assert not frame.pixels.flags.writeable
+            with pytest.raises(ValueError, match="read-only"):
+                frame.pixels[0, 0] = 0
+
+
+def test_frames_know_when_they_were_taken_in_utc(make):
+    with make() as camera:
+        times = [frame.captured_at for frame in some_frames(camera)]
+    assert all(time.utcoffset() == timedelta(0) for time in times)
+    assert times == sorted(times)
+
+
+def test_leaving_frees_the_device_for_the_next(make):
+    camera = make()
+    for _ in range(2):
+        with camera:
+            assert len(some_frames(camera, 3)) == 3
+    with make() as another:
+        assert len(some_frames(another, 3)) == 3
+
+
+def test_a_receiver_that_stops_half_way_can_go_on(make):
+    with make() as camera:
+        before = some_frames(camera, 3)
+        after = some_frames(camera, 3)
+    assert after[0].sequence > before[-1].sequence
+
+
+def test_frames_end_when_the_camera_is_left(make):
+    with make() as camera:
+        frames = camera.frames()
+        next(frames)
+    assert next(frames, None) is None
+
+
+def test_ctrl_c_still_reaches_the_program(make):
+    before = signal.getsignal(signal.SIGINT)
+    with make() as camera:
+        some_frames(camera, 2)
+        assert signal.getsignal(signal.SIGINT) is before
+    assert signal.getsignal(signal.SIGINT) is before
+
+
+def digest(frame: Frame) -> str:
+    return hashlib.sha256(frame.pixels.tobytes()).hexdigest()
