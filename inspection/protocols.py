@@ -42,6 +42,14 @@ class UnitSource(Protocol):
 
     def unit_of(self, frame: Frame) -> IdentifierCode: ...
 
+    def completes_unit(self, frame: Frame) -> bool:
+        """Whether nothing more of its unit comes after this frame, so that its verdict can be given now."""
+        ...
+
+    def unit_of_lost(self, sequence: int) -> IdentifierCode | None:
+        """The unit of an exposure nobody saw. None: it may be either neighbour's, and both are withheld."""
+        ...
+
 
 class Sink(Protocol):
     """Somewhere results go. Called on the lane's thread, so it returns within a millisecond."""

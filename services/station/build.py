@@ -33,7 +33,7 @@ def build_lane(
         recipe=recipe.ref,
         models=(model,),
         pipeline=pipeline,
-        units=partial(CountedUnits, lane.unit.frames, partial(minter.mint, lane.unit.kind)),
+        units=partial(CountedUnits, lane.unit.frames, partial(minter.mint, lane.unit.kind.upper())),
         sinks=sinks,
         stop=stop,
     )

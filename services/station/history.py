@@ -38,11 +38,12 @@ def simulate_shifts(store: TraceStore, images: ImageStore, station: StationSetti
     start = shift_at(end - timedelta(seconds=1), Shifts()).since
     start = shift_at(start - timedelta(seconds=1), Shifts()).since
     minter = Minter(station.code_prefix, started_at=start)
-    new = 0
+    inspections: list[Inspection] = []
     for number, lane in enumerate(station.lanes):
         random = np.random.default_rng((seed, number))
-        new += store.record(list(_units(images, station, lane, minter, random, start, end)))
-    return new
+        inspections += _units(images, station, lane, minter, random, start, end)
+    # All at once: half a history would be taken for a whole one at the next start.
+    return store.record(inspections)
 
 
 def _units(

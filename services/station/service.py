@@ -78,18 +78,20 @@ def run_service(station: StationSettings, address: Address, place: ServicePlace,
                 timeout_graceful_shutdown=GRACE_S,
             )
         )
-        threading.Thread(target=_end, args=(server, stop), name="end", daemon=True).start()
+        # Not on this thread: there, uvicorn would take Ctrl-C for itself and end before the engine's last records.
+        serving = threading.Thread(target=server.run, name="pages")
+        serving.start()
         if place.seed_history is not None:
             threading.Thread(
                 target=_seed, args=(store, images, station, place.seed_history), name="history", daemon=True
             ).start()
+        while not server.started and serving.is_alive():
+            stop.wait(0.05)
         parent.send("ready")
-        server.run()
-
-
-def _end(server: uvicorn.Server, stop: threading.Event) -> None:
-    stop.wait()
-    server.should_exit = True
+        while serving.is_alive() and not stop.wait(0.5):
+            pass
+        server.should_exit = True
+        serving.join()
 
 
 def _seed(store: TraceStore, images: ImageStore, station: StationSettings, seed: int) -> None:
