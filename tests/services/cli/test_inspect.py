@@ -1,0 +1,201 @@
+import io
+import json
+import struct
+import zlib
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+from click.testing import CliRunner
+from PIL import Image as Pillow
+
+from cameras.recording import Recorder
+from inspection.errors import InspectionError
+from inspection.types import Frame, Verdict
+from inspection.vision.drawing import draw_strip_patch
+from services.cli import status_of
+from services.cli.inspect import NothingGiven, OutputUnwritable, inspect
+from station_config.errors import ConfigInvalid, ConfigMissing
+from tests.builders import NOON
+from traceability.identifiers import parse
+from traceability.store import TraceStore
+
+
+@pytest.fixture
+def here(tmp_path, monkeypatch):
+    """A folder to work in: `var` is made where the command is called."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("LYNCEUS_LANGUAGE", "en")
+    monkeypatch.delenv("LYNCEUS_DATABASE_URL", raising=False)
+    return tmp_path
+
+
+@pytest.fixture
+def pictures(here):
+    folder = here / "pictures"
+    folder.mkdir()
+    for seed in range(3):
+        cv2.imwrite(str(folder / f"{seed}.png"), draw_strip_patch(seed).pixels)
+    return folder
+
+
+def call(*args: object):
+    """Run the command; returns what it printed, and raises what it refuses."""
+    result = CliRunner().invoke(inspect, [str(arg) for arg in args], standalone_mode=False)
+    if result.exception:
+        raise result.exception
+    return result.return_value, result.stdout
+
+
+def lines(file: Path) -> list[dict]:
+    return [json.loads(line) for line in file.read_text(encoding="utf-8").splitlines()]
+
+
+def test_every_picture_of_a_folder_gets_a_verdict_that_is_found_by_its_code(here, pictures):
+    status, printed = call(pictures, "--json", here / "out.jsonl")
+    assert status == 0
+    assert "3 given = 3 inspected + 0 not inspected; unaccounted: 0" in printed
+    found = lines(here / "out.jsonl")
+    assert [Path(line["image"]).name for line in found] == ["0.png", "1.png", "2.png"]
+    with TraceStore.open("sqlite:///var/lynceus.db") as store:
+        for line in found:
+            (inspection,) = store.inspections_of(parse(line["unit"]))
+            assert inspection.verdict.name == line["verdict"]
+            assert len(inspection.defects) == len(line["defects"])
+            assert inspection.models[0].name == "strip-surface"
+            assert inspection.pictures[0].sha256 == line["sha256"]
+
+
+def test_a_json_line_has_the_fields_that_are_promised(here, pictures):
+    call(pictures, "--json", here / "out.jsonl")
+    for line in lines(here / "out.jsonl"):
+        assert list(line) == [
+            "image",
+            "sha256",
+            "unit",
+            "verdict",
+            "defects",
+            "measurements",
+            "timings_ms",
+            "failure",
+        ]
+        assert list(line["timings_ms"]) == ["correct", "check", "detect", "judge"]
+
+
+def test_inspecting_the_same_picture_again_adds_a_second_inspection_to_the_same_unit(here, pictures):
+    call(pictures / "0.png", "--json", here / "out.jsonl")
+    call(pictures / "0.png", "--json", here / "out.jsonl")
+    with TraceStore.open("sqlite:///var/lynceus.db") as store:
+        assert len(store.inspections_of(parse(lines(here / "out.jsonl")[0]["unit"]))) == 2
+
+
+def png_that_announces(width: int, height: int) -> bytes:
+    def chunk(kind: bytes, body: bytes) -> bytes:
+        return struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
+
+    header = struct.pack(">IIBBBBB", width, height, 8, 0, 0, 0, 0)
+    return (
+        b"\x89PNG\r\n\x1a\n"
+        + chunk(b"IHDR", header)
+        + chunk(b"IDAT", zlib.compress(b"\0"))
+        + chunk(b"IEND", b"")
+    )
+
+
+def tiff_of_16_bits() -> bytes:
+    out = io.BytesIO()
+    Pillow.fromarray(np.arange(64 * 64, dtype=np.uint16).reshape(64, 64)).save(out, "TIFF")
+    return out.getvalue()
+
+
+def test_bad_pictures_are_not_inspected_each_with_its_reason_and_the_others_are(here, pictures):
+    jpeg = cv2.imencode(".jpg", draw_strip_patch(9).pixels)[1].tobytes()
+    bad = {
+        "cut.jpg": (jpeg[: len(jpeg) // 2], "INS-IMAGE-UNREADABLE"),
+        "deep.tiff": (tiff_of_16_bits(), "INS-IMAGE-UNSUITABLE"),
+        "one.png": (cv2.imencode(".png", np.zeros((1, 1), np.uint8))[1].tobytes(), "INS-IMAGE-UNSUITABLE"),
+        "huge.png": (png_that_announces(40000, 40000), "INS-IMAGE-UNSUITABLE"),
+        "text.jpg": (b"hello", "INS-IMAGE-UNREADABLE"),
+        "dark.png": (cv2.imencode(".png", np.zeros((64, 64), np.uint8))[1].tobytes(), "INS-IMAGE-UNFIT"),
+    }
+    for name, (data, _) in bad.items():
+        (pictures / name).write_bytes(data)
+    status, printed = call(pictures, pictures / "gone.png", "--json", here / "out.jsonl")
+    assert status == 1
+    assert "10 given = 3 inspected + 7 not inspected; unaccounted: 0" in printed
+    found = {Path(line["image"]).name: line for line in lines(here / "out.jsonl")}
+    with TraceStore.open("sqlite:///var/lynceus.db") as store:
+        for name, code in [(name, code) for name, (_, code) in bad.items()] + [
+            ("gone.png", "SVC-FILE-UNREADABLE")
+        ]:
+            assert (found[name]["verdict"], found[name]["failure"]) == ("NOT_INSPECTED", code), name
+            assert code in printed
+            (recorded,) = store.inspections_of(parse(found[name]["unit"]))
+            assert recorded.verdict is Verdict.NOT_INSPECTED
+            assert recorded.failures == {code: 1}
+
+
+def test_a_recorded_run_counts_the_exposures_it_has_no_picture_of(here):
+    run = here / "run"
+    with Recorder(run) as recorder:
+        for sequence in (4, 5, 8):
+            pixels = draw_strip_patch(sequence).pixels
+            recorder.write(Frame(pixels=pixels, camera="top", sequence=sequence, captured_at=NOON))
+    status, printed = call(run, "--json", here / "out.jsonl")
+    assert status == 1
+    assert "5 given = 3 inspected + 2 not inspected; unaccounted: 0" in printed
+    lost = [line for line in lines(here / "out.jsonl") if line["failure"] == "CAM-FRAME-LOST"]
+    assert [line["image"] for line in lost] == [f"{run}#6", f"{run}#7"]
+
+
+def test_annotated_copies_are_as_wide_as_the_picture_and_no_pixel_of_it_is_covered(here, pictures):
+    call(pictures, "--annotate", here / "marked")
+    marked = sorted((here / "marked").iterdir())
+    assert [file.name.split("-")[0] for file in marked] == ["0", "1", "2"]
+    height, width = draw_strip_patch(0).pixels.shape
+    picture = cv2.imread(str(marked[0]))
+    assert picture.shape[1] == width
+    assert picture.shape[0] > height
+
+
+def test_a_lower_score_reports_at_least_as_much(here, pictures):
+    call(pictures, "--json", here / "few.jsonl", "--min-score", "0.9")
+    call(pictures, "--json", here / "many.jsonl", "--min-score", "0.05")
+    few, many = (sum(len(x["defects"]) for x in lines(here / name)) for name in ("few.jsonl", "many.jsonl"))
+    assert few < many
+
+
+def test_an_empty_folder_is_called_wrongly(here):
+    (here / "empty").mkdir()
+    with pytest.raises(NothingGiven) as refusal:
+        call(here / "empty")
+    assert status_of(refusal.value) == 2
+
+
+def test_an_unknown_recipe_or_a_mistake_in_one_is_called_wrongly_before_anything_is_inspected(here, pictures):
+    with pytest.raises(ConfigMissing) as refusal:
+        call(pictures, "--recipe", "none")
+    assert status_of(refusal.value) == 2
+    broken = here / "broken.toml"
+    broken.write_text('name = "x"\nrevision = 1\nproduct = "x"\ntreshold = 1\n', encoding="utf-8")
+    with pytest.raises(ConfigInvalid):
+        call(pictures, "--recipe", broken)
+    assert not (here / "var").exists()
+
+
+def test_a_recipe_whose_model_is_not_there_is_refused(here, pictures):
+    recipe = here / "other.toml"
+    recipe.write_text(
+        'name = "other"\nrevision = 1\nproduct = "x"\n[detector]\nmodel = "no-such-model"\n'
+        '[[limits]]\nkind = "scratch"\nmeasure = "score"\nreject_from = 0.5\n',
+        encoding="utf-8",
+    )
+    with pytest.raises(InspectionError) as refusal:
+        call(pictures, "--recipe", recipe)
+    assert refusal.value.code == "MOD-MISSING"
+
+
+def test_results_that_cannot_be_written_are_refused(here, pictures):
+    with pytest.raises(OutputUnwritable):
+        call(pictures, "--json", here / "no" / "such" / "folder.jsonl")
