@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -92,11 +93,7 @@ def _refusal(error: BaseException | None, database: str) -> InspectionError | No
             place=database,
         )
     if name.startswith("SQLITE_READONLY") or state == "25006":
-        return DatabaseReadOnly(
-            f"{database} cannot be written to.",
-            action="Give the program the right to write there, or name another database.",
-            database=database,
-        )
+        return _read_only(database)
     absent = name.startswith(("SQLITE_CANTOPEN", "SQLITE_NOTADB", "SQLITE_CORRUPT", "SQLITE_IOERR"))
     busy = name.startswith(("SQLITE_BUSY", "SQLITE_LOCKED"))
     # 08 connection, 28 login, 3D no such database, 57P shut down; without a state no server answered.
@@ -115,6 +112,14 @@ def _unreachable(database: str, reason: str) -> DatabaseUnreachable:
         action="Check the address in LYNCEUS_DATABASE_URL, and that the database runs and lets us in.",
         database=database,
         reason=reason,
+    )
+
+
+def _read_only(database: str) -> DatabaseReadOnly:
+    return DatabaseReadOnly(
+        f"{database} cannot be written to.",
+        action="Give the program the right to write there, or name another database.",
+        database=database,
     )
 
 
@@ -143,6 +148,8 @@ def _sqlite(address: URL) -> Engine:
         try:
             folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
+            if error.errno in (errno.EROFS, errno.EACCES, errno.EPERM):
+                raise _read_only(str(address)) from error
             raise _unreachable(str(address), f"{folder}: {error.strerror}") from error
     engine = create_engine(address, connect_args={"timeout": BUSY_TIMEOUT_S})
 

@@ -1,0 +1,141 @@
+from __future__ import annotations
+
+import json
+import unicodedata
+from datetime import UTC, datetime, timedelta, timezone
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from inspection.errors import InspectionError
+from tests.where import shared
+from traceability.errors import CodeNotParsed
+from traceability.identifiers import LONGEST, Minter, parse, unit_code_of_file
+
+prefixes = st.from_regex(r"[0-9]{1,4}(\.[0-9A-Za-z_-]{1,8}){0,4}", fullmatch=True)
+suffixes = st.text(min_size=1, max_size=60).map(lambda text: unicodedata.normalize("NFC", text).strip())
+suffixes = suffixes.filter(lambda text: text != "" and text.isprintable())
+plain_numbers = st.text(st.sampled_from("0123456789ABCxyz._-:#+卷号ÄßЖ"), min_size=1, max_size=60)
+STARTED = datetime(2026, 11, 20, 10, 15, 30, tzinfo=UTC)
+
+
+@given(prefixes, suffixes)
+def test_parsing_undoes_printing_for_handles(prefix: str, suffix: str):
+    code = parse(f"{prefix}/{suffix}")
+    assert code.scheme == "handle"
+    assert parse(str(code)) == code
+
+
+@given(plain_numbers)
+def test_parsing_undoes_printing_for_plant_numbers(number: str):
+    code = parse(number)
+    assert code.scheme == "plain"
+    assert parse(str(code)) == code
+
+
+@given(st.text(max_size=80))
+def test_any_text_is_a_code_or_is_refused_with_the_place_of_the_mistake(text: str):
+    try:
+        code = parse(text)
+    except CodeNotParsed as refused:
+        position = refused.facts["position"]
+        assert isinstance(position, int)
+        assert 1 <= position <= len(unicodedata.normalize("NFC", text)) + 1
+    else:
+        assert code.raw == text
+        assert parse(str(code)) == code
+
+
+def test_the_textbook_example_is_a_handle():
+    examples = json.loads(shared("vectors", "cn", "cn_identifier_examples.json").read_text(encoding="utf-8"))
+    for example in examples["handle"]:
+        code = parse(example["id"])
+        assert (code.scheme, code.canon) == ("handle", example["id"])
+        assert code.canon.split("/", 1) == [example["prefix"], example["suffix"]]
+
+
+def test_a_resolvers_sample_is_a_handle():
+    samples = json.loads(shared("vectors", "handle", "handle_rest_samples.json").read_text(encoding="utf-8"))
+    assert parse(samples["resolve_ok"]["body"]["handle"]).scheme == "handle"
+
+
+def test_capitals_mean_nothing_in_a_prefix_and_something_in_a_suffix():
+    assert parse("86.ABC.1/Coil-7") == parse("86.abc.1/Coil-7")
+    assert parse("86.abc.1/Coil-7") != parse("86.abc.1/coil-7")
+
+
+def test_a_trailing_slash_is_another_code():
+    assert parse("86.1/7/") != parse("86.1/7")
+
+
+def test_both_spellings_of_an_accent_are_one_code():
+    assert parse("86.1/e\u0301") == parse("86.1/\u00e9")
+    assert parse("e\u0301") == parse("\u00e9")
+
+
+def test_a_scanners_line_end_is_not_part_of_the_code():
+    code = parse(" C-2024.0117\r\n")
+    assert str(code) == "C-2024.0117"
+    assert code.raw == " C-2024.0117\r\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "position"),
+    [
+        ("", 1),
+        ("   ", 4),
+        ("C 17", 2),
+        ("C-17\x00", 5),
+        ("/17", 1),
+        ("VAA08810012345678/abc123", 1),
+        ("86./17", 4),
+        ("86.1 0/17", 5),
+        ("86.100/", 8),
+        ("  86.100/", 10),
+        ("86.100/1\t7", 9),
+        ("86.100/1\u20287", 9),
+        ("x" * (LONGEST + 1), LONGEST + 1),
+    ],
+)
+def test_a_refused_text_is_told_with_the_place_of_the_first_mistake(text: str, position: int):
+    with pytest.raises(CodeNotParsed) as refused:
+        parse(text)
+    assert refused.value.facts["position"] == position
+    assert isinstance(refused.value, InspectionError)
+
+
+def test_the_longest_code_is_a_code():
+    assert str(parse("x" * LONGEST)) == "x" * LONGEST
+
+
+def test_minted_codes_count_up_per_kind():
+    minter = Minter("86.999.1", started_at=STARTED)
+    assert str(minter.mint("COIL")) == "86.999.1/COIL-20261120-101530-0001"
+    assert str(minter.mint("PART")) == "86.999.1/PART-20261120-101530-0001"
+    assert str(minter.mint("COIL")) == "86.999.1/COIL-20261120-101530-0002"
+
+
+def test_a_restart_mints_other_codes():
+    before = Minter("86.999.1", started_at=STARTED).mint("COIL")
+    after = Minter("86.999.1", started_at=STARTED + timedelta(seconds=1)).mint("COIL")
+    assert before != after
+
+
+def test_the_clock_going_back_an_hour_in_autumn_repeats_no_code():
+    summer = datetime(2026, 10, 25, 2, 30, tzinfo=timezone(timedelta(hours=2)))
+    winter = datetime(2026, 10, 25, 2, 30, tzinfo=timezone(timedelta(hours=1)))
+    first, second = (Minter("86.999.1", started_at=start).mint("COIL") for start in (summer, winter))
+    assert first != second
+
+
+def test_what_is_minted_can_be_parsed():
+    minted = Minter("86.ABC.1", started_at=STARTED).mint("COIL")
+    assert parse(str(minted)) == minted
+    assert parse(minted.raw) == minted
+
+
+def test_the_same_picture_is_the_same_unit():
+    code = unit_code_of_file("0123456789abcdef" * 4)
+    assert str(code) == "86.999.1/IMG-0123456789abcdef"
+    assert parse(str(code)) == code
