@@ -82,6 +82,7 @@ class FakeDevice:
 
     script: list[Exposed | Exception]
     buffers: int = 3
+    streams: int = 1
     features: dict[str, object] = field(default_factory=dict)
     fails_to_stop: Exception | None = None
     opened: int = 0
@@ -121,7 +122,7 @@ class FakeAcquirer:
         self.num_buffers = 3
         self.timeout_period_on_update_event_data_call = 1
         self.remote_device = SimpleNamespace(node_map=FakeNodes(device.features))
-        self.data_streams = [FakeStream(device)]
+        self.data_streams = [FakeStream(device) for _ in range(device.streams)]
         self.is_alive = True
 
     def add_callback(self, event: str, callback: object) -> None:

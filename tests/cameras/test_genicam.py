@@ -175,6 +175,12 @@ def test_a_device_that_refuses_a_setting_is_let_go():
     assert device.closed == 1
 
 
+def test_a_device_with_several_streams_is_refused_rather_than_half_inspected():
+    device = FakeDevice(script=[], streams=2)
+    with pytest.raises(SettingRefused, match="data streams"), device.camera():
+        pass
+
+
 def test_settings_reach_the_device_under_their_standard_names():
     device = FakeDevice(
         script=exposures([1]),
