@@ -19,7 +19,7 @@ from services.web.rendering import kind_colour, kind_name, subgroup_url
 from station_config.catalogue import Catalogue
 from traceability import samples
 from traceability.samples import KindCount, UnitSeen
-from traceability.spc.charts import ControlChart, CountSample, Method, p_chart
+from traceability.spc.charts import ControlChart, Method, p_chart
 from traceability.spc.rules import NELSON, Side
 
 # What a chart shows when nobody says since when: about as many points as can be told apart.
@@ -136,6 +136,10 @@ class ChartAnswer(BaseModel):
     def simulated(self) -> int:
         return sum(point.simulated for point in self.points)
 
+    @property
+    def units(self) -> int:
+        return sum(point.opportunity + point.not_inspected for point in self.points)
+
 
 class ParetoBarAnswer(BaseModel):
     """Shares are of all defects, 0..1; `units` had at least one of the kind."""
@@ -239,9 +243,16 @@ def subgroup(
 
 def chart_of(here: Serving, language: str, selected: Selection) -> ChartAnswer:
     """Raises TooFewSubgroups and TooManySubgroups."""
-    all_units = _rejected(here, selected, simulated=None)
-    simulated = {sample.key: _units(sample) for sample in _rejected(here, selected, simulated=True)}
-    chart = p_chart(all_units)
+    chart = p_chart(
+        samples.rejected_samples(
+            here.store,
+            by=selected.by,
+            since=selected.since,
+            until=selected.until,
+            station=selected.station,
+            lane=selected.lane,
+        )
+    )
     return ChartAnswer(
         method=chart.baseline.method,
         method_text=say(f"spc.method.{chart.baseline.method}", language),
@@ -261,10 +272,7 @@ def chart_of(here: Serving, language: str, selected: Selection) -> ChartAnswer:
             degrees=chart.dispersion.degrees,
             p_value=chart.dispersion.p_value,
         ),
-        points=[
-            _point(chart, index, simulated.get(sample.key, 0), selected)
-            for index, sample in enumerate(chart.samples)
-        ],
+        points=[_point(chart, index, selected) for index in range(len(chart.samples))],
         rules=[
             RuleAnswer(rule=rule, number=RULE_NUMBER[rule], text=say(f"spc.rule.{rule}", language))
             for rule in chart.rules
@@ -284,23 +292,7 @@ def chart_of(here: Serving, language: str, selected: Selection) -> ChartAnswer:
     )
 
 
-def _rejected(here: Serving, selected: Selection, *, simulated: bool | None) -> tuple[CountSample, ...]:
-    return samples.rejected_samples(
-        here.store,
-        by=selected.by,
-        since=selected.since,
-        until=selected.until,
-        station=selected.station,
-        lane=selected.lane,
-        simulated=simulated,
-    )
-
-
-def _units(sample: CountSample) -> int:
-    return sample.opportunity + sample.not_inspected
-
-
-def _point(chart: ControlChart, index: int, simulated: int, selected: Selection) -> PointAnswer:
+def _point(chart: ControlChart, index: int, selected: Selection) -> PointAnswer:
     sample = chart.samples[index]
     return PointAnswer(
         key=sample.key,
@@ -310,7 +302,7 @@ def _point(chart: ControlChart, index: int, simulated: int, selected: Selection)
         opportunity=sample.opportunity,
         review=sample.review,
         not_inspected=sample.not_inspected,
-        simulated=simulated,
+        simulated=sample.simulated,
         value=_number(chart.value[index]),
         lower=_number(chart.lower[index]),
         upper=_number(chart.upper[index]),

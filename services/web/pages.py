@@ -20,7 +20,7 @@ from services.api.spc import ChartAnswer, Selection, chart_of
 from services.api.units import recorded
 from services.live import LaneNow, LiveState
 from services.problems import LaneUnknown, status_of
-from services.text import Explanation, explain, explain_code
+from services.text import Explanation, explain, explain_code, say
 from services.web.rendering import code_url, page
 from services.web.shifts import ShiftCounts
 from traceability import samples
@@ -37,6 +37,23 @@ MOST_UNITS = 500
 Period = Literal["1", "3", "7", "30"]
 PERIODS: tuple[Period, ...] = ("1", "3", "7", "30")
 """Days a chart looks back."""
+
+CHART_WORDS = (
+    "share",
+    "upper",
+    "lower",
+    "centre",
+    "limits",
+    "review",
+    "not_inspected",
+    "simulated",
+    "signal",
+    "open",
+    "defects",
+    "units",
+    "cumulative",
+)
+"""What the drawn chart says by itself."""
 
 Mode = Literal["run", "starting", "stopped", "engine_away"]
 
@@ -181,6 +198,7 @@ def spc(
         station_chosen=station,
         lanes=[] if here.live is None else [known.lane for known in here.live.lanes()],
         periods=PERIODS,
+        chart_texts={word: say(f"web.spc.{word}", language) for word in CHART_WORDS},
         query=urlencode({"by": by, "lane": lane, "station": station, "since": f"{since:%Y-%m-%dT%H:%M:%SZ}"}),
         chart=chart,
         problem=problem,

@@ -32,6 +32,7 @@ def page(request: Request, template: str, *, status: int = 200, **values: object
         "station": serving.station,
         "kind_name": partial(kind_name, serving.catalogue, language),
         "kind_colour": partial(kind_colour, serving.catalogue),
+        "kind_is_critical": partial(kind_is_critical, serving.catalogue),
         "when": partial(when, language),
         "path": request.url.path,
     }
@@ -51,7 +52,7 @@ def environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    loaded.filters.update(number=number, percent=percent, code_url=code_url, clock=clock)
+    loaded.filters.update(number=number, percent=percent, code_url=code_url, clock=clock, clock_minutes=clock_minutes)
     loaded.globals.update(Verdict=Verdict, picture_url=picture_url)
     return loaded
 
@@ -71,6 +72,10 @@ def when(language: str, at: datetime) -> str:
 
 def clock(at: datetime) -> str:
     return f"{at.astimezone():%H:%M:%S}"
+
+
+def clock_minutes(at: datetime) -> str:
+    return f"{at.astimezone():%H:%M}"
 
 
 def number(value: float, digits: int = 0) -> str:
@@ -103,6 +108,11 @@ def kind_name(catalogue: Catalogue, language: str, kind: str) -> str:
 def kind_colour(catalogue: Catalogue, kind: str) -> str:
     known = catalogue.get(kind)
     return UNKNOWN_KIND_COLOUR if known is None else known.colour
+
+
+def kind_is_critical(catalogue: Catalogue, kind: str) -> bool:
+    known = catalogue.get(kind)
+    return known is not None and known.critical
 
 
 def _say(language: str, key: str, **facts: object) -> str:

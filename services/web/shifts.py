@@ -4,24 +4,12 @@ from __future__ import annotations
 
 import threading
 import time
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 
-from traceability.samples import Shifts
+from traceability.samples import Shifts, shift_at
 from traceability.store import Counts, TraceStore
 
 READ_EVERY_S = 1.0
-
-
-def shift_begun(plan: Shifts, at: datetime) -> datetime:
-    """When the shift that `at` falls into began; aware UTC."""
-    today = at.astimezone(plan.time_zone).date()
-    begun = (
-        # Through local time, whose offset is not the same every day of the year.
-        datetime.combine(day, start, plan.time_zone).astimezone(UTC)
-        for day in (today - timedelta(days=1), today)
-        for start in plan.starts
-    )
-    return max(start for start in begun if start <= at)
 
 
 class ShiftCounts:
@@ -39,7 +27,7 @@ class ShiftCounts:
         with self._lock:
             read_at, begun, counts = self._read.get(lane, (float("-inf"), None, None))
             if begun is None or counts is None or time.monotonic() - read_at > READ_EVERY_S:
-                begun = shift_begun(self._plan, datetime.now(UTC))
+                begun = shift_at(datetime.now(UTC), self._plan).since
                 counts = self._store.counts(since=begun, station=self._station, lane=lane, simulated=False)
                 self._read[lane] = (time.monotonic(), begun, counts)
         return begun, counts

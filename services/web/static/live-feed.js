@@ -5,6 +5,7 @@
 
 const LOST_AFTER_MS = 6000; // three of the server's `alive` events
 const TICK_MS = 500;
+const COUNTS_AFTER_MS = 1500;
 const AGAIN_AFTER_MS = 1000;
 
 class LiveFeed extends HTMLElement {
@@ -15,6 +16,7 @@ class LiveFeed extends HTMLElement {
     this.heardAt = performance.now();
     this.waiting = new Set(); // panels being asked for; true again when asked meanwhile
     this.askedMeanwhile = new Set();
+    this.onceMore = new Map(); // the timer of a panel's second drawing
     this.previews = [...this.querySelectorAll("canvas[data-preview]")].map((canvas) => new Preview(canvas));
     this.listen();
     this.timer = setInterval(() => this.tick(), TICK_MS);
@@ -23,6 +25,7 @@ class LiveFeed extends HTMLElement {
 
   disconnectedCallback() {
     clearInterval(this.timer);
+    this.onceMore.forEach(clearTimeout);
     this.source.close();
     this.previews.forEach((preview) => preview.close());
   }
@@ -78,7 +81,7 @@ class LiveFeed extends HTMLElement {
     return this.querySelector(`[data-lane="${CSS.escape(lane)}"]`);
   }
 
-  async redraw(lane) {
+  async redraw(lane, { isSecond = false } = {}) {
     if (this.waiting.has(lane)) {
       this.askedMeanwhile.add(lane);
       return;
@@ -92,6 +95,9 @@ class LiveFeed extends HTMLElement {
     }
     this.tick();
     if (this.askedMeanwhile.delete(lane)) this.redraw(lane);
+    // The counts are read at most once a second: a panel drawn right after a verdict may lack it.
+    clearTimeout(this.onceMore.get(lane));
+    if (!isSecond) this.onceMore.set(lane, setTimeout(() => this.redraw(lane, { isSecond: true }), COUNTS_AFTER_MS));
   }
 
   tick() {

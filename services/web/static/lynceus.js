@@ -2,3 +2,15 @@
 import "./live-feed.js";
 import "./image-overlay.js";
 import "./spc-chart.js";
+
+for (const button of document.querySelectorAll("button[data-print]")) {
+  button.hidden = false;
+  button.addEventListener("click", () => window.print());
+}
+
+// A picture may have been given up to make room; its place says so instead of staying empty.
+document.addEventListener(
+  "error",
+  ({ target }) => target instanceof HTMLImageElement && target.classList.add("is-missing"),
+  true,
+);

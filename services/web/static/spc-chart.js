@@ -1,0 +1,284 @@
+// <spc-chart data-kind="p|pareto" data-url data-texts>: draws what the server computed, and computes nothing.
+//
+// Each point is an address: click or tap its column, or go along with the arrow keys and press Enter.
+
+const INK = { text: "#1d242b", faint: "#5b6670", grid: "#d5d9de", line: "#3c4650", centre: "#1a7f37", limit: "#b3261e", bar: "#6f7d8a" };
+const HATCH = { symbol: "rect", dashArrayX: [1, 0], dashArrayY: [2, 5], rotation: -Math.PI / 4, color: "rgba(90, 70, 0, 0.28)" };
+
+class SpcChart extends HTMLElement {
+  async connectedCallback() {
+    this.texts = JSON.parse(this.dataset.texts);
+    const [echarts, answer] = await Promise.all([
+      import("./vendor/echarts.esm.min.js"),
+      fetch(this.dataset.url, { headers: { Accept: "application/json" } }),
+    ]);
+    if (!this.isConnected) return;
+    this.data = await answer.json();
+    const place = document.createElement("div");
+    place.className = "chart-place";
+    this.spoken = document.createElement("p");
+    this.spoken.className = "unseen";
+    this.spoken.setAttribute("aria-live", "polite");
+    this.replaceChildren(place, this.spoken);
+    this.chart = echarts.init(place, null, { renderer: "svg", locale: this.isChinese() ? "ZH" : "EN" });
+    this.percent = new Intl.NumberFormat(document.documentElement.lang, { style: "percent", maximumFractionDigits: 2 });
+    this.chart.setOption(this.dataset.kind === "p" ? this.controlChart() : this.pareto());
+    if (this.dataset.kind === "p") this.makePointsAddresses();
+    this.resizing = new ResizeObserver(() => this.chart.resize());
+    this.resizing.observe(place);
+    this.classList.add("is-drawn");
+  }
+
+  disconnectedCallback() {
+    this.resizing?.disconnect();
+    this.chart?.dispose();
+  }
+
+  isChinese() {
+    return document.documentElement.lang.startsWith("zh");
+  }
+
+  common() {
+    return {
+      animation: false,
+      textStyle: { fontFamily: getComputedStyle(this).fontFamily, color: INK.text },
+      tooltip: {
+        trigger: "axis",
+        confine: true,
+        transitionDuration: 0,
+        className: "chart-tip",
+        backgroundColor: "#fff",
+        borderColor: INK.line,
+        textStyle: { color: INK.text },
+      },
+    };
+  }
+
+  controlChart() {
+    const { points, signals } = this.data;
+    const rules = new Map(); // index -> rule numbers that are complete there
+    const members = new Set();
+    for (const { index, number, members: all } of signals) {
+      rules.set(index, [...(rules.get(index) ?? []), number]);
+      all.forEach((member) => members.add(member));
+    }
+    const value = points.map((point, index) => this.pointStyle(point, rules.get(index), members.has(index)));
+    const highest = Math.max(...points.flatMap(({ value, upper }) => [value ?? 0, upper ?? 0]), 0.001);
+    const limit = (name, key, color, type) => ({
+      name,
+      type: "line",
+      step: "middle",
+      data: points.map((point) => point[key]),
+      symbol: "none",
+      silent: true,
+      lineStyle: { color, width: 1.6, type },
+      endLabel: {
+        show: true,
+        color,
+        fontWeight: 600,
+        fontSize: 12,
+        formatter: ({ value: last }) => `${name} ${this.percent.format(last)}`,
+      },
+    });
+    return {
+      ...this.common(),
+      grid: { left: 56, right: 104, top: 24, bottom: 44 },
+      xAxis: {
+        type: "category",
+        data: points.map(({ label }) => label.slice(5)),
+        axisLabel: { color: INK.faint, hideOverlap: true, fontSize: 12 },
+        axisLine: { lineStyle: { color: INK.line } },
+        axisTick: { alignWithLabel: true },
+      },
+      yAxis: {
+        type: "value",
+        min: 0,
+        max: Math.min(1, highest * 1.12),
+        axisLabel: { color: INK.faint, formatter: (share) => this.percent.format(share), showMaxLabel: false },
+        splitLine: { lineStyle: { color: INK.grid } },
+      },
+      tooltip: { ...this.common().tooltip, formatter: ([{ dataIndex }]) => this.tip(dataIndex) },
+      series: [
+        {
+          name: this.texts.simulated,
+          type: "bar",
+          silent: true,
+          barWidth: "100%",
+          barCategoryGap: 0,
+          data: points.map(({ simulated }) => (simulated > 0 ? 1 : null)),
+          itemStyle: { color: "rgba(201, 146, 0, 0.07)", decal: HATCH },
+        },
+        limit(this.texts.upper, "upper", INK.limit, "dashed"),
+        limit(this.texts.lower, "lower", INK.limit, "dashed"),
+        {
+          ...limit(this.texts.centre, "value", INK.centre, "solid"),
+          step: false,
+          data: points.map(() => this.data.baseline.centre),
+        },
+        {
+          name: this.texts.share,
+          type: "line",
+          data: value,
+          lineStyle: { color: INK.line, width: 1.6 },
+          label: { show: true, position: "top", color: INK.limit, fontWeight: 700, fontSize: 13 },
+          z: 5,
+        },
+      ],
+    };
+  }
+
+  // Red and filled with the rule's number where a rule is complete, ringed where a point belongs to its pattern.
+  pointStyle({ value }, rules, isMember) {
+    if (rules) {
+      return {
+        value,
+        symbol: "diamond",
+        symbolSize: 15,
+        itemStyle: { color: INK.limit, borderColor: "#fff", borderWidth: 1 },
+        label: { formatter: rules.join(",") },
+      };
+    }
+    return {
+      value,
+      symbol: "circle",
+      symbolSize: isMember ? 11 : 8,
+      itemStyle: { color: isMember ? "#fff" : INK.line, borderColor: isMember ? INK.limit : INK.line, borderWidth: 2 },
+      label: { show: false },
+    };
+  }
+
+  pareto() {
+    const { bars } = this.data;
+    const axis = { axisLabel: { color: INK.faint }, splitLine: { lineStyle: { color: INK.grid } } };
+    return {
+      ...this.common(),
+      grid: { left: 44, right: 48, top: 24, bottom: 56 },
+      xAxis: {
+        type: "category",
+        data: bars.map(({ name }) => name),
+        axisLabel: { color: INK.text, interval: 0, width: 64, overflow: "break", fontSize: 12 },
+        axisLine: { lineStyle: { color: INK.line } },
+        axisTick: { show: false },
+      },
+      yAxis: [
+        { type: "value", minInterval: 1, ...axis },
+        {
+          type: "value",
+          min: 0,
+          max: 1,
+          interval: 0.2,
+          axisLabel: { color: INK.faint, formatter: (share) => this.percent.format(share) },
+          splitLine: { show: false },
+        },
+      ],
+      tooltip: { ...this.common().tooltip, formatter: ([{ dataIndex }]) => this.kindTip(dataIndex) },
+      series: [
+        {
+          type: "bar",
+          barMaxWidth: 56,
+          data: bars.map(({ defects, colour }) => ({
+            value: defects,
+            itemStyle: { color: colour, borderColor: INK.line, borderWidth: 1 },
+          })),
+          label: { show: true, position: "top", color: INK.text, fontWeight: 600 },
+        },
+        {
+          type: "line",
+          yAxisIndex: 1,
+          data: bars.map(({ cumulative_share: share }) => share),
+          symbolSize: 6,
+          lineStyle: { color: INK.line, width: 1.4 },
+          itemStyle: { color: INK.line },
+          markLine: {
+            silent: true,
+            symbol: "none",
+            label: { show: false },
+            lineStyle: { color: INK.faint, type: "dotted" },
+            data: [{ yAxis: 0.8 }],
+          },
+        },
+      ],
+    };
+  }
+
+  makePointsAddresses() {
+    const paper = this.chart.getZr();
+    paper.on("click", ({ offsetX, offsetY }) => {
+      if (!this.chart.containPixel("grid", [offsetX, offsetY])) return;
+      const [column] = this.chart.convertFromPixel("grid", [offsetX, offsetY]);
+      this.open(column);
+    });
+    paper.on("mousemove", ({ offsetX, offsetY }) => {
+      paper.setCursorStyle(this.chart.containPixel("grid", [offsetX, offsetY]) ? "pointer" : "default");
+    });
+    this.addEventListener("keydown", (event) => this.onKey(event));
+    this.addEventListener("blur", () => this.chart.dispatchAction({ type: "hideTip" }));
+  }
+
+  onKey(event) {
+    const last = this.data.points.length - 1;
+    const at = this.at ?? last + 1;
+    const to = { ArrowLeft: Math.max(0, at - 1), ArrowRight: Math.min(last, at + 1), Home: 0, End: last }[event.key];
+    if (to !== undefined) {
+      event.preventDefault();
+      this.at = to;
+      this.chart.dispatchAction({ type: "showTip", seriesIndex: 4, dataIndex: to });
+      this.spoken.textContent = this.tip(to).textContent;
+    } else if (event.key === "Enter" && this.at !== undefined) {
+      this.open(this.at);
+    }
+  }
+
+  open(index) {
+    const point = this.data.points[index];
+    if (point) location.assign(point.url);
+  }
+
+  tip(index) {
+    const point = this.data.points[index];
+    const share = (value) => (value === null ? "–" : this.percent.format(value));
+    const { texts } = this;
+    const rows = [
+      [texts.share, `${share(point.value)} (${point.count} / ${point.opportunity})`],
+      [texts.limits, `${share(point.lower)} … ${share(point.upper)}`],
+    ];
+    if (point.review) rows.push([texts.review, point.review]);
+    if (point.not_inspected) rows.push([texts.not_inspected, point.not_inspected]);
+    if (point.simulated) rows.push([texts.simulated, point.simulated]);
+    for (const { index: at, number, text } of this.data.signals) {
+      if (at === index) rows.push([`${texts.signal} ${number}`, text]);
+    }
+    return card(point.label, rows, texts.open);
+  }
+
+  kindTip(index) {
+    const bar = this.data.bars[index];
+    const { texts } = this;
+    return card(bar.name, [
+      [texts.defects, `${bar.defects} (${this.percent.format(bar.share)})`],
+      [texts.units, bar.units],
+      [texts.cumulative, this.percent.format(bar.cumulative_share)],
+    ]);
+  }
+}
+
+// Built as elements: markup with styles in it is refused by the Content-Security-Policy.
+function card(title, rows, foot = "") {
+  const place = document.createElement("div");
+  const add = (parent, tag, text) => {
+    const element = document.createElement(tag);
+    element.textContent = text;
+    parent.append(element);
+    return element;
+  };
+  add(place, "b", title);
+  const list = add(place, "dl", "");
+  for (const [name, value] of rows) {
+    add(list, "dt", name);
+    add(list, "dd", value);
+  }
+  if (foot) add(place, "small", foot);
+  return place;
+}
+
+customElements.define("spc-chart", SpcChart);
