@@ -575,7 +575,7 @@ def _stain(rng: Random, flange: _Flange, surface: Field) -> None:
     rows, columns = _spread(size, size)
     blot = _noise(rng, size, size, along_px=size / 6, across_px=size / 6)[:size]
     # Below zero all along its window's border, so that no stain ends in a straight edge.
-    inside = 1.7 * (1 - rows * rows - columns * columns) - 0.7 + 0.35 * np.tanh(blot)
+    inside = _field(1.7 * (1 - rows * rows - columns * columns) - 0.7 + 0.35 * np.tanh(blot))
     body = _soften(inside, steepness=9)
     rim = np.exp(-((inside / 0.22) ** 2)) * (body > 0.02)
     depth = rng.uniform(0.16, 0.34) * body + rng.uniform(0.1, 0.22) * rim
