@@ -1,0 +1,23 @@
+# The training desk: an environment of its own, because ultralytics is AGPL-3.0 and torch is large.
+# `include models/training/training.mk` in the Makefile; run from the repository's root.
+
+PYTHON ?= python3
+NEU_DET ?= ../shared/data/neu_det
+TRAINED_VERSION ?= 1.0.0
+
+.PHONY: train-strip train-part
+
+# torch comes first and alone: pip then keeps its CPU build when ultralytics asks for any torch.
+.venv-training/ready: pyproject.toml
+	$(PYTHON) -m venv .venv-training
+	.venv-training/bin/pip install --quiet torch==2.13.0
+	.venv-training/bin/pip install --quiet -e ".[training]"
+	touch $@
+
+train-strip: .venv-training/ready
+	.venv-training/bin/python -m models.training.train strip --neu $(NEU_DET)
+	.venv-training/bin/python -m models.training.release strip --version $(TRAINED_VERSION) --neu $(NEU_DET)
+
+train-part: .venv-training/ready
+	.venv-training/bin/python -m models.training.train part
+	.venv-training/bin/python -m models.training.release part --version $(TRAINED_VERSION)
