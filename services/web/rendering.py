@@ -11,6 +11,7 @@ from urllib.parse import quote, urlencode
 from fastapi import Request
 from fastapi.responses import HTMLResponse
 from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
+from markupsafe import Markup
 
 from inspection.identity import IdentifierCode
 from inspection.types import Inspection, Verdict
@@ -52,7 +53,8 @@ def environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    loaded.filters.update(number=number, percent=percent, code_url=code_url, clock=clock, clock_minutes=clock_minutes)
+    for in_template in (number, percent, breakable, code_url, clock, clock_minutes):
+        loaded.filters[in_template.__name__] = in_template
     loaded.globals.update(Verdict=Verdict, picture_url=picture_url)
     return loaded
 
@@ -83,7 +85,14 @@ def number(value: float, digits: int = 0) -> str:
 
 
 def percent(share: float, digits: int = 1) -> str:
-    return f"{100 * share:.{digits}f} %"
+    return f"{100 * share:.{digits}f}%"
+
+
+def breakable(unit: IdentifierCode) -> Markup:
+    """A code that may go on in the next line after a slash, and nowhere else."""
+    *prefix, rest = str(unit).partition("/")
+    parts = ("".join(prefix), rest) if rest else (str(unit),)
+    return Markup("").join(Markup('<span class="code-part">{}</span>').format(part) for part in parts)
 
 
 def code_url(unit: IdentifierCode) -> str:

@@ -3,7 +3,7 @@
 // Each point is an address: click or tap its column, or go along with the arrow keys and press Enter.
 
 const INK = { text: "#1d242b", faint: "#5b6670", grid: "#d5d9de", line: "#3c4650", centre: "#1a7f37", limit: "#b3261e", bar: "#6f7d8a" };
-const HATCH = { symbol: "rect", dashArrayX: [1, 0], dashArrayY: [2, 5], rotation: -Math.PI / 4, color: "rgba(90, 70, 0, 0.28)" };
+const HATCH = { symbol: "rect", dashArrayX: [1, 0], dashArrayY: [2, 5], rotation: -Math.PI / 4, color: "rgba(110, 85, 0, 0.2)" };
 
 class SpcChart extends HTMLElement {
   async connectedCallback() {
@@ -147,54 +147,58 @@ class SpcChart extends HTMLElement {
     };
   }
 
+  // Bars lie on their side: names of kinds are long, and the panel is narrow.
   pareto() {
     const { bars } = this.data;
-    const axis = { axisLabel: { color: INK.faint }, splitLine: { lineStyle: { color: INK.grid } } };
+    const kinds = {
+      type: "category",
+      inverse: true,
+      data: bars.map(({ name }) => name),
+      axisLabel: { color: INK.text, width: 96, overflow: "break", fontSize: 13, interval: 0 },
+      axisLine: { lineStyle: { color: INK.line } },
+      axisTick: { show: false },
+    };
     return {
       ...this.common(),
-      grid: { left: 44, right: 48, top: 24, bottom: 56 },
-      xAxis: {
-        type: "category",
-        data: bars.map(({ name }) => name),
-        axisLabel: { color: INK.text, interval: 0, width: 64, overflow: "break", fontSize: 12 },
-        axisLine: { lineStyle: { color: INK.line } },
-        axisTick: { show: false },
-      },
-      yAxis: [
-        { type: "value", minInterval: 1, ...axis },
+      grid: { left: 106, right: 22, top: 30, bottom: 8 },
+      yAxis: kinds,
+      xAxis: [
+        { type: "value", minInterval: 1, axisLabel: { show: false }, splitLine: { show: false } },
         {
           type: "value",
+          position: "top",
           min: 0,
           max: 1,
           interval: 0.2,
-          axisLabel: { color: INK.faint, formatter: (share) => this.percent.format(share) },
-          splitLine: { show: false },
+          axisLabel: { color: INK.faint, formatter: (share) => this.percent.format(share), showMinLabel: false },
+          splitLine: { lineStyle: { color: INK.grid } },
         },
       ],
       tooltip: { ...this.common().tooltip, formatter: ([{ dataIndex }]) => this.kindTip(dataIndex) },
       series: [
         {
           type: "bar",
-          barMaxWidth: 56,
+          barMaxWidth: 34,
           data: bars.map(({ defects, colour }) => ({
             value: defects,
             itemStyle: { color: colour, borderColor: INK.line, borderWidth: 1 },
           })),
-          label: { show: true, position: "top", color: INK.text, fontWeight: 600 },
+          label: { show: true, position: "insideLeft", color: "#fff", textBorderColor: INK.text, textBorderWidth: 3, fontWeight: 700 },
         },
         {
           type: "line",
-          yAxisIndex: 1,
+          xAxisIndex: 1,
           data: bars.map(({ cumulative_share: share }) => share),
-          symbolSize: 6,
+          symbol: "circle",
+          symbolSize: 7,
           lineStyle: { color: INK.line, width: 1.4 },
-          itemStyle: { color: INK.line },
+          itemStyle: { color: "#fff", borderColor: INK.line, borderWidth: 1.6 },
           markLine: {
             silent: true,
             symbol: "none",
             label: { show: false },
-            lineStyle: { color: INK.faint, type: "dotted" },
-            data: [{ yAxis: 0.8 }],
+            lineStyle: { color: INK.faint, type: "dashed" },
+            data: [{ xAxis: 0.8 }],
           },
         },
       ],
