@@ -84,9 +84,9 @@ def upgrade() -> None:
         unique=False,
     )
     op.create_index(
-        op.f("ix_inspection_station_lane_finished_at"),
+        op.f("ix_inspection_station_finished_at_lane_verdict_simulated"),
         "inspection",
-        ["station", "lane", "finished_at"],
+        ["station", "finished_at", "lane", "verdict", "simulated"],
         unique=False,
     )
     op.create_index(
