@@ -1,0 +1,114 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from uuid import UUID
+
+import pytest
+from click.testing import CliRunner, Result
+
+from inspection.types import Inspection, Verdict
+from services.cli.trace import trace
+from tests.builders import a_defect, a_measurement, a_picture, a_unit, an_inspection
+from traceability.errors import CodeNotParsed, UnitUnknown
+from traceability.store import TraceStore
+
+REJECTED = an_inspection(
+    id=UUID("01a1f889-1371-7030-be90-abe1fda4a77a"),
+    verdict=Verdict.REJECT,
+    defects=(a_defect(), a_defect(kind="unheard-of", box_mm=None, camera="bottom")),
+    measurements=(a_measurement(),),
+    pictures=(a_picture(),),
+    frames_inspected=38,
+    frames_failed=1,
+    frames_lost=1,
+    failures={"MOD-FAILED": 1},
+)
+
+
+@pytest.fixture
+def database(tmp_path: Path) -> str:
+    return f"sqlite:///{tmp_path / 'lynceus.db'}"
+
+
+def recorded(database: str, *inspections: Inspection) -> None:
+    with TraceStore.open(database) as store:
+        store.record(inspections)
+
+
+def asked(database: str, *arguments: str, language: str = "en") -> Result:
+    environment = {"LYNCEUS_LANGUAGE": language, "COLUMNS": "110"}
+    result = CliRunner(env=environment).invoke(trace, [*arguments, "--database", database])
+    if result.exception is not None and not isinstance(result.exception, SystemExit):
+        raise result.exception
+    return result
+
+
+def test_a_trace_tells_what_was_seen_by_which_camera_recipe_and_model(database: str):
+    recorded(database, REJECTED)
+    told = asked(database, str(a_unit())).output
+    for fact in (
+        "86.999.1/COIL-20261120-101530-0001",
+        "station demo, lane strip",
+        "demo-strip, revision 3",
+        "3c" * 32,
+        "strip 1.0.0",
+        "5e" * 32,
+        "bottom, top",
+        "40 due = 38 inspected + 1 not judged + 1 lost",
+        "MOD-FAILED on 1 frame(s)",
+        "width = 1250.25 ± 0.05 mm",
+        "ab" * 32,
+        "Scratch",
+        "unheard-of",
+        "01a1f889-1371-7030-be90-abe1fda4a77a",
+    ):
+        assert fact in told
+
+
+def test_a_trace_is_told_in_chinese(database: str):
+    recorded(database, REJECTED)
+    told = asked(database, str(a_unit()), language="zh").output
+    assert "工位 demo，通道 strip" in told
+    assert "应拍 40 = 已检 38 + 未能判定 1 + 丢失 1" in told
+    assert "划痕" in told
+
+
+def test_a_unit_without_defects_is_said_to_have_none(database: str):
+    recorded(database, an_inspection())
+    assert "No defects found." in asked(database, str(a_unit())).output
+
+
+def test_made_up_history_is_never_passed_off_as_seen(database: str):
+    recorded(database, an_inspection(simulated=True))
+    assert "SIMULATED" in asked(database, str(a_unit())).output
+
+
+def test_what_was_written_into_a_record_is_shown_not_obeyed(database: str):
+    recorded(database, an_inspection(lane="[red]lane[/red]"))
+    assert "[red]lane[/red]" in asked(database, str(a_unit())).output
+
+
+def test_a_trace_for_programs_is_json(database: str):
+    recorded(database, REJECTED)
+    told = json.loads(asked(database, str(a_unit()), "--json").stdout)
+    assert told["unit"] == {"code": str(a_unit()), "scheme": "handle"}
+    assert told["verdict"] == "REJECT"
+    (inspection,) = told["inspections"]
+    assert inspection["id"] == "01a1f889-1371-7030-be90-abe1fda4a77a"
+    assert inspection["frames"] == {"triggers": 40, "inspected": 38, "failed": 1, "lost": 1}
+    assert inspection["defects"][0]["box_mm"] == [1.0, 2.0, 1.5, 12.0]
+    assert inspection["defects"][1]["length_mm"] is None
+
+
+def test_a_code_nobody_recorded_is_refused_and_similar_ones_are_shown(database: str):
+    recorded(database, an_inspection(unit=a_unit("86.1/COIL-17")))
+    runner = CliRunner(env={"LYNCEUS_LANGUAGE": "en"})
+    result = runner.invoke(trace, ["coil-1", "--database", database])
+    assert isinstance(result.exception, UnitUnknown)
+    assert "86.1/COIL-17" in result.stderr
+
+
+def test_a_code_that_cannot_be_read_is_refused(database: str):
+    with pytest.raises(CodeNotParsed):
+        asked(database, "86.1/")
