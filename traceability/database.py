@@ -97,10 +97,10 @@ def _refusal(error: BaseException | None, database: str) -> InspectionError | No
     absent = name.startswith(("SQLITE_CANTOPEN", "SQLITE_NOTADB", "SQLITE_CORRUPT", "SQLITE_IOERR"))
     busy = name.startswith(("SQLITE_BUSY", "SQLITE_LOCKED"))
     # 08 connection, 28 login, 3D no such database, 57P shut down; without a state no server answered.
-    no_server = type(error).__module__.startswith("psycopg") and (
-        state.startswith(("08", "28", "3D", "57P"))
-        or (not state and type(error).__name__ == "OperationalError")
-    )
+    kinds = {f"{kind.__module__}.{kind.__name__}" for kind in type(error).__mro__}
+    no_server = (
+        not state and not kinds.isdisjoint({"psycopg.OperationalError", "psycopg.InterfaceError"})
+    ) or ("psycopg.Error" in kinds and state.startswith(("08", "28", "3D", "57P")))
     if absent or busy or no_server:
         return _unreachable(database, str(error).strip().splitlines()[0])
     return None

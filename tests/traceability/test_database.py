@@ -7,11 +7,11 @@ import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from sqlalchemy import func, inspect, select, text
-from sqlalchemy.exc import IntegrityError
+from sqlalchemy.exc import DBAPIError, IntegrityError
 
 from tests.builders import NOON, a_unit, an_inspection
 from traceability import tables
-from traceability.database import open_engine, reading, writing
+from traceability.database import open_engine, ours, reading, writing
 from traceability.errors import DatabaseNewer, DatabaseReadOnly, DatabaseUnreachable, DiskFull
 from traceability.store import TraceStore
 
@@ -144,6 +144,19 @@ def test_a_server_that_does_not_answer_is_told_without_its_password():
     assert "secret" not in str(refused.value)
     assert "secret" not in str(refused.value.facts)
     assert "127.0.0.1" in str(refused.value)
+
+
+def test_a_server_that_takes_too_long_is_one_that_does_not_answer():
+    psycopg = pytest.importorskip("psycopg", reason="not there: pip install 'lynceus[plant]'")
+    with pytest.raises(DatabaseUnreachable), ours("plant"):
+        raise DBAPIError.instance("", {}, psycopg.errors.ConnectionTimeout("timeout expired"), psycopg.Error)
+
+
+def test_a_mistake_in_a_statement_is_not_called_unreachable(database_url: str):
+    engine = open_engine(database_url)
+    with pytest.raises(DBAPIError), reading(engine) as connection:
+        connection.execute(text("SELECT nonsense"))
+    engine.dispose()
 
 
 def test_an_error_on_the_way_leaves_nothing_half_written(database_url: str):
