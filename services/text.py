@@ -106,6 +106,11 @@ def explain_code(code: str, facts: Mapping[str, object], language: str) -> Expla
     )
 
 
+def say_failure(code: str, language: str) -> str:
+    """Why a frame was not judged, in a few words. The code itself where we have no words for it."""
+    return catalogue(language).get(f"failure.{code}", code)
+
+
 def _flattened(table: Mapping[str, object], prefix: str = "") -> Iterator[tuple[str, str]]:
     for name, value in table.items():
         key = f"{prefix}{name}"

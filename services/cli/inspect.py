@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from dataclasses import replace
 from pathlib import Path
 from typing import Final, TextIO
 
@@ -18,50 +16,23 @@ import cv2
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
-from uuid_utils.compat import uuid7
 
-from cameras.recording import MANIFEST, PICTURES, png_of, read_run
+from cameras.recording import PICTURES, png_of
 from inspection.errors import InspectionError
-from inspection.pipeline import Pipeline
-from inspection.tally import UnitTally
-from inspection.types import (
-    Defect,
-    Frame,
-    FrameResult,
-    Image,
-    Inspection,
-    InspectionBegun,
-    ModelRef,
-    PictureRef,
-    RecipeRef,
-    Verdict,
-)
+from inspection.types import Defect, Image, Inspection, PictureRef, Verdict
 from inspection.vision.annotating import annotate
-from inspection.vision.decoding import decode_image
 from services.cli.demo import make_writable
 from services.cli.options import VAR, database_option
+from services.files import Inspected, gather, inspect_all
 from services.station.build import build_pipeline
-from services.text import explain, language_of_environment, say
+from services.text import explain, language_of_environment, say, say_failure
 from station_config import Catalogue, load_catalogue, load_recipe
-from traceability.identifiers import Minter, unit_code_of_file
 from traceability.images import ImageStore
 from traceability.store import TraceStore
 
 RECORDS_AT_ONCE: Final = 64
 
-LANE: Final = "files"
-
-
-class FileUnreadable(InspectionError):
-    """The file is not there, or may not be read."""
-
-    code = "SVC-FILE-UNREADABLE"
-
-
-class FrameMissing(InspectionError):
-    """A recorded run counts an exposure it has no picture of."""
-
-    code = "CAM-FRAME-LOST"
+INTERRUPTED: Final = "SVC-INTERRUPTED"
 
 
 class OutputUnwritable(InspectionError):
@@ -76,39 +47,30 @@ class NothingGiven(InspectionError):
     code = "SVC-NOTHING-GIVEN"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Given:
-    """One picture to inspect, not yet read. The fields after `path` are the recording's, if it has them.
-
-    path  None: the recording counts an exposure here of which there is no picture
-    """
-
-    name: str
-    path: Path | None
-    camera: str = LANE
-    sequence: int = 0
-    captured_at: datetime | None = None
-    y_origin_mm: float = 0.0
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Inspected:
-    """What became of one picture; `failure` explains why it was not judged."""
-
-    given: Given
-    sha256: str | None
-    inspection: Inspection
-    result: FrameResult
-    failure: InspectionError | None
-    image: Image | None
-    data: bytes | None
-
-
 @click.command(help=say("cli.inspect", language_of_environment()))
 @click.argument("paths", nargs=-1, required=True, type=click.Path(path_type=Path))
-@click.option("--recipe", "recipe_name", default="strip-surface", show_default=True, metavar="NAME|FILE.toml")
-@click.option("--json", "json_file", type=click.Path(dir_okay=False, path_type=Path), metavar="FILE")
-@click.option("--annotate", "annotated", type=click.Path(file_okay=False, path_type=Path), metavar="DIR")
+@click.option(
+    "--recipe",
+    "recipe_name",
+    default="strip-surface",
+    show_default=True,
+    metavar="NAME",
+    help=say("cli.inspect.recipe", language_of_environment()),
+)
+@click.option(
+    "--json",
+    "json_file",
+    type=click.Path(dir_okay=False, path_type=Path),
+    metavar="FILE",
+    help=say("cli.inspect.json", language_of_environment()),
+)
+@click.option(
+    "--annotate",
+    "annotated",
+    type=click.Path(file_okay=False, path_type=Path),
+    metavar="DIR",
+    help=say("cli.inspect.annotate", language_of_environment()),
+)
 @click.option(
     "--min-score",
     type=click.FloatRange(0, 1),
@@ -156,83 +118,16 @@ def inspect(
             )
         )
         task = progress.add_task(say("cli.inspect.running", language), total=len(given))
-        for one in inspect_all(given, pipeline, recipe=recipe.ref, model=model):
-            out.take(one)
-            progress.advance(task)
-        out.flush()
+        try:
+            for one in inspect_all(given, pipeline, recipe=recipe.ref, model=model):
+                out.take(one)
+                progress.advance(task)
+        except KeyboardInterrupt:
+            out.summary.interrupted(len(given))
+        finally:
+            out.flush()
     out.summary.show(Console(highlight=False), language, given=len(given))
     return 0 if out.summary.not_inspected == 0 else 1
-
-
-def gather(paths: Iterable[Path]) -> Iterator[Given]:
-    """Every picture the paths stand for, in a fixed order. A path that is no folder is always one."""
-    for path in paths:
-        if not path.is_dir():
-            yield Given(name=str(path), path=path)
-        elif (path / MANIFEST).exists():
-            yield from _of_run(path)
-        else:
-            for file in sorted(path.rglob("*")):
-                if file.suffix.lower() in PICTURES and file.is_file():
-                    yield Given(name=str(file), path=file)
-
-
-def _of_run(folder: Path) -> Iterator[Given]:
-    """The frames of a recorded run, and a place for each that its camera counted and nobody has."""
-    run = read_run(folder)
-    expected = run.frames[0].sequence if run.frames else 0
-    for frame in run.frames:
-        for sequence in range(expected, frame.sequence):
-            yield Given(name=f"{folder}#{sequence}", path=None, camera=frame.camera, sequence=sequence)
-        yield Given(
-            name=str(folder / frame.file),
-            path=folder / frame.file,
-            camera=frame.camera,
-            sequence=frame.sequence,
-            captured_at=frame.captured_at,
-            y_origin_mm=frame.y_origin_mm,
-        )
-        expected = frame.sequence + 1
-
-
-def inspect_all(
-    given: Iterable[Given], pipeline: Pipeline, *, recipe: RecipeRef, model: ModelRef
-) -> Iterator[Inspected]:
-    """Inspect one after the other; what cannot be read or judged is NOT_INSPECTED, and the rest goes on."""
-    minter = Minter(unit_code_of_file("0" * 64).canon.split("/")[0], started_at=datetime.now(UTC))
-    for one in given:
-        started_at = datetime.now(UTC)
-        data, image, failure = None, None, None
-        try:
-            data = _read(one)
-            image = decode_image(data)
-        except InspectionError as error:
-            failure = error
-        sha256 = None if data is None else hashlib.sha256(data).hexdigest()
-        result = _judged(one, image, failure, pipeline, started_at)
-        begun = InspectionBegun(
-            id=uuid7(),
-            unit=minter.mint("FILE") if sha256 is None else unit_code_of_file(sha256),
-            station="bench",
-            lane=LANE,
-            recipe=recipe,
-            models=(model,),
-            started_at=started_at,
-        )
-        tally = UnitTally(begun, pipeline.limits)
-        if one.path is None:
-            tally.lost(1, reason=result.failure or "CAM-FRAME-LOST")
-        else:
-            tally.add(result)
-        yield Inspected(
-            given=one,
-            sha256=sha256,
-            inspection=tally.close(datetime.now(UTC)),
-            result=result,
-            failure=failure,
-            image=image,
-            data=data,
-        )
 
 
 def as_json(one: Inspected) -> dict[str, object]:
@@ -276,6 +171,13 @@ class Summary:
             self.reasons[one.result.failure] += 1
             self.examples.setdefault(one.result.failure, (one.given.name, one.failure))
 
+    def interrupted(self, given: int) -> None:
+        """Ctrl-C: what was not reached was not inspected."""
+        left = given - self.verdicts.total()
+        self.verdicts[Verdict.NOT_INSPECTED] += left
+        self.reasons[INTERRUPTED] += left
+        self.examples[INTERRUPTED] = ("Ctrl-C", None)
+
     @property
     def inspected(self) -> int:
         return sum(self.verdicts.values()) - self.not_inspected
@@ -293,7 +195,7 @@ class Summary:
         console.print(table)
         for code, count in sorted(self.reasons.items()):
             name, error = self.examples[code]
-            told = "" if error is None else explain(error, language).what
+            told = say_failure(code, language) if error is None else explain(error, language).what
             console.print(f"  {count} × {code}  {told}  ({name})", markup=False, soft_wrap=True)
         console.print(
             say(
@@ -375,48 +277,6 @@ class Results:
         with _writing(file):
             folder.mkdir(parents=True, exist_ok=True)
             file.write_bytes(cv2.imencode(".jpg", picture)[1].tobytes())
-
-
-def _read(one: Given) -> bytes:
-    if one.path is None:
-        raise FrameMissing(
-            f"The recording counts exposure {one.sequence} of camera {one.camera}, but has no picture of it.",
-            action="It was lost when the run was recorded; inspect the unit again.",
-            camera=one.camera,
-            sequence=one.sequence,
-        )
-    try:
-        return one.path.read_bytes()
-    except OSError as error:
-        raise FileUnreadable(
-            f"{one.path} cannot be read: {error.strerror}.",
-            action="Check the path and its permissions.",
-            file=str(one.path),
-            reason=error.strerror,
-        ) from error
-
-
-def _judged(
-    one: Given, image: Image | None, failure: InspectionError | None, pipeline: Pipeline, at: datetime
-) -> FrameResult:
-    if image is not None:
-        frame = Frame(
-            pixels=image,
-            camera=one.camera,
-            sequence=one.sequence,
-            captured_at=one.captured_at or at,
-            y_origin_mm=one.y_origin_mm,
-        )
-        return pipeline.inspect(frame)
-    return FrameResult(
-        camera=one.camera,
-        sequence=one.sequence,
-        verdict=Verdict.NOT_INSPECTED,
-        defects=(),
-        measurements=(),
-        timings_ms={},
-        failure="INS-ERROR" if failure is None else failure.code,
-    )
 
 
 @contextmanager

@@ -13,12 +13,12 @@ import unicodedata
 from inspection.identity import IdentifierCode
 from traceability.errors import CodeNotParsed
 from traceability.identifiers import handle, plain
-from traceability.identifiers.mint import Minter, unit_code_of_file
+from traceability.identifiers.mint import EXAMPLE_PREFIX, Minter, unit_code_of_file
 
 # A PostgreSQL index takes rows of up to 2 704 bytes, and a character is up to 4 bytes of UTF-8.
 LONGEST = 500
 
-__all__ = ["LONGEST", "Minter", "parse", "unit_code_of_file"]
+__all__ = ["EXAMPLE_PREFIX", "LONGEST", "Minter", "parse", "unit_code_of_file"]
 
 
 def parse(text: str) -> IdentifierCode:

@@ -1,0 +1,39 @@
+import pytest
+
+from cameras.errors import CameraLost, CameraSilent, RunUnreadable
+from inspection.errors import ImageUnfit, ImageUnreadable, ImageUnsuitable, InspectionError
+from inspection.vision.outline import PartMissing
+from models.errors import DetectionFailed
+from services.cli.inspect import INTERRUPTED
+from services.files import FileUnreadable, FrameMissing
+from services.station.lane import CAMERA_ENDED, FRAME_LOST, LANE_FAILED, STOPPED
+from services.station.records import ENGINE_LOST
+from services.text import LANGUAGES, say_failure
+
+ERRORS = [
+    InspectionError,
+    ImageUnreadable,
+    ImageUnsuitable,
+    ImageUnfit,
+    PartMissing,
+    DetectionFailed,
+    CameraLost,
+    CameraSilent,
+    RunUnreadable,
+    FileUnreadable,
+    FrameMissing,
+]
+CODES = [error.code for error in ERRORS] + [
+    FRAME_LOST,
+    STOPPED,
+    CAMERA_ENDED,
+    LANE_FAILED,
+    ENGINE_LOST,
+    INTERRUPTED,
+]
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+@pytest.mark.parametrize("code", sorted(set(CODES)))
+def test_why_a_frame_was_not_judged_is_said_in_words_and_not_as_a_code(code, language):
+    assert say_failure(code, language) != code
