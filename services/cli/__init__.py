@@ -71,8 +71,8 @@ def tell(error: InspectionError) -> None:
     told = explain(error, language_of_environment())
     console = Console(stderr=True, highlight=False)
     console.print(f"[bold red]✗ {told.code}[/]  ", end="")
-    console.print(told.what, markup=False)
-    console.print(f"  → {told.action}", markup=False)
+    console.print(told.what, markup=False, soft_wrap=True)
+    console.print(f"  → {told.action}", markup=False, soft_wrap=True)
 
 
 def status_of(error: InspectionError) -> int:

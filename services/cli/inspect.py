@@ -284,8 +284,12 @@ def opened(file: Path) -> Iterator[TextIO]:
     """The file, new, for JSON Lines."""
     with _writing(file):
         handle = file.open("w", encoding="utf-8")
-    with handle:
+    try:
         yield handle
+    finally:
+        # Closing writes what is still held back, and may find the disk full.
+        with _writing(file):
+            handle.close()
 
 
 @contextmanager
