@@ -31,7 +31,11 @@ class TrainingSource(_Facts):
 
 
 class Training(_Facts):
-    """How the model came about. `digest` is over all pictures and labels learnt from."""
+    """How the model came about.
+
+    digest           over all pictures and labels learnt from, in their order
+    by_its_own_tool  what the training tool's own evaluation says, beside ours in `measured`
+    """
 
     tool: str
     tool_licence: str
@@ -41,6 +45,7 @@ class Training(_Facts):
     epochs: Annotated[int, Field(ge=1)]
     digest: Sha256
     chosen_by: str
+    by_its_own_tool: str
     sources: Annotated[tuple[TrainingSource, ...], Field(min_length=1)]
 
 

@@ -17,7 +17,14 @@ import cv2
 import numpy as np
 
 from inspection.types import Box, Image
-from inspection.vision.drawing import PART_KINDS, STRIP_KINDS, DrawnDefect, draw_part, draw_strip_patch
+from inspection.vision.drawing import (
+    PART_KINDS,
+    STRIP_KINDS,
+    DrawnDefect,
+    StripDrawing,
+    draw_part,
+    draw_strip_patch,
+)
 from models.errors import TrainingDataMissing
 
 # Their class names -> codes of our defect catalogue.
@@ -146,6 +153,14 @@ def _cropped(truth: Sequence[DrawnDefect], window: Box) -> tuple[DrawnDefect, ..
         if min(inside.width, inside.height) > 4 and inside.area >= _KEPT_SHARE * box.area:
             kept.append(DrawnDefect(kind=defect.kind, box_px=inside))
     return tuple(kept)
+
+
+def drawn_frames(seed: int, indices: range) -> Iterator[Labelled]:
+    """Whole frames of one strip, as a line-scan camera delivers them."""
+    strip = StripDrawing(seed)
+    for index in indices:
+        drawing = strip.frame(index)
+        yield Labelled(name=f"frame_{seed}_{index}", pixels=drawing.pixels, truth=drawing.truth)
 
 
 def drawn_parts(
