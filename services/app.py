@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from http import HTTPStatus
+from pathlib import Path
 from typing import Any
 
 from fastapi import FastAPI
@@ -44,7 +45,7 @@ def create_app(
 
     Raises StaticMissing where the package was built without the pages' libraries, DatabaseUnreachable.
     """
-    _check_static_files()
+    check_libraries(static_folder() / "vendor")
     if live is not None:
         live.remember(store.latest(station=station, simulated=False, limit=REMEMBERED))
     app = _Application(
@@ -96,8 +97,8 @@ def _operation_id(route: APIRoute) -> str:
     return route.name
 
 
-def _check_static_files() -> None:
-    folder = static_folder() / "vendor"
+def check_libraries(folder: Path) -> None:
+    """Raises StaticMissing where a page would come without its scripts."""
     missing = [name for name in VENDOR_FILES if not (folder / name).is_file()]
     if missing:
         files = ", ".join(missing)

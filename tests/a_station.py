@@ -8,14 +8,17 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import cv2
+import pytest
 from fastapi import FastAPI
 from uuid_utils.compat import uuid7
 
 from inspection.types import Box, Defect, FrameResult, Inspection, InspectionBegun, PictureRef, Verdict
 from inspection.vision.drawing import Drawing, StripDrawing, draw_part
-from services.app import create_app
+from services.app import check_libraries, create_app
 from services.live import LiveState
+from services.problems import StaticMissing
 from services.station.messages import FrameSeen, LaneState
+from services.web.rendering import static_folder
 from station_config import load_catalogue
 from tests.builders import MODEL, RECIPE, a_unit, an_inspection
 from traceability.images import ImageStore
@@ -74,6 +77,15 @@ def an_empty_station(folder: Path) -> AStation:
         images=ImageStore(folder / "pictures"),
         live=LiveState(),
     )
+
+
+def needs_libraries(station: AStation) -> AStation:
+    """The station, or a skip: its service refuses to start without the pages' libraries."""
+    try:
+        check_libraries(static_folder() / "vendor")
+    except StaticMissing as missing:
+        pytest.skip(f"not there: {missing.action}")
+    return station
 
 
 def jpeg_of(drawing: Drawing) -> bytes:

@@ -57,13 +57,17 @@ async def events(
 ) -> StreamingResponse:
     """Changes of the station as they happen."""
     return StreamingResponse(
-        _events(here.station, live, last_event_id),
+        event_stream(here.station, live, last_event_id),
         media_type="text/event-stream",
         headers={"Cache-Control": "no-store", "X-Accel-Buffering": "no"},
     )
 
 
-async def _events(station: str, live: LiveState, last_event_id: str | None) -> AsyncIterator[str]:
+async def event_stream(station: str, live: LiveState, last_event_id: str | None) -> AsyncIterator[str]:
+    """Server-sent events, as their text, until the live state is closed.
+
+    A reader that was here before and missed nothing is not told again what it knows.
+    """
     with live.watched() as watcher:
         known = {lane.lane: lane for lane in live.lanes()}
         was_connected = live.engine_connected

@@ -110,7 +110,7 @@ class LiveFeed extends HTMLElement {
     }
     for (const tile of this.querySelectorAll("[data-tile]")) {
       const isStale = !(stationNow - Date.parse(tile.dataset.lastSign) < this.staleAfterMs);
-      tile.classList.toggle("tile-stale", isStale || isLost);
+      tile.classList.toggle("is-stale", isStale || isLost);
       const words = tile.querySelector("[data-stale]");
       if (words) words.hidden = !isStale || isLost;
     }

@@ -227,7 +227,7 @@ class SpcChart extends HTMLElement {
       event.preventDefault();
       this.at = to;
       this.chart.dispatchAction({ type: "showTip", seriesIndex: 4, dataIndex: to });
-      this.spoken.textContent = this.tip(to).textContent;
+      this.spoken.textContent = [this.data.points[to].label, ...this.facts(to).map((fact) => fact.join(" "))].join(", ");
     } else if (event.key === "Enter" && this.at !== undefined) {
       this.open(this.at);
     }
@@ -239,6 +239,10 @@ class SpcChart extends HTMLElement {
   }
 
   tip(index) {
+    return card(this.data.points[index].label, this.facts(index), this.texts.open);
+  }
+
+  facts(index) {
     const point = this.data.points[index];
     const share = (value) => (value === null ? "–" : this.percent.format(value));
     const { texts } = this;
@@ -252,7 +256,7 @@ class SpcChart extends HTMLElement {
     for (const { index: at, number, text } of this.data.signals) {
       if (at === index) rows.push([`${texts.signal} ${number}`, text]);
     }
-    return card(point.label, rows, texts.open);
+    return rows;
   }
 
   kindTip(index) {

@@ -1,0 +1,276 @@
+"""A browser uses the pages: from a point to its picture, in both languages, live, and by keyboard alone."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import socket
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+
+import pytest
+import uvicorn
+from playwright.sync_api import Browser, Page, expect, sync_playwright
+
+from inspection.types import Verdict
+from tests.a_station import (
+    AStation,
+    a_frame_seen,
+    a_part,
+    a_strip,
+    an_empty_station,
+    begun_now,
+    defects_of,
+    hours_of_parts,
+    needs_libraries,
+)
+from tests.builders import a_unit, an_inspection
+
+QUIET = (
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+)
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    chromium = shutil.which("chromium")
+    if chromium is None:
+        pytest.skip("not there: apt-get install -y chromium fonts-noto-cjk")
+    with sync_playwright() as playwright:
+        started = playwright.chromium.launch(executable_path=chromium, args=list(QUIET))
+        yield started
+        started.close()
+
+
+@pytest.fixture
+def station(tmp_path) -> Iterator[AStation]:
+    """A day of parts, half of it simulated, with one bad hour; the engine is running."""
+    made = needs_libraries(an_empty_station(tmp_path))
+    with made.store:
+        hours_of_parts(made, [0, 3, 1, 2] * 5 + [14], until=datetime.now(UTC), simulated=True)
+        made.runs()
+        yield made
+
+
+@pytest.fixture
+def page(station, browser) -> Iterator[Page]:
+    """A page of a fresh browser that fails its test when anything was wrong, or was asked of another host."""
+    with _served(station) as address:
+        context = browser.new_context(
+            base_url=address, viewport={"width": 1280, "height": 800}, locale="en-GB"
+        )
+        page = context.new_page()
+        wrong: list[str] = []
+        asked: list[str] = []
+        page.on(
+            "console", lambda said: wrong.append(said.text) if said.type in ("error", "warning") else None
+        )
+        page.on("pageerror", lambda error: wrong.append(str(error)))
+        page.on("request", lambda request: asked.append(request.url))
+        yield page
+        station.live.close()
+        context.close()
+    assert wrong == []
+    assert [url for url in asked if not url.startswith(address)] == []
+
+
+def test_a_point_leads_to_its_subgroup_its_unit_and_its_picture(page):
+    page.goto("/spc")
+    chart = page.locator("spc-chart[data-kind=p].is-drawn")
+    box = chart.bounding_box()
+    assert box is not None
+    # The last of the points: in the drawing area, just left of the labels of the limits.
+    chart.click(position={"x": box["width"] - 104 - 12, "y": box["height"] / 2})
+
+    expect(page).to_have_url(re.compile("/spc/subgroup/"))
+    expect(page.locator("tbody .badge.verdict-REJECT")).to_have_count(14)
+    page.locator("a.code").first.click()
+
+    expect(page.locator("h1.code")).to_contain_text("86.999.1/PART-20-")
+    page.locator("image-overlay .overlay-frame").click()
+
+    expect(page).to_have_url(re.compile("/picture/"))
+    picture = page.locator("image-overlay img")
+    expect(picture).to_be_visible()
+    assert picture.evaluate("image => image.decode().then(() => image.naturalWidth)") == 400
+    for _ in range(3):
+        page.go_back()
+    expect(page).to_have_url(re.compile("/spc$"))
+
+
+def test_a_point_is_reached_by_keyboard_alone(page):
+    page.goto("/spc")
+    page.locator("spc-chart[data-kind=p].is-drawn").focus()
+    page.keyboard.press("Home")
+    page.keyboard.press("End")
+    expect(page.locator("spc-chart[data-kind=p] [aria-live]")).to_contain_text("14 / 20")
+    page.keyboard.press("Enter")
+    expect(page.locator("tbody .badge.verdict-REJECT")).to_have_count(14)
+
+
+def test_the_filter_changes_the_chart_and_the_address(page):
+    page.goto("/spc")
+    page.get_by_role("radio", name="Shift").check()
+    expect(page).to_have_url(re.compile("by=shift"))
+    expect(page.locator("spc-chart[data-kind=p].is-drawn")).to_be_visible()
+    page.reload()
+    expect(page.get_by_role("radio", name="Shift")).to_be_checked()
+
+
+def test_simulated_data_is_marked_on_the_chart(page):
+    page.goto("/spc")
+    expect(page.locator(".banner-simulated")).to_contain_text("420 of 420 units")
+
+
+def test_the_language_is_switched_where_one_stands_and_stays(page):
+    page.goto("/spc?by=shift")
+    expect(page.locator("html")).to_have_attribute("lang", "en")
+    page.get_by_role("link", name="中文").click()
+    expect(page.locator("html")).to_have_attribute("lang", "zh-CN")
+    expect(page).to_have_url(re.compile("by=shift"))
+    page.get_by_role("link", name="追溯").click()
+    expect(page.locator("h1")).to_have_text("追溯")
+
+
+def test_boxes_can_be_taken_off_a_picture_and_put_back(page):
+    page.goto("/trace/86.999.1/PART-20-00")
+    switch = page.get_by_role("button", name="Show boxes")
+    expect(page.locator(".overlay-box").first).to_be_visible()
+    switch.press("Space")
+    expect(page.locator(".overlay-box").first).to_be_hidden()
+    switch.press("Enter")
+    expect(page.locator(".overlay-box").first).to_be_visible()
+
+
+def test_codes_are_found_while_one_types(page):
+    page.goto("/trace")
+    page.keyboard.type("part-20-1")
+    expect(page.locator("#found a")).to_have_count(10)
+    page.locator("#found a").first.click()
+    expect(page.locator("h1.code")).to_have_text("86.999.1/PART-20-10")
+
+
+def test_a_new_verdict_is_on_the_tile_without_asking(page, station):
+    page.goto("/")
+    tile = page.locator("[data-lane=parts] [data-tile]")
+    expect(tile).to_contain_text("No verdict yet")
+    station.finishes(an_inspection(lane="parts", unit=a_unit("PART-1"), finished_at=datetime.now(UTC)))
+    expect(tile.locator("strong")).to_have_text("OK")
+
+    part = a_part(3, defective=True)
+    station.finishes(
+        an_inspection(
+            lane="parts",
+            unit=a_unit("PART-2"),
+            verdict=Verdict.REJECT,
+            defects=defects_of(part, lane="parts"),
+            pictures=(station.keeps(part, lane="parts"),),
+            finished_at=datetime.now(UTC),
+        )
+    )
+    expect(tile.locator("strong")).to_have_text("NG")
+    expect(tile.locator("a")).to_have_text("PART-2")
+    expect(tile.locator("[data-age]")).to_contain_text("sec. ago")
+    expect(page.locator("[data-lane=parts] .thumbnails li")).to_have_count(2)
+    expect(page.locator("[data-lane=parts] .counter.ink-REJECT dd")).to_have_text("1")
+
+
+def test_the_live_picture_shows_the_frame_and_its_boxes(page, station):
+    page.goto("/")
+    begun = begun_now(lane="strip", code="86.999.1/COIL-9")
+    station.sees(a_frame_seen(a_strip(), begun), begun)
+    lane = page.locator("[data-lane=strip]")
+    expect(lane.locator(".has-picture canvas")).to_have_attribute("width", "800")
+    expect(lane).to_contain_text("86.999.1/COIL-9")
+    expect(lane.locator("[data-frames]")).to_have_text("1")
+    is_coloured = """canvas => {
+      const pixels = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height).data;
+      for (let at = 0; at < pixels.length; at += 4) if (Math.abs(pixels[at] - pixels[at + 2]) > 60) return true;
+      return false;
+    }"""
+    assert lane.locator("canvas").evaluate(is_coloured)
+
+
+def test_an_engine_that_goes_away_greys_the_verdict_and_says_so(page, station):
+    station.finishes(an_inspection(lane="parts", finished_at=datetime.now(UTC)))
+    page.goto("/")
+    expect(page.locator("#mode")).to_have_text("Running")
+    station.live.engine(False)
+    expect(page.locator("#mode")).to_have_text("Engine away")
+    expect(page.locator("[data-lane=parts] .tile-doubtful")).to_be_visible()
+
+
+def test_a_lane_that_is_new_appears_by_itself(browser, tmp_path):
+    station = needs_libraries(an_empty_station(tmp_path))
+    with station.store, _served(station) as address:
+        page = browser.new_page()
+        page.goto(address)
+        expect(page.locator(".empty")).to_be_visible()
+        station.runs()
+        expect(page.locator("[data-lane]")).to_have_count(2)
+        station.live.close()
+        page.close()
+
+
+def test_a_screen_whose_station_is_gone_says_so_instead_of_looking_well(browser, tmp_path):
+    station = needs_libraries(an_empty_station(tmp_path))
+    station.runs()
+    station.finishes(an_inspection(lane="parts", finished_at=datetime.now(UTC)))
+    page = browser.new_page()
+    with station.store, _served(station) as address:
+        page.goto(address)
+        expect(page.locator("[data-lane=parts] strong")).to_have_text("OK")
+        station.live.close()
+    expect(page.locator("[data-lost]")).to_be_visible(timeout=20_000)
+    expect(page.locator("[data-lane=parts] .is-stale")).to_be_visible()
+    page.close()
+
+
+def test_everything_fits_the_operators_screen(page, station):
+    for lane in ("strip", "parts"):
+        part = a_part(3, defective=True)
+        for number in range(12):
+            station.finishes(
+                an_inspection(
+                    lane=lane,
+                    unit=a_unit(f"86.999.1/{lane.upper()}-20261120-101530-{number:04d}"),
+                    verdict=Verdict(number % 4),
+                    pictures=(station.keeps(part, lane=lane),),
+                    finished_at=datetime.now(UTC),
+                )
+            )
+    for language in ("zh", "en"):
+        page.goto(f"/?lang={language}")
+        expect(page.locator(".thumbnails li")).to_have_count(24)
+        assert page.evaluate("document.documentElement.scrollHeight <= innerHeight")
+        assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+        cut_off = page.locator(
+            ".tile strong, .tile-meaning, .counter dt, .counter-line dt, .thumbnail-verdict > span, .mode, .bar a"
+        ).evaluate_all(
+            "all => all.filter(e => e.isConnected && e.scrollWidth > e.parentElement.clientWidth).map(e => e.textContent)"
+        )
+        assert cut_off == []
+
+
+@contextmanager
+def _served(station: AStation) -> Iterator[str]:
+    """The station's service on a free port of this host."""
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        server = uvicorn.Server(
+            uvicorn.Config(station.app(language="en"), log_level="error", timeout_graceful_shutdown=1)
+        )
+        serving = threading.Thread(target=server.run, kwargs={"sockets": [listening]})
+        serving.start()
+        try:
+            yield f"http://127.0.0.1:{listening.getsockname()[1]}"
+        finally:
+            server.should_exit = True
+            serving.join()

@@ -1,0 +1,164 @@
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime
+from html.parser import HTMLParser
+
+import pytest
+from fastapi.testclient import TestClient
+
+from inspection.types import Verdict
+from services.app import check_libraries
+from services.problems import StaticMissing
+from tests.a_station import a_part, an_empty_station, defects_of, hours_of_parts, needs_libraries
+from tests.builders import a_unit, an_inspection
+
+NOBODY = "0" * 64
+NO_ID = "01a1f891-eac9-777d-b0a2-f33ba62bc3a3"
+
+
+@pytest.fixture(scope="module")
+def filled(tmp_path_factory):
+    """Rejected and accepted parts of two days, with pictures. Only read by the tests."""
+    station = needs_libraries(an_empty_station(tmp_path_factory.mktemp("station")))
+    station.runs()
+    hours_of_parts(station, [1] * 30, until=datetime.now(UTC), simulated=True)
+    part = a_part(3, defective=True)
+    station.finishes(
+        an_inspection(
+            unit=a_unit("86.999.1/PART-1"),
+            lane="parts",
+            verdict=Verdict.REJECT,
+            defects=defects_of(part, lane="parts"),
+            pictures=(station.keeps(part, lane="parts"),),
+            finished_at=datetime.now(UTC),
+        )
+    )
+    with station.store:
+        yield station
+
+
+REQUESTS = [
+    ("/api/v1/station", "/api/v1/station", 200),
+    ("/api/v1/units?find=PART", "/api/v1/units", 200),
+    ("/api/v1/units?find=", "/api/v1/units", 422),
+    ("/api/v1/units", "/api/v1/units", 422),
+    ("/api/v1/units/86.999.1/PART-1", "/api/v1/units/{code}", 200),
+    ("/api/v1/units/86.999.1/PART-404", "/api/v1/units/{code}", 404),
+    ("/api/v1/units/86.100.12/", "/api/v1/units/{code}", 400),
+    (f"/api/v1/inspections/{NO_ID}", "/api/v1/inspections/{id}", 404),
+    ("/api/v1/inspections/7", "/api/v1/inspections/{id}", 422),
+    (f"/api/v1/pictures/{NOBODY}", "/api/v1/pictures/{sha256}", 404),
+    ("/api/v1/pictures/../../etc/passwd", None, 404),
+    ("/api/v1/pictures/ABC", "/api/v1/pictures/{sha256}", 422),
+    ("/api/v1/spc/p", "/api/v1/spc/p", 200),
+    ("/api/v1/spc/p?by=shift", "/api/v1/spc/p", 200),
+    ("/api/v1/spc/p?by=week", "/api/v1/spc/p", 422),
+    ("/api/v1/spc/p?since=yesterday", "/api/v1/spc/p", 422),
+    ("/api/v1/spc/p?since=2026-11-20T00:00:00", "/api/v1/spc/p", 422),
+    ("/api/v1/spc/p?since=1926-11-20T00:00:00Z", "/api/v1/spc/p", 422),
+    ("/api/v1/spc/p?lane=nobody", "/api/v1/spc/p", 422),
+    ("/api/v1/spc/pareto", "/api/v1/spc/pareto", 200),
+    ("/api/v1/spc/pareto?by=week", "/api/v1/spc/pareto", 422),
+    ("/api/v1/spc/subgroups/20261120T060000Z-20261120T070000Z", "/api/v1/spc/subgroups/{key}", 200),
+    ("/api/v1/spc/subgroups/last-tuesday", "/api/v1/spc/subgroups/{key}", 404),
+    ("/healthz", "/healthz", 200),
+    ("/metrics", "/metrics", 200),
+]
+
+
+@pytest.mark.parametrize("language", ["zh", "en"])
+@pytest.mark.parametrize(("url", "path", "status"), REQUESTS)
+def test_every_answer_is_of_a_kind_the_openapi_document_names(filled, url, path, status, language):
+    client = TestClient(filled.app())
+    answer = client.get(url, headers={"Accept-Language": language})
+    assert answer.status_code == status
+    if path is None:
+        return
+    documented = client.get("/openapi.json").json()["paths"][path]["get"]["responses"][str(status)]
+    media_type = answer.headers["content-type"].split(";")[0]
+    assert media_type in documented["content"]
+    if status >= 400:
+        assert media_type == "application/problem+json"
+        assert re.search("[\u4e00-\u9fff]", answer.json()["action"] + answer.json()["title"]) is not None or (
+            language == "en"
+        )
+
+
+def test_every_route_for_programs_is_in_the_openapi_document(client):
+    paths = client.get("/openapi.json").json()["paths"]
+    assert set(paths) == {
+        "/api/v1/station",
+        "/api/v1/events",
+        "/api/v1/units",
+        "/api/v1/units/{code}",
+        "/api/v1/inspections/{id}",
+        "/api/v1/pictures/{sha256}",
+        "/api/v1/spc/p",
+        "/api/v1/spc/pareto",
+        "/api/v1/spc/subgroups/{key}",
+        "/healthz",
+        "/metrics",
+    }
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "/",
+        "/trace",
+        "/trace?code=PART",
+        "/trace/86.999.1/PART-1",
+        "/trace/86.999.1/PART-404",
+        "/spc",
+        "/spc?by=shift&days=30&lane=parts",
+        "/nothing",
+    ],
+)
+@pytest.mark.parametrize("language", ["zh", "en"])
+def test_no_page_holds_script_or_style_or_anything_from_elsewhere(filled, url, language):
+    answer = TestClient(filled.app()).get(url, headers={"Accept": "text/html", "Accept-Language": language})
+    policy = answer.headers["content-security-policy"]
+    assert "default-src 'self'" in policy
+    assert "unsafe" not in policy
+    page = _Page()
+    page.feed(answer.text)
+    assert page.scripts == 0
+    assert page.styles == 0
+    assert page.handlers == []
+    assert [url for url in page.addresses if not url.startswith(("/", "?", "#"))] == []
+    assert page.language == {"zh": "zh-CN", "en": "en"}[language]
+
+
+def test_a_package_without_the_pages_libraries_says_what_to_run(tmp_path):
+    (tmp_path / "htmx.min.js").touch()
+    with pytest.raises(StaticMissing, match=r"echarts\.esm\.min\.js") as refused:
+        check_libraries(tmp_path)
+    assert "scripts/fetch_web_libraries.py" in refused.value.action
+
+
+def test_a_service_that_starts_again_shows_what_it_saw_before(station):
+    station.store.record([an_inspection(unit=a_unit("PART-7"), lane="parts"), an_inspection(simulated=True)])
+    recent = TestClient(station.app()).get("/api/v1/station").json()["lanes"]
+    assert [(lane["lane"], [one["unit"]["code"] for one in lane["recent"]]) for lane in recent] == [
+        ("parts", ["PART-7"])
+    ]
+
+
+class _Page(HTMLParser):
+    def __init__(self) -> None:
+        super().__init__()
+        self.scripts = 0
+        self.styles = 0
+        self.handlers: list[str] = []
+        self.addresses: list[str] = []
+        self.language = ""
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        values = dict(attrs)
+        self.scripts += tag == "script" and "src" not in values
+        self.styles += tag == "style" or "style" in values
+        self.handlers += [name for name in values if name.startswith(("on", "hx-on", "x-"))]
+        self.addresses += [value for name, value in attrs if name in ("src", "href", "action") and value]
+        if tag == "html":
+            self.language = values["lang"] or ""

@@ -1,0 +1,185 @@
+from __future__ import annotations
+
+import asyncio
+import threading
+from datetime import UTC, datetime
+
+from inspection.types import Verdict
+from services.live import RECENT, LiveState
+from services.station.messages import LaneState
+from tests.a_station import a_frame_seen, a_part, a_strip, begun_now
+from tests.builders import an_inspection
+
+
+def test_a_station_that_has_heard_nothing_has_no_lanes_and_no_engine():
+    live = LiveState()
+    assert live.lanes() == ()
+    assert not live.engine_connected
+    assert live.of_lane("strip") is None
+
+
+def test_a_unit_in_view_counts_its_frames_and_defects_and_keeps_its_worst_verdict():
+    live = LiveState()
+    begun = begun_now(lane="strip", code="COIL-1")
+    live.begun(begun)
+    good, bad = a_part(1, defective=False), a_strip()
+    live.frame(a_frame_seen(bad, begun))
+    live.frame(a_frame_seen(good, begun, sequence=1))
+
+    now = live.of_lane("strip")
+    assert now is not None
+    assert now.in_hand == begun
+    assert (now.in_hand_frames, now.in_hand_defects) == (2, len(bad.truth))
+    assert now.in_hand_worst is Verdict.REJECT
+
+
+def test_a_new_unit_begins_at_nothing():
+    live = LiveState()
+    first = begun_now(lane="strip", code="COIL-1")
+    live.begun(first)
+    live.frame(a_frame_seen(a_strip(), first))
+    live.begun(begun_now(lane="strip", code="COIL-2"))
+
+    now = live.of_lane("strip")
+    assert now is not None
+    assert (now.in_hand_frames, now.in_hand_defects, now.in_hand_worst) == (0, 0, None)
+
+
+def test_a_frame_of_a_unit_that_is_gone_is_shown_but_not_counted_for_the_next():
+    live = LiveState()
+    late = begun_now(lane="strip", code="COIL-1")
+    live.begun(begun_now(lane="strip", code="COIL-2"))
+    seen = a_frame_seen(a_strip(), late)
+    live.frame(seen)
+
+    now = live.of_lane("strip")
+    assert now is not None
+    assert now.frame == seen
+    assert now.in_hand_frames == 0
+
+
+def test_a_finished_unit_leaves_the_view_and_leads_the_recent_ones():
+    live = LiveState()
+    begun = begun_now(lane="parts", code="PART-1")
+    live.begun(begun)
+    done = an_inspection(id=begun.id, lane="parts")
+    live.done(done)
+
+    now = live.of_lane("parts")
+    assert now is not None
+    assert now.in_hand is None
+    assert now.last == done
+
+
+def test_only_the_last_twelve_units_are_shown_newest_first():
+    live = LiveState()
+    done = [an_inspection(lane="parts") for _ in range(RECENT + 3)]
+    for inspection in done:
+        live.done(inspection)
+
+    now = live.of_lane("parts")
+    assert now is not None
+    assert now.recent == tuple(reversed(done[-RECENT:]))
+
+
+def test_an_inspection_reported_twice_is_shown_once():
+    live = LiveState()
+    done = an_inspection(lane="parts")
+    live.done(done)
+    live.done(done)
+
+    now = live.of_lane("parts")
+    assert now is not None
+    assert now.recent == (done,)
+
+
+def test_what_the_store_remembers_comes_after_what_was_just_seen():
+    live = LiveState()
+    fresh, older, oldest = (an_inspection(lane="parts") for _ in range(3))
+    live.done(fresh)
+    live.remember([fresh, older, oldest])
+
+    now = live.of_lane("parts")
+    assert now is not None
+    assert now.recent == (fresh, older, oldest)
+
+
+def test_a_lane_that_lost_its_camera_says_why():
+    live = LiveState()
+    live.lane(
+        LaneState(
+            lane="strip",
+            camera="top",
+            condition="lost",
+            at=datetime.now(UTC),
+            failure="CAM-SILENT",
+            facts={"camera": "top"},
+        )
+    )
+    now = live.of_lane("strip")
+    assert now is not None
+    assert (now.condition, now.failure, now.facts) == ("lost", "CAM-SILENT", {"camera": "top"})
+
+
+def test_the_revision_changes_with_everything_but_a_frame():
+    live = LiveState()
+    begun = begun_now(lane="strip", code="COIL-1")
+    live.begun(begun)
+    before = live.revision
+    live.frame(a_frame_seen(a_strip(), begun))
+    assert live.revision == before
+    live.engine(True)
+    assert live.revision != before
+
+
+def test_a_watcher_is_woken_from_the_feeding_thread():
+    live = LiveState()
+
+    async def watch() -> bool:
+        with live.watched() as watcher:
+            feeding = threading.Thread(target=live.engine, args=(True,))
+            feeding.start()
+            woken = await watcher.changed(timeout_s=30)
+            feeding.join()
+            return woken
+
+    assert asyncio.run(watch())
+
+
+def test_changes_between_two_looks_wake_a_watcher_once():
+    live = LiveState()
+
+    async def watch() -> tuple[bool, bool]:
+        with live.watched() as watcher:
+            live.engine(True)
+            live.engine(False)
+            return await watcher.changed(timeout_s=30), await watcher.changed(timeout_s=0)
+
+    assert asyncio.run(watch()) == (True, False)
+
+
+def test_feeding_goes_on_after_the_watchers_server_has_stopped():
+    live = LiveState()
+
+    async def watch_without_leaving() -> None:
+        live.watched().__enter__()
+
+    asyncio.run(watch_without_leaving())
+    live.engine(True)
+    assert live.engine_connected
+
+
+def test_many_feeders_lose_no_frame():
+    live = LiveState()
+    begun = begun_now(lane="strip", code="COIL-1")
+    live.begun(begun)
+    seen = a_frame_seen(a_strip(), begun)
+    feeders = [threading.Thread(target=lambda: [live.frame(seen) for _ in range(200)]) for _ in range(4)]
+    for feeder in feeders:
+        feeder.start()
+    for feeder in feeders:
+        feeder.join()
+
+    now = live.of_lane("strip")
+    assert now is not None
+    assert now.in_hand_frames == now.frames == 800

@@ -1,0 +1,251 @@
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from fastapi.testclient import TestClient
+
+from inspection.types import Verdict
+from services.station.messages import LaneState
+from tests.a_station import a_frame_seen, a_part, a_strip, begun_now, defects_of, hours_of_parts
+from tests.builders import a_measurement, a_unit, an_inspection
+
+BROWSER = {"Accept": "text/html"}
+WORDS = {
+    "zh": {
+        Verdict.ACCEPT: "合格",
+        Verdict.REVIEW: "待复判",
+        Verdict.NOT_INSPECTED: "未检",
+        Verdict.REJECT: "不合格",
+    },
+    "en": {
+        Verdict.ACCEPT: "OK",
+        Verdict.REVIEW: "Review",
+        Verdict.NOT_INSPECTED: "Not inspected",
+        Verdict.REJECT: "NG",
+    },
+}
+
+
+def _get(client: TestClient, url: str, language: str = "en", **headers: str) -> str:
+    answer = client.get(url, headers={**BROWSER, "Accept-Language": language, **headers})
+    assert answer.status_code == 200
+    return answer.text
+
+
+@pytest.mark.parametrize("language", ["zh", "en"])
+@pytest.mark.parametrize("verdict", Verdict)
+def test_the_tile_says_the_last_verdict_in_colour_shape_and_word(station, client, verdict, language):
+    station.runs()
+    station.finishes(an_inspection(lane="parts", verdict=verdict))
+    panel = _get(client, "/lanes/parts/panel", language)
+    tile = panel[panel.index("data-tile") - 100 : panel.index("</div>", panel.index("data-tile"))]
+    assert f"verdict-{verdict.name}" in tile
+    assert "<svg" in tile
+    assert {"OK", "NG", "?", "未检", "Not inspected"} & set(tile.replace("<", ">").split(">"))
+    assert WORDS[language][verdict] in panel
+
+
+def test_only_an_accepted_unit_is_ever_green(station, client):
+    station.runs()
+    for verdict in set(Verdict) - {Verdict.ACCEPT}:
+        station.finishes(an_inspection(lane="parts", verdict=verdict))
+        assert "tile verdict-ACCEPT" not in _get(client, "/lanes/parts/panel")
+
+
+def test_a_verdict_of_a_lane_that_stopped_is_marked_doubtful(station, client):
+    station.runs()
+    station.finishes(an_inspection(lane="parts"))
+    assert "tile-doubtful" not in _get(client, "/lanes/parts/panel")
+    station.live.lane(
+        LaneState(
+            lane="parts",
+            camera="right",
+            condition="lost",
+            at=datetime.now(UTC),
+            failure="CAM-SILENT",
+            facts={"camera": "right", "timeout_s": 2, "incomplete": 0},
+        )
+    )
+    panel = _get(client, "/lanes/parts/panel")
+    assert "tile-doubtful" in panel
+    assert "Camera right sent no whole picture for 2 s" in panel
+
+
+def test_a_verdict_without_the_engine_is_marked_doubtful(station, client):
+    station.runs()
+    station.finishes(an_inspection(lane="parts"))
+    station.live.engine(False)
+    assert "tile-doubtful" in _get(client, "/lanes/parts/panel")
+
+
+def test_a_failure_whose_facts_did_not_come_along_is_shown_by_its_code(station, client):
+    station.live.lane(
+        LaneState(
+            lane="parts", camera="right", condition="stopped", at=datetime.now(UTC), failure="XYZ-FUTURE"
+        )
+    )
+    assert "XYZ-FUTURE" in _get(client, "/")
+
+
+def test_the_counters_balance_and_say_so(station, client):
+    station.runs()
+    station.finishes(an_inspection(lane="parts", frames_inspected=40, finished_at=datetime.now(UTC)))
+    panel = _get(client, "/lanes/parts/panel")
+    assert "Unaccounted" in panel
+    assert "0 of 40" in panel
+
+
+def test_a_simulated_unit_is_never_shown_without_saying_so(station, client):
+    until = datetime.now(UTC)
+    hours_of_parts(station, [1, 1], until=until, simulated=True)
+    unit = "86.999.1/PART-00-00"
+    (inspection,) = station.store.inspections_of(a_unit(unit))
+    key = client.get("/api/v1/spc/p").json()["points"][0]["key"]
+    for url in (
+        "/trace",
+        f"/trace/{unit}",
+        f"/spc/subgroup/{key}",
+        f"/picture/{inspection.pictures[0].sha256}?inspection={inspection.id}",
+        "/spc",
+    ):
+        assert "Simulated" in _get(client, url) or "simulated data" in _get(client, url)
+        assert "模拟" in _get(client, url, "zh")
+
+
+def test_an_empty_station_says_what_is_missing(station, client):
+    assert "not connected" in _get(client, "/")
+    station.live.engine(True)
+    assert "no lane has reported" in _get(client, "/")
+    assert "Not enough data" in _get(client, "/spc")
+    assert "No unit has been recorded yet" in _get(client, "/trace")
+
+
+def test_a_plants_server_begins_with_its_charts(station):
+    answer = TestClient(station.app(has_live=False)).get("/", headers=BROWSER, follow_redirects=False)
+    assert (answer.status_code, answer.headers["location"]) == (303, "/spc")
+
+
+def test_the_trace_tells_what_was_seen_by_which_camera_model_and_recipe(station, client):
+    part = a_part(3, defective=True)
+    station.finishes(
+        an_inspection(
+            unit=a_unit("86.999.1/P-1"),
+            lane="parts",
+            verdict=Verdict.NOT_INSPECTED,
+            defects=defects_of(part, lane="parts"),
+            pictures=(station.keeps(part, lane="parts"),),
+            measurements=(a_measurement(),),
+            frames_inspected=1,
+            frames_failed=1,
+            frames_lost=2,
+            failures={"INS-IMAGE-UNFIT": 1},
+        )
+    )
+    page = _get(client, "/trace/86.999.1/P-1")
+    for told in (
+        "86.999.1/P-1",
+        "demo-strip rev. 3",
+        "3c" * 32,
+        "strip 1.0.0",
+        "5e" * 32,
+        "4 due = 1 inspected + 1 failed + 2 lost",
+        "INS-IMAGE-UNFIT",
+        "Exposure, focus or scene do not allow a judgement.",
+        "1,250.250 mm",
+        f"{defects_of(part, lane='parts')[0].length_mm:,.2f}",
+    ):
+        assert told in page
+    assert page.count('class="overlay-box"') == len(part.truth)
+
+
+def test_a_code_scanned_whole_leads_straight_to_its_unit(station, client):
+    station.finishes(an_inspection(unit=a_unit("86.999.1/P-1")))
+    answer = client.get("/trace?code=%2086.999.1/P-1%0D%0A", follow_redirects=False)
+    assert (answer.status_code, answer.headers["location"]) == (303, "/trace/86.999.1/P-1")
+
+
+def test_a_part_of_a_code_leads_to_a_list(station, client):
+    station.finishes(an_inspection(unit=a_unit("86.999.1/P-1")))
+    assert 'href="/trace/86.999.1/P-1"' in _get(client, "/trace?code=P-1")
+
+
+def test_what_is_typed_finds_codes_as_a_part_of_the_page(station, client):
+    station.finishes(an_inspection(unit=a_unit("86.999.1/P-1")))
+    part = _get(client, "/trace?code=p-", **{"HX-Request": "true"})
+    assert "<html" not in part
+    assert 'href="/trace/86.999.1/P-1"' in part
+    assert "No recorded code holds “zzz”" in _get(client, "/trace?code=zzz", **{"HX-Request": "true"})
+
+
+def test_an_unknown_code_says_so_and_offers_what_is_like_it(station, client):
+    station.finishes(an_inspection(unit=a_unit("C-2024.0117")))
+    answer = client.get("/trace/C-2024.011", headers=BROWSER)
+    assert answer.status_code == 404
+    assert "TRC-UNIT-UNKNOWN" in answer.text
+    assert 'href="/trace/C-2024.0117"' in answer.text
+
+
+def test_a_picture_belongs_to_its_inspection(station, client):
+    strip = a_strip()
+    mine = station.keeps(strip, lane="strip")
+    other = station.keeps(a_part(1, defective=False), lane="parts")
+    done = station.finishes(an_inspection(pictures=(mine,), defects=defects_of(strip, lane="strip")))
+    page = _get(client, f"/picture/{mine.sha256}?inspection={done.id}")
+    assert page.count('class="overlay-box"') == len(strip.truth)
+    refused = client.get(f"/picture/{other.sha256}?inspection={done.id}", headers=BROWSER)
+    assert (refused.status_code, "TRC-PICTURE-MISSING" in refused.text) == (404, True)
+
+
+def test_boxes_are_drawn_only_on_the_frame_they_were_found_in(station, client):
+    strip, clean = a_strip(), a_part(1, defective=False)
+    pictures = (
+        station.keeps(strip, lane="strip", sequence=41),
+        station.keeps(clean, lane="strip", sequence=42),
+    )
+    done = station.finishes(
+        an_inspection(pictures=pictures, defects=defects_of(strip, lane="strip", sequence=41))
+    )
+    assert 'class="overlay-box"' in _get(client, f"/picture/{pictures[0].sha256}?inspection={done.id}")
+    assert 'class="overlay-box"' not in _get(client, f"/picture/{pictures[1].sha256}?inspection={done.id}")
+
+
+def test_the_chart_can_be_read_without_its_picture(station, client):
+    hours_of_parts(station, [0, 3, 1, 2] * 5 + [12], until=datetime.now(UTC), simulated=False)
+    page = _get(client, "/spc")
+    keys = [point["url"] for point in client.get("/api/v1/spc/p").json()["points"]]
+    assert all(f'href="{url}"' in page for url in keys)
+    assert "One point beyond the limits" in page
+
+
+def test_the_filter_asks_for_the_charts_part_of_the_page_only(station, client):
+    hours_of_parts(station, [1] * 3, until=datetime.now(UTC), simulated=False)
+    part = _get(client, "/spc?by=hour&days=1", **{"HX-Request": "true"})
+    assert "<html" not in part
+    assert "<spc-chart" in part
+
+
+def test_a_subgroup_shows_its_units_and_their_pictures(station, client):
+    until = datetime.now(UTC).replace(minute=0, second=0, microsecond=0)
+    hours_of_parts(station, [2], until=until, simulated=False)
+    since = until - timedelta(hours=1)
+    page = _get(client, f"/spc/subgroup/{since:%Y%m%dT%H%M%SZ}-{until:%Y%m%dT%H%M%SZ}")
+    assert page.count("/picture/") == 2
+    assert page.count('href="/trace/86.999.1/') == 20
+
+
+def test_a_page_of_a_lane_that_does_not_exist_names_those_that_do(station, client):
+    station.runs()
+    answer = client.get("/lanes/nobody/panel", headers=BROWSER)
+    assert answer.status_code == 404
+    assert "parts, strip" in answer.text
+
+
+def test_a_unit_in_view_is_named_with_what_was_seen_so_far(station, client):
+    station.runs()
+    begun = begun_now(lane="strip", code="86.999.1/COIL-9")
+    strip = a_strip()
+    station.sees(a_frame_seen(strip, begun), begun)
+    panel = _get(client, "/lanes/strip/panel")
+    assert "86.999.1/COIL-9" in panel
+    assert f"<b data-defects>{len(strip.truth)}</b>" in panel
