@@ -103,6 +103,11 @@ class LaneSettings(Settings):
     unit: UnitSettings
     camera: CameraSettings
 
+    @property
+    def camera_name(self) -> str:
+        """What records call the camera: its serial number where it has one, else what drives it."""
+        return getattr(self.camera, "serial", None) or self.camera.driver
+
 
 class StationSettings(Settings):
     """One station. `code_prefix` is the enterprise's prefix in the identifier-resolution system."""

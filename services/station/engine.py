@@ -108,7 +108,7 @@ def _keep_running(lane: Lane, settings: LaneSettings, courier: Courier, stop: th
         courier.send(
             LaneState(
                 lane=lane.name,
-                camera=lane.name,
+                camera=settings.camera_name,
                 condition=condition,
                 at=datetime.now(UTC),
                 failure=failure,
@@ -119,7 +119,7 @@ def _keep_running(lane: Lane, settings: LaneSettings, courier: Courier, stop: th
     while not stop.is_set():
         say("starting")
         try:
-            lane.run(open_camera(lane.name, settings.camera), started=lambda: say("running"))
+            lane.run(open_camera(settings.camera_name, settings.camera), started=lambda: say("running"))
         except InspectionError as error:
             logger.warning("Lane %s lost its camera: %s", lane.name, error)
             say("lost", error.code, {name: str(fact) for name, fact in error.facts.items()})

@@ -16,6 +16,7 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from multiprocessing.connection import Client, Connection, Listener
+from pathlib import Path
 from typing import Final
 from uuid import UUID
 
@@ -141,6 +142,8 @@ class Reception:
         commit: Callable[[Sequence[Message]], None],
         gone: Callable[[], None],
     ) -> None:
+        # A service that was killed leaves its socket's name behind, in a folder that only this station has.
+        Path(address.path).unlink(missing_ok=True)
         self._listener = Listener(address.path, authkey=address.key)
         self._greet = greet
         self._commit = commit

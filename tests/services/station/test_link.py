@@ -1,4 +1,5 @@
 import secrets
+import socket
 import threading
 import time
 from datetime import UTC, datetime
@@ -137,3 +138,12 @@ def test_with_the_service_away_pictures_are_given_up_and_records_never(address):
     with books.open(address), courier:
         books.wait_for(link.PICTURES_KEPT_WAITING + 2)
     assert books.kept[0].id == books.kept[-1].id == begun.id
+
+
+def test_a_service_that_was_killed_can_be_started_at_the_same_address(address):
+    with socket.socket(socket.AF_UNIX) as killed:
+        killed.bind(address.path)
+    books = Books()
+    with books.open(address), Courier(address) as courier:
+        courier.send(a_state(1))
+        books.wait_for(1)

@@ -1,0 +1,188 @@
+"""The demo station as its user starts it, and with its processes killed under it."""
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import psutil
+import pytest
+
+from inspection.types import Verdict
+from services.station.lane import STOPPED
+from services.station.records import ENGINE_LOST
+from traceability.store import TraceStore
+
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="Ctrl-C is sent as a signal: run on Linux")
+
+PATIENCE_S = 120
+"""A guard against waiting for ever, not a promise about speed."""
+
+
+class Demo:
+    """A running `lynceus demo`."""
+
+    def __init__(self, folder: Path, port: int) -> None:
+        self.folder = folder
+        self.url = f"http://127.0.0.1:{port}"
+        self.log = folder / "demo.log"
+        environment = {
+            name: value for name, value in os.environ.items() if not name.startswith(("LYNCEUS_", "PYTEST_"))
+        }
+        with self.log.open("w") as log:
+            self.process = subprocess.Popen(
+                [str(Path(sys.executable).with_name("lynceus")), "demo", "--port", str(port)],
+                cwd=folder,
+                env={**environment, "LYNCEUS_LANGUAGE": "en"},
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+
+    def wait(self, reached: Callable[[], object], what: str) -> None:
+        end = time.monotonic() + PATIENCE_S
+        while time.monotonic() < end:
+            if reached():
+                return
+            if self.process.poll() is not None:
+                pytest.fail(f"the demo ended while waiting for {what}:\n{self.log.read_text()}")
+            time.sleep(0.2)
+        pytest.fail(f"waited {PATIENCE_S} s for {what}:\n{self.log.read_text()}")
+
+    def says(self, text: str) -> bool:
+        return text in self.log.read_text()
+
+    def get(self, path: str) -> dict:
+        try:
+            with urllib.request.urlopen(self.url + path, timeout=5) as answer:
+                return json.load(answer)
+        except OSError:
+            return {}
+
+    def children(self) -> list[psutil.Process]:
+        """The station's own processes; Python's resource tracker is not one of them."""
+        try:
+            found = psutil.Process(self.process.pid).children()
+            return [child for child in found if any("spawn_main" in word for word in child.cmdline())]
+        except psutil.NoSuchProcess:
+            return []
+
+    def service(self) -> int | None:
+        """The process that serves the pages."""
+        port = int(self.url.rsplit(":", 1)[1])
+        return next((child.pid for child in self.children() if port in listened_on(child)), None)
+
+    def engine(self) -> int | None:
+        service = self.service()
+        return next((child.pid for child in self.children() if service and child.pid != service), None)
+
+    def store(self) -> TraceStore:
+        return TraceStore.open(f"sqlite:///{self.folder / 'var' / 'lynceus.db'}")
+
+
+def listened_on(process: psutil.Process) -> set[int]:
+    try:
+        return {one.laddr.port for one in process.net_connections("tcp") if one.status == psutil.CONN_LISTEN}
+    except psutil.NoSuchProcess:
+        return set()
+
+
+def session_of(leader: int) -> list[int]:
+    """Every living process of the session that `leader` began."""
+    found = []
+    for process in psutil.process_iter():
+        try:
+            if os.getsid(process.pid) == leader and process.status() != psutil.STATUS_ZOMBIE:
+                found.append(process.pid)
+        except (psutil.NoSuchProcess, ProcessLookupError):
+            continue
+    return found
+
+
+@contextmanager
+def a_demo(folder: Path) -> Iterator[Demo]:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    demo = Demo(folder, port)
+    try:
+        yield demo
+    finally:
+        if demo.process.poll() is None:
+            os.killpg(demo.process.pid, signal.SIGKILL)
+            demo.process.wait()
+
+
+def test_the_station_starts_survives_the_loss_of_either_process_and_leaves_none_behind(tmp_path):
+    with a_demo(tmp_path) as demo:
+        demo.wait(lambda: demo.says("First verdict"), "the first verdict")
+        demo.wait(lambda: demo.get("/healthz").get("engine"), "a healthy station")
+
+        with demo.store() as store:
+            demo.wait(lambda: {b.lane for b in store.begun()} >= {"strip"}, "a coil in hand")
+            engine = demo.engine()
+            in_hand = {begun.id for begun in store.begun()}
+            os.kill(engine, signal.SIGKILL)
+            demo.wait(lambda: demo.engine() not in (None, engine), "another engine")
+            demo.wait(lambda: not in_hand & {b.id for b in store.begun()}, "the units in hand to be closed")
+            ended = [store.inspection(id) for id in in_hand]
+            assert all(inspection is not None for inspection in ended)
+            assert all(inspection.verdict >= Verdict.NOT_INSPECTED for inspection in ended)
+            assert any(ENGINE_LOST in inspection.failures for inspection in ended)
+
+            service = demo.service()
+            os.kill(service, signal.SIGKILL)
+            demo.wait(lambda: demo.get("/healthz").get("engine"), "the service to be back")
+            newest = store.latest(simulated=False, limit=1)[0].id
+            demo.wait(lambda: store.latest(simulated=False, limit=1)[0].id != newest, "verdicts to go on")
+
+        demo.process.send_signal(signal.SIGINT)
+        assert demo.process.wait(PATIENCE_S) == 0
+        assert session_of(demo.process.pid) == []
+        assert demo.says("Stopped")
+
+        with demo.store() as store:
+            assert store.begun() == ()
+            live = store.latest(simulated=False, limit=1000)
+            assert all(i.triggers == i.frames_inspected + i.frames_failed + i.frames_lost for i in live)
+            last_coil = store.latest(lane="strip", simulated=False, limit=1)[0]
+            assert last_coil.failures.get(STOPPED, 0) + last_coil.failures.get(ENGINE_LOST, 0) <= 1
+            # Every part the lane began is on record under its own code, in order, without a hole.
+            parts = [i for i in live if i.lane == "parts"]
+            by_start: dict[str, list[int]] = {}
+            for part in parts:
+                start, number = str(part.unit).rsplit("-", 1)
+                by_start.setdefault(start, []).append(int(number))
+            assert len(by_start) == 2
+            for numbers in by_start.values():
+                assert sorted(numbers) == list(range(1, len(numbers) + 1))
+
+
+def test_a_station_whose_supervisor_is_killed_leaves_no_process_behind(tmp_path):
+    with a_demo(tmp_path) as demo:
+        demo.wait(lambda: demo.says("First verdict"), "the first verdict")
+        demo.process.kill()
+        demo.process.wait()
+        end = time.monotonic() + PATIENCE_S
+        while session_of(demo.process.pid) and time.monotonic() < end:
+            time.sleep(0.2)
+        assert session_of(demo.process.pid) == []
+
+
+def test_a_port_that_is_taken_is_said_with_another_to_use(tmp_path):
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", 0))
+        other.listen()
+        port = other.getsockname()[1]
+        demo = Demo(tmp_path, port)
+        assert demo.process.wait(PATIENCE_S) == 1
+        assert demo.says("SVC-PORT-TAKEN")
+        assert demo.says(f"--port {port + 1}")
+        assert not demo.says("Traceback")
