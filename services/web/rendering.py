@@ -35,6 +35,7 @@ def page(request: Request, template: str, *, status: int = 200, **values: object
         "kind_colour": partial(kind_colour, serving.catalogue),
         "kind_is_critical": partial(kind_is_critical, serving.catalogue),
         "when": partial(when, language),
+        "when_minutes": partial(when_minutes, language),
         "path": request.url.path,
     }
     html = environment().get_template(template).render(values)
@@ -70,6 +71,10 @@ def when(language: str, at: datetime) -> str:
     """Date and time to the second, in the zone of this computer: the plant's own clock."""
     local = at.astimezone()
     return f"{local:%Y-%m-%d %H:%M:%S}" if language == "zh" else f"{local.day} {local:%b %Y, %H:%M:%S}"
+
+
+def when_minutes(language: str, at: datetime) -> str:
+    return when(language, at)[: -len(":00")]
 
 
 def clock(at: datetime) -> str:

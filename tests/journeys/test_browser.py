@@ -38,6 +38,18 @@ QUIET = (
     "--disable-sync",
 )
 
+WORDS_THAT_MUST_FIT = (
+    ".tile strong, .tile-meaning, .counter dt, .counter-line dt, .thumbnail-verdict > span, .mode, .bar a"
+)
+
+# Texts that end outside of the box around them.
+CUT_OFF = """selector => [...document.querySelectorAll(selector)].filter(text => {
+  const box = text.closest(".tile, .counter, .counter-line, .thumbnails a, .bar").getBoundingClientRect();
+  const words = document.createRange();
+  words.selectNodeContents(text);
+  return words.getBoundingClientRect().right > box.right;
+}).map(text => text.textContent)"""
+
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
@@ -123,6 +135,9 @@ def test_the_filter_changes_the_chart_and_the_address(page):
     expect(page.locator("spc-chart[data-kind=p].is-drawn")).to_be_visible()
     page.reload()
     expect(page.get_by_role("radio", name="Shift")).to_be_checked()
+    page.go_back()
+    expect(page.get_by_role("radio", name="Hour")).to_be_checked()
+    expect(page.locator("spc-chart[data-kind=p].is-drawn")).to_be_visible()
 
 
 def test_simulated_data_is_marked_on_the_chart(page):
@@ -234,30 +249,28 @@ def test_a_screen_whose_station_is_gone_says_so_instead_of_looking_well(browser,
     page.close()
 
 
-def test_everything_fits_the_operators_screen(page, station):
-    for lane in ("strip", "parts"):
-        part = a_part(3, defective=True)
-        for number in range(12):
+@pytest.mark.parametrize("language", ["zh", "en"])
+def test_everything_fits_the_operators_screen(page, station, language):
+    part = a_part(3, defective=True)
+    for verdict in (*Verdict, *Verdict, *Verdict):
+        for lane in ("strip", "parts"):
             station.finishes(
                 an_inspection(
                     lane=lane,
-                    unit=a_unit(f"86.999.1/{lane.upper()}-20261120-101530-{number:04d}"),
-                    verdict=Verdict(number % 4),
+                    unit=a_unit(f"86.999.1/{lane.upper()}-20261120-101530-{verdict:04d}"),
+                    verdict=verdict,
                     pictures=(station.keeps(part, lane=lane),),
                     finished_at=datetime.now(UTC),
                 )
             )
-    for language in ("zh", "en"):
+    for verdict in Verdict:
+        station.finishes(an_inspection(lane="parts", verdict=verdict, finished_at=datetime.now(UTC)))
         page.goto(f"/?lang={language}")
+        expect(page.locator(f"[data-lane=parts] .tile.verdict-{verdict.name}")).to_be_visible()
         expect(page.locator(".thumbnails li")).to_have_count(24)
         assert page.evaluate("document.documentElement.scrollHeight <= innerHeight")
         assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
-        cut_off = page.locator(
-            ".tile strong, .tile-meaning, .counter dt, .counter-line dt, .thumbnail-verdict > span, .mode, .bar a"
-        ).evaluate_all(
-            "all => all.filter(e => e.isConnected && e.scrollWidth > e.parentElement.clientWidth).map(e => e.textContent)"
-        )
-        assert cut_off == []
+        assert page.evaluate(CUT_OFF, WORDS_THAT_MUST_FIT) == []
 
 
 @contextmanager

@@ -18,6 +18,7 @@ class LiveFeed extends HTMLElement {
     this.askedMeanwhile = new Set();
     this.onceMore = new Map(); // the timer of a panel's second drawing
     this.previews = [...this.querySelectorAll("canvas[data-preview]")].map((canvas) => new Preview(canvas));
+    this.addEventListener("htmx:after:swap", () => this.tick());
     this.listen();
     this.timer = setInterval(() => this.tick(), TICK_MS);
     this.tick();
@@ -89,11 +90,12 @@ class LiveFeed extends HTMLElement {
     this.waiting.add(lane);
     const panel = this.section(lane).querySelector("[data-panel]");
     try {
-      await window.htmx.ajax("GET", panel.dataset.panel, { target: panel, swap: "innerMorph" });
+      await window.htmx.ajax("GET", panel.dataset.panel, { source: panel, target: panel, swap: "innerMorph" });
+    } catch {
+      // The station did not answer. The silence of its events says so, and its return draws the panel again.
     } finally {
       this.waiting.delete(lane);
     }
-    this.tick();
     if (this.askedMeanwhile.delete(lane)) this.redraw(lane);
     // The counts are read at most once a second: a panel drawn right after a verdict may lack it.
     clearTimeout(this.onceMore.get(lane));

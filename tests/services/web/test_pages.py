@@ -42,7 +42,7 @@ def test_the_tile_says_the_last_verdict_in_colour_shape_and_word(station, client
     tile = panel[panel.index("data-tile") - 100 : panel.index("</div>", panel.index("data-tile"))]
     assert f"verdict-{verdict.name}" in tile
     assert "<svg" in tile
-    assert {"OK", "NG", "?", "未检", "Not inspected"} & set(tile.replace("<", ">").split(">"))
+    assert {"OK", "NG", "?", "未检", "Not seen"} & set(tile.replace("<", ">").split(">"))
     assert WORDS[language][verdict] in panel
 
 
