@@ -6,7 +6,7 @@ from http import HTTPStatus
 from pathlib import Path
 from typing import Any
 
-from fastapi import FastAPI
+from fastapi import FastAPI, Response
 from fastapi.routing import APIRoute
 from fastapi.staticfiles import StaticFiles
 
@@ -69,7 +69,7 @@ def create_app(
         app.include_router(noun.router, prefix="/api/v1")
     app.include_router(health.router)
     app.include_router(pages.router)
-    app.mount("/static", StaticFiles(directory=static_folder()), name="static")
+    app.mount("/static", _StaticFiles(directory=static_folder()), name="static")
     app.add_middleware(SecurityHeaders)
     answer_errors(app)
     return app
@@ -87,6 +87,15 @@ class _Application(FastAPI):
                         content["application/problem+json"] = content.pop("application/json")
         assert self.openapi_schema is not None
         return self.openapi_schema
+
+
+class _StaticFiles(StaticFiles):
+    def file_response(self, *args: Any, **kwargs: Any) -> Response:
+        """With the order to ask again each time: modules import one another by plain names, and an upgrade
+        must not leave a browser with some of the old and some of the new."""
+        answer = super().file_response(*args, **kwargs)
+        answer.headers["Cache-Control"] = "no-cache"
+        return answer
 
 
 def _operations(schema: dict[str, Any]) -> list[dict[str, Any]]:

@@ -137,6 +137,13 @@ def test_a_package_without_the_pages_libraries_says_what_to_run(tmp_path):
     assert "scripts/fetch_web_libraries.py" in refused.value.action
 
 
+def test_a_browser_asks_again_for_scripts_after_an_upgrade(client):
+    answer = client.get("/static/lynceus.js")
+    assert answer.headers["cache-control"] == "no-cache"
+    again = client.get("/static/lynceus.js", headers={"If-None-Match": answer.headers["etag"]})
+    assert again.status_code == 304
+
+
 def test_a_service_that_starts_again_shows_what_it_saw_before(station):
     station.store.record([an_inspection(unit=a_unit("PART-7"), lane="parts"), an_inspection(simulated=True)])
     recent = TestClient(station.app()).get("/api/v1/station").json()["lanes"]
