@@ -52,6 +52,7 @@ CHART_WORDS = (
     "defects",
     "units",
     "cumulative",
+    "pareto_none",
 )
 """What the drawn chart says by itself."""
 

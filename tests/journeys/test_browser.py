@@ -8,6 +8,7 @@ import socket
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
@@ -163,6 +164,21 @@ def test_boxes_can_be_taken_off_a_picture_and_put_back(page):
     expect(page.locator(".overlay-box").first).to_be_hidden()
     switch.press("Enter")
     expect(page.locator(".overlay-box").first).to_be_visible()
+
+
+def test_a_picture_that_was_given_up_says_so_in_its_place(browser, tmp_path):
+    station = needs_libraries(an_empty_station(tmp_path))
+    part = a_part(3, defective=True)
+    gone = replace(station.keeps(part, lane="parts"), sha256="0" * 64)
+    station.finishes(
+        an_inspection(unit=a_unit("PART-1"), pictures=(gone,), defects=defects_of(part, lane="parts"))
+    )
+    with station.store, _served(station) as address:
+        page = browser.new_page()
+        page.goto(f"{address}/trace/PART-1?lang=en")
+        expect(page.get_by_text("The picture file is not there")).to_be_visible()
+        expect(page.locator(".overlay-box").first).to_be_hidden()
+        page.close()
 
 
 def test_codes_are_found_while_one_types(page):

@@ -9,8 +9,6 @@ for (const button of document.querySelectorAll("button[data-print]")) {
 }
 
 // A picture may have been given up to make room; its place says so instead of staying empty.
-document.addEventListener(
-  "error",
-  ({ target }) => target instanceof HTMLImageElement && target.classList.add("is-missing"),
-  true,
-);
+const markMissing = (image) => image.classList.add("is-missing");
+document.addEventListener("error", ({ target }) => target instanceof HTMLImageElement && markMissing(target), true);
+[...document.images].filter(({ complete, naturalWidth }) => complete && naturalWidth === 0).forEach(markMissing);

@@ -14,6 +14,10 @@ class SpcChart extends HTMLElement {
     ]);
     if (!this.isConnected) return;
     this.data = await answer.json();
+    if (this.data.bars?.length === 0) {
+      this.textContent = this.texts.pareto_none;
+      return;
+    }
     const place = document.createElement("div");
     place.className = "chart-place";
     this.spoken = document.createElement("p");
