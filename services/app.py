@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from http import HTTPStatus
 from pathlib import Path
 from typing import Any
@@ -19,7 +20,7 @@ from services.web import pages
 from services.web.policy import SecurityHeaders
 from services.web.rendering import static_folder
 from services.web.shifts import ShiftCounts
-from station_config.catalogue import Catalogue
+from station_config import Catalogue, Title
 from traceability.images import ImageStore
 from traceability.samples import Shifts
 from traceability.store import TraceStore
@@ -38,10 +39,12 @@ def create_app(
     catalogue: Catalogue,
     station: str,
     default_language: str,
+    lane_titles: Mapping[str, Title],
 ) -> FastAPI:
     """Pages and API over what it is given; it opens and closes none of it.
 
-    live  fed by whoever hears the engine; None for a server without a station of its own
+    live         fed by whoever hears the engine; None for a server without a station of its own
+    lane_titles  what people call the lanes, in the order of the page; others go by their names
 
     Raises StaticMissing where the package was built without the pages' libraries, DatabaseUnreachable.
     """
@@ -63,6 +66,7 @@ def create_app(
         catalogue=catalogue,
         station=station,
         default_language=default_language,
+        lane_titles=lane_titles,
         shift_counts=ShiftCounts(store, station, Shifts()),
     )
     for noun in (station_now, units, pictures, spc):

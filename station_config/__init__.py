@@ -2,7 +2,7 @@
 
 from station_config.catalogue import Catalogue, DefectKind
 from station_config.loading import Recipe, load_catalogue, load_recipe, load_station
-from station_config.schema import LaneSettings, RecipeSettings, StationSettings
+from station_config.schema import LaneSettings, RecipeSettings, StationSettings, Title
 
 __all__ = [
     "Catalogue",
@@ -11,6 +11,7 @@ __all__ = [
     "Recipe",
     "RecipeSettings",
     "StationSettings",
+    "Title",
     "load_catalogue",
     "load_recipe",
     "load_station",

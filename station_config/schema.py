@@ -97,8 +97,21 @@ class UnitSettings(Settings):
     frames: Annotated[int, Field(ge=1, le=100_000)] = 1
 
 
+class Title(Settings):
+    """What people call something, in each language."""
+
+    en: Annotated[str, Field(min_length=1, max_length=40)]
+    zh: Annotated[str, Field(min_length=1, max_length=40)]
+
+    def in_language(self, language: str) -> str:
+        return self.zh if language == "zh" else self.en
+
+
 class LaneSettings(Settings):
+    """One camera's lane. Records know it by `name`, people by `title`."""
+
     name: Name
+    title: Title
     recipe: Name
     unit: UnitSettings
     camera: CameraSettings

@@ -19,7 +19,7 @@ from services.live import LiveState
 from services.problems import StaticMissing
 from services.station.messages import FrameSeen, LaneState
 from services.web.rendering import static_folder
-from station_config import load_catalogue
+from station_config import load_catalogue, load_station
 from tests.builders import MODEL, RECIPE, a_unit, an_inspection
 from traceability.images import ImageStore
 from traceability.store import TraceStore
@@ -42,6 +42,7 @@ class AStation:
             catalogue=load_catalogue(),
             station=STATION,
             default_language=language,
+            lane_titles={lane.name: lane.title for lane in load_station("demo").lanes},
         )
 
     def runs(self) -> None:

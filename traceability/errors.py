@@ -78,6 +78,6 @@ class SubgroupUnknown(SpcError):
 
 
 class TooManySubgroups(SpcError):
-    """A window so long that its chart could not be read. Facts: found, allowed."""
+    """A window so long that its chart could not be read. Facts: allowed."""
 
     code = "SPC-TOO-MANY"

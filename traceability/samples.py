@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta, tzinfo
-from itertools import pairwise
+from itertools import islice, pairwise
 from typing import Literal
 from uuid import UUID
 
@@ -98,12 +98,12 @@ def rejected_samples(
     """
     plan = shifts or Shifts()
     end = until or datetime.now(UTC)
-    windows = list(_hours(since, end, plan) if by == "hour" else _shifts(since, end, plan))
+    every = _hours(since, end, plan) if by == "hour" else _shifts(since, end, plan)
+    windows = list(islice(every, MOST_SUBGROUPS + 1))
     if len(windows) > MOST_SUBGROUPS:
         raise TooManySubgroups(
-            f"{len(windows)} subgroups are too many for one chart; {MOST_SUBGROUPS} are allowed.",
+            f"That is more than {MOST_SUBGROUPS} subgroups, the most one chart can show.",
             action="Choose a shorter time or longer subgroups.",
-            found=len(windows),
             allowed=MOST_SUBGROUPS,
         )
     if not windows:

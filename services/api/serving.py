@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Annotated
 
 from fastapi import Depends
 from starlette.requests import HTTPConnection
 
-from services.live import LiveState
+from services.live import LaneNow, LiveState
 from services.problems import NoStationHere
 from services.web.language import language_of
 from services.web.shifts import ShiftCounts
-from station_config.catalogue import Catalogue
+from station_config import Catalogue, Title
 from traceability.images import ImageStore
 from traceability.store import TraceStore
 
@@ -27,7 +28,14 @@ class Serving:
     catalogue: Catalogue
     station: str
     default_language: str
+    lane_titles: Mapping[str, Title]
     shift_counts: ShiftCounts
+
+    def lanes(self) -> tuple[LaneNow, ...]:
+        """The lanes that have been heard of, in the order the station has them; strangers last."""
+        order = list(self.lane_titles)
+        now = () if self.live is None else self.live.lanes()
+        return tuple(sorted(now, key=lambda one: order.index(one.lane) if one.lane in order else len(order)))
 
 
 def serving_of(connection: HTTPConnection) -> Serving:

@@ -18,16 +18,12 @@ from services.text import say
 from services.web.rendering import kind_colour, kind_name, subgroup_url
 from station_config.catalogue import Catalogue
 from traceability import samples
-from traceability.errors import TooManySubgroups
 from traceability.samples import KindCount, UnitSeen
 from traceability.spc.charts import ControlChart, Method, p_chart
 from traceability.spc.rules import NELSON, Side
 
 # What a chart shows when nobody says since when: about as many points as can be told apart.
 SHOWN_BY_DEFAULT = {"hour": timedelta(days=3), "shift": timedelta(days=30)}
-
-# For a first estimate of how many subgroups are asked for; a shift is a day at most.
-USUAL_LENGTH = {"hour": timedelta(hours=1), "shift": timedelta(days=1)}
 
 # A rule's number on the chart: Nelson's, which is what the trade calls them by.
 RULE_NUMBER = {rule.name: number for number, rule in enumerate(NELSON, start=1)}
@@ -247,7 +243,6 @@ def subgroup(
 
 def chart_of(here: Serving, language: str, selected: Selection) -> ChartAnswer:
     """Raises TooFewSubgroups and TooManySubgroups."""
-    _check_length(selected)
     chart = p_chart(
         samples.rejected_samples(
             here.store,
@@ -295,18 +290,6 @@ def chart_of(here: Serving, language: str, selected: Selection) -> ChartAnswer:
             for signal in chart.signals
         ],
     )
-
-
-def _check_length(selected: Selection) -> None:
-    """Before subgroups are made: a century of hours asked for by anybody would keep the service busy."""
-    found = int(((selected.until or datetime.now(UTC)) - selected.since) / USUAL_LENGTH[selected.by])
-    if found > samples.MOST_SUBGROUPS:
-        raise TooManySubgroups(
-            f"{found} subgroups are too many for one chart; {samples.MOST_SUBGROUPS} are allowed.",
-            action="Choose a shorter time or longer subgroups.",
-            found=found,
-            allowed=samples.MOST_SUBGROUPS,
-        )
 
 
 def _point(chart: ControlChart, index: int, selected: Selection) -> PointAnswer:

@@ -55,6 +55,7 @@ def run_service(station: StationSettings, address: Address, place: ServicePlace,
                 catalogue=load_catalogue(),
                 station=station.name,
                 default_language=place.language,
+                lane_titles={lane.name: lane.title for lane in station.lanes},
             )
         except InspectionError as error:
             parent.send(error)
@@ -74,7 +75,6 @@ def run_service(station: StationSettings, address: Address, place: ServicePlace,
                 port=place.port,
                 log_config=None,
                 access_log=False,
-                # Event streams never end by themselves.
                 timeout_graceful_shutdown=GRACE_S,
             )
         )
@@ -90,6 +90,8 @@ def run_service(station: StationSettings, address: Address, place: ServicePlace,
         parent.send("ready")
         while serving.is_alive() and not stop.wait(0.5):
             pass
+        # Event streams end now, not when the grace is over.
+        live.close()
         server.should_exit = True
         serving.join()
 

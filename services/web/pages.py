@@ -20,7 +20,7 @@ from services.api.spc import ChartAnswer, Selection, chart_of
 from services.api.units import recorded
 from services.live import LaneNow, LiveState
 from services.problems import LaneUnknown, status_of
-from services.text import Explanation, explain, explain_code, say
+from services.text import Explanation, explain, explain_code, say, say_failure
 from services.web.rendering import code_url, page
 from services.web.shifts import ShiftCounts
 from traceability import samples
@@ -88,7 +88,7 @@ def station(request: Request, here: Here, language: Language) -> Response:
     return page(
         request,
         "station.html",
-        panels=[_panel(lane, here.shift_counts, language) for lane in live.lanes()],
+        panels=[_panel(lane, here.shift_counts, language) for lane in here.lanes()],
         mode=_mode(live),
         engine_connected=live.engine_connected,
         stale_after_s=STALE_AFTER_S,
@@ -153,7 +153,7 @@ def trace(request: Request, here: Here, language: Language, code: str) -> Respon
         unit=inspections[-1].unit,
         inspections=inspections[::-1],
         shown={inspection.id: _shown(inspection) for inspection in inspections},
-        failures={code: _failure(code, {}, language) for one in inspections for code in one.failures},
+        failures={code: say_failure(code, language) for one in inspections for code in one.failures},
     )
 
 
@@ -197,7 +197,7 @@ def spc(
         days=days,
         lane=lane,
         station_chosen=station,
-        lanes=[] if here.live is None else [known.lane for known in here.live.lanes()],
+        lanes=[known.lane for known in here.lanes()],
         periods=PERIODS,
         chart_texts={word: say(f"web.spc.{word}", language) for word in CHART_WORDS},
         query=urlencode({"by": by, "lane": lane, "station": station, "since": f"{since:%Y-%m-%dT%H:%M:%SZ}"}),
@@ -234,11 +234,11 @@ def _panel(lane: LaneNow, shift_counts: ShiftCounts, language: str) -> Panel:
 
 
 def _failure(code: str, facts: Mapping[str, object], language: str) -> Explanation:
-    """A failure of which only the code was kept may lack the facts its text names: then the code must do."""
+    """A failure of which only the code was kept may lack the facts its text names: then a few words must do."""
     try:
         return explain_code(code, facts, language)
     except KeyError:
-        return Explanation(code=code, what="", action="")
+        return Explanation(code=code, what=say_failure(code, language), action="")
 
 
 def _mode(live: LiveState) -> Mode:

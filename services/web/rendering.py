@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime
 from functools import cache, partial
 from importlib.resources import as_file, files
@@ -17,7 +18,7 @@ from inspection.identity import IdentifierCode
 from inspection.types import Inspection, Verdict
 from services.text import LANGUAGES, say
 from services.web.language import PARAMETER, keep_choice, language_of
-from station_config.catalogue import Catalogue
+from station_config import Catalogue, Title
 
 UNKNOWN_KIND_COLOUR = "#6E7681"
 
@@ -34,6 +35,7 @@ def page(request: Request, template: str, *, status: int = 200, **values: object
         "kind_name": partial(kind_name, serving.catalogue, language),
         "kind_colour": partial(kind_colour, serving.catalogue),
         "kind_is_critical": partial(kind_is_critical, serving.catalogue),
+        "lane_name": partial(lane_name, serving.lane_titles, language),
         "when": partial(when, language),
         "when_minutes": partial(when_minutes, language),
         "path": request.url.path,
@@ -117,6 +119,11 @@ def kind_name(catalogue: Catalogue, language: str, kind: str) -> str:
     """A kind of defect by its name; by its code where a plant has dropped it from its catalogue."""
     known = catalogue.get(kind)
     return kind if known is None else known.name(language)
+
+
+def lane_name(titles: Mapping[str, Title], language: str, lane: str) -> str:
+    """A lane by its title; by its name where this station has none for it."""
+    return titles[lane].in_language(language) if lane in titles else lane
 
 
 def kind_colour(catalogue: Catalogue, kind: str) -> str:

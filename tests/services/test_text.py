@@ -76,7 +76,7 @@ def test_an_unknown_text_or_language_is_refused():
 
 
 def test_an_error_is_explained_in_the_readers_language():
-    error = ImageUnreadable("a.jpg ends early.", action="Copy it again.", image="a.jpg")
+    error = ImageUnreadable("a.jpg ends early.", action="Copy it again.", bytes=1200, why="cut short")
     assert explain(error, "zh").code == "INS-IMAGE-UNREADABLE"
     assert explain(error, "zh").what != explain(error, "en").what
 

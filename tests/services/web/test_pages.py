@@ -151,7 +151,7 @@ def test_the_trace_tells_what_was_seen_by_which_camera_model_and_recipe(station,
         "5e" * 32,
         "4 due = 1 inspected + 1 failed + 2 lost",
         "INS-IMAGE-UNFIT",
-        "Exposure, focus or scene do not allow a judgement.",
+        "too dark, too bright or without contrast",
         "1,250.250 mm",
         f"{defects_of(part, lane='parts')[0].length_mm:,.2f}",
     ):
