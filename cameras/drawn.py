@@ -69,7 +69,11 @@ class DrawnCamera:
 
 def drawn_strip(name: str, settings: DrawnStripSettings, *, clock: Clock | None = None) -> DrawnCamera:
     """A camera above an endless strip: each frame goes on where the one before ended."""
-    strip = StripDrawing(settings.seed, width_px=settings.width_px)
+    strip = StripDrawing(
+        settings.seed,
+        width_px=settings.width_px,
+        defects_per_megapixel=settings.defects_per_megapixel,
+    )
     scene = _Scene(
         draw=lambda index: strip.frame(index, height_px=settings.height_px).pixels,
         y_advance_mm=settings.height_px * settings.mm_per_px,

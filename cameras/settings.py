@@ -54,13 +54,17 @@ class ReplaySettings(_Settings):
 
 
 class DrawnStripSettings(_Settings):
-    """An endless drawn strip. `buffers` is how many frames wait for a busy lane before the oldest is lost."""
+    """An endless drawn strip. `buffers` is how many frames wait for a busy lane before the oldest is lost.
+
+    defects_per_megapixel  the mean; 0 draws a strip without any
+    """
 
     driver: Literal["drawn_strip"] = "drawn_strip"
     seed: Seed = 0
     width_px: Annotated[int, Field(ge=64, le=16384)] = 800
     height_px: Annotated[int, Field(ge=16, le=4096)] = 400
     mm_per_px: Annotated[float, Field(gt=0, le=100)] = 0.5
+    defects_per_megapixel: Annotated[float, Field(ge=0, le=20)] = 1.6
     frames_per_s: FramesPerSecond = 2.0
     buffers: BuffersOfDrawing = 4
 

@@ -66,8 +66,8 @@ def _units(
         pictures: tuple[PictureRef, ...] = ()
         if is_bad:
             drawing = _defective(lane, int(random.integers(2**31)))
-            defects = _defects(drawing, lane.name, surface)
-            pictures = (_picture(drawing, lane.name, images),)
+            defects = _defects(drawing, lane.camera_name, surface)
+            pictures = (_picture(drawing, lane.camera_name, images),)
         yield Inspection(
             id=uuid7(),
             unit=minter.mint(f"SIM-{lane.unit.kind.upper()}"),

@@ -5,6 +5,7 @@ import pytest
 
 from cameras.drawn import drawn_parts, drawn_strip
 from cameras.settings import DrawnPartsSettings, DrawnStripSettings
+from inspection.vision.drawing import StripDrawing
 from tests.fake_cameras import TurnedClock
 
 STRIP = DrawnStripSettings(seed=3, width_px=320, height_px=100, mm_per_px=0.25, frames_per_s=10)
@@ -58,3 +59,14 @@ def test_the_fewer_buffers_the_more_is_lost(buffers):
         next(frames)
         clock.turn(1.02)
         assert next(frames).sequence == 11 - buffers
+
+
+def test_a_strip_is_drawn_with_as_many_defects_as_asked_for():
+    def first(defects_per_megapixel):
+        settings = DrawnStripSettings(seed=3, defects_per_megapixel=defects_per_megapixel)
+        return frames_of(drawn_strip("top", settings, clock=TurnedClock()), 1)[0].pixels
+
+    plain = StripDrawing(3, defects_per_megapixel=0).frame(0)
+    assert plain.truth == ()
+    np.testing.assert_array_equal(first(0), plain.pixels)
+    assert not np.array_equal(first(20), plain.pixels)
