@@ -130,7 +130,8 @@ async def preview(websocket: WebSocket, lane: str) -> None:
         with live.watched() as watcher:
             while not left.done() and not live.is_closed:
                 now = live.of_lane(lane)
-                if now is not None and now.frame is not None and now.frames != sent:
+                # A frame without a picture came from an engine too busy to make one; the last one stays.
+                if now is not None and now.frame is not None and now.frame.jpeg and now.frames != sent:
                     sent = now.frames
                     header = PreviewHeader.of(now.frame, here.catalogue, language).model_dump_json().encode()
                     await websocket.send_bytes(len(header).to_bytes(4, "big") + header + now.frame.jpeg)
