@@ -33,7 +33,7 @@ def annotate(
         colour = _bgr(colours.get(defect.kind, "#FFFFFF"))
         box = defect.box_px
         corner = (round(box.x1), round(box.y1))
-        cv2.rectangle(canvas, corner, (round(box.x2) - 1, round(box.y2) - 1), colour, 1, cv2.LINE_AA)
+        cv2.rectangle(canvas, corner, (round(box.x2) - 1, round(box.y2) - 1), colour, 1)
         text_at = (corner[0] + 2, max(corner[1] - 3, 10))
         label = f"{defect.kind} {defect.score:.2f}"
         # A dark edge keeps the label readable on bright steel.
