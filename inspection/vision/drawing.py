@@ -64,8 +64,8 @@ class StripDrawing:
         self._steel = _Steel(
             mean=float(rng.uniform(98, 128)),
             grain=float(rng.uniform(6, 9)),
-            grain_along_px=float(rng.uniform(0.7, 1.0)),
-            grain_across_px=float(rng.uniform(0.7, 1.0)),
+            grain_along_px=float(rng.uniform(0.5, 0.65)),
+            grain_across_px=float(rng.uniform(1.0, 1.3)),
             streaks=float(rng.uniform(3.5, 5.0)),
             mottle=float(rng.uniform(3.0, 5.0)),
             shading=float(rng.uniform(0.06, 0.10)),
