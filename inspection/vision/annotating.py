@@ -28,17 +28,13 @@ def annotate(
 
     colours  `#RRGGBB` per kind; white for a kind that has none. The strip covers no pixel of the picture.
     """
-    canvas = cv2.cvtColor(image, cv2.COLOR_GRAY2BGR) if image.ndim == 2 else image.copy()
+    canvas: Image = np.dstack([image] * 3) if image.ndim == 2 else image.copy()
     for defect in defects:
         colour = _bgr(colours.get(defect.kind, "#FFFFFF"))
         box = defect.box_px
         corner = (round(box.x1), round(box.y1))
         cv2.rectangle(canvas, corner, (round(box.x2) - 1, round(box.y2) - 1), colour, 1)
-        text_at = (corner[0] + 2, max(corner[1] - 3, 10))
-        label = f"{defect.kind} {defect.score:.2f}"
-        # A dark edge keeps the label readable on bright steel.
-        cv2.putText(canvas, label, text_at, cv2.FONT_HERSHEY_SIMPLEX, 0.36, (0, 0, 0), 3, cv2.LINE_AA)
-        cv2.putText(canvas, label, text_at, cv2.FONT_HERSHEY_SIMPLEX, 0.36, colour, 1, cv2.LINE_AA)
+        _label(canvas, f"{defect.kind} {defect.score:.2f}", corner, colour)
     strip = np.full((STRIP_PX, canvas.shape[1], 3), VERDICT_COLOURS[verdict], np.uint8)
     cv2.putText(
         strip,
@@ -51,6 +47,18 @@ def annotate(
         cv2.LINE_AA,
     )
     return np.asarray(np.vstack([strip, canvas]), np.uint8)
+
+
+def _label(canvas: Image, text: str, corner: tuple[int, int], colour: tuple[int, int, int]) -> None:
+    """On a dark plate above the box, or inside it where the picture ends: readable on bright steel too."""
+    (width, height), below = cv2.getTextSize(text, cv2.FONT_HERSHEY_SIMPLEX, 0.38, 1)
+    left = max(min(corner[0], canvas.shape[1] - width - 4), 0)
+    top = corner[1] - height - below - 2
+    if top < 0:
+        top = corner[1] + 1
+    cv2.rectangle(canvas, (left, top), (left + width + 3, top + height + below + 1), (24, 24, 24), cv2.FILLED)
+    at = (left + 2, top + height + 1)
+    cv2.putText(canvas, text, at, cv2.FONT_HERSHEY_SIMPLEX, 0.38, colour, 1, cv2.LINE_AA)
 
 
 def _bgr(colour: str) -> tuple[int, int, int]:

@@ -136,25 +136,34 @@ def _head(inspection: Inspection, language: str) -> Table:
 
 
 def _defects(defects: tuple[Defect, ...], catalogue: Catalogue, language: str) -> Table:
+    """Where each defect begins on the surface; in the picture, where the surface's scale is not known."""
+    has_scale = all(defect.box_mm is not None for defect in defects)
+    place = (
+        ("x_mm", "y_mm", "length_mm", "area_mm2") if has_scale else ("x_px", "y_px", "width_px", "height_px")
+    )
     table = Table(box=None, pad_edge=False, header_style="dim")
     table.add_column(say("cli.trace.kind", language))
     table.add_column(say("cli.trace.camera", language))
-    for key in ("frame", "score", "x_mm", "y_mm", "length_mm", "area_mm2"):
+    for key in ("frame", "score", *place):
         table.add_column(say(f"cli.trace.{key}", language), justify="right")
     for defect in defects:
         known = catalogue.get(defect.kind)
-        mm = defect.box_mm
         table.add_row(
             Text(defect.kind if known is None else known.name(language)),
             Text(defect.camera),
             str(defect.sequence),
             f"{defect.score:.2f}",
-            "–" if mm is None else f"{mm.x1:.1f}",
-            "–" if mm is None else f"{mm.y1:.1f}",
-            "–" if defect.length_mm is None else f"{defect.length_mm:.1f}",
-            "–" if defect.area_mm2 is None else f"{defect.area_mm2:.1f}",
+            *_place(defect, has_scale=has_scale),
         )
     return table
+
+
+def _place(defect: Defect, *, has_scale: bool) -> list[str]:
+    if has_scale and defect.box_mm is not None:
+        mm = defect.box_mm
+        return [f"{value:.1f}" for value in (mm.x1, mm.y1, max(mm.width, mm.height), mm.area)]
+    px = defect.box_px
+    return [f"{value:.0f}" for value in (px.x1, px.y1, px.width, px.height)]
 
 
 def _cameras(inspection: Inspection) -> list[str]:
