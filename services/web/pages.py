@@ -182,6 +182,9 @@ def spc(
     station: Annotated[str, Query(max_length=100)] = "",
 ) -> Response:
     """The p chart of refused units and the Pareto beside it; every point leads to its subgroup."""
+    if not station and here.live is not None:
+        # Pictures inspected from files lie in the same database and are no part of this station's process.
+        station = here.station
     since = datetime.now(UTC) - timedelta(days=int(days))
     selected = Selection(by=by, station=station or None, lane=lane or None, since=since, until=None)
     chart: ChartAnswer | None = None

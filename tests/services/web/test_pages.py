@@ -7,7 +7,7 @@ from fastapi.testclient import TestClient
 
 from inspection.types import Verdict
 from services.station.messages import LaneState
-from tests.a_station import a_frame_seen, a_part, a_strip, begun_now, defects_of, hours_of_parts
+from tests.a_station import STATION, a_frame_seen, a_part, a_strip, begun_now, defects_of, hours_of_parts
 from tests.builders import a_measurement, a_unit, an_inspection
 
 BROWSER = {"Accept": "text/html"}
@@ -213,7 +213,8 @@ def test_boxes_are_drawn_only_on_the_frame_they_were_found_in(station, client):
 def test_the_chart_can_be_read_without_its_picture(station, client):
     hours_of_parts(station, [0, 3, 1, 2] * 5 + [12], until=datetime.now(UTC), simulated=False)
     page = _get(client, "/spc")
-    keys = [point["url"] for point in client.get("/api/v1/spc/p").json()["points"]]
+    asked = client.get("/api/v1/spc/p", params={"station": STATION})
+    keys = [point["url"] for point in asked.json()["points"]]
     assert all(f'href="{url}"' in page for url in keys)
     assert "One point beyond the limits" in page
 
@@ -249,3 +250,19 @@ def test_a_unit_in_view_is_named_with_what_was_seen_so_far(station, client):
     panel = _get(client, "/lanes/strip/panel")
     assert "86.999.1/COIL-9" in panel
     assert f"<b data-defects>{len(strip.truth)}</b>" in panel
+
+
+def test_pictures_inspected_from_files_are_no_part_of_the_stations_chart(station, client):
+    until = datetime.now(UTC)
+    hours_of_parts(station, [1, 0, 2], until=until, simulated=False)
+    before = _get(client, "/spc")
+    station.store.record(
+        [an_inspection(finished_at=until - timedelta(minutes=90), station="bench", verdict=Verdict.REJECT)]
+    )
+    assert _points(before) == _points(_get(client, "/spc"))
+    assert _points(before) != _points(_get(client, "/spc?station=bench"))
+
+
+def _points(page: str) -> list[str]:
+    """The rows of the table of points."""
+    return [row.split("</tr>")[0] for row in page.split("<tr")[1:] if "/spc/subgroup/" in row]
