@@ -11,6 +11,10 @@ from inspection.types import Detections
 # scratch runs straight on into the next tile; two scratches that merely cross do not face each other.
 _FACING = 0.5
 
+# A piece much less sure than its neighbour is a doubt about the same place, not the rest of the defect: joined,
+# it would stretch a box that was right.
+_COMPARABLE = 0.3
+
 # How far apart the ends of two pieces may lie, px.
 _GAP_PX = 4.0
 
@@ -26,7 +30,9 @@ def join(found: Detections, *, cut: NDArray[np.bool_]) -> Detections:
     if not cut.any():
         return found
     kind = np.array(found.kind)
-    together = _touching(found.xyxy) & (kind[:, None] == kind[None, :]) & (cut[:, None] | cut[None, :])
+    low, high = (pick(found.score[:, None], found.score[None, :]) for pick in (np.minimum, np.maximum))
+    together = _touching(found.xyxy) & (low >= _COMPARABLE * high)
+    together &= (kind[:, None] == kind[None, :]) & (cut[:, None] | cut[None, :])
     group = _connected(together)
     leaders = np.flatnonzero(group == np.arange(len(group)))
     xyxy = np.empty((len(leaders), 4), np.float32)

@@ -155,9 +155,9 @@ def _cropped(truth: Sequence[DrawnDefect], window: Box) -> tuple[DrawnDefect, ..
     return tuple(kept)
 
 
-def drawn_frames(seed: int, indices: range) -> Iterator[Labelled]:
+def drawn_frames(seed: int, indices: range, *, clean: bool) -> Iterator[Labelled]:
     """Whole frames of one strip, as a line-scan camera delivers them."""
-    strip = StripDrawing(seed)
+    strip = StripDrawing(seed, defects_per_megapixel=0) if clean else StripDrawing(seed)
     for index in indices:
         drawing = strip.frame(index)
         yield Labelled(name=f"frame_{seed}_{index}", pixels=drawing.pixels, truth=drawing.truth)

@@ -50,10 +50,10 @@ PARITY_PX = 0.05
 PARITY_SCORE = 0.001
 
 THRESHOLDS_BY = (
-    "per kind the highest F1 at an overlap of 0.5 on the list that chose, raised where needed until at most 2 % "
-    f"of 150 defect-free drawn pictures report that kind, never below {LOWEST_THRESHOLD}"
+    "per kind the highest F1 at an overlap of 0.5 on the list that chose, raised where needed until at most 5 % "
+    f"of the defect-free drawn pictures set aside for this report that kind, never below {LOWEST_THRESHOLD}"
 )
-CLEAN_SHARE = 0.02
+CLEAN_SHARE = 0.05
 SUPPRESS_CHOICES = (0.4, 0.45, 0.5, 0.55, 0.6, 0.65, 0.7)
 
 
@@ -88,7 +88,10 @@ def strip_exhibit(neu: Path) -> Exhibit:
         licence=f"weights: to be treated like their training pictures, of which NEU-DET has {NEU_LICENCE}",
         chosen_by="NEU-DET val.txt (epoch by ultralytics' fitness; thresholds)",
         choose=choose,
-        clean=list(drawn_strip(range(7000, 7150), clean=True)),
+        clean=[
+            *drawn_strip(range(7000, 7150), clean=True),
+            *(one for seed in (31, 32, 33) for one in drawn_frames(seed, range(20), clean=True)),
+        ],
         gold=(
             Gold(
                 on="NEU-DET val.txt",
@@ -108,7 +111,10 @@ def strip_exhibit(neu: Path) -> Exhibit:
             ),
             Gold(
                 on="drawn strip frames 800 x 400 px, seeds 21 and 22, 40 frames each",
-                pictures=[*drawn_frames(21, range(40)), *drawn_frames(22, range(40))],
+                pictures=[
+                    *drawn_frames(21, range(40), clean=False),
+                    *drawn_frames(22, range(40), clean=False),
+                ],
                 note="Drawn as in the demo, looked at in tiles.",
             ),
         ),

@@ -80,3 +80,8 @@ def test_every_piece_lies_in_a_whole_of_its_kind_and_nothing_is_added(pieces, da
             and (around[2:] >= box[2:]).all()
             for around, sure, other in zip(whole.xyxy, whole.score, whole.kind, strict=True)
         )
+
+
+def test_a_doubtful_piece_does_not_stretch_a_sure_box():
+    pieces = found(("pits", 0.9, 0, 0, 100, 100), ("pits", 0.05, 0, 90, 100, 300))
+    assert len(join(pieces, cut=all_cut(pieces))) == 2
