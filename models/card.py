@@ -34,6 +34,7 @@ class Training(_Facts):
     """How the model came about.
 
     digest           over all pictures and labels learnt from, in their order
+    interrupted      the run was stopped and continued: same set and plan, another order of pictures
     by_its_own_tool  what the training tool's own evaluation says, beside ours in `measured`
     """
 
@@ -43,6 +44,7 @@ class Training(_Facts):
     command: str
     seed: int
     epochs: Annotated[int, Field(ge=1)]
+    interrupted: bool
     digest: Sha256
     chosen_by: str
     by_its_own_tool: str

@@ -179,6 +179,7 @@ def release(name: str, *, version: str, run: Path, neu: Path, into: Path) -> Mod
             command=f"make train-{name}",
             seed=plan.seed,
             epochs=plan.epochs,
+            interrupted=json.loads((run / "run.json").read_text(encoding="utf-8"))["resumed"],
             digest=made.digest,
             chosen_by=exhibit.chosen_by,
             by_its_own_tool=f"mAP50 {by_tool[0]:.4f}, mAP50-95 {by_tool[1]:.4f} on the list that chose",

@@ -1,0 +1,84 @@
+import numpy as np
+import pytest
+
+from inspection.vision.drawing import PART_KINDS, STRIP_KINDS
+from models.errors import TrainingDataMissing
+from models.store import ModelStore
+from models.training.dataset import (
+    TrainingSet,
+    drawn_parts,
+    drawn_strip,
+    make_part_set,
+    make_strip_set,
+    read_neu,
+)
+from tests.models.releases import PART, STRIP
+from tests.where import shared
+
+
+def test_absent_training_data_is_said_with_its_path(tmp_path):
+    with pytest.raises(TrainingDataMissing) as refusal:
+        read_neu(tmp_path / "neu", "train.txt")
+    assert str(tmp_path) in str(refusal.value.facts["path"])
+
+
+def test_the_strip_model_learnt_from_the_set_its_card_names(tmp_path):
+    made = make_strip_set(shared("data", "neu_det"), tmp_path)
+    training = ModelStore().find(STRIP).card.training
+    assert made.digest == training.digest
+    assert [one.images for one in made.sources] == [one.images for one in training.sources]
+
+
+def test_the_part_model_learnt_from_the_set_its_card_names(tmp_path):
+    assert make_part_set(tmp_path).digest == ModelStore().find(PART).card.training.digest
+
+
+def test_no_steel_that_chooses_is_learnt_from():
+    neu = shared("data", "neu_det")
+    groups = {}
+    for line in (neu / "images.csv").read_text(encoding="utf-8").splitlines()[1:]:
+        name, _, _, group, *_ = line.split(",")
+        groups[name.removesuffix(".jpg")] = group
+    learnt = {groups[one.name] for one in read_neu(neu, "train.txt")}
+    chosen = {groups[one.name] for one in read_neu(neu, "val.txt")}
+    assert learnt
+    assert chosen
+    assert not learnt & chosen
+
+
+def test_their_classes_become_kinds_of_our_catalogue():
+    kinds = {d.kind for one in read_neu(shared("data", "neu_det"), "val.txt") for d in one.truth}
+    assert kinds == set(STRIP_KINDS)
+
+
+def test_clean_patches_have_no_truth_and_drawn_ones_have_theirs_inside():
+    assert all(not one.truth for one in drawn_strip(range(8), clean=True))
+    some = list(drawn_strip(range(60), clean=False))
+    assert sum(bool(one.truth) for one in some) > 50
+    for one in some:
+        assert one.pixels.shape == (200, 200)
+        for defect in one.truth:
+            box = defect.box_px
+            assert 0 <= box.x1 < box.x2 <= 200
+            assert 0 <= box.y1 < box.y2 <= 200
+
+
+def test_the_asked_share_of_parts_is_defective():
+    parts = list(drawn_parts(1, range(30), defective_share=2 / 3))
+    assert sum(bool(one.truth) for one in parts) == 20
+
+
+def test_a_set_is_written_as_pictures_labels_and_a_description(tmp_path):
+    made = make_part_set(tmp_path, images=6, choose_by=3)
+    assert TrainingSet.load(tmp_path) == made
+    assert made.kinds == PART_KINDS
+    assert len(list((tmp_path / "images" / "train").glob("*.png"))) == 6
+    assert len(list((tmp_path / "labels" / "val").glob("*.txt"))) == 3
+    rows = np.loadtxt(tmp_path / "labels" / "train" / "part_0.txt", ndmin=2)
+    assert ((rows[:, 1:] > 0) & (rows[:, 1:] < 1)).all()
+
+
+def test_the_same_seeds_give_the_same_digest_and_others_another(tmp_path):
+    first = make_part_set(tmp_path / "a", images=4, choose_by=1).digest
+    assert make_part_set(tmp_path / "b", images=4, choose_by=1).digest == first
+    assert make_part_set(tmp_path / "c", images=5, choose_by=1).digest != first

@@ -1,0 +1,94 @@
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+
+from inspection.vision.boxes import overlaps
+from models.decode import decode
+
+KINDS = ("scratch", "pits", "patch")
+
+
+def thresholds(*values):
+    return np.array(values, np.float32)
+
+
+@st.composite
+def answers(draw):
+    n = draw(st.integers(0, 12))
+    centres = draw(arrays(np.float32, (2, n), elements=st.integers(0, 224)))
+    sides = draw(arrays(np.float32, (2, n), elements=st.integers(2, 80)))
+    scores = draw(arrays(np.float32, (len(KINDS), n), elements=st.integers(0, 20).map(lambda s: s / 20)))
+    return np.concatenate([centres, sides, scores]).astype(np.float32)[None]
+
+
+def plainly(answer, limits, above):
+    """The plain version, as judge: one kind and one box at a time."""
+    kept = []
+    for k, kind in enumerate(KINDS):
+        places = [p for p in range(answer.shape[2]) if answer[0, 4 + k, p] >= limits[k]]
+        for place in sorted(places, key=lambda p: (-answer[0, 4 + k, p], p)):
+            x, y, w, h = answer[0, :4, place]
+            box = np.array([[x - w / 2, y - h / 2, x + w / 2, y + h / 2]], np.float32)
+            if all(overlaps(box, other)[0, 0] <= above for _, _, other, like in kept if like == kind):
+                kept.append((float(answer[0, 4 + k, place]), k, box, kind))
+    kept.sort(key=lambda one: -one[0])
+    return sorted((score, kind, *box[0].tolist()) for score, _, box, kind in kept)
+
+
+def listed(found):
+    return sorted(
+        (float(s), k, *b.tolist()) for s, k, b in zip(found.score, found.kind, found.xyxy, strict=True)
+    )
+
+
+@given(answers(), st.sampled_from([0.3, 0.5, 0.9]))
+def test_it_finds_what_the_plain_version_finds(answer, above):
+    limits = thresholds(0.2, 0.5, 0.7)
+    assert listed(decode(answer, kinds=KINDS, thresholds=limits, suppress_above=above)) == plainly(
+        answer, limits, above
+    )
+
+
+@given(answers())
+def test_raising_thresholds_only_takes_the_less_sure_away(answer):
+    low = decode(answer, kinds=KINDS, thresholds=thresholds(0.1, 0.1, 0.1), suppress_above=0.5)
+    high = decode(answer, kinds=KINDS, thresholds=thresholds(0.6, 0.6, 0.6), suppress_above=0.5)
+    assert listed(high) == [one for one in listed(low) if one[0] >= np.float32(0.6)]
+
+
+@given(answers())
+def test_the_surest_come_first(answer):
+    found = decode(answer, kinds=KINDS, thresholds=thresholds(0.0, 0.0, 0.0), suppress_above=0.5)
+    assert (np.diff(found.score) <= 0).all()
+
+
+def test_a_score_equal_to_its_threshold_counts():
+    answer = np.array([100, 50, 20, 10, 0.5, 0, 0], np.float32).reshape(1, 7, 1)
+    found = decode(answer, kinds=KINDS, thresholds=thresholds(0.5, 0.1, 0.1), suppress_above=0.5)
+    assert listed(found) == [(0.5, "scratch", 90.0, 45.0, 110.0, 55.0)]
+
+
+def test_each_kind_has_its_own_threshold():
+    answer = np.array([[100, 50, 20, 10, 0.4, 0.4, 0.4]], np.float32).T[None]
+    found = decode(answer, kinds=KINDS, thresholds=thresholds(0.5, 0.3, 0.9), suppress_above=0.5)
+    assert found.kind == ("pits",)
+
+
+def test_nothing_above_threshold_is_no_detection_not_an_error():
+    found = decode(
+        np.zeros((1, 7, 1029), np.float32),
+        kinds=KINDS,
+        thresholds=thresholds(0.1, 0.1, 0.1),
+        suppress_above=0.5,
+    )
+    assert len(found) == 0
+    assert found.xyxy.shape == (0, 4)
+
+
+def test_an_answer_for_other_kinds_is_refused():
+    with pytest.raises(ValueError, match="3 kinds"):
+        decode(
+            np.zeros((1, 9, 5), np.float32), kinds=KINDS, thresholds=thresholds(0, 0, 0), suppress_above=0.5
+        )
