@@ -4,6 +4,8 @@
 PYTHON ?= python3
 NEU_DET ?= ../shared/data/neu_det
 TRAINED_VERSION ?= 1.0.0
+# Not into models/released: what was released is replaced by no command. Copy the folder there to release it.
+TRAINED_INTO ?= runs/released
 
 .PHONY: train-strip train-part
 
@@ -16,8 +18,8 @@ TRAINED_VERSION ?= 1.0.0
 
 train-strip: .venv-training/ready
 	.venv-training/bin/python -m models.training.train strip --neu $(NEU_DET)
-	.venv-training/bin/python -m models.training.release strip --version $(TRAINED_VERSION) --neu $(NEU_DET)
+	.venv-training/bin/python -m models.training.release strip --version $(TRAINED_VERSION) --into $(TRAINED_INTO) --neu $(NEU_DET)
 
 train-part: .venv-training/ready
 	.venv-training/bin/python -m models.training.train part
-	.venv-training/bin/python -m models.training.release part --version $(TRAINED_VERSION)
+	.venv-training/bin/python -m models.training.release part --version $(TRAINED_VERSION) --into $(TRAINED_INTO)
