@@ -11,9 +11,11 @@ The connection is a local socket with a key of its own per start. What travels i
 from __future__ import annotations
 
 import logging
+import socket
 import threading
 from collections import deque
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from multiprocessing.connection import Client, Connection, Listener
 from pathlib import Path
@@ -145,6 +147,7 @@ class Reception:
         # A service that was killed leaves its socket's name behind, in a folder that only this station has.
         Path(address.path).unlink(missing_ok=True)
         self._listener = Listener(address.path, authkey=address.key)
+        self._path = address.path
         self._greet = greet
         self._commit = commit
         self._gone = gone
@@ -157,6 +160,9 @@ class Reception:
 
     def __exit__(self, *_: object) -> None:
         self._closing.set()
+        # Closing alone does not wake a thread that waits for a connection; a connection does.
+        with socket.socket(socket.AF_UNIX) as last, suppress(OSError):
+            last.connect(self._path)
         self._listener.close()
 
     def _receive(self) -> None:

@@ -120,11 +120,12 @@ def test_the_service_hears_when_the_engine_is_gone(address):
 
 def test_a_stranger_without_the_key_is_not_let_in_and_the_engine_still_is(address):
     books = Books()
-    with books.open(address), Courier(address) as courier:
+    with books.open(address):
         with pytest.raises((AuthenticationError, OSError, EOFError)):
             Client(address.path, authkey=b"guess")
-        courier.send(a_state(1))
-        books.wait_for(1)
+        with Courier(address) as courier:
+            courier.send(a_state(1))
+            books.wait_for(1)
 
 
 def test_with_the_service_away_pictures_are_given_up_and_records_never(address):
@@ -147,3 +148,13 @@ def test_a_service_that_was_killed_can_be_started_at_the_same_address(address):
     with books.open(address), Courier(address) as courier:
         courier.send(a_state(1))
         books.wait_for(1)
+
+
+def test_a_service_that_ends_leaves_no_thread_waiting_for_an_engine(address):
+    reception = Books().open(address)
+    with reception:
+        pass
+    deadline = time.monotonic() + 20
+    while any(thread.name == "reception" for thread in threading.enumerate()) and time.monotonic() < deadline:
+        time.sleep(0.02)
+    assert not any(thread.name == "reception" for thread in threading.enumerate())
