@@ -160,8 +160,9 @@ def begun_now(*, lane: str, code: str) -> InspectionBegun:
 def hours_of_parts(
     station: AStation, rejected_per_hour: Sequence[int], *, until: datetime, simulated: bool
 ) -> None:
-    """Twenty parts an hour, so many of them refused: one of each hour's refused with its picture."""
-    start = until - timedelta(hours=len(rejected_per_hour))
+    """Twenty parts in each whole hour of the clock up to `until`, so many of them refused, with a picture."""
+    last = until.astimezone().replace(minute=0, second=0, microsecond=0).astimezone(UTC)
+    start = last - timedelta(hours=len(rejected_per_hour))
     drawing = a_part(3, defective=True)
     picture = station.keeps(drawing, lane="parts")
     station.store.record(
