@@ -85,14 +85,18 @@ def test_hours_are_those_of_the_plants_clock(store: TraceStore):
 def test_the_subgroup_that_since_falls_into_is_counted_whole(store: TraceStore):
     store.record([an_inspection(finished_at=NOON), an_inspection(finished_at=NOON + timedelta(minutes=59))])
     (sample,) = rejected_samples(
-        store, by="hour", since=NOON + timedelta(minutes=30), until=NOON + timedelta(hours=1)
+        store,
+        by="hour",
+        since=NOON + timedelta(minutes=30),
+        until=NOON + timedelta(hours=1),
+        shifts=SHANGHAI,
     )
     assert sample.opportunity == 2
 
 
 def test_hours_in_which_nothing_ran_are_left_out(store: TraceStore):
     store.record([an_inspection(finished_at=NOON), an_inspection(finished_at=NOON + timedelta(hours=5))])
-    found = rejected_samples(store, by="hour", since=NOON, until=NOON + timedelta(hours=6))
+    found = rejected_samples(store, by="hour", since=NOON, until=NOON + timedelta(hours=6), shifts=SHANGHAI)
     assert [sample.at for sample in found] == [NOON, NOON + timedelta(hours=5)]
 
 

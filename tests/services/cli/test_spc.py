@@ -14,7 +14,8 @@ from traceability.errors import TooFewSubgroups
 from traceability.store import TraceStore
 
 # Whole hours before now, so that the default window and one subgroup per hour hold them.
-HOUR_0 = datetime.now(UTC).replace(minute=0, second=0, microsecond=0) - timedelta(hours=30)
+# A whole hour of the local clock, which is not one of UTC everywhere.
+HOUR_0 = datetime.now(UTC).astimezone().replace(minute=0, second=0, microsecond=0) - timedelta(hours=30)
 
 
 @pytest.fixture

@@ -227,7 +227,7 @@ def test_the_filter_asks_for_the_charts_part_of_the_page_only(station, client):
 
 
 def test_a_subgroup_shows_its_units_and_their_pictures(station, client):
-    until = datetime.now(UTC).replace(minute=0, second=0, microsecond=0)
+    until = datetime.now(UTC).astimezone().replace(minute=0, second=0, microsecond=0).astimezone(UTC)
     hours_of_parts(station, [2], until=until, simulated=False)
     since = until - timedelta(hours=1)
     page = _get(client, f"/spc/subgroup/{since:%Y%m%dT%H%M%SZ}-{until:%Y%m%dT%H%M%SZ}")
