@@ -1,9 +1,10 @@
 # `make run` starts the demo station, `make test` runs everything that is tested. Each does its own set-up.
+# `make producer` builds our GenTL producer, for GigE Vision cameras (docs/cameras.md).
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: run test clean
+.PHONY: run test producer clean
 
 run: $(VENV)/.run
 	@$(BIN)/python scripts/fetch_web_libraries.py
@@ -13,8 +14,11 @@ test: $(VENV)/.test
 	@$(BIN)/python scripts/fetch_web_libraries.py
 	@scripts/test.sh
 
+producer:
+	@$(MAKE) --no-print-directory -C cameras/gentl
+
 clean:
-	rm -rf $(VENV) services/web/static/vendor var
+	rm -rf $(VENV) services/web/static/vendor var cameras/gentl/build
 
 $(VENV)/bin/python:
 	$(PYTHON) -m venv $(VENV)

@@ -36,7 +36,7 @@ class SettingRefused(InspectionError):
 
 
 class ProducerMissing(InspectionError):
-    """No camera library: not installed, not at its path, or it does not load. Facts: producer, reason."""
+    """No camera library: not installed, not at its path, or it does not load. Facts: producer, reason, install."""
 
     code = "CAM-PRODUCER-MISSING"
 

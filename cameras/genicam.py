@@ -42,6 +42,7 @@ except ImportError as error:
         action='Run: pip install "lynceus[gige]"',
         producer="genicam",
         reason=str(error),
+        install='pip install "lynceus[gige]"',
     ) from error
 
 logger = logging.getLogger(__name__)
@@ -59,7 +60,10 @@ was measured to end 5.6 ms late, so 0.07 ms."""
 _DISCOVERY_S = 30.0
 _DEVICES = "lynceus-devices "
 
-Producer = Path | Literal["simulated"]
+_INSTALL_GENICAM = 'pip install "lynceus[gige]"'
+_BUILD_OURS = "apt-get install gcc libc6-dev make pkg-config libaravis-dev libusb-1.0-0-dev && make producer"
+
+Producer = Path | Literal["simulated", "lynceus"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -97,6 +101,8 @@ def list_devices(producer: Producer) -> tuple[DeviceInfo, ...]:
 
 def producer_file(producer: Producer) -> Path:
     """The `.cti` file of a producer. Raises ProducerMissing where there is none."""
+    if producer == "lynceus":
+        return our_producer(Path(__file__).with_name("gentl") / "build")
     if producer == "simulated":
         spec = find_spec("genicam")
         if spec is None or spec.origin is None:
@@ -106,6 +112,14 @@ def producer_file(producer: Producer) -> Path:
         path = producer.expanduser().resolve()
     if not path.is_file():
         raise _producer_fails(path, "there is no such file")
+    return path
+
+
+def our_producer(build: Path) -> Path:
+    """The `.cti` file that `make producer` puts into its build folder. Raises ProducerMissing where it did not."""
+    path = build / "lynceus.cti"
+    if not path.is_file():
+        raise _producer_fails(path, "it is not built", install=_BUILD_OURS)
     return path
 
 
@@ -488,12 +502,13 @@ def _readable(node: Any) -> object:
         return "-"
 
 
-def _producer_fails(path: Path, reason: str) -> ProducerMissing:
+def _producer_fails(path: Path, reason: str, *, install: str = _INSTALL_GENICAM) -> ProducerMissing:
     return ProducerMissing(
         f"The camera library {path} cannot be used: {reason}.",
-        action='Check the path, or run: pip install "lynceus[gige]"',
+        action=f"Check the path, or run: {install}",
         producer=str(path),
         reason=reason,
+        install=install,
     )
 
 

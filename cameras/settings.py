@@ -19,7 +19,8 @@ class _Settings(BaseModel):
 class GenicamSettings(_Settings):
     """A device behind a GenTL producer. What is None stays as the device has it.
 
-    producer        the producer's `.cti` file, or "simulated": three small devices that come with genicam
+    producer        the producer's `.cti` file, or "simulated": three small devices that come with genicam;
+                    or "lynceus": GigE Vision through our own producer, which `make producer` builds
     serial          the device's serial number; None where the producer has exactly one device
     buffers         frames the driver can hold while the lane is busy; fewer than 16 starve a fast camera
     silent_after_s  so long without a whole frame is CAM-SILENT
@@ -27,7 +28,7 @@ class GenicamSettings(_Settings):
     """
 
     driver: Literal["genicam"] = "genicam"
-    producer: Literal["simulated"] | Path
+    producer: Literal["simulated", "lynceus"] | Path
     serial: Annotated[str, Field(min_length=1)] | None = None
     buffers: Annotated[int, Field(ge=4, le=256)] = 16
     silent_after_s: Annotated[float, Field(gt=0, le=3600)] = 5.0

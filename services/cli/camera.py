@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 producer_option = click.option(
     "--producer",
     default="simulated",
-    metavar="PATH|simulated",
+    metavar="PATH|lynceus|simulated",
     help=say("camera.help.producer", language_of_environment()),
 )
 json_option = click.option(
@@ -95,7 +95,11 @@ def snap(producer: str, serial: str | None, out: Path, as_json: bool) -> None:
 
 
 def _producer(given: str) -> Producer:
-    return "simulated" if given == "simulated" else Path(given)
+    match given:
+        case "simulated" | "lynceus":
+            return given
+        case _:
+            return Path(given)
 
 
 def _nothing_found(producer: str) -> Exception:

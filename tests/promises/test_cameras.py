@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import nullcontext
 from datetime import timedelta
 from importlib.util import find_spec
 from itertools import islice
@@ -20,6 +21,7 @@ from cameras.settings import DrawnPartsSettings, DrawnStripSettings, GenicamSett
 from inspection.protocols import Camera
 from inspection.types import Frame
 from tests.fake_cameras import FakeDevice, TurnedClock, exposures
+from tests.gige import a_gige_device
 
 FRAMES = 12
 
@@ -35,6 +37,11 @@ def simulated_genicam(_: Path) -> Camera:
 
 def fake_genicam(_: Path) -> Camera:
     return FakeDevice(script=[*exposures(range(1, 100))]).camera()
+
+
+def genicam_over_our_producer(_: Path) -> Camera:
+    made = GenicamSettings(producer="lynceus", serial="LYN1", buffers=16, width_px=128, height_px=96)
+    return open_camera("top", made)
 
 
 def strip(_: Path) -> Camera:
@@ -63,6 +70,7 @@ def plain_folder(folder: Path) -> Camera:
     params=[
         pytest.param(simulated_genicam, marks=needs_genicam),
         pytest.param(fake_genicam, marks=needs_genicam),
+        pytest.param(genicam_over_our_producer, marks=needs_genicam),
         strip,
         parts,
         recorded_run,
@@ -70,8 +78,9 @@ def plain_folder(folder: Path) -> Camera:
     ],
     ids=lambda make: make.__name__,
 )
-def make(request: pytest.FixtureRequest, tmp_path: Path) -> Callable[[], Camera]:
-    return lambda: request.param(tmp_path / "run")
+def make(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Callable[[], Camera]]:
+    with a_gige_device() if request.param is genicam_over_our_producer else nullcontext():
+        yield lambda: request.param(tmp_path / "run")
 
 
 def some_frames(camera: Camera, count: int = FRAMES) -> list[Frame]:
