@@ -16,6 +16,7 @@ static void stop_buffer(Module *module)
     Stream *stream = (Stream *)module->parent;
     Device *device = stream_device(stream);
     g_mutex_lock(&device->lock);
+    ((Buffer *)module)->is_revoked = true;
     g_queue_remove(&stream->finished, module);
     g_ptr_array_remove(stream->buffers, module);
     g_mutex_unlock(&device->lock);
@@ -34,17 +35,19 @@ static GC_ERROR announce(DS_HANDLE handle, void *memory, size_t size, void *user
     void *own = is_own_memory ? g_try_malloc0(size) : NULL;
     if (is_own_memory && own == NULL)
         return fail(GC_ERR_OUT_OF_MEMORY, "there is no memory for a buffer of %zu bytes", size);
-    Buffer *buffer = g_new0(Buffer, 1);
-    buffer->memory = is_own_memory ? own : memory;
-    buffer->size = size;
-    buffer->user = user;
-    buffer->is_own_memory = is_own_memory;
-    buffer->arv = arv_buffer_new_full(size, buffer->memory, buffer, NULL);
-    if (!module_open(buffer, &BUFFER, stream))
+    Buffer *made = g_new0(Buffer, 1);
+    made->memory = is_own_memory ? own : memory;
+    made->size = size;
+    made->user = user;
+    made->is_own_memory = is_own_memory;
+    made->arv = arv_buffer_new_full(size, made->memory, made, NULL);
+    TAKEN Buffer *buffer = module_open(made, &BUFFER, stream);
+    if (buffer == NULL)
         return failed();
     Device *device = stream_device(stream);
     g_mutex_lock(&device->lock);
-    g_ptr_array_add(stream->buffers, buffer);
+    if (!buffer->is_revoked)
+        g_ptr_array_add(stream->buffers, buffer);
     g_mutex_unlock(&device->lock);
     *announced = buffer->module.handle;
     return GC_ERR_SUCCESS;

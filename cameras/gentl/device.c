@@ -174,16 +174,18 @@ static GC_ERROR arv_failure(const char *what, GError *error)
     return fail(GC_ERR_IO, "%s: %s", what, why);
 }
 
-static void choose_packet_size(ArvGvDevice *arv)
+static GC_ERROR choose_packet_size(ArvGvDevice *arv, const DeviceInfo *info)
 {
     /* Done now and not when a stream starts, so that a client that sets a size of its own keeps it. A device that
      * cannot send test packets stays as it is. */
     int size = options()->packet_size;
+    g_autoptr(GError) error = NULL;
     arv_gv_device_set_packet_size_adjustment(arv, ARV_GV_PACKET_SIZE_ADJUSTMENT_NEVER);
     if (size == OPTION_AUTO)
         arv_gv_device_auto_packet_size(arv, NULL);
     else if (size != OPTION_KEEP)
-        arv_gv_device_set_packet_size(arv, size, NULL);
+        arv_gv_device_set_packet_size(arv, size, &error);
+    return error == NULL ? GC_ERR_SUCCESS : arv_failure(info->id, error);
 }
 
 static GC_ERROR take_access(ArvDevice *arv, const DeviceInfo *info, int32_t access)
@@ -202,11 +204,28 @@ static GC_ERROR take_access(ArvDevice *arv, const DeviceInfo *info, int32_t acce
     arv_gv_device_set_stream_options(device, options()->packet_socket
                                                  ? ARV_GV_STREAM_OPTION_NONE
                                                  : ARV_GV_STREAM_OPTION_PACKET_SOCKET_DISABLED);
-    choose_packet_size(device);
-    return GC_ERR_SUCCESS;
+    return choose_packet_size(device, info);
 }
 
-static GC_ERROR remote_open(Device *device);
+/* Whatever fails, the device is let go when the last of it is freed. */
+static Device *opened(const DeviceInfo *info, int32_t access)
+{
+    Device *device = g_new0(Device, 1);
+    device->info = copy_of(info);
+    g_mutex_init(&device->lock);
+    g_cond_init(&device->news);
+    g_autoptr(GError) error = NULL;
+    device->arv = arv_open_device(info->id, &error);
+    GC_ERROR code = device->arv == NULL ? arv_failure(info->id, error) : take_access(device->arv, info, access);
+    if (code == GC_ERR_SUCCESS) {
+        g_signal_connect(device->arv, "control-lost", G_CALLBACK(on_control_lost), device);
+        return device;
+    }
+    free_device(&device->module);
+    return NULL;
+}
+
+static bool remote_open(Device *device);
 
 GC_ERROR device_open(Module *interface, const DeviceInfo *info, int32_t access, DEV_HANDLE *handle)
 {
@@ -214,23 +233,12 @@ GC_ERROR device_open(Module *interface, const DeviceInfo *info, int32_t access, 
         return fail(GC_ERR_INVALID_PARAMETER, "access %d: 2 reads, 3 controls, 4 excludes others", access);
     if (!take(info->id))
         return fail(GC_ERR_RESOURCE_IN_USE, "this process has %s open already", info->id);
-    Device *device = g_new0(Device, 1);
-    device->info = copy_of(info);
-    g_mutex_init(&device->lock);
-    g_cond_init(&device->news);
-    if (!module_open(device, &DEVICE, interface))
+    Device *made = opened(info, access);
+    if (made == NULL)
         return failed();
-    g_autoptr(GError) error = NULL;
-    device->arv = arv_open_device(info->id, &error);
-    GC_ERROR code = device->arv == NULL ? arv_failure(info->id, error) : take_access(device->arv, info, access);
-    if (code == GC_ERR_SUCCESS) {
-        g_signal_connect(device->arv, "control-lost", G_CALLBACK(on_control_lost), device);
-        code = remote_open(device);
-    }
-    if (code != GC_ERR_SUCCESS) {
-        module_close(device);
-        return code;
-    }
+    TAKEN Device *device = module_open(made, &DEVICE, interface);
+    if (device == NULL || !remote_open(device))
+        return failed();
     *handle = device->module.handle;
     return GC_ERR_SUCCESS;
 }
@@ -372,9 +380,10 @@ static const Port REMOTE_PORT = {
 const Kind REMOTE_DEVICE = {
     .name = "remote device", .is_only_child = true, .port = &REMOTE_PORT, .free = free_remote};
 
-static GC_ERROR remote_open(Device *device)
+static bool remote_open(Device *device)
 {
-    return module_open(g_new0(RemoteDevice, 1), &REMOTE_DEVICE, device) ? GC_ERR_SUCCESS : failed();
+    TAKEN RemoteDevice *remote = module_open(g_new0(RemoteDevice, 1), &REMOTE_DEVICE, device);
+    return remote != NULL;
 }
 
 GC_API DevGetPort(DEV_HANDLE handle, PORT_HANDLE *port)

@@ -56,8 +56,8 @@ GC_API GCRegisterEvent(EVENTSRC_HANDLE source, int32_t kind, EVENT_HANDLE *handl
         return failed();
     if (handle == NULL)
         return fail(GC_ERR_INVALID_PARAMETER, "the pointer to the handle is null");
-    Event *event = g_new0(Event, 1);
-    if (!module_open(event, &EVENT, stream))
+    TAKEN Event *event = module_open(g_new0(Event, 1), &EVENT, stream);
+    if (event == NULL)
         return failed();
     *handle = event->module.handle;
     return GC_ERR_SUCCESS;

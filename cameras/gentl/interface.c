@@ -31,10 +31,11 @@ static void free_info(gpointer info)
 
 GC_ERROR interface_open(Module *system, IF_HANDLE *handle)
 {
-    Interface *interface = g_new0(Interface, 1);
-    g_mutex_init(&interface->lock);
-    interface->found = g_ptr_array_new_with_free_func(free_info);
-    if (!module_open(interface, &INTERFACE, system))
+    Interface *made = g_new0(Interface, 1);
+    g_mutex_init(&made->lock);
+    made->found = g_ptr_array_new_with_free_func(free_info);
+    TAKEN Interface *interface = module_open(made, &INTERFACE, system);
+    if (interface == NULL)
         return failed();
     *handle = interface->module.handle;
     return GC_ERR_SUCCESS;

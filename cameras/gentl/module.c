@@ -78,7 +78,7 @@ static bool may_open(const Kind *kind, const Module *parent)
     return false;
 }
 
-bool module_open(void *opened, const Kind *kind, void *parent)
+void *module_open(void *opened, const Kind *kind, void *parent)
 {
     Module *module = opened;
     module->kind = kind;
@@ -88,12 +88,13 @@ bool module_open(void *opened, const Kind *kind, void *parent)
     bool is_open = may_open(kind, parent);
     if (is_open) {
         module->handle = GSIZE_TO_POINTER(++last_handle);
-        g_hash_table_insert(open_modules, module->handle, module);
+        g_hash_table_insert(open_modules, module->handle, held(module));
     }
     g_mutex_unlock(&lock);
-    if (!is_open)
-        module_drop(module);
-    return is_open;
+    if (is_open)
+        return module;
+    module_drop(module);
+    return NULL;
 }
 
 void module_close(void *closed)

@@ -39,8 +39,9 @@ bool modules_begin(void);
 bool modules_end(void);
 bool modules_are_begun(void);
 
-/* Give a new module its handle. False, and the module is freed, where that cannot be; see `failed`. */
-bool module_open(void *module, const Kind *kind, void *parent);
+/* Give a new module, complete but for this, its handle. It comes back held, for it may be closed at once by another
+ * thread; or NULL, and the module is freed, where it cannot be opened; see `failed`. */
+void *module_open(void *module, const Kind *kind, void *parent);
 
 /* Make the handles of a module and of all below it invalid, and stop them: it first, then those below. */
 void module_close(void *module);

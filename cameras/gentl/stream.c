@@ -124,8 +124,10 @@ static void on_stream(void *data, ArvStreamCallbackType type, ArvBuffer *arv)
         return;
     Stream *stream = data;
     Device *device = locked_device(stream);
-    if (stream->phase == STREAM_ACQUIRING)
-        g_object_unref(arv_stream_pop_buffer(stream->arv)); /* the Buffer has a reference of its own */
+    if (stream->phase == STREAM_ACQUIRING) {
+        ArvBuffer *popped = arv_stream_try_pop_buffer(stream->arv);
+        g_clear_object(&popped); /* the Buffer has a reference of its own */
+    }
     take_from_libaravis(stream, (Buffer *)(gpointer)arv_buffer_get_user_data(arv));
     g_mutex_unlock(&device->lock);
 }
@@ -287,10 +289,11 @@ const Kind STREAM = {
 
 GC_ERROR stream_open(Device *device, DS_HANDLE *handle)
 {
-    Stream *stream = g_new0(Stream, 1);
-    stream->buffers = g_ptr_array_new();
-    g_queue_init(&stream->finished);
-    if (!module_open(stream, &STREAM, device))
+    Stream *made = g_new0(Stream, 1);
+    made->buffers = g_ptr_array_new();
+    g_queue_init(&made->finished);
+    TAKEN Stream *stream = module_open(made, &STREAM, device);
+    if (stream == NULL)
         return failed();
     *handle = stream->module.handle;
     return GC_ERR_SUCCESS;

@@ -72,8 +72,8 @@ GC_API TLOpen(TL_HANDLE *handle)
         return failed();
     if (handle == NULL)
         return fail(GC_ERR_INVALID_PARAMETER, "the pointer to the handle is null");
-    System *system = g_new0(System, 1);
-    if (!module_open(system, &SYSTEM, NULL))
+    TAKEN System *system = module_open(g_new0(System, 1), &SYSTEM, NULL);
+    if (system == NULL)
         return failed();
     /* Not in GCInitLib: genicam closes a library that does not begin before it asks it why. */
     if (options_read() != GC_ERR_SUCCESS) {

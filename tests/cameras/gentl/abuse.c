@@ -561,30 +561,45 @@ typedef struct {
     unsigned int seed;
 } Hammer;
 
-/* Whatever comes first, at whatever handle of a running stream. Only that it all ends is asked. */
+/* One that is known, or one that may be anything's by now: handles are given in order. */
+static void *some_handle(Hammer *own)
+{
+    void *known[] = {own->chain->stream, own->chain->event, own->chain->device, own->chain->interface,
+                     own->buffers->handle[(size_t)rand_r(&own->seed) % BUFFERS]};
+    uintptr_t guessed = (uintptr_t)own->chain->system + (uintptr_t)(rand_r(&own->seed) % 64);
+    size_t choice = (size_t)rand_r(&own->seed) % 10;
+    return choice < 5 ? known[choice] : (void *)guessed;
+}
+
+/* Whatever comes first, at whatever handle. Only that it ends is asked. */
 static void *hammer(void *argument)
 {
     Hammer *own = argument;
+    DS_HANDLE stream = own->chain->stream;
     char text[256];
+    void *opened;
     EVENT_NEW_BUFFER_DATA data;
-    for (int i = 0; i < 2000; i++) {
-        BUFFER_HANDLE buffer = own->buffers->handle[(size_t)rand_r(&own->seed) % BUFFERS];
-        DS_HANDLE stream = own->chain->stream;
-        switch (rand_r(&own->seed) % 9) {
-        case 0: DSQueueBuffer(stream, buffer); break;
+    for (int i = 0; i < 4000; i++) {
+        void *some = some_handle(own);
+        int number = rand_r(&own->seed) % 32;
+        bool is_rare = rand_r(&own->seed) % 64 == 0;
+        switch (rand_r(&own->seed) % 16) {
+        case 0: DSQueueBuffer(stream, some); break;
         case 1: EventGetData(own->chain->event, &data, &(size_t){sizeof data}, 1); break;
-        case 2: DSGetBufferInfo(stream, buffer, rand_r(&own->seed) % 32, NULL, text, &(size_t){sizeof text}); break;
-        case 3: DSFlushQueue(stream, rand_r(&own->seed) % 5); break;
-        case 4: DSGetInfo(stream, rand_r(&own->seed) % 14, NULL, text, &(size_t){sizeof text}); break;
-        case 5: EventKill(own->chain->event); break;
-        case 6: GCReadPort(stream, 0x1000, text, &(size_t){8}); break;
-        case 7:
-            if (i % 50 == 0)
-                DSStopAcquisition(stream, 0);
-            break;
-        default:
-            if (i % 50 == 0)
-                DSStartAcquisition(stream, 0, GENTL_INFINITE);
+        case 2: DSGetBufferInfo(stream, some, number, NULL, text, &(size_t){sizeof text}); break;
+        case 3: DSFlushQueue(some, number % 5); break;
+        case 4: DSGetInfo(some, number, NULL, text, &(size_t){sizeof text}); break;
+        case 5: EventKill(some); break;
+        case 6: GCReadPort(some, 0x1000, text, &(size_t){8}); break;
+        case 7: DSAllocAndAnnounceBuffer(some, own->chain->payload, NULL, &opened); break;
+        case 8: GCRegisterEvent(some, EVENT_NEW_BUFFER, &opened); break;
+        case 9: DevGetPort(some, &opened); break;
+        case 10: DevOpenDataStream(some, "Stream0", &opened); break;
+        case 11: is_rare ? DSStopAcquisition(some, 0) : EventFlush(some); break;
+        case 12: is_rare ? DSStartAcquisition(some, 0, GENTL_INFINITE) : DSGetBufferID(some, 0, &opened); break;
+        case 13: is_rare ? DSRevokeBuffer(stream, some, NULL, NULL) : IFGetNumDevices(some, &(uint32_t){0}); break;
+        case 14: is_rare ? GCUnregisterEvent(some, EVENT_NEW_BUFFER) : DevGetParentIF(some, &opened); break;
+        default: is_rare ? DSClose(some) : GCGetPortURL(some, text, &(size_t){sizeof text});
         }
     }
     return NULL;

@@ -26,6 +26,7 @@ from cameras.genicam import DeviceInfo, GenicamCamera, connected, list_devices, 
 from services.cli.camera import camera as command
 
 SOURCES = REPOSITORY / "cameras" / "gentl"
+GEV_SCPS_PACKET_SIZE = 0x0D04
 FRAMES = 200
 """More than the 136 after which the device's 16-bit count wraps."""
 
@@ -204,6 +205,15 @@ with GenicamCamera("top", GenicamSettings(producer="lynceus", serial=sys.argv[1]
         other.communicate(timeout=60)
     with Watched(device).camera as camera:
         next(camera.frames())
+
+
+def test_the_packet_size_that_is_asked_for_is_the_one_the_device_sends(device, monkeypatch):
+    monkeypatch.setenv("LYNCEUS_GENTL_PACKET_SIZE", "8000")
+    watched = Watched(device)
+    with watched.camera as camera:
+        _, register = watched.acquirer.remote_device.port.read(GEV_SCPS_PACKET_SIZE, 4)
+        assert int.from_bytes(register, "big") & 0xFFFF == 8000
+        assert_every_frame_is_accounted_for(watched, camera.frames(), frames=20)
 
 
 def test_an_option_that_cannot_be_is_refused_by_its_name(monkeypatch):
