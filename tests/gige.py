@@ -39,7 +39,10 @@ def built_producer() -> Path:
             pytest.skip(f"{tool} is missing: {INSTALL}")
     if subprocess.run(["pkg-config", "--exists", "aravis-0.8"], check=False).returncode != 0:
         pytest.skip(f"libaravis-dev or libusb-1.0-0-dev is missing: {INSTALL}")
-    subprocess.run(["make", "producer"], cwd=REPOSITORY, check=True, capture_output=True, timeout=240)
+    made = subprocess.run(
+        ["make", "producer"], cwd=REPOSITORY, check=False, capture_output=True, text=True, timeout=240
+    )
+    assert made.returncode == 0, made.stderr
     return REPOSITORY / "cameras" / "gentl" / "build" / "lynceus.cti"
 
 

@@ -293,6 +293,10 @@ static void open_device(Chain *chain)
     EXPECT(GC_ERR_INVALID_PARAMETER, IFOpenDevice(chain->interface, chain->id, 3, NULL));
     EXPECT(GC_ERR_INVALID_PARAMETER, IFOpenDevice(chain->interface, NULL, 3, &second));
     EXPECT(GC_ERR_INVALID_ID, IFOpenDevice(chain->interface, "none", 3, &second));
+    EXPECT(GC_ERR_SUCCESS, IFOpenDevice(chain->interface, chain->id, DEVICE_ACCESS_READONLY, &second));
+    EXPECT(GC_ERR_SUCCESS, DevGetPort(second, &remote));
+    CHECK(read_register(remote, WIDTH) > 0);
+    EXPECT(GC_ERR_SUCCESS, DevClose(second));
     EXPECT(GC_ERR_SUCCESS, IFOpenDevice(chain->interface, chain->id, DEVICE_ACCESS_EXCLUSIVE, &chain->device));
     EXPECT(GC_ERR_RESOURCE_IN_USE, IFOpenDevice(chain->interface, chain->id, DEVICE_ACCESS_CONTROL, &second));
     EXPECT(GC_ERR_SUCCESS, DevGetPort(chain->device, &remote));
