@@ -155,7 +155,7 @@ def test_every_software_trigger_gives_one_frame_and_none_comes_unasked(device):
         nodes.TriggerMode.value = "On"
         nodes.TriggerSource.value = "Software"
 
-    watched = Watched(device, prepare=wait_for_software, silent_after_s=1.0)
+    watched = Watched(device, prepare=wait_for_software, silent_after_s=3.0)
     with watched.camera as camera:
         with pytest.raises(CameraSilent):
             next(camera.frames())
