@@ -45,3 +45,15 @@ class RunUnreadable(InspectionError):
     """A recorded run, or a folder of pictures, cannot be played whole. Facts: file, reason."""
 
     code = "CAM-RUN-UNREADABLE"
+
+
+class AddressUnusable(InspectionError):
+    """The simulated camera cannot listen where it is to. Facts: address, port, reason."""
+
+    code = "CAM-ADDRESS-UNUSABLE"
+
+
+class FaultsUnreadable(InspectionError):
+    """The faults a simulated camera is to make are not understood. Facts: given, part, kinds."""
+
+    code = "CAM-FAULTS-UNREADABLE"

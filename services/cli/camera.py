@@ -1,11 +1,14 @@
-"""`lynceus camera`: which cameras are there, and what one of them sees."""
+"""`lynceus camera`: which cameras are there, what one of them sees, and one that is simulated."""
 
 from __future__ import annotations
 
+import ipaddress
 import json
+import signal
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
+from threading import Event
 from typing import TYPE_CHECKING
 
 import click
@@ -16,6 +19,7 @@ from services.text import language_of_environment, say
 
 if TYPE_CHECKING:
     from cameras.genicam import DeviceInfo, Producer
+    from cameras.simulator.scene import Scene
 
 producer_option = click.option(
     "--producer",
@@ -92,6 +96,113 @@ def snap(producer: str, serial: str | None, out: Path, as_json: bool) -> None:
         )
     else:
         click.echo(say("camera.snap.saved", language_of_environment(), **facts))
+
+
+@camera.command(help=say("camera.help.simulate", language_of_environment()))
+@click.option(
+    "--address",
+    default="127.0.0.1",
+    show_default=True,
+    metavar="IP",
+    help=say("camera.help.address", language_of_environment()),
+)
+@click.option("--interface", metavar="NAME", help=say("camera.help.interface", language_of_environment()))
+@click.option(
+    "--serial",
+    default="LYNCEUS-1",
+    show_default=True,
+    metavar="SERIAL",
+    help=say("camera.help.own_serial", language_of_environment()),
+)
+@click.option(
+    "--show",
+    default="strip",
+    show_default=True,
+    metavar="strip|parts|FOLDER|RUN",
+    help=say("camera.help.show", language_of_environment()),
+)
+@click.option(
+    "--seed",
+    type=click.IntRange(min=0),
+    default=0,
+    show_default=True,
+    help=say("camera.help.seed", language_of_environment()),
+)
+@click.option(
+    "--frames-per-s",
+    type=click.FloatRange(0.1, 1000),
+    default=2.0,
+    show_default=True,
+    help=say("camera.help.frames_per_s", language_of_environment()),
+)
+@click.option(
+    "--faults", default="", metavar="SPEC", help=say("camera.help.faults", language_of_environment())
+)
+@click.option(
+    "--truth",
+    type=click.Path(dir_okay=False, path_type=Path),
+    metavar="FILE.jsonl",
+    help=say("camera.help.truth", language_of_environment()),
+)
+def simulate(
+    address: str,
+    interface: str | None,
+    serial: str,
+    show: str,
+    seed: int,
+    frames_per_s: float,
+    faults: str,
+    truth: Path | None,
+) -> None:
+    from cameras.simulator.device import LOOPBACK, DeviceSettings, SimulatedCamera
+    from cameras.simulator.faults import parse_faults
+
+    language = language_of_environment()
+    settings = DeviceSettings(
+        address=address,
+        interface=interface or (LOOPBACK if _is_loopback(address) else None),
+        serial=serial,
+        scene=_scene(show, seed),
+        frames_per_s=frames_per_s,
+        faults=parse_faults(faults),
+        truth=truth,
+    )
+    stop = Event()
+    before = {
+        number: signal.signal(number, lambda *_: stop.set()) for number in (signal.SIGINT, signal.SIGTERM)
+    }
+    try:
+        with SimulatedCamera(settings) as device:
+            click.echo(say("camera.simulate.ready", language, serial=serial, address=address, show=show))
+            stop.wait()
+        counts = device.counts()
+        names = ("blocks", "sent", "triggers", "triggers_missed")
+        click.echo(say("camera.simulate.ended", language, **{name: counts[name] for name in names}))
+    except OSError as error:
+        if truth is None:
+            raise
+        raise click.FileError(str(truth), hint=error.strerror) from error
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _scene(show: str, seed: int) -> Scene:
+    from cameras.simulator.scene import folder_scene, parts_scene, strip_scene
+
+    if show == "strip":
+        return strip_scene(seed)
+    if show == "parts":
+        return parts_scene(seed)
+    return folder_scene(Path(show))
+
+
+def _is_loopback(address: str) -> bool:
+    try:
+        return ipaddress.ip_address(address).is_loopback
+    except ValueError:
+        # No address at all: said so by the device, with what to do.
+        return False
 
 
 def _producer(given: str) -> Producer:
