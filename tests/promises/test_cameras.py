@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import signal
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
-from contextlib import nullcontext
+from contextlib import contextmanager, nullcontext
 from datetime import timedelta
 from importlib.util import find_spec
 from itertools import islice
@@ -21,7 +23,8 @@ from cameras.settings import DrawnPartsSettings, DrawnStripSettings, GenicamSett
 from inspection.protocols import Camera
 from inspection.types import Frame
 from tests.fake_cameras import FakeDevice, TurnedClock, exposures
-from tests.gige import a_gige_device
+from tests.gige import a_gige_device, a_network_of_its_own, built_producer
+from tests.where import REPOSITORY
 
 FRAMES = 12
 
@@ -41,6 +44,11 @@ def fake_genicam(_: Path) -> Camera:
 
 def genicam_over_our_producer(_: Path) -> Camera:
     made = GenicamSettings(producer="lynceus", serial="LYN1", buffers=16, width_px=128, height_px=96)
+    return open_camera("top", made)
+
+
+def genicam_from_our_device(_: Path) -> Camera:
+    made = GenicamSettings(producer="lynceus", serial="LYN2", buffers=16, width_px=320, height_px=240)
     return open_camera("top", made)
 
 
@@ -66,11 +74,35 @@ def plain_folder(folder: Path) -> Camera:
     return open_camera("top", ReplaySettings(folder=folder))
 
 
+@contextmanager
+def our_device() -> Iterator[None]:
+    """`lynceus camera simulate`, on a network of its own. A process of its own too: harvesters holds Python while
+    it looks for devices, and one in this process could not answer."""
+    built_producer()
+    command = [sys.executable, "-c", "from services.cli import main; main()", "camera", "simulate"]
+    options = ["--serial", "LYN2", "--show", "parts", "--frames-per-s", "20"]
+    with (
+        a_network_of_its_own(),
+        subprocess.Popen([*command, *options], cwd=REPOSITORY, stdout=subprocess.PIPE, text=True) as device,
+    ):
+        try:
+            assert device.stdout is not None
+            assert "LYN2" in device.stdout.readline()
+            yield
+        finally:
+            device.kill()
+
+
+DEVICES = {genicam_over_our_producer: a_gige_device, genicam_from_our_device: our_device}
+"""What must be there before the camera can be opened."""
+
+
 @pytest.fixture(
     params=[
         pytest.param(simulated_genicam, marks=needs_genicam),
         pytest.param(fake_genicam, marks=needs_genicam),
         pytest.param(genicam_over_our_producer, marks=needs_genicam),
+        pytest.param(genicam_from_our_device, marks=needs_genicam),
         strip,
         parts,
         recorded_run,
@@ -79,7 +111,7 @@ def plain_folder(folder: Path) -> Camera:
     ids=lambda make: make.__name__,
 )
 def make(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Callable[[], Camera]]:
-    with a_gige_device() if request.param is genicam_over_our_producer else nullcontext():
+    with DEVICES.get(request.param, nullcontext)():
         yield lambda: request.param(tmp_path / "run")
 
 

@@ -85,7 +85,8 @@ def assert_every_frame_is_accounted_for(watched, source, *, frames=FRAMES):
 
 
 def test_it_is_found_where_make_producer_puts_it():
-    assert producer_file("lynceus") == built_producer()
+    built = built_producer()
+    assert producer_file("lynceus") == built
 
 
 def test_where_it_is_not_built_the_error_says_what_builds_it(tmp_path):
