@@ -50,7 +50,8 @@ def decode_image(data: bytes) -> Image:
             f"The picture's header announces far more than {MAX_PIXELS} pixels.",
             action="Check the file; cut larger pictures into frames before inspecting them.",
             reason="size",
-            found=str(error),
+            # Pillow raises at twice its own limit, without the size for a program to read.
+            found=f"> {2 * (Pillow.MAX_IMAGE_PIXELS or 0) // 1_000_000} Mpx",
             allowed=f"{MIN_SIDE_PX} px … {MAX_PIXELS // 1_000_000} Mpx",
         ) from error
     except (OSError, ValueError, SyntaxError) as error:

@@ -34,6 +34,8 @@ RECORDS_AT_ONCE: Final = 64
 
 INTERRUPTED: Final = "SVC-INTERRUPTED"
 
+REASONS_SHOWN: Final = 20
+
 
 class OutputUnwritable(InspectionError):
     """The results cannot be written where they were asked for."""
@@ -107,6 +109,7 @@ def inspect(
             json_lines=None if json_file is None else held.enter_context(opened(json_file)),
             annotated=annotated,
             catalogue=load_catalogue(),
+            language=language,
         )
         progress = held.enter_context(
             Progress(
@@ -126,7 +129,7 @@ def inspect(
             out.summary.interrupted(len(given))
         finally:
             out.flush()
-    out.summary.show(Console(highlight=False), language, given=len(given))
+    out.summary.show(Console(highlight=False), given=len(given))
     return 0 if out.summary.not_inspected == 0 else 1
 
 
@@ -160,23 +163,29 @@ def _defect_as_json(defect: Defect) -> dict[str, object]:
 class Summary:
     """What became of all that was given. It balances: given = inspected + not inspected."""
 
-    def __init__(self) -> None:
+    def __init__(self, language: str) -> None:
+        self._language = language
         self.verdicts: Counter[Verdict] = Counter()
-        self.reasons: Counter[str] = Counter()
-        self.examples: dict[str, tuple[str, InspectionError | None]] = {}
+        self.reasons: Counter[tuple[str, str]] = Counter()
+        self.examples: dict[tuple[str, str], str] = {}
 
     def take(self, one: Inspected) -> None:
         self.verdicts[one.inspection.verdict] += 1
-        if one.result.failure is not None:
-            self.reasons[one.result.failure] += 1
-            self.examples.setdefault(one.result.failure, (one.given.name, one.failure))
+        code = one.result.failure
+        if code is not None:
+            told = say_failure(code, self._language)
+            if one.failure is not None:
+                told = explain(one.failure, self._language).what
+            self.reasons[code, told] += 1
+            self.examples.setdefault((code, told), one.given.name)
 
     def interrupted(self, given: int) -> None:
         """Ctrl-C: what was not reached was not inspected."""
         left = given - self.verdicts.total()
         self.verdicts[Verdict.NOT_INSPECTED] += left
-        self.reasons[INTERRUPTED] += left
-        self.examples[INTERRUPTED] = ("Ctrl-C", None)
+        reason = INTERRUPTED, say_failure(INTERRUPTED, self._language)
+        self.reasons[reason] += left
+        self.examples[reason] = "Ctrl-C"
 
     @property
     def inspected(self) -> int:
@@ -186,21 +195,23 @@ class Summary:
     def not_inspected(self) -> int:
         return self.verdicts[Verdict.NOT_INSPECTED]
 
-    def show(self, console: Console, language: str, *, given: int) -> None:
+    def show(self, console: Console, *, given: int) -> None:
         table = Table(box=None, show_header=False, pad_edge=False)
         table.add_column()
         table.add_column(justify="right")
         for verdict in Verdict:
-            table.add_row(say(f"verdict.{verdict.name}", language), str(self.verdicts[verdict]))
+            table.add_row(say(f"verdict.{verdict.name}", self._language), str(self.verdicts[verdict]))
         console.print(table)
-        for code, count in sorted(self.reasons.items()):
-            name, error = self.examples[code]
-            told = say_failure(code, language) if error is None else explain(error, language).what
+        most_frequent = self.reasons.most_common()
+        for (code, told), count in most_frequent[:REASONS_SHOWN]:
+            name = self.examples[code, told]
             console.print(f"  {count} × {code}  {told}  ({name})", markup=False, soft_wrap=True)
+        if rest := sum(count for _, count in most_frequent[REASONS_SHOWN:]):
+            console.print("  " + say("cli.inspect.more", self._language, count=rest))
         console.print(
             say(
                 "cli.inspect.balance",
-                language,
+                self._language,
                 given=given,
                 inspected=self.inspected,
                 not_inspected=self.not_inspected,
@@ -220,8 +231,9 @@ class Results:
         json_lines: TextIO | None,
         annotated: Path | None,
         catalogue: Catalogue,
+        language: str,
     ) -> None:
-        self.summary = Summary()
+        self.summary = Summary(language)
         self._store = store
         self._images = images
         self._json_lines = json_lines
