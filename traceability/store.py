@@ -50,7 +50,8 @@ class Counts:
     """What became of all that was seen in a window of time.
 
     units       inspections finished in the window, per verdict; every verdict is there, 0 included
-    triggers    exposures the units were due, as the stations said; the three frame counts should add to it
+    triggers    exposures the units were due, as the stations said; the three frame counts should add to it.
+                Stations compute it as that sum, so for now a difference means a record that was changed.
     in_hand     units in view now and not yet finished, whatever the window
     """
 
