@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 
@@ -80,6 +80,17 @@ def parts_scene(seed: int = 0, *, size_px: int = 400) -> Scene:
         is_line_scan=False,
         look=look,
     )
+
+
+def prepared_scene(scene: Scene, count: int) -> Scene:
+    """Its first `count` pictures, drawn now and shown again and again: drawing takes longer than sending.
+
+    A strip shown so does not go on from its last picture to its first.
+    """
+    kept = lru_cache(maxsize=count)(scene.look)
+    for index in range(count):
+        kept(index, scene.default_wh_px[1])
+    return replace(scene, look=lambda index, lines: kept(index % count, lines))
 
 
 def folder_scene(folder: Path) -> Scene:

@@ -128,6 +128,13 @@ def snap(producer: str, serial: str | None, out: Path, as_json: bool) -> None:
     show_default=True,
     help=say("camera.help.seed", language_of_environment()),
 )
+@click.option("--size", metavar="WxH", help=say("camera.help.size", language_of_environment()))
+@click.option(
+    "--prepared",
+    type=click.IntRange(1, 1000),
+    metavar="N",
+    help=say("camera.help.prepared", language_of_environment()),
+)
 @click.option(
     "--frames-per-s",
     type=click.FloatRange(0.1, 1000),
@@ -150,6 +157,8 @@ def simulate(
     serial: str,
     show: str,
     seed: int,
+    size: str | None,
+    prepared: int | None,
     frames_per_s: float,
     faults: str,
     truth: Path | None,
@@ -162,7 +171,7 @@ def simulate(
         address=address,
         interface=interface or (LOOPBACK if _is_loopback(address) else None),
         serial=serial,
-        scene=_scene(show, seed),
+        scene=_scene(show, seed, size, prepared),
         frames_per_s=frames_per_s,
         faults=parse_faults(faults),
         truth=truth,
@@ -187,14 +196,29 @@ def simulate(
             signal.signal(number, handler)
 
 
-def _scene(show: str, seed: int) -> Scene:
-    from cameras.simulator.scene import folder_scene, parts_scene, strip_scene
+def _scene(show: str, seed: int, size: str | None, prepared: int | None) -> Scene:
+    from cameras.simulator.scene import folder_scene, parts_scene, prepared_scene, strip_scene
 
-    if show == "strip":
-        return strip_scene(seed)
-    if show == "parts":
-        return parts_scene(seed)
-    return folder_scene(Path(show))
+    wh_px = None if size is None else _size(size, show)
+    match show:
+        case "strip":
+            scene = strip_scene(seed, wh_px=wh_px) if wh_px else strip_scene(seed)
+        case "parts":
+            scene = parts_scene(seed, size_px=wh_px[0]) if wh_px else parts_scene(seed)
+        case _:
+            scene = folder_scene(Path(show))
+    return prepared_scene(scene, prepared) if prepared else scene
+
+
+def _size(size: str, show: str) -> tuple[int, int]:
+    """What is drawn can have any size that the device can announce; a part lies in a square."""
+    width, _, height = size.partition("x")
+    if width.isdecimal() and height.isdecimal() and show in ("strip", "parts"):
+        width_px, height_px = int(width), int(height)
+        fits = 64 <= width_px <= 16384 and width_px % 4 == 0 and 16 <= height_px <= 16384
+        if fits and (show == "strip" or width_px == height_px):
+            return width_px, height_px
+    raise click.BadParameter(say("camera.simulate.size", language_of_environment(), size=size))
 
 
 def _is_loopback(address: str) -> bool:

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from cameras.errors import FaultsUnreadable, RunUnreadable
 from cameras.simulator.clock import PART_PITCH_COUNTS, LineClock
 from cameras.simulator.faults import Fault, FaultPlan, Kind, parse_faults
-from cameras.simulator.scene import folder_scene, parts_scene, strip_scene
+from cameras.simulator.scene import folder_scene, parts_scene, prepared_scene, strip_scene
 from inspection.vision.drawing import StripDrawing, draw_part
 from tests.cameras.recorded import a_frame, record
 
@@ -139,6 +139,17 @@ def test_strip_and_parts_are_those_of_the_drawings_with_their_defects():
     drawn = draw_part(3, 7, size_px=128)
     assert np.array_equal(part.pixels, drawn.pixels)
     assert part.defects == drawn.truth
+
+
+def test_prepared_pictures_are_shown_again_and_again_with_what_is_true_of_them():
+    strip = strip_scene(3, wh_px=(200, 100))
+    prepared = prepared_scene(strip, 3)
+    for index in range(7):
+        seen, drawn = prepared.look(index, 100), strip.look(index % 3, 100)
+        assert np.array_equal(seen.pixels, drawn.pixels)
+        assert seen.defects == drawn.defects
+    assert prepared.look(1, 100) is prepared.look(4, 100), "not drawn again"
+    assert prepared.look(4, 60).pixels.shape == (60, 200), "a client may ask for other lines"
 
 
 def test_a_folder_is_shown_by_name_and_again_and_again(tmp_path):

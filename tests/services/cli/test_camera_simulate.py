@@ -76,6 +76,40 @@ def test_it_shows_a_folder_and_writes_down_what_is_true(tmp_path):
     assert lines[0]["file"] == "a.png"
 
 
+@pytest.mark.parametrize(
+    ("words", "wh_px"),
+    [
+        (("--size", "128x96"), (128, 96)),
+        (("--size", "128x128", "--show", "parts", "--prepared", "2"), (128, 128)),
+    ],
+)
+def test_what_is_drawn_has_the_size_that_was_asked_for(words, wh_px):
+    address = a_free_address()
+    with simulate("--address", address, "--frames-per-s", "20", *words) as process:
+        process.stdout.readline()
+        with Client(address, scene=a_scene(*wh_px)) as client:
+            assert (client.read("Width"), client.read("Height")) == wh_px
+            client.start()
+            blocks = take(client, whole=3)
+    payloads = [blocks[block_id].payload for block_id in (1, 2, 3)]
+    assert all(len(payload) == wh_px[0] * wh_px[1] for payload in payloads)
+    assert payloads[0] != payloads[1]
+    if "--prepared" in words:
+        assert payloads[0] == payloads[2]
+
+
+@pytest.mark.parametrize("size", ["64", "64x", "x64", "63x64", "66x64", "16388x64", "64x8", "-64x64", "64x²"])
+def test_a_size_that_cannot_be_drawn_is_refused_with_those_that_can(size):
+    status, said = refused("--size", size)
+    assert status == 2
+    assert "2048x1024" in said
+
+
+@pytest.mark.parametrize("show", ["parts", "."])
+def test_a_part_lies_in_a_square_and_a_folder_has_its_own_size(show):
+    assert refused("--size", "128x64", "--show", show)[0] == 2
+
+
 def test_faults_that_are_not_understood_are_refused_with_the_kinds_there_are():
     status, said = refused("--address", a_free_address(), "--faults", "lots=1")
     assert status == 1
