@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from time import perf_counter
 
@@ -56,22 +55,6 @@ class Pipeline:
             measurements=(),
             timings_ms=laps.ms,
         )
-
-
-def with_losses(frames: Iterable[Frame]) -> Iterator[tuple[Frame, int]]:
-    """Each frame with the number of exposures lost just before it: holes in `sequence`, whoever made them.
-
-    A count that goes backwards is a device that began anew; how many it lost is unknown, and one is said,
-    since one is enough to withhold acceptance.
-    """
-    expected: int | None = None
-    for frame in frames:
-        if expected is None or frame.sequence == expected:
-            lost = 0
-        else:
-            lost = frame.sequence - expected if frame.sequence > expected else 1
-        expected = frame.sequence + 1
-        yield frame, lost
 
 
 class Laps:

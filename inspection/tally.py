@@ -1,18 +1,21 @@
 """All frames of one unit, made into one inspection.
 
-The balance is the point: every exposure the unit was due is inspected, failed or lost, and one that was not
-inspected keeps the unit from being accepted, whatever the other frames show.
+Two accounts are kept apart and must agree: the exposures the device counted, and what became of each: inspected,
+failed or lost. One that was not inspected keeps the unit from being accepted, whatever the other frames show, and
+so does one that nobody can say anything about.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
+from typing import TypeVar
 
 from inspection.judging import judge_unit
 from inspection.types import (
     Defect,
+    Frame,
     FrameResult,
     Inspection,
     InspectionBegun,
@@ -21,12 +24,38 @@ from inspection.types import (
     Verdict,
 )
 
+FRAME_LOST = "CAM-FRAME-LOST"
+UNACCOUNTED = "INS-UNACCOUNTED"
+
+_Counted = TypeVar("_Counted", Frame, FrameResult)
+
+
+def with_losses(frames: Iterable[_Counted]) -> Iterator[tuple[_Counted, int]]:
+    """Each frame with the number of exposures lost just before it: holes in `sequence`, whoever made them.
+
+    A count that goes backwards is a device that began anew; how many it lost is unknown, and one is said,
+    since one is enough to withhold acceptance.
+    """
+    expected: int | None = None
+    for frame in frames:
+        if expected is None or frame.sequence == expected:
+            lost = 0
+        else:
+            lost = frame.sequence - expected if frame.sequence > expected else 1
+        expected = frame.sequence + 1
+        yield frame, lost
+
 
 class UnitTally:
-    """Collects the frames of the unit in hand until it is closed."""
+    """Collects the frames of the unit in hand until it is closed.
 
-    def __init__(self, begun: InspectionBegun, limits: Sequence[Limit]) -> None:
+    after  the last count of the device that an earlier unit answered for; None: the first one counted begins this
+    """
+
+    def __init__(self, begun: InspectionBegun, limits: Sequence[Limit], *, after: int | None = None) -> None:
         self.begun = begun
+        self._due_up_to = after
+        self._triggers = 0
         self._limits = tuple(limits)
         self._verdicts: list[Verdict] = []
         self._defects: list[Defect] = []
@@ -34,6 +63,15 @@ class UnitTally:
         self._failures: Counter[str] = Counter()
         self._failed = 0
         self._lost = 0
+
+    def due(self, sequence: int) -> None:
+        """The device counted up to `sequence` in this unit: whatever it counted since the last is owed an answer.
+
+        A count that does not rise is one exposure more: the device counts anew, or two units answer for a hole.
+        """
+        risen = 1 if self._due_up_to is None else sequence - self._due_up_to
+        self._triggers += max(1, risen)
+        self._due_up_to = sequence
 
     def add(self, result: FrameResult) -> None:
         """One frame that was seen, judged or not."""
@@ -43,6 +81,11 @@ class UnitTally:
         if result.failure is not None or result.verdict is Verdict.NOT_INSPECTED:
             self._failed += 1
             self._failures[result.failure or "INS-ERROR"] += 1
+
+    def cut_short(self, reason: str) -> None:
+        """The unit ends before its time. What the rest would have shown is unknown: one exposure, due and lost."""
+        self._triggers += 1
+        self.lost(1, reason=reason)
 
     def lost(self, count: int, *, reason: str) -> None:
         """`count` exposures that nobody saw; `reason` is an error code. 0 changes nothing."""
@@ -55,8 +98,12 @@ class UnitTally:
     def close(self, finished_at: datetime) -> Inspection:
         """The unit's inspection. One of which a frame was missed, or none was seen, is never accepted."""
         verdicts = [*self._verdicts, judge_unit(self._defects, self._limits)]
-        if self._lost or not self._verdicts:
+        unaccounted = self._triggers - len(self._verdicts) - self._lost
+        if self._lost or unaccounted or not self._verdicts:
             verdicts.append(Verdict.NOT_INSPECTED)
+        failures = dict(self._failures)
+        if unaccounted:
+            failures[UNACCOUNTED] = abs(unaccounted)
         begun = self.begun
         return Inspection(
             id=begun.id,
@@ -70,9 +117,10 @@ class UnitTally:
             verdict=Verdict.worst(verdicts),
             defects=tuple(self._defects),
             measurements=tuple(self._measurements),
+            triggers=self._triggers,
             frames_inspected=len(self._verdicts) - self._failed,
             frames_failed=self._failed,
             frames_lost=self._lost,
-            failures=dict(self._failures),
+            failures=failures,
             pictures=(),
         )

@@ -229,7 +229,7 @@ class Inspection:
     """Everything one station has to say about one unit. Made once, never changed.
 
     id            UUIDv7, made at the station: delivering twice is harmless
-    triggers      exposures the unit was due; always frames_inspected + frames_failed + frames_lost
+    triggers      exposures the unit was due, by the device's own count; the three below should add up to it
     frames_failed seen, but not judged (each with its code in `failures`)
     frames_lost   never seen: holes in the device's count
     failures      error code -> how many frames
@@ -247,6 +247,7 @@ class Inspection:
     verdict: Verdict
     defects: tuple[Defect, ...]
     measurements: tuple[Measurement, ...]
+    triggers: int
     frames_inspected: int
     frames_failed: int
     frames_lost: int
@@ -255,8 +256,9 @@ class Inspection:
     simulated: bool = False
 
     @property
-    def triggers(self) -> int:
-        return self.frames_inspected + self.frames_failed + self.frames_lost
+    def unaccounted(self) -> int:
+        """Exposures of the unit nobody can say anything about. Anything but 0 is a fault of ours."""
+        return self.triggers - self.frames_inspected - self.frames_failed - self.frames_lost
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -14,7 +14,7 @@ from uuid_utils.compat import uuid7
 from cameras.recording import MANIFEST, PICTURES, read_run
 from inspection.errors import InspectionError
 from inspection.pipeline import Pipeline
-from inspection.tally import UnitTally
+from inspection.tally import FRAME_LOST, UnitTally
 from inspection.types import (
     Frame,
     FrameResult,
@@ -127,8 +127,9 @@ def inspect_all(
             started_at=started_at,
         )
         tally = UnitTally(begun, pipeline.limits)
+        tally.due(one.sequence)
         if one.path is None:
-            tally.lost(1, reason=result.failure or "CAM-FRAME-LOST")
+            tally.lost(1, reason=result.failure or FRAME_LOST)
         else:
             tally.add(result)
         yield Inspected(

@@ -63,6 +63,8 @@ def a_picture(**overrides: Any) -> PictureRef:
 def an_inspection(**overrides: Any) -> Inspection:
     """A unit that was inspected in full and accepted. Every call is another inspection."""
     finished_at = overrides.get("finished_at", NOON)
+    frames = {"frames_inspected": 40, "frames_failed": 0, "frames_lost": 0}
+    frames = {name: overrides.get(name, count) for name, count in frames.items()}
     return Inspection(
         **{
             "id": uuid7(),
@@ -76,9 +78,8 @@ def an_inspection(**overrides: Any) -> Inspection:
             "verdict": Verdict.ACCEPT,
             "defects": (),
             "measurements": (),
-            "frames_inspected": 40,
-            "frames_failed": 0,
-            "frames_lost": 0,
+            "triggers": sum(frames.values()),
+            **frames,
             "failures": {},
             "pictures": (),
             **overrides,

@@ -101,6 +101,7 @@ def inspections_selected(connection: Connection, wanted: Select[Any]) -> tuple[I
             verdict=head["verdict"],
             defects=tuple(_defect_from(row) for row in defects[head["id"]]),
             measurements=tuple(_measurement_from(row) for row in measurements[head["id"]]),
+            triggers=head["triggers"],
             frames_inspected=head["frames_inspected"],
             frames_failed=head["frames_failed"],
             frames_lost=head["frames_lost"],

@@ -50,8 +50,9 @@ class Counts:
     """What became of all that was seen in a window of time.
 
     units       inspections finished in the window, per verdict; every verdict is there, 0 included
-    triggers    exposures the units were due, as the stations said; the three frame counts should add to it.
-                Stations compute it as that sum, so for now a difference means a record that was changed.
+    triggers    exposures the units were due, by their devices' own counts
+    unaccounted exposures by which the frame counts of single inspections miss their triggers, in either
+                direction: a surplus here does not hide a gap there. Anything but 0 is a fault of ours.
     in_hand     units in view now and not yet finished, whatever the window
     """
 
@@ -60,12 +61,8 @@ class Counts:
     frames_inspected: int
     frames_failed: int
     frames_lost: int
+    unaccounted: int
     in_hand: int
-
-    @property
-    def unaccounted(self) -> int:
-        """Exposures nobody can say anything about. Anything but 0 is a fault of ours."""
-        return self.triggers - self.frames_inspected - self.frames_failed - self.frames_lost
 
 
 class TraceStore:
@@ -247,7 +244,9 @@ class TraceStore:
     ) -> Counts:
         """What was finished from `since` up to, not including, `until` (None: up to now)."""
         head = tables.inspection.c
-        parts = (head.triggers, head.frames_inspected, head.frames_failed, head.frames_lost)
+        frames = (head.frames_inspected, head.frames_failed, head.frames_lost)
+        unaccounted = func.abs(head.triggers - sum(frames[1:], frames[0]))
+        parts = (head.triggers, *frames, unaccounted)
         rows = (
             select(head.verdict, func.count(), *(func.sum(part) for part in parts))
             .where(*of(station=station, lane=lane, simulated=simulated), head.finished_at >= since)
@@ -265,13 +264,14 @@ class TraceStore:
             found = {row[0]: tuple(int(number) for number in row[1:]) for row in connection.execute(rows)}
             # What is in hand is being looked at: it is never simulated.
             waiting = 0 if simulated else connection.execute(in_hand).scalar_one()
-        sums = [sum(column) for column in zip(*found.values(), strict=True)] or [0] * 5
+        sums = [sum(column) for column in zip(*found.values(), strict=True)] or [0] * 6
         return Counts(
             units={verdict: found.get(verdict, (0,))[0] for verdict in Verdict},
             triggers=sums[1],
             frames_inspected=sums[2],
             frames_failed=sums[3],
             frames_lost=sums[4],
+            unaccounted=sums[5],
             in_hand=waiting,
         )
 

@@ -87,12 +87,13 @@ class PictureAnswer(BaseModel):
 
 
 class FramesAnswer(BaseModel):
-    """triggers = inspected + failed + lost."""
+    """triggers = inspected + failed + lost + unaccounted; the last is 0 unless the station made a mistake."""
 
     triggers: int
     inspected: int
     failed: int
     lost: int
+    unaccounted: int
 
 
 class InspectionHead(BaseModel):
@@ -171,6 +172,7 @@ class InspectionAnswer(BaseModel):
                 inspected=inspection.frames_inspected,
                 failed=inspection.frames_failed,
                 lost=inspection.frames_lost,
+                unaccounted=inspection.unaccounted,
             ),
             failures=inspection.failures,
             pictures=[

@@ -123,6 +123,7 @@ def _head(inspection: Inspection, language: str) -> Table:
             inspected=inspection.frames_inspected,
             failed=inspection.frames_failed,
             lost=inspection.frames_lost,
+            unaccounted=inspection.unaccounted,
         ),
     )
     for code, frames in sorted(inspection.failures.items()):

@@ -80,6 +80,7 @@ def _units(
             verdict=Verdict.REJECT if is_bad else Verdict.ACCEPT,
             defects=defects,
             measurements=(),
+            triggers=lane.unit.frames,
             frames_inspected=lane.unit.frames,
             frames_failed=0,
             frames_lost=0,

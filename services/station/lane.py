@@ -12,12 +12,11 @@ import uuid_utils
 
 from inspection.errors import InspectionError
 from inspection.identity import IdentifierCode
-from inspection.pipeline import Pipeline, with_losses
+from inspection.pipeline import Pipeline
 from inspection.protocols import Camera, Sink, UnitSource
-from inspection.tally import UnitTally
-from inspection.types import Frame, InspectionBegun, ModelRef, RecipeRef
+from inspection.tally import FRAME_LOST, UnitTally, with_losses
+from inspection.types import Frame, FrameResult, InspectionBegun, ModelRef, RecipeRef
 
-FRAME_LOST = "CAM-FRAME-LOST"
 STOPPED = "SVC-STATION-STOPPED"
 CAMERA_ENDED = "CAM-LOST"
 LANE_FAILED = "SVC-LANE-FAILED"
@@ -43,6 +42,7 @@ class Lane:
     sinks: Sequence[Sink]
     stop: threading.Event
     _tally: UnitTally | None = field(default=None, init=False)
+    _answered_to: int | None = field(default=None, init=False)
 
     def run(self, camera: Camera, *, started: Callable[[], None]) -> None:
         """Inspect until stopped or until the frames end. Closes the unit in hand whatever happens.
@@ -50,13 +50,15 @@ class Lane:
         started  called once the camera runs
         """
         units = self.units()
+        self._answered_to = None
         why_ended = CAMERA_ENDED
         try:
             with camera:
                 started()
                 for frame, lost in with_losses(camera.frames()):
                     self._account_for(lost, frame, units)
-                    self._inspect(frame, units.unit_of(frame))
+                    tally = self._due(frame.sequence, units.unit_of(frame))
+                    self._inspect(frame, tally)
                     if units.completes_unit(frame):
                         self._finish()
                     if self.stop.is_set():
@@ -69,12 +71,16 @@ class Lane:
             why_ended = LANE_FAILED
             raise
         finally:
-            # What the rest of the unit in hand would have shown is unknown: one exposure withholds acceptance.
-            self._finish(lost=1, reason=why_ended)
+            if self._tally is not None:
+                self._tally.cut_short(why_ended)
+                self._finish()
 
-    def _inspect(self, frame: Frame, unit: IdentifierCode) -> None:
-        tally = self._tally_of(unit)
-        result = self.pipeline.inspect(frame)
+    def _inspect(self, frame: Frame, tally: UnitTally) -> None:
+        try:
+            result = self.pipeline.inspect(frame)
+        except Exception:
+            tally.add(FrameResult.not_inspected(frame, failure=LANE_FAILED))
+            raise
         tally.add(result)
         for sink in self.sinks:
             sink.frame_done(tally.begun, frame, result)
@@ -82,19 +88,29 @@ class Lane:
     def _account_for(self, lost: int, frame: Frame, units: UnitSource) -> None:
         if lost > MAX_UNITS_PER_HOLE:
             unit = units.unit_of_lost(frame.sequence - 1) or units.unit_of(frame)
-            self._tally_of(unit).lost(lost, reason=FRAME_LOST)
+            self._due(frame.sequence - 1, unit).lost(lost, reason=FRAME_LOST)
             return
         for sequence in range(frame.sequence - lost, frame.sequence):
             unit_of_lost = units.unit_of_lost(sequence)
             if unit_of_lost is not None:
-                self._tally_of(unit_of_lost).lost(1, reason=FRAME_LOST)
+                self._due(sequence, unit_of_lost).lost(1, reason=FRAME_LOST)
                 continue
             # The hole may belong to either unit: withhold both.
             if self._tally is not None:
-                self._tally.lost(1, reason=FRAME_LOST)
+                self._due(sequence, self._tally.begun.unit).lost(1, reason=FRAME_LOST)
             following = units.unit_of(frame)
             if self._tally is None or self._tally.begun.unit != following:
-                self._tally_of(following).lost(1, reason=FRAME_LOST)
+                self._due(sequence, following).lost(1, reason=FRAME_LOST)
+
+    def _due(self, sequence: int, unit: IdentifierCode) -> UnitTally:
+        """The tally of `unit`, which owes an answer for whatever the device counted up to `sequence`.
+
+        The device's count alone says what is due: a frame that this lane forgot is due all the same.
+        """
+        tally = self._tally_of(unit)
+        tally.due(sequence)
+        self._answered_to = sequence
+        return tally
 
     def _tally_of(self, unit: IdentifierCode) -> UnitTally:
         """The tally of `unit`, which comes into view if it is not the one in hand."""
@@ -110,16 +126,15 @@ class Lane:
             models=self.models,
             started_at=datetime.now(UTC),
         )
-        self._tally = UnitTally(begun, self.pipeline.limits)
+        self._tally = UnitTally(begun, self.pipeline.limits, after=self._answered_to)
         for sink in self.sinks:
             sink.unit_begun(begun)
         return self._tally
 
-    def _finish(self, *, lost: int = 0, reason: str = FRAME_LOST) -> None:
+    def _finish(self) -> None:
         if self._tally is None:
             return
         tally, self._tally = self._tally, None
-        tally.lost(lost, reason=reason)
         inspection = tally.close(datetime.now(UTC))
         for sink in self.sinks:
             sink.unit_done(inspection)

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from uuid import UUID
 
 from inspection.errors import InspectionError
-from inspection.tally import UnitTally
+from inspection.tally import FRAME_LOST, UnitTally, with_losses
 from inspection.types import FrameResult, Inspection, InspectionBegun
 from services.live import LiveState
 from services.station.messages import FrameSeen, LaneState, Message
@@ -45,7 +45,8 @@ class Records:
         self._max_picture_bytes = max_picture_bytes
         self._first = first
         self._is_first = True
-        self._seen: dict[UUID, list[FrameResult]] = {}
+        # By the device's count: the engine may bring a frame twice.
+        self._seen: dict[UUID, dict[int, FrameResult]] = {}
         self._stored_pictures = 0
 
     def greet(self, in_hand: frozenset[UUID]) -> None:
@@ -78,7 +79,7 @@ class Records:
             self._first(inspections[0])
 
     def _keep_picture(self, seen: FrameSeen) -> None:
-        self._seen.setdefault(seen.inspection_id, []).append(seen.result)
+        self._seen.setdefault(seen.inspection_id, {})[seen.result.sequence] = seen.result
         if seen.sha256 is None:
             return
         try:
@@ -108,7 +109,11 @@ class Records:
     def _abandoned(self, begun: InspectionBegun) -> Inspection:
         """What is known of a unit whose engine ended: the frames this process was told of, and at least one lost."""
         tally = UnitTally(begun, ())
-        for result in self._seen.pop(begun.id, []):
+        for result, lost in with_losses(self._seen.pop(begun.id, {}).values()):
+            if lost:
+                tally.due(result.sequence - 1)
+                tally.lost(lost, reason=FRAME_LOST)
+            tally.due(result.sequence)
             tally.add(result)
-        tally.lost(1, reason=ENGINE_LOST)
+        tally.cut_short(ENGINE_LOST)
         return tally.close(datetime.now(UTC))

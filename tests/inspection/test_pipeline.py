@@ -3,11 +3,9 @@ from datetime import UTC, datetime
 
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from inspection.errors import InspectionError
-from inspection.pipeline import Pipeline, with_losses
+from inspection.pipeline import Pipeline
 from inspection.types import Box, Detections, Frame, Limit, Surface, Verdict
 from inspection.vision.correction import FlatField
 from inspection.vision.outline import PartOutline
@@ -104,18 +102,3 @@ def test_correcting_the_blank_itself_makes_it_even():
     for per_column in (True, False):
         even = FlatField.from_blank(blank, per_column=per_column).correct(blank)
         assert int(even.max()) - int(even.min()) <= 1  # rounding
-
-
-@given(st.lists(st.booleans(), min_size=1, max_size=40))
-def test_frames_seen_and_frames_lost_add_up_to_what_the_device_counted(arrived):
-    frames = [a_frame(sequence=i) for i, came in enumerate(arrived) if came]
-    counted = list(with_losses(frames))
-    assert len(counted) == sum(arrived)
-    if counted:
-        span = frames[-1].sequence - frames[0].sequence + 1
-        assert len(counted) + sum(lost for _, lost in counted) == span
-
-
-def test_a_device_that_counts_anew_has_lost_at_least_one_frame():
-    frames = [a_frame(sequence=5), a_frame(sequence=0), a_frame(sequence=1)]
-    assert [lost for _, lost in with_losses(frames)] == [0, 1, 0]

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from inspection.identity import IdentifierCode
-from inspection.tally import UnitTally
+from inspection.tally import FRAME_LOST, UNACCOUNTED, UnitTally, with_losses
 from inspection.types import FrameResult, InspectionBegun, RecipeRef, Verdict
 
 NOW = datetime(2026, 11, 20, 8, tzinfo=UTC)
@@ -22,25 +22,40 @@ BEGUN = InspectionBegun(
 )
 
 
-def a_result(verdict: Verdict, failure: str | None = None) -> FrameResult:
+def a_result(verdict: Verdict, failure: str | None = None, sequence: int = 0) -> FrameResult:
     return FrameResult(
-        camera="top", sequence=0, verdict=verdict, defects=(), measurements=(), timings_ms={}, failure=failure
+        camera="top",
+        sequence=sequence,
+        verdict=verdict,
+        defects=(),
+        measurements=(),
+        timings_ms={},
+        failure=failure,
     )
 
 
+def a_tally(*seen: Verdict, lost: int = 0) -> UnitTally:
+    """Of a unit of which these frames were seen, counted from 0, and then so many exposures lost."""
+    tally = UnitTally(BEGUN, (), after=-1)
+    for sequence, verdict in enumerate(seen):
+        tally.due(sequence)
+        tally.add(a_result(verdict, "INS-IMAGE-UNFIT" if verdict is Verdict.NOT_INSPECTED else None))
+    if lost:
+        tally.due(len(seen) - 1 + lost)
+        tally.lost(lost, reason=FRAME_LOST)
+    return tally
+
+
 def test_a_unit_all_of_whose_frames_are_good_is_accepted():
-    tally = UnitTally(BEGUN, ())
-    tally.add(a_result(Verdict.ACCEPT))
-    assert tally.close(NOW).verdict is Verdict.ACCEPT
+    closed = a_tally(Verdict.ACCEPT, Verdict.ACCEPT).close(NOW)
+    assert closed.verdict is Verdict.ACCEPT
+    assert (closed.triggers, closed.unaccounted) == (2, 0)
 
 
 def test_a_lost_frame_keeps_a_good_unit_from_being_accepted():
-    tally = UnitTally(BEGUN, ())
-    tally.add(a_result(Verdict.ACCEPT))
-    tally.lost(1, reason="CAM-FRAME-LOST")
-    closed = tally.close(NOW)
+    closed = a_tally(Verdict.ACCEPT, lost=1).close(NOW)
     assert closed.verdict is Verdict.NOT_INSPECTED
-    assert closed.failures == {"CAM-FRAME-LOST": 1}
+    assert closed.failures == {FRAME_LOST: 1}
 
 
 def test_a_unit_of_which_nothing_was_seen_is_not_inspected():
@@ -48,18 +63,46 @@ def test_a_unit_of_which_nothing_was_seen_is_not_inspected():
 
 
 def test_a_frame_that_failed_is_counted_with_its_reason():
-    tally = UnitTally(BEGUN, ())
-    tally.add(a_result(Verdict.NOT_INSPECTED, failure="INS-IMAGE-UNFIT"))
-    closed = tally.close(NOW)
+    closed = a_tally(Verdict.NOT_INSPECTED).close(NOW)
     assert (closed.frames_inspected, closed.frames_failed) == (0, 1)
     assert closed.failures == {"INS-IMAGE-UNFIT": 1}
 
 
 def test_what_was_refused_stays_refused_though_another_frame_was_lost():
-    tally = UnitTally(BEGUN, ())
-    tally.add(a_result(Verdict.REJECT))
-    tally.lost(3, reason="CAM-FRAME-LOST")
-    assert tally.close(NOW).verdict is Verdict.REJECT
+    assert a_tally(Verdict.REJECT, lost=3).close(NOW).verdict is Verdict.REJECT
+
+
+def test_a_unit_that_was_cut_short_is_not_accepted_and_its_account_is_even():
+    tally = a_tally(Verdict.ACCEPT)
+    tally.cut_short("CAM-LOST")
+    closed = tally.close(NOW)
+    assert closed.verdict is Verdict.NOT_INSPECTED
+    assert (closed.triggers, closed.frames_lost, closed.unaccounted) == (2, 1, 0)
+
+
+def test_an_exposure_the_device_counted_and_nobody_answered_for_is_unaccounted():
+    tally = a_tally(Verdict.ACCEPT, Verdict.ACCEPT)
+    tally.due(3)
+    tally.add(a_result(Verdict.ACCEPT))
+    closed = tally.close(NOW)
+    assert (closed.triggers, closed.frames_inspected, closed.unaccounted) == (4, 3, 1)
+    assert closed.verdict is Verdict.NOT_INSPECTED
+    assert closed.failures == {UNACCOUNTED: 1}
+
+
+def test_a_frame_that_no_exposure_explains_withholds_acceptance_too():
+    tally = a_tally(Verdict.ACCEPT)
+    tally.add(a_result(Verdict.ACCEPT))
+    closed = tally.close(NOW)
+    assert closed.unaccounted == -1
+    assert closed.verdict is Verdict.NOT_INSPECTED
+
+
+def test_a_unit_answers_for_what_was_counted_since_the_one_before_it():
+    tally = UnitTally(BEGUN, (), after=6)
+    tally.due(8)
+    tally.add(a_result(Verdict.ACCEPT))
+    assert tally.close(NOW).unaccounted == 1
 
 
 def test_frames_cannot_be_found_again():
@@ -69,17 +112,27 @@ def test_frames_cannot_be_found_again():
 
 @given(st.lists(st.sampled_from(Verdict), max_size=6), st.integers(0, 3))
 def test_every_trigger_is_accounted_for_in_any_order_of_frames(verdicts, lost):
-    def closed(order):
-        tally = UnitTally(BEGUN, ())
-        for verdict in order:
-            tally.add(a_result(verdict, "X" if verdict is Verdict.NOT_INSPECTED else None))
-        tally.lost(lost, reason="CAM-FRAME-LOST")
-        return tally.close(NOW)
-
-    first = closed(verdicts)
-    assert first.triggers == len(verdicts) + lost
-    assert sum(first.failures.values()) == first.frames_failed + first.frames_lost
+    first = a_tally(*verdicts, lost=lost).close(NOW)
+    assert first.frames_inspected + first.frames_failed == len(verdicts)
+    assert first.frames_lost == lost
+    assert (first.triggers, first.unaccounted) == (len(verdicts) + lost, 0)
+    assert sum(first.failures.values()) == first.frames_failed + lost
     for order in itertools.islice(itertools.permutations(verdicts), 10):
-        assert closed(order).verdict is first.verdict
+        assert a_tally(*order, lost=lost).close(NOW).verdict is first.verdict
     if lost or Verdict.NOT_INSPECTED in verdicts or not verdicts:
         assert first.verdict is not Verdict.ACCEPT
+
+
+@given(st.lists(st.booleans(), min_size=1, max_size=40))
+def test_frames_seen_and_frames_lost_add_up_to_what_the_device_counted(arrived):
+    results = [a_result(Verdict.ACCEPT, sequence=i) for i, came in enumerate(arrived) if came]
+    counted = list(with_losses(results))
+    assert len(counted) == sum(arrived)
+    if counted:
+        span = results[-1].sequence - results[0].sequence + 1
+        assert len(counted) + sum(lost for _, lost in counted) == span
+
+
+def test_a_device_that_counts_anew_has_lost_at_least_one_frame():
+    results = [a_result(Verdict.ACCEPT, sequence=count) for count in (5, 0, 1)]
+    assert [lost for _, lost in with_losses(results)] == [0, 1, 0]

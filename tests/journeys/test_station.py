@@ -15,8 +15,9 @@ from pathlib import Path
 import psutil
 import pytest
 
+from inspection.tally import FRAME_LOST
 from inspection.types import Verdict
-from services.station.lane import FRAME_LOST, STOPPED
+from services.station.lane import STOPPED
 from services.station.records import ENGINE_LOST
 from station_config import load_station
 from traceability.store import TraceStore

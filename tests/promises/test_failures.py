@@ -2,11 +2,12 @@ import pytest
 
 from cameras.errors import CameraLost, CameraSilent, RunUnreadable
 from inspection.errors import ImageUnfit, ImageUnreadable, ImageUnsuitable, InspectionError
+from inspection.tally import FRAME_LOST, UNACCOUNTED
 from inspection.vision.outline import PartMissing
 from models.errors import DetectionFailed
 from services.cli.inspect import INTERRUPTED
 from services.files import FileUnreadable, FrameMissing
-from services.station.lane import CAMERA_ENDED, FRAME_LOST, LANE_FAILED, STOPPED
+from services.station.lane import CAMERA_ENDED, LANE_FAILED, STOPPED
 from services.station.records import ENGINE_LOST
 from services.text import LANGUAGES, say_failure
 
@@ -25,6 +26,7 @@ ERRORS = [
 ]
 CODES = [error.code for error in ERRORS] + [
     FRAME_LOST,
+    UNACCOUNTED,
     STOPPED,
     CAMERA_ENDED,
     LANE_FAILED,

@@ -169,9 +169,14 @@ def test_units_in_hand_are_counted_for_their_lane_and_are_never_simulated(store:
 def test_an_exposure_that_no_count_explains_shows_as_unaccounted(store: TraceStore):
     store.record([an_inspection(frames_inspected=38, frames_failed=1, frames_lost=1)])
     assert store.counts(since=NOON).unaccounted == 0
-    with writing(store._engine) as connection:
-        connection.execute(update(tables.inspection).values(frames_inspected=37))
+    store.record([an_inspection(triggers=40, frames_inspected=38, frames_failed=1)])
     assert store.counts(since=NOON).unaccounted == 1
+
+
+def test_a_frame_too_many_in_one_unit_does_not_hide_one_too_few_in_another(store: TraceStore):
+    store.record([an_inspection(triggers=41), an_inspection(triggers=39)])
+    counts = store.counts(since=NOON)
+    assert (counts.triggers, counts.unaccounted) == (80, 2)
 
 
 def test_codes_are_found_by_any_part_of_them_those_that_begin_with_it_first(store: TraceStore):

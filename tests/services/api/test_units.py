@@ -29,7 +29,13 @@ def test_a_unit_tells_all_that_was_seen_of_it(station, client):
     assert answer["verdict"] == "REJECT"
     assert [UUID(one["id"]) for one in answer["inspections"]] == [first.id, again.id]
     seen = answer["inspections"][1]
-    assert seen["frames"] == {"triggers": 4, "inspected": 1, "failed": 1, "lost": 2}
+    assert seen["frames"] == {
+        "triggers": 4,
+        "inspected": 1,
+        "failed": 1,
+        "lost": 2,
+        "unaccounted": 0,
+    }
     assert seen["failures"] == {"INS-IMAGE-UNFIT": 1}
     assert seen["measurements"] == [{"name": "width", "value": 1250.25, "unit": "mm", "uncertainty": 0.05}]
     assert seen["recipe"]["sha256"] == "3c" * 32

@@ -96,7 +96,13 @@ def test_a_trace_for_programs_is_json(database: str):
     assert told["verdict"] == "REJECT"
     (inspection,) = told["inspections"]
     assert inspection["id"] == "01a1f889-1371-7030-be90-abe1fda4a77a"
-    assert inspection["frames"] == {"triggers": 40, "inspected": 38, "failed": 1, "lost": 1}
+    assert inspection["frames"] == {
+        "triggers": 40,
+        "inspected": 38,
+        "failed": 1,
+        "lost": 1,
+        "unaccounted": 0,
+    }
     assert inspection["defects"][0]["box_mm"] == [1.0, 2.0, 1.5, 12.0]
     assert inspection["defects"][1]["length_mm"] is None
 

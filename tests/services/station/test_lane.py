@@ -10,8 +10,9 @@ from hypothesis import strategies as st
 from cameras.errors import CameraLost
 from inspection.identity import IdentifierCode
 from inspection.pipeline import Pipeline
+from inspection.tally import FRAME_LOST, UNACCOUNTED
 from inspection.types import Detections, Frame, RecipeRef, Surface, Verdict
-from services.station.lane import FRAME_LOST, MAX_UNITS_PER_HOLE, STOPPED, Lane
+from services.station.lane import LANE_FAILED, MAX_UNITS_PER_HOLE, STOPPED, Lane
 from services.station.units import CountedUnits
 
 TEXTURE = np.tile(np.arange(64, dtype=np.uint8) * 3, (32, 1))
@@ -89,14 +90,29 @@ class UnreadLabels:
         return None
 
 
-def a_lane(sink: Keeps, *, frames_per_unit: int = 1, detector=None, units=None) -> Lane:
+class Forgets(Lane):
+    """A lane with a mistake in it: this frame it passes over."""
+
+    def _inspect(self, frame, tally):
+        if frame.sequence != 1:
+            super()._inspect(frame, tally)
+
+
+class IgnoresHoles(Lane):
+    """Another mistake: what was lost is accounted for nowhere."""
+
+    def _account_for(self, lost, frame, units):
+        pass
+
+
+def a_lane(sink: Keeps, *, frames_per_unit: int = 1, detector=None, units=None, of=Lane) -> Lane:
     numbers = count(1)
 
     def mint():
         code = f"U{next(numbers)}"
         return IdentifierCode(scheme="plain", raw=code, canon=code)
 
-    return Lane(
+    return of(
         name="top",
         station="s",
         recipe=RecipeRef(name="r", revision=1, sha256="0" * 64),
@@ -166,7 +182,24 @@ def test_a_mistake_of_the_program_leaves_no_unit_without_a_verdict():
     sink = Keeps()
     with pytest.raises(ZeroDivisionError):
         a_lane(sink, detector=Sees(ZeroDivisionError())).run(Plays(0), started=lambda: None)
-    assert [i.verdict for i in sink.done] == [Verdict.NOT_INSPECTED]
+    (ended,) = sink.done
+    assert ended.verdict is Verdict.NOT_INSPECTED
+    # The frame it fell over, and one for the rest of the unit.
+    assert (ended.frames_failed, ended.frames_lost, ended.unaccounted) == (1, 1, 0)
+    assert ended.failures == {LANE_FAILED: 2}
+
+
+def test_a_frame_that_the_lane_passed_over_is_unaccounted_and_its_coil_is_not_accepted():
+    sink = run(Plays(0, 1, 2, 3, 4, 5), frames_per_unit=3, of=Forgets)
+    assert [(i.unaccounted, i.verdict.name) for i in sink.done] == [(1, "NOT_INSPECTED"), (0, "ACCEPT")]
+    assert sink.done[0].failures == {UNACCOUNTED: 1}
+
+
+@pytest.mark.parametrize("frames_per_unit", [1, 3])
+def test_losses_that_the_lane_did_not_count_are_unaccounted(frames_per_unit):
+    sink = run(Plays(0, 1, 2, 6, 7, 8), frames_per_unit=frames_per_unit, of=IgnoresHoles)
+    assert sum(i.unaccounted for i in sink.done) == 3
+    assert all(i.verdict is Verdict.NOT_INSPECTED for i in sink.done if i.unaccounted)
 
 
 def test_stopping_the_station_closes_the_coil_in_hand_as_not_inspected():
@@ -195,5 +228,14 @@ def test_every_exposure_the_device_counted_is_in_exactly_one_record(arrived, fra
     span = seen[-1] - seen[0] + 1
     cut_short = span % frames_per_unit != 0
     assert sum(i.triggers for i in sink.done) == span + cut_short
+    assert sum(i.unaccounted for i in sink.done) == 0
     for inspection in sink.done:
         assert (inspection.verdict is Verdict.ACCEPT) == (inspection.frames_inspected == frames_per_unit)
+
+
+@given(st.lists(st.integers(0, 9), min_size=1, max_size=30), st.integers(1, 4), st.booleans())
+def test_whatever_a_device_counts_no_exposure_is_left_unaccounted(counts, frames_per_unit, are_labelled):
+    units = (lambda: UnreadLabels(last_of_first=4)) if are_labelled else None
+    sink = run(Plays(*counts), frames_per_unit=frames_per_unit, units=units)
+    assert all(i.unaccounted == 0 for i in sink.done)
+    assert sum(i.frames_inspected for i in sink.done) == len(counts)

@@ -3,6 +3,7 @@ from datetime import UTC, datetime
 
 import pytest
 
+from inspection.tally import FRAME_LOST
 from inspection.types import FrameResult, InspectionBegun, PictureRef, Verdict
 from services.live import LiveState
 from services.station.messages import FrameSeen, LaneState
@@ -27,9 +28,9 @@ def a_books(place, *, first=lambda _: None) -> Records:
     return Records(store=store, images=images, live=live, max_picture_bytes=10**9, first=first)
 
 
-def a_frame(begun: InspectionBegun, verdict=Verdict.ACCEPT, defects=(), sha256=None) -> FrameSeen:
+def a_frame(begun: InspectionBegun, verdict=Verdict.ACCEPT, defects=(), sha256=None, sequence=0) -> FrameSeen:
     result = FrameResult(
-        camera="c", sequence=0, verdict=verdict, defects=defects, measurements=(), timings_ms={"detect": 5.0}
+        camera="c", sequence=sequence, verdict=verdict, defects=defects, measurements=(), timings_ms={}
     )
     return FrameSeen(
         inspection_id=begun.id,
@@ -68,14 +69,27 @@ def test_a_unit_in_hand_when_the_engine_was_killed_is_not_inspected(place):
     store, _, live = place
     begun = an_inspection_begun()
     books = a_books(place)
-    books.commit([begun, a_frame(begun), a_frame(begun)])
+    books.commit([begun, a_frame(begun), a_frame(begun, sequence=1)])
     books.gone()
     assert not live.engine_connected
     books.greet(frozenset())
     (ended,) = store.inspections_of(begun.unit)
     assert ended.verdict is Verdict.NOT_INSPECTED
     assert (ended.frames_inspected, ended.frames_lost, ended.failures) == (2, 1, {ENGINE_LOST: 1})
+    assert ended.unaccounted == 0
     assert store.begun() == ()
+
+
+def test_a_hole_in_the_frames_of_a_unit_in_hand_is_counted_and_a_frame_brought_twice_is_one(place):
+    store, _, _ = place
+    begun = an_inspection_begun()
+    books = a_books(place)
+    books.commit([begun, a_frame(begun, sequence=4), a_frame(begun, sequence=7)])
+    books.commit([a_frame(begun, sequence=7)])
+    books.greet(frozenset())
+    (ended,) = store.inspections_of(begun.unit)
+    assert (ended.triggers, ended.frames_inspected, ended.unaccounted) == (5, 2, 0)
+    assert ended.failures == {FRAME_LOST: 2, ENGINE_LOST: 1}
 
 
 def test_a_defect_seen_before_the_engine_was_killed_still_refuses_the_unit(place):
