@@ -7,8 +7,8 @@ or `(height, width, 3)` BGR. Times: aware UTC. A quantity carries its unit in it
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from datetime import datetime
 from enum import IntEnum
 from typing import Literal
@@ -67,6 +67,8 @@ class Frame:
     device_time_ns  the device's clock, where it has one
     y_origin_mm     surface position of row 0; 0 for parts
     trigger         count that pairs the cameras of one unit, where there are several
+    chunks          what the device said of this very exposure, by the standard's name without its `Chunk`:
+                    FrameID, Timestamp, ExposureTime, EncoderValue …, in the standard's units; a bool as 0 or 1
     """
 
     pixels: Image
@@ -76,6 +78,7 @@ class Frame:
     device_time_ns: int | None = None
     y_origin_mm: float = 0.0
     trigger: int | None = None
+    chunks: Mapping[str, int | float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
