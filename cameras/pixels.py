@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -15,13 +16,22 @@ class PayloadTooShort(Exception):
     """The buffer holds fewer bytes than its own description needs."""
 
 
+class LinesShareBytes(Exception):
+    """Packed lines that do not end with a byte: makers differ in where the next one begins."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PixelFormat:
-    """How a pixel lies in memory, and what turns rows of it into grey or BGR."""
+    """How a pixel lies in memory, and what turns rows of it into grey or BGR of 8 bits."""
 
     name: str
-    bytes_per_px: int
+    bits_per_px: int
     to_image: Callable[[Image], Image]
+
+    @property
+    def px_per_step(self) -> int:
+        """A line of a multiple of so many pixels ends with a byte."""
+        return 8 // math.gcd(self.bits_per_px, 8)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,9 +53,12 @@ class Payload:
 def image_of(payload: Payload) -> Image:
     """A copy of the image: contiguous, read-only, the caller's own; grey (H, W) or BGR (H, W, 3).
 
-    Raises PayloadTooShort rather than show what an earlier frame left in the buffer.
+    Of deeper pixels the 8 highest bits are kept. Raises PayloadTooShort rather than show what an earlier frame
+    left in the buffer, and LinesShareBytes.
     """
-    row_bytes = payload.width_px * payload.format.bytes_per_px
+    if payload.width_px % payload.format.px_per_step:
+        raise LinesShareBytes(f"{payload.width_px} px of {payload.format.name}")
+    row_bytes = payload.width_px * payload.format.bits_per_px // 8
     pitch_bytes = row_bytes + payload.row_padding_bytes
     needed = payload.height_px * pitch_bytes
     there = len(payload.data) - payload.offset_bytes
@@ -77,18 +90,52 @@ def _to_bgr(conversion: int, channels: int) -> Callable[[Image], Image]:
     return to_image
 
 
+def _highest_bits(bits: int) -> Callable[[Image], Image]:
+    """Pixels of 16 bits, little-endian, of which the lowest `bits` are used."""
+
+    def to_image(rows: Image) -> Image:
+        return (np.ascontiguousarray(rows).view("<u2") >> (bits - 8)).astype(np.uint8)
+
+    return to_image
+
+
+def _outer_bytes(rows: Image) -> Image:
+    """GigE Vision's own packing: of 3 bytes the first and the last are the highest bits of 2 pixels."""
+    return np.ascontiguousarray(rows.reshape(len(rows), -1, 3)[:, :, ::2]).reshape(len(rows), -1)
+
+
+def _twelve_bits(rows: Image) -> Image:
+    """2 pixels in 3 bytes, the lowest bits first."""
+    low, middle, high = np.moveaxis(rows.reshape(len(rows), -1, 3), 2, 0)
+    return np.stack((low >> 4 | middle << 4, high), axis=2).reshape(len(rows), -1)
+
+
+def _ten_bits(rows: Image) -> Image:
+    """4 pixels in 5 bytes, the lowest bits first."""
+    b0, b1, b2, b3, b4 = np.moveaxis(rows.reshape(len(rows), -1, 5), 2, 0)
+    pixels = (b0 >> 2 | b1 << 6, b1 >> 4 | b2 << 4, b2 >> 6 | b3 << 2, b4)
+    return np.stack(pixels, axis=2).reshape(len(rows), -1)
+
+
 FORMATS = {
-    0x01080001: PixelFormat(name="Mono8", bytes_per_px=1, to_image=_grey),
-    0x02180014: PixelFormat(name="RGB8", bytes_per_px=3, to_image=_to_bgr(cv2.COLOR_RGB2BGR, 3)),
-    0x02180015: PixelFormat(name="BGR8", bytes_per_px=3, to_image=_bgr),
-    0x02200016: PixelFormat(name="RGBa8", bytes_per_px=4, to_image=_to_bgr(cv2.COLOR_RGBA2BGR, 4)),
-    0x02200017: PixelFormat(name="BGRa8", bytes_per_px=4, to_image=_to_bgr(cv2.COLOR_BGRA2BGR, 4)),
+    0x01080001: PixelFormat(name="Mono8", bits_per_px=8, to_image=_grey),
+    0x01100003: PixelFormat(name="Mono10", bits_per_px=16, to_image=_highest_bits(10)),
+    0x010A0046: PixelFormat(name="Mono10p", bits_per_px=10, to_image=_ten_bits),
+    0x010C0004: PixelFormat(name="Mono10Packed", bits_per_px=12, to_image=_outer_bytes),
+    0x01100005: PixelFormat(name="Mono12", bits_per_px=16, to_image=_highest_bits(12)),
+    0x010C0047: PixelFormat(name="Mono12p", bits_per_px=12, to_image=_twelve_bits),
+    0x010C0006: PixelFormat(name="Mono12Packed", bits_per_px=12, to_image=_outer_bytes),
+    0x01100007: PixelFormat(name="Mono16", bits_per_px=16, to_image=_highest_bits(16)),
+    0x02180014: PixelFormat(name="RGB8", bits_per_px=24, to_image=_to_bgr(cv2.COLOR_RGB2BGR, 3)),
+    0x02180015: PixelFormat(name="BGR8", bits_per_px=24, to_image=_bgr),
+    0x02200016: PixelFormat(name="RGBa8", bits_per_px=32, to_image=_to_bgr(cv2.COLOR_RGBA2BGR, 4)),
+    0x02200017: PixelFormat(name="BGRa8", bits_per_px=32, to_image=_to_bgr(cv2.COLOR_BGRA2BGR, 4)),
     # OpenCV names a pattern by its second row and column, PFNC by its first: hence the aliases spelled out.
-    0x01080008: PixelFormat(name="BayerGR8", bytes_per_px=1, to_image=_to_bgr(cv2.COLOR_BayerGRBG2BGR, 1)),
-    0x01080009: PixelFormat(name="BayerRG8", bytes_per_px=1, to_image=_to_bgr(cv2.COLOR_BayerRGGB2BGR, 1)),
-    0x0108000A: PixelFormat(name="BayerGB8", bytes_per_px=1, to_image=_to_bgr(cv2.COLOR_BayerGBRG2BGR, 1)),
-    0x0108000B: PixelFormat(name="BayerBG8", bytes_per_px=1, to_image=_to_bgr(cv2.COLOR_BayerBGGR2BGR, 1)),
+    0x01080008: PixelFormat(name="BayerGR8", bits_per_px=8, to_image=_to_bgr(cv2.COLOR_BayerGRBG2BGR, 1)),
+    0x01080009: PixelFormat(name="BayerRG8", bits_per_px=8, to_image=_to_bgr(cv2.COLOR_BayerRGGB2BGR, 1)),
+    0x0108000A: PixelFormat(name="BayerGB8", bits_per_px=8, to_image=_to_bgr(cv2.COLOR_BayerGBRG2BGR, 1)),
+    0x0108000B: PixelFormat(name="BayerBG8", bits_per_px=8, to_image=_to_bgr(cv2.COLOR_BayerBGGR2BGR, 1)),
 }
-"""By code. Source: GenICam Pixel Format Naming Convention 2.4, pixel format values."""
+"""By code. Source: GenICam Pixel Format Naming Convention 2.4: pixel format values, and how each is packed."""
 
 UNDERSTOOD = ", ".join(sorted(form.name for form in FORMATS.values()))

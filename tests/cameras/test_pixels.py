@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cameras.pixels import FORMATS, Payload, PayloadTooShort, image_of
+from cameras.pixels import FORMATS, LinesShareBytes, Payload, PayloadTooShort, image_of
 
 BY_NAME = {form.name: form for form in FORMATS.values()}
 
@@ -63,6 +63,58 @@ def test_a_bayer_pattern_gives_back_the_colour_it_was_made_of(name):
     assert (image[4:-4, 4:-4] == (40, 90, 200)).all()
 
 
+def bits_lowest_first(pixels, depth):
+    """Plain: pixel after pixel, each from its lowest bit, into bytes from their lowest bit."""
+    stream = [pixel >> bit & 1 for pixel in pixels for bit in range(depth)]
+    return bytes(
+        sum(bit << i for i, bit in enumerate(stream[at : at + 8])) for at in range(0, len(stream), 8)
+    )
+
+
+def gige_vision_packed(pixels, depth):
+    """Plain: of each pair the high bits of the one, the low bits of both, the high bits of the other."""
+    low = depth - 8
+    packed = bytearray()
+    for one, other in zip(pixels[::2], pixels[1::2], strict=True):
+        packed += bytes((one >> low, one & (1 << low) - 1 | (other & (1 << low) - 1) << 4, other >> low))
+    return bytes(packed)
+
+
+def sixteen_bits(pixels, depth):
+    return b"".join(pixel.to_bytes(2, "little") for pixel in pixels)
+
+
+DEEP = {
+    "Mono10": (10, sixteen_bits),
+    "Mono10p": (10, bits_lowest_first),
+    "Mono10Packed": (10, gige_vision_packed),
+    "Mono12": (12, sixteen_bits),
+    "Mono12p": (12, bits_lowest_first),
+    "Mono12Packed": (12, gige_vision_packed),
+    "Mono16": (16, sixteen_bits),
+}
+
+
+@given(data=st.data(), name=st.sampled_from(sorted(DEEP)), padding=st.integers(0, 5))
+def test_of_deeper_pixels_the_highest_eight_bits_are_kept(data, name, padding):
+    depth, pack = DEEP[name]
+    width = 4 * data.draw(st.integers(1, 6))
+    line = st.lists(st.integers(0, 2**depth - 1), min_size=width, max_size=width)
+    lines = data.draw(st.lists(line, min_size=1, max_size=4))
+    rows = np.array([list(pack(pixels, depth)) for pixels in lines], np.uint8)
+    image = image_of(payload(rows, name, width_px=width, padding=padding))
+    assert image.tolist() == [[pixel >> depth - 8 for pixel in pixels] for pixels in lines]
+    assert image.dtype == np.uint8
+    assert image.flags.c_contiguous
+
+
+@pytest.mark.parametrize(("name", "width"), [("Mono10p", 6), ("Mono12p", 5), ("Mono12Packed", 5)])
+def test_packed_lines_that_share_a_byte_are_refused_rather_than_guessed(name, width):
+    rows = np.zeros((2, width * 2), np.uint8)
+    with pytest.raises(LinesShareBytes, match=f"{width} px of {name}"):
+        image_of(payload(rows, name, width_px=width))
+
+
 def test_an_image_keeps_nothing_of_the_drivers_memory():
     memory = bytearray(b"\x07" * 64)
     image = image_of(
@@ -102,5 +154,5 @@ def test_a_buffer_shorter_than_its_image_is_refused_rather_than_filled_up():
 
 def test_opencv_takes_every_image_as_it_is():
     for form in FORMATS.values():
-        rows = np.zeros((16, 16 * form.bytes_per_px), np.uint8)
+        rows = np.zeros((16, 16 * form.bits_per_px // 8), np.uint8)
         cv2.mean(image_of(payload(rows, form.name, width_px=16)))
