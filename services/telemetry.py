@@ -7,6 +7,7 @@ import logging
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
 from inspection.types import Inspection
+from services.station.link import Backlog
 from services.station.messages import FrameSeen, LaneState
 
 LOG_FORMAT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
@@ -26,10 +27,22 @@ class Metrics:
             "frames_inspected_total", "Frames that were judged", ["lane"], registry=self.registry
         )
         self._frames_failed = Counter(
-            "frames_failed_total", "Frames seen but not judged", ["lane", "failure"], registry=self.registry
+            "frames_failed_total", "Frames seen but not judged", ["lane"], registry=self.registry
         )
         self._frames_lost = Counter(
             "frames_lost_total", "Frames due but never seen", ["lane"], registry=self.registry
+        )
+        self._frames_unaccounted = Counter(
+            "frames_unaccounted_total",
+            "Frames due of which nobody can say what became: a fault of ours",
+            ["lane"],
+            registry=self.registry,
+        )
+        self._not_inspected = Counter(
+            "frames_not_inspected_total",
+            "Frames failed, lost or unaccounted, by reason",
+            ["lane", "failure"],
+            registry=self.registry,
         )
         self._units = Counter(
             "units_total", "Units finished, by verdict", ["lane", "verdict"], registry=self.registry
@@ -48,6 +61,14 @@ class Metrics:
         self._engine_connected = Gauge(
             "engine_connected", "1 while the engine is connected, else 0", registry=self.registry
         )
+        self._outbox_waiting = Gauge(
+            "outbox_waiting", "Messages the engine has yet to deliver", registry=self.registry
+        )
+        self._pictures_given_up = Gauge(
+            "pictures_given_up",
+            "Pictures the engine could not deliver since it started, because too many waited",
+            registry=self.registry,
+        )
 
     def frame(self, seen: FrameSeen) -> None:
         for step, spent_ms in seen.result.timings_ms.items():
@@ -56,9 +77,11 @@ class Metrics:
     def done(self, inspection: Inspection) -> None:
         lane = inspection.lane
         self._frames_inspected.labels(lane).inc(inspection.frames_inspected)
+        self._frames_failed.labels(lane).inc(inspection.frames_failed)
         self._frames_lost.labels(lane).inc(inspection.frames_lost)
+        self._frames_unaccounted.labels(lane).inc(abs(inspection.unaccounted))
         for failure, frames in inspection.failures.items():
-            self._frames_failed.labels(lane, failure).inc(frames)
+            self._not_inspected.labels(lane, failure).inc(frames)
         self._units.labels(lane, inspection.verdict.name).inc()
         for defect in inspection.defects:
             self._defects.labels(lane, defect.kind).inc()
@@ -68,6 +91,10 @@ class Metrics:
 
     def engine(self, *, connected: bool) -> None:
         self._engine_connected.set(connected)
+
+    def backlog(self, backlog: Backlog) -> None:
+        self._outbox_waiting.set(backlog.waiting)
+        self._pictures_given_up.set(backlog.given_up)
 
     def exposition(self) -> bytes:
         """All metrics in the Prometheus text format."""

@@ -49,6 +49,24 @@ class Hello:
     in_hand: frozenset[UUID]
 
 
+@dataclass(frozen=True, slots=True)
+class Backlog:
+    """How the engine's deliveries stand, of all since it started.
+
+    waiting   messages still to come after these
+    given_up  pictures that were not delivered because too many waited; their results and records were or will be
+    """
+
+    waiting: int
+    given_up: int
+
+
+@dataclass(frozen=True, slots=True)
+class _Batch:
+    messages: Sequence[Message]
+    backlog: Backlog
+
+
 class Courier:
     """The engine's end. `send` never blocks; a thread delivers.
 
@@ -59,6 +77,7 @@ class Courier:
         self._address = address
         self._waiting: deque[Message] = deque()
         self._pictures = 0
+        self._given_up = 0
         self._answers_for: set[UUID] = set()
         self._changed = threading.Condition()
         self._closing = False
@@ -75,6 +94,11 @@ class Courier:
         with self._changed:
             if isinstance(message, FrameSeen):
                 if self._pictures >= PICTURES_KEPT_WAITING:
+                    if not self._given_up:
+                        logger.warning(
+                            "%d pictures wait for the service; the next are given up.", self._pictures
+                        )
+                    self._given_up += 1
                     return
                 self._pictures += 1
             elif isinstance(message, InspectionBegun):
@@ -109,9 +133,10 @@ class Courier:
                 while not self._waiting and not self._closing:
                     self._changed.wait()
                 batch = [self._waiting[i] for i in range(min(BATCH, len(self._waiting)))]
+                backlog = Backlog(waiting=len(self._waiting) - len(batch), given_up=self._given_up)
             if not batch:
                 return
-            service.send(batch)
+            service.send(_Batch(batch, backlog))
             committed = service.recv()
             with self._changed:
                 for _ in range(committed):
@@ -133,6 +158,7 @@ class Reception:
 
     greet    told of each engine that comes, with the inspections it answers for
     commit   makes a batch durable; while it raises, the engine keeps the batch
+    stands   told how the deliveries stand, after each batch
     gone     told when the engine's connection ends
     """
 
@@ -142,6 +168,7 @@ class Reception:
         *,
         greet: Callable[[frozenset[UUID]], None],
         commit: Callable[[Sequence[Message]], None],
+        stands: Callable[[Backlog], None],
         gone: Callable[[], None],
     ) -> None:
         # A service that was killed leaves its socket's name behind, in a folder that only this station has.
@@ -150,6 +177,7 @@ class Reception:
         self._path = address.path
         self._greet = greet
         self._commit = commit
+        self._stands = stands
         self._gone = gone
         self._closing = threading.Event()
         self._thread = threading.Thread(target=self._receive, name="reception", daemon=True)
@@ -192,5 +220,6 @@ class Reception:
         self._greet(hello.in_hand)
         while True:
             batch = engine.recv()
-            self._commit(batch)
-            engine.send(len(batch))
+            self._commit(batch.messages)
+            engine.send(len(batch.messages))
+            self._stands(batch.backlog)

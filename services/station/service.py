@@ -67,7 +67,15 @@ def run_service(station: StationSettings, address: Address, place: ServicePlace,
             max_picture_bytes=station.max_pictures_mb * 1_000_000,
             first=parent.send,
         )
-        held.enter_context(Reception(address, greet=records.greet, commit=records.commit, gone=records.gone))
+        held.enter_context(
+            Reception(
+                address,
+                greet=records.greet,
+                commit=records.commit,
+                stands=live.metrics.backlog,
+                gone=records.gone,
+            )
+        )
         server = uvicorn.Server(
             uvicorn.Config(
                 app,

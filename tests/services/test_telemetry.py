@@ -4,6 +4,7 @@ from datetime import UTC, datetime
 
 from inspection.types import Verdict
 from services.live import LiveState
+from services.station.link import Backlog
 from services.station.messages import LaneState
 from tests.a_station import a_frame_seen, a_strip, begun_now
 from tests.builders import a_defect, an_inspection
@@ -24,11 +25,16 @@ def test_what_the_engine_reports_is_counted_per_lane():
             failures={"INS-IMAGE-UNFIT": 2},
         )
     )
+    live.metrics.backlog(Backlog(waiting=3, given_up=7))
     lines = set(live.metrics.exposition().decode().splitlines())
     assert {
         'frames_inspected_total{lane="strip"} 37.0',
         'frames_lost_total{lane="strip"} 1.0',
-        'frames_failed_total{failure="INS-IMAGE-UNFIT",lane="strip"} 2.0',
+        'frames_failed_total{lane="strip"} 2.0',
+        'frames_not_inspected_total{failure="INS-IMAGE-UNFIT",lane="strip"} 2.0',
+        'frames_unaccounted_total{lane="strip"} 0.0',
+        "outbox_waiting 3.0",
+        "pictures_given_up 7.0",
         'units_total{lane="strip",verdict="NOT_INSPECTED"} 1.0',
         'defects_total{kind="scratch",lane="strip"} 1.0',
         'step_ms_count{lane="strip",step="detect"} 1.0',

@@ -10,7 +10,7 @@ import pytest
 
 from inspection.types import FrameResult, Verdict
 from services.station import link
-from services.station.link import Address, Courier, Hello, Reception
+from services.station.link import Address, Backlog, Courier, Hello, Reception
 from services.station.messages import FrameSeen, LaneState
 from tests.builders import an_inspection, an_inspection_begun
 
@@ -25,7 +25,7 @@ class Books:
     """A service that keeps what is committed; `fails` makes it refuse so many batches first."""
 
     def __init__(self, fails: int = 0) -> None:
-        self.kept, self.greeted, self.gone = [], [], threading.Event()
+        self.kept, self.greeted, self.stands, self.gone = [], [], [], threading.Event()
         self._fails = fails
         self._changed = threading.Condition()
 
@@ -45,7 +45,9 @@ class Books:
             assert self._changed.wait_for(lambda: len(self.kept) >= number, timeout=20)
 
     def open(self, address):
-        return Reception(address, greet=self.greet, commit=self.commit, gone=self.gone.set)
+        return Reception(
+            address, greet=self.greet, commit=self.commit, stands=self.stands.append, gone=self.gone.set
+        )
 
 
 def a_state(number: int) -> LaneState:
@@ -128,7 +130,7 @@ def test_a_stranger_without_the_key_is_not_let_in_and_the_engine_still_is(addres
             books.wait_for(1)
 
 
-def test_with_the_service_away_pictures_are_given_up_and_records_never(address):
+def test_with_the_service_away_pictures_are_given_up_and_said_so_and_records_never(address, caplog):
     courier = Courier(address)
     begun = an_inspection_begun()
     courier.send(begun)
@@ -138,7 +140,13 @@ def test_with_the_service_away_pictures_are_given_up_and_records_never(address):
     books = Books()
     with books.open(address), courier:
         books.wait_for(link.PICTURES_KEPT_WAITING + 2)
+        deadline = time.monotonic() + 20
+        while (not books.stands or books.stands[-1].waiting) and time.monotonic() < deadline:
+            time.sleep(0.01)
     assert books.kept[0].id == books.kept[-1].id == begun.id
+    assert books.stands[0].waiting == link.PICTURES_KEPT_WAITING + 2 - link.BATCH
+    assert books.stands[-1] == Backlog(waiting=0, given_up=50)
+    assert "1000 pictures wait for the service" in caplog.text
 
 
 def test_a_service_that_was_killed_can_be_started_at_the_same_address(address):
