@@ -9,6 +9,7 @@ from cameras.settings import (
     DrawnPartsSettings,
     DrawnStripSettings,
     GenicamSettings,
+    GigeSettings,
     ReplaySettings,
 )
 
@@ -28,6 +29,10 @@ def open_camera(name: str, settings: CameraSettings) -> Camera:
             from cameras.genicam import GenicamCamera
 
             return GenicamCamera(name, settings)
+        case GigeSettings():
+            from cameras.gige import GigeCamera
+
+            return GigeCamera(name, settings)
         case ReplaySettings():
             from cameras.replay import ReplayCamera
 

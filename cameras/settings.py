@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+from ipaddress import IPv4Address
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 Seed = Annotated[int, Field(ge=0, le=2**31 - 1)]
 FramesPerSecond = Annotated[float, Field(gt=0, le=1000)]
 BuffersOfDrawing = Annotated[int, Field(ge=1, le=256)]
+
+
+def _ipv4(given: str) -> str:
+    return str(IPv4Address(given))
 
 
 class _Settings(BaseModel):
@@ -38,6 +43,29 @@ class GenicamSettings(_Settings):
     exposure_us: Annotated[float, Field(gt=0, le=60_000_000)] | None = None
     gain_db: Annotated[float, Field(ge=0, le=60)] | None = None
     frames_per_s: FramesPerSecond | None = None
+
+
+class GigeSettings(_Settings):
+    """A GigE Vision camera through a client that pip installs, without a GenTL producer. Else as `genicam`.
+
+    address         where the camera is asked for by itself; None: wherever it answers a broadcast
+    trigger_source  the input that triggers each frame, by its SFNC name, as `Line1`
+    mm_per_line     of a line scan: a frame's place on the strip is counted in lines from the first, lost ones too
+    """
+
+    driver: Literal["gige"] = "gige"
+    serial: Annotated[str, Field(min_length=1)] | None = None
+    address: Annotated[str, AfterValidator(_ipv4)] | None = None
+    buffers: Annotated[int, Field(ge=4, le=256)] = 16
+    silent_after_s: Annotated[float, Field(gt=0, le=3600)] = 5.0
+    pixel_format: Annotated[str, Field(min_length=1)] | None = None
+    width_px: Annotated[int, Field(ge=16, le=65536)] | None = None
+    height_px: Annotated[int, Field(ge=16, le=65536)] | None = None
+    exposure_us: Annotated[float, Field(gt=0, le=60_000_000)] | None = None
+    gain_db: Annotated[float, Field(ge=0, le=60)] | None = None
+    frames_per_s: FramesPerSecond | None = None
+    trigger_source: Annotated[str, Field(min_length=1)] | None = None
+    mm_per_line: Annotated[float, Field(gt=0, le=1000)] | None = None
 
 
 class ReplaySettings(_Settings):
@@ -81,6 +109,6 @@ class DrawnPartsSettings(_Settings):
 
 
 CameraSettings = Annotated[
-    GenicamSettings | ReplaySettings | DrawnStripSettings | DrawnPartsSettings,
+    GenicamSettings | GigeSettings | ReplaySettings | DrawnStripSettings | DrawnPartsSettings,
     Field(discriminator="driver"),
 ]

@@ -19,9 +19,16 @@ import pytest
 from cameras import open_camera
 from cameras.drawn import drawn_parts, drawn_strip
 from cameras.recording import Recorder
-from cameras.settings import DrawnPartsSettings, DrawnStripSettings, GenicamSettings, ReplaySettings
+from cameras.settings import (
+    DrawnPartsSettings,
+    DrawnStripSettings,
+    GenicamSettings,
+    GigeSettings,
+    ReplaySettings,
+)
 from inspection.protocols import Camera
 from inspection.types import Frame
+from tests.cameras.gige_client import a_camera, a_free_address
 from tests.fake_cameras import FakeDevice, TurnedClock, exposures
 from tests.gige import a_gige_device, a_network_of_its_own, built_producer
 from tests.where import REPOSITORY
@@ -31,6 +38,8 @@ FRAMES = 12
 needs_genicam = pytest.mark.skipif(
     find_spec("harvesters") is None or find_spec("genicam") is None, reason='pip install "lynceus[gige]"'
 )
+
+needs_viva = pytest.mark.skipif(find_spec("viva_genicam") is None, reason='pip install "lynceus[gige]"')
 
 
 def simulated_genicam(_: Path) -> Camera:
@@ -50,6 +59,14 @@ def genicam_over_our_producer(_: Path) -> Camera:
 def genicam_from_our_device(_: Path) -> Camera:
     made = GenicamSettings(producer="lynceus", serial="LYN2", buffers=16, width_px=320, height_px=240)
     return open_camera("top", made)
+
+
+def gige_from_our_device(address: str) -> Camera:
+    return open_camera("top", GigeSettings(address=address, frames_per_s=50))
+
+
+def gige_from_vivas_device(address: str) -> Camera:
+    return open_camera("top", GigeSettings(address=address))
 
 
 def strip(_: Path) -> Camera:
@@ -93,8 +110,29 @@ def our_device() -> Iterator[None]:
             device.kill()
 
 
-DEVICES = {genicam_over_our_producer: a_gige_device, genicam_from_our_device: our_device}
-"""What must be there before the camera can be opened."""
+@contextmanager
+def our_device_here() -> Iterator[str]:
+    address = a_free_address()
+    with a_camera(address=address):
+        yield address
+
+
+@contextmanager
+def vivas_device() -> Iterator[str]:
+    from viva_genicam.testing import FakeGigeCamera
+
+    address = a_free_address()
+    with FakeGigeCamera(160, 120, 20, bind_ip=address):
+        yield address
+
+
+DEVICES = {
+    genicam_over_our_producer: a_gige_device,
+    genicam_from_our_device: our_device,
+    gige_from_our_device: our_device_here,
+    gige_from_vivas_device: vivas_device,
+}
+"""What must be there before the camera can be opened, and where it is."""
 
 
 @pytest.fixture(
@@ -103,6 +141,8 @@ DEVICES = {genicam_over_our_producer: a_gige_device, genicam_from_our_device: ou
         pytest.param(fake_genicam, marks=needs_genicam),
         pytest.param(genicam_over_our_producer, marks=needs_genicam),
         pytest.param(genicam_from_our_device, marks=needs_genicam),
+        pytest.param(gige_from_our_device, marks=needs_viva),
+        pytest.param(gige_from_vivas_device, marks=needs_viva),
         strip,
         parts,
         recorded_run,
@@ -111,8 +151,8 @@ DEVICES = {genicam_over_our_producer: a_gige_device, genicam_from_our_device: ou
     ids=lambda make: make.__name__,
 )
 def make(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Callable[[], Camera]]:
-    with DEVICES.get(request.param, nullcontext)():
-        yield lambda: request.param(tmp_path / "run")
+    with DEVICES.get(request.param, nullcontext)() as address:
+        yield lambda: request.param(address or tmp_path / "run")
 
 
 def some_frames(camera: Camera, count: int = FRAMES) -> list[Frame]:
