@@ -9,7 +9,7 @@ import json
 import logging
 import subprocess
 import sys
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import asdict, dataclass
@@ -188,19 +188,6 @@ class GenicamCamera:
         while (frame := self._next()) is not None:
             yield frame
 
-    def values(self, names: Iterable[str]) -> dict[str, int | float | str]:
-        """What the device, or for names that begin with `Stream` the producer's data stream, says now.
-
-        names  as in SFNC; a number or a text each. What is not there, or not readable, is left out.
-        """
-        with self._lock:
-            if self._left.is_set():
-                return {}
-            device = self._acquirer.remote_device.node_map
-            stream = self._acquirer.data_streams[0].node_map
-            found = {name: _value(stream if name.startswith("Stream") else device, name) for name in names}
-        return {name: value for name, value in found.items() if value is not None}
-
     def _start(self) -> None:
         streams = len(self._acquirer.data_streams)
         if streams != 1:
@@ -290,12 +277,15 @@ class GenicamCamera:
         if buffer.payload_type not in (kinds.PAYLOAD_TYPE_IMAGE, kinds.PAYLOAD_TYPE_CHUNK_DATA):
             raise self._refused("payload type", "image", found=buffer.payload_type)
         nodes = self._acquirer.remote_device.node_map
+        lines = _lines(lambda: buffer.height, lambda: buffer.delivered_image_height)
+        if lines and _scans_areas(nodes) and lines < nodes.Height.value:
+            # A line scan may end early; half a part, given as if it were whole, would be judged.
+            raise PayloadTooShort(f"{lines} of {nodes.Height.value} lines came")
         return Payload(
             data=buffer.raw_buffer,
             offset_bytes=0,
             width_px=_known(lambda: buffer.width) or nodes.Width.value,
-            height_px=_lines(lambda: buffer.height, lambda: buffer.delivered_image_height)
-            or nodes.Height.value,
+            height_px=lines or nodes.Height.value,
             row_padding_bytes=_known(lambda: buffer.padding_x) or 0,
             format=self._format(_known(lambda: buffer.pixel_format) or nodes.PixelFormat.get_int_value()),
         )
@@ -498,6 +488,10 @@ def _lines(height: Callable[[], int], delivered: Callable[[], int]) -> int:
     return min(known, default=0)
 
 
+def _scans_areas(nodes: Any) -> bool:
+    return bool(nodes.has_node("DeviceScanType")) and nodes.DeviceScanType.value == "Areascan"
+
+
 def _serial(info: Any) -> str:
     return str(_known(lambda: info.serial_number) or info.id_)
 
@@ -513,14 +507,6 @@ def _readable(node: Any) -> object:
         return node.value
     except genapi.GenericException:
         return "-"
-
-
-def _value(nodes: Any, name: str) -> int | float | str | None:
-    try:
-        value = getattr(nodes, name).value if nodes is not None and nodes.has_node(name) else None
-    except (*_VENDOR_ERRORS, AttributeError):
-        return None
-    return value if isinstance(value, int | float | str) else None
 
 
 def _producer_fails(path: Path, reason: str, *, install: str = _INSTALL_GENICAM) -> ProducerMissing:

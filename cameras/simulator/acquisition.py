@@ -7,7 +7,7 @@ import struct
 from collections import Counter
 from collections.abc import Callable, Generator
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from queue import Empty, Queue
 from threading import Event, Lock, Thread
 from typing import Any
@@ -85,13 +85,17 @@ class Setup:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Exposure:
-    """`index` of what is to be seen; `encoder` and `began_ns` when it began, on the line's clock."""
+    """`index` of what is to be seen; `encoder` and `began_ns` when it began, on the line's clock.
+
+    longer_ns  by so much it outlasts the exposure time that is set
+    """
 
     index: int
     began_ns: int
     encoder: int
     trigger: int | None = None
     is_overrun: bool = False
+    longer_ns: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -158,6 +162,7 @@ class Acquisition:
         self._lock = Lock()
         self._waiting: Queue[Exposure] | None = None
         self._busy_until_ns = 0
+        self._long_until_ns = 0
         self._stop = Event()
         self._stop.set()
         self._starts: Queue[_Start | None] = Queue()
@@ -192,7 +197,7 @@ class Acquisition:
         number = self._account.counts()["triggers"]
         self._account.add("triggers")
         with self._lock:
-            if self._waiting is not None and now_ns >= self._busy_until_ns:
+            if self._waiting is not None and now_ns >= max(self._busy_until_ns, self._long_until_ns):
                 self._busy_until_ns = now_ns + self._exposure_ns()
                 encoder = self._clock.encoder(now_ns)
                 self._waiting.put(Exposure(index=number, began_ns=now_ns, encoder=encoder, trigger=number))
@@ -232,7 +237,7 @@ class Acquisition:
         began_ns = self._clock.now_ns()
         while self._clock.wait_until(began_ns + self._exposure_ns(), unless=stop):
             yield Exposure(index=self._exposures, began_ns=began_ns, encoder=self._clock.encoder(began_ns))
-            period_ns = int(NS_PER_S / self._registers.number("AcquisitionFrameRate"))
+            period_ns = self._period_ns()
             # A device that is asked for more than it can do is slower, not ever further behind.
             began_ns = max(began_ns + max(period_ns, self._exposure_ns()), self._clock.now_ns() - period_ns)
 
@@ -251,15 +256,16 @@ class Acquisition:
 
     def _parts(self, stop: Event) -> Generator[Exposure]:
         part = self._clock.part_after(self._clock.encoder())
-        busy_until_ns = 0
+        self._busy_until_ns = self._long_until_ns = 0
         while self._clock.wait_until(began_ns := self._clock.when(part * PART_PITCH_COUNTS), unless=stop):
             self._account.add("triggers")
             period_ns = self._clock.when((part + 1) * PART_PITCH_COUNTS) - began_ns
-            if began_ns < busy_until_ns:
-                self._miss(part)
+            if began_ns < max(self._busy_until_ns, self._long_until_ns):
+                self._miss(part, fault=Kind.LONG if began_ns >= self._busy_until_ns else None)
             else:
-                busy_until_ns = began_ns + self._exposure_ns()
-                if not self._clock.wait_until(busy_until_ns, unless=stop):
+                done_ns = began_ns + self._exposure_ns()
+                self._busy_until_ns = done_ns
+                if not self._clock.wait_until(done_ns, unless=stop):
                     self._miss(part)
                     return
                 yield Exposure(
@@ -267,7 +273,7 @@ class Acquisition:
                     began_ns=began_ns,
                     encoder=part * PART_PITCH_COUNTS,
                     trigger=part,
-                    is_overrun=self._clock.now_ns() - busy_until_ns > _BEHIND_MAX * period_ns,
+                    is_overrun=self._clock.now_ns() - done_ns > _BEHIND_MAX * period_ns,
                 )
             part += 1
 
@@ -292,9 +298,12 @@ class Acquisition:
     def _exposure_ns(self) -> int:
         return int(self._registers.number("ExposureTime") * 1000)
 
-    def _miss(self, trigger: int | None) -> None:
+    def _period_ns(self) -> int:
+        return int(NS_PER_S / self._registers.number("AcquisitionFrameRate"))
+
+    def _miss(self, trigger: int | None, *, fault: Kind | None = None) -> None:
         self._account.add("triggers_missed")
-        self._truth({"trigger": trigger, "missed": True})
+        self._truth({"trigger": trigger, "missed": True, "fault": fault})
 
     # --- what --------------------------------------------------------------------------------------
 
@@ -306,8 +315,12 @@ class Acquisition:
             self._account.add(f"fault_{fault.kind}")
             self._happen(fault)
         if fault is not None and fault.kind is Kind.MISSED:
-            self._miss(exposure.trigger)
+            self._miss(exposure.trigger, fault=Kind.MISSED)
             return
+        if fault is not None and fault.kind is Kind.LONG:
+            exposure = replace(exposure, longer_ns=self._period_ns())
+            with self._lock:
+                self._long_until_ns = exposure.began_ns + self._exposure_ns() + exposure.longer_ns
         for _ in range(2 if fault is not None and fault.kind is Kind.DOUBLE else 1):
             self._send(setup, exposure, number, fault, stop)
 
@@ -338,6 +351,9 @@ class Acquisition:
             if sent and fault is not None and fault.kind in ON_THE_WIRE:
                 self._account.add(f"fault_{fault.kind}")
         self._account.add("sent" if sent else "overrun" if exposure.is_overrun else "unsent")
+        if not sent and fault is not None and fault.kind in ON_THE_WIRE:
+            # It was drawn for this picture and did not happen to it.
+            said["fault"] = None
         if view is not None:
             said |= {"file": view.file, "defects": _defects(view, setup)}
         self._truth(said | {"sent": sent})
@@ -361,7 +377,7 @@ class Acquisition:
         timestamp: int,
         fault: Fault | None,
     ) -> Block:
-        pixels = self._lit(_cut(view.pixels, setup))
+        pixels = self._lit(_cut(view.pixels, setup), exposure)
         ends_early = fault is not None and fault.kind is Kind.SIZE
         payload: tuple[memoryview, ...] = (pixels.reshape(-1).data,)
         payload_type = PAYLOAD_IMAGE
@@ -395,7 +411,7 @@ class Acquisition:
         values = {
             "FrameID": struct.pack(">Q", self._blocks),
             "Timestamp": struct.pack(">Q", timestamp),
-            "ExposureTime": struct.pack(">d", self._registers.number("ExposureTime")),
+            "ExposureTime": struct.pack(">d", self._exposure_us(exposure)),
             "EncoderValue": struct.pack(">Q", exposure.encoder),
         }
         parts = [pack_chunk_end(IMAGE_CHUNK_ID, length=image_bytes)]
@@ -404,9 +420,12 @@ class Acquisition:
                 parts += [values[chunk.name], pack_chunk_end(chunk.chunk_id, length=chunk.length)]
         return b"".join(parts)
 
-    def _lit(self, pixels: Image) -> Image:
+    def _exposure_us(self, exposure: Exposure) -> float:
+        return self._registers.number("ExposureTime") + exposure.longer_ns / 1000
+
+    def _lit(self, pixels: Image, exposure: Exposure) -> Image:
         """As bright as exposure time and gain make it."""
-        brightness = self._registers.number("ExposureTime") / NOMINAL_EXPOSURE_US
+        brightness = self._exposure_us(exposure) / NOMINAL_EXPOSURE_US
         brightness *= 10 ** (self._registers.number("Gain") / 20)
         if brightness == 1:
             return pixels

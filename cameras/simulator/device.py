@@ -279,6 +279,7 @@ class SimulatedCamera:
             sensor_wh_px=settings.scene.sensor_wh_px,
             default_wh_px=settings.scene.default_wh_px,
             fps=settings.frames_per_s,
+            is_line_scan=settings.scene.is_line_scan,
         )
         identity = Identity(
             vendor=VENDOR,

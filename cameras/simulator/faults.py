@@ -24,6 +24,7 @@ class Kind(StrEnum):
     HEARTBEAT = "heartbeat"
     MISSED = "missed"
     DOUBLE = "double"
+    LONG = "long"
     JUMP = "jump"
 
 
@@ -40,6 +41,7 @@ ABOUT = {
     Kind.HEARTBEAT: "the device drops its controller, as if it had heard nothing from it",
     Kind.MISSED: "a trigger gives no picture",
     Kind.DOUBLE: "a trigger gives two pictures",
+    Kind.LONG: "an exposure lasts past the next trigger, which is missed",
     Kind.JUMP: "the device's clock jumps",
 }
 
@@ -49,7 +51,7 @@ OF_SEVERAL = frozenset({Kind.REORDERED, Kind.SIZE})
 ON_THE_WIRE = OF_SEVERAL | {Kind.LOST, Kind.LATE, Kind.DOUBLED, Kind.CORRUPT, Kind.INCOMPLETE}
 """Happen to a picture while it is sent; the others to the device or its triggers."""
 
-OF_TRIGGERS = frozenset({Kind.MISSED, Kind.DOUBLE})
+OF_TRIGGERS = frozenset({Kind.MISSED, Kind.DOUBLE, Kind.LONG})
 DURATIONS_S = {Kind.LINK: 1.0, Kind.REBOOT: 1.0, Kind.JUMP: 3600.0}
 """How long, or how far, where nothing else is said."""
 

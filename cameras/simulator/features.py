@@ -146,7 +146,7 @@ IMAGE_CHUNK_ID = 0x4C590000
 
 
 def features_of(
-    *, sensor_wh_px: tuple[int, int], default_wh_px: tuple[int, int], fps: float
+    *, sensor_wh_px: tuple[int, int], default_wh_px: tuple[int, int], fps: float, is_line_scan: bool = False
 ) -> list[Feature]:
     """The table of one device.
 
@@ -155,7 +155,7 @@ def features_of(
     """
     (sensor_w, sensor_h), (width, height) = sensor_wh_px, default_wh_px
     table: list[Feature] = [
-        *_device(),
+        *_device(is_line_scan),
         *_image(sensor_w, sensor_h, width, height),
         *_acquisition(fps),
         *_chunks(),
@@ -164,8 +164,15 @@ def features_of(
     return _with_addresses(table)
 
 
-def _device() -> list[Feature]:
+def _device(is_line_scan: bool) -> list[Feature]:
     return [
+        Choice(
+            name="DeviceScanType",
+            category="DeviceControl",
+            about="Whether the sensor is a line or a field of pixels",
+            access="RO",
+            entries=(("Linescan", 1),) if is_line_scan else (("Areascan", 0),),
+        ),
         Text(
             name="DeviceVendorName",
             category="DeviceControl",

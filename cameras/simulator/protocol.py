@@ -56,6 +56,7 @@ class Status(IntEnum):
     BUSY = 0x8007
     PACKET_UNAVAILABLE = 0x800C
     INVALID_HEADER = 0x800E
+    ERROR = 0x8FFF
 
 
 class Code(IntEnum):

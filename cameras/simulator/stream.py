@@ -176,7 +176,10 @@ class StreamChannel:
             if packet_id == _A_WHILE:
                 unless.wait(LATE_S)
             elif packet_id == _NOISE_PACKET:
-                header = stream_header(Content.PAYLOAD, block_id=block.block_id, packet_id=PACKET_ID_MAX)
+                # Marked as an error: libaravis 0.8.26 takes an unmarked one for the picture's first packet.
+                header = stream_header(
+                    Content.PAYLOAD, block_id=block.block_id, packet_id=PACKET_ID_MAX, status=Status.ERROR
+                )
                 self._send((header, _NOISE))
             else:
                 self._send(block.packet(packet_id))

@@ -15,7 +15,6 @@ import click
 from rich.console import Console
 from rich.table import Table
 
-from services.cli.camera_doctor import doctor
 from services.text import language_of_environment, say
 
 if TYPE_CHECKING:
@@ -36,9 +35,6 @@ json_option = click.option(
 @click.group(help=say("camera.help.camera", language_of_environment()))
 def camera() -> None:
     pass
-
-
-camera.add_command(doctor)
 
 
 @camera.command("list", help=say("camera.help.list", language_of_environment()))

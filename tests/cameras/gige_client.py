@@ -242,6 +242,9 @@ def sort_packet(data, blocks):
     """Puts a packet where it belongs; what belongs nowhere is counted as noise of its block."""
     packet = parse_stream_packet(data)
     block = blocks.setdefault(packet.block_id, Received(packet.block_id))
+    if packet.status == Status.ERROR:
+        block.noise += 1
+        return block
     if packet.status != Status.SUCCESS:
         block.refused += 1
         return block
@@ -251,9 +254,6 @@ def sort_packet(data, blocks):
         elif packet.content == Content.TRAILER:
             block.trailer = parse_trailer(packet.data)
             block.last = packet.packet_id
-        elif packet.packet_id == 0xFFFFFF:
-            block.noise += 1
-            return block
         else:
             block.pieces[packet.packet_id] = bytes(packet.data)
     except Malformed:

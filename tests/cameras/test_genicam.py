@@ -102,6 +102,17 @@ def test_a_line_scan_image_cut_short_has_only_the_lines_that_came():
     assert np.array_equal(frames[0].pixels, a_picture(0)[:10])
 
 
+def test_a_picture_of_a_part_cut_short_is_a_loss():
+    script = [
+        Exposed(pixels=a_picture(0), frame_id=1),
+        Exposed(pixels=a_picture(1), frame_id=2, delivered_px=10),
+        Exposed(pixels=a_picture(2), frame_id=3),
+    ]
+    features = {"Height": 24, "DeviceScanType": "Areascan"}
+    frames = frames_until_silent(FakeDevice(script=script, features=features))
+    assert [frame.sequence for frame in frames] == [1, 3]
+
+
 def test_a_height_left_out_of_the_trailer_is_asked_of_the_device():
     script = [Exposed(pixels=a_picture(0), frame_id=1, height_px=0)]
     frames = frames_until_silent(FakeDevice(script=script, features={"Height": 24}))

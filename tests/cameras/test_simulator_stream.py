@@ -356,6 +356,25 @@ def test_a_double_trigger_shows_the_same_part_twice():
     assert counts["triggers"] == counts["blocks"] - counts["fault_double"] == 3
 
 
+def test_an_exposure_longer_than_the_trigger_period_costs_the_next_trigger_and_is_brighter():
+    dim = a_scene(look=lambda index, lines: View(pixels=np.full((48, 64), 2, np.uint8)))
+    with a_camera_and_client(scene=dim, frames_per_s=20.0, **at(Kind.LONG)) as (camera, client):
+        client.take_control()
+        client.must_write("ChunkModeActive", 1)
+        for index in (2, 3):
+            client.must_write("ChunkEnable", 1, index=index)
+        blocks = all_of(camera, client, 4, TriggerMode="On", TriggerSource="Line1")
+        counts = camera.counts()
+    chunks = [parse_chunks(block.payload) for block in blocks.values()]
+    encoders = [int.from_bytes(each[CHUNK_IDS["EncoderValue"]]) for each in chunks]
+    exposures_us = [struct.unpack(">d", each[CHUNK_IDS["ExposureTime"]])[0] for each in chunks]
+    assert (np.diff(encoders) / PART_PITCH_COUNTS).tolist() == [1, 2, 1]
+    assert exposures_us == [1000.0, 51_000.0, 1000.0, 1000.0]
+    assert [block.payload[0] for block in blocks.values()] == [2, 102, 2, 2]
+    assert counts["triggers"] == counts["blocks"] + counts["triggers_missed"] == 5
+    assert counts["fault_long"] == 1
+
+
 def test_faults_of_triggers_do_not_happen_where_there_are_none():
     with a_camera_and_client(**faulty("missed=0.5,double=0.5")) as (camera, client):
         assert len(all_of(camera, client, 5)) == 5
