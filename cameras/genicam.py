@@ -9,7 +9,7 @@ import json
 import logging
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import asdict, dataclass
@@ -187,6 +187,19 @@ class GenicamCamera:
     def frames(self) -> Iterator[Frame]:
         while (frame := self._next()) is not None:
             yield frame
+
+    def values(self, names: Iterable[str]) -> dict[str, int | float | str]:
+        """What the device, or for names that begin with `Stream` the producer's data stream, says now.
+
+        names  as in SFNC; a number or a text each. What is not there, or not readable, is left out.
+        """
+        with self._lock:
+            if self._left.is_set():
+                return {}
+            device = self._acquirer.remote_device.node_map
+            stream = self._acquirer.data_streams[0].node_map
+            found = {name: _value(stream if name.startswith("Stream") else device, name) for name in names}
+        return {name: value for name, value in found.items() if value is not None}
 
     def _start(self) -> None:
         streams = len(self._acquirer.data_streams)
@@ -507,6 +520,14 @@ def _readable(node: Any) -> object:
         return node.value
     except genapi.GenericException:
         return "-"
+
+
+def _value(nodes: Any, name: str) -> int | float | str | None:
+    try:
+        value = getattr(nodes, name).value if nodes is not None and nodes.has_node(name) else None
+    except (*_VENDOR_ERRORS, AttributeError):
+        return None
+    return value if isinstance(value, int | float | str) else None
 
 
 def _producer_fails(path: Path, reason: str, *, install: str = _INSTALL_GENICAM) -> ProducerMissing:

@@ -50,3 +50,9 @@ class ImageUnfit(InspectionError):
     """The exposure, the focus or the scene does not allow a judgement (see `vision/health.py`)."""
 
     code = "INS-IMAGE-UNFIT"
+
+
+class DetectionsInvalid(InspectionError):
+    """The detector answered with numbers that are none."""
+
+    code = "INS-DETECTIONS-INVALID"

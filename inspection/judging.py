@@ -1,29 +1,37 @@
-"""From defects to a verdict: per defect, per frame, per unit.
+"""From defects to a verdict, per defect, per frame and per unit, and to a unit's grade.
 
 The rules, in the order they are asked:
 
-* a defect of a kind without any limit goes to review: nobody has said that it may pass
-* a limit in millimetres on a surface whose scale is not known goes to review: it cannot be applied
+* a defect of a kind without a general limit goes to review: nobody has said that it may pass. Limits for a zone or
+  from a size on make a recipe stricter there; they do not let anything pass
+* what cannot be compared goes to review: millimetres where the scale is not known, a place in a zone where no edge
+  was found, a value that is no number
 * otherwise the strictest of the limits that are reached decides; none reached, the defect is tolerated
+
+So one defect more, or a larger one, never makes a verdict milder or a grade better.
 """
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterable, Sequence
+from math import inf, isfinite
+from typing import TypeGuard
 
-from inspection.types import Defect, Limit, Verdict
+from inspection.types import Box, Defect, Grade, Limit, Verdict, Zone
+
+_OF_UNITS = ("count", "per_m")
+
+DENSITY_WINDOW_MM = 1000.0
+"""`per_m` counts what any stretch of this length shows."""
 
 
 def judge_defect(defect: Defect, limits: Iterable[Limit]) -> Verdict:
-    """The verdict this one defect asks for. Limits on `count` do not speak here: see `judge_unit`."""
-    own = [limit for limit in limits if limit.kind == defect.kind]
-    if not own:
-        return Verdict.REVIEW
-    return max(
-        (_reached(limit, _measured(defect, limit)) for limit in own if limit.measure != "count"),
-        default=Verdict.ACCEPT,
-    )
+    """The verdict this one defect asks for. Limits on `count` and `per_m` do not speak here: see `judge_unit`."""
+    own = [limit for limit in limits if defect.kind in limit.kinds]
+    verdicts = [_asked_of(defect, limit) for limit in own if limit.measure not in _OF_UNITS]
+    if not any(limit.is_general for limit in own):
+        verdicts.append(Verdict.REVIEW)
+    return max(verdicts, default=Verdict.ACCEPT)
 
 
 def judge(defects: Iterable[Defect], limits: Sequence[Limit]) -> Verdict:
@@ -32,27 +40,113 @@ def judge(defects: Iterable[Defect], limits: Sequence[Limit]) -> Verdict:
 
 
 def judge_unit(defects: Sequence[Defect], limits: Sequence[Limit]) -> Verdict:
-    """The verdict of all frames of a unit together: each defect, and how many of a kind there are."""
-    count = Counter(defect.kind for defect in defects)
-    counted = (
-        _reached(limit, count[limit.kind])
-        for limit in limits
-        if limit.measure == "count" and count[limit.kind]
-    )
+    """The verdict of all frames of a unit together: each defect, and how many there are, in all and per metre."""
+    counted = (_asked_of_all(defects, limit) for limit in limits if limit.measure in _OF_UNITS)
     return max(judge(defects, limits), max(counted, default=Verdict.ACCEPT))
+
+
+def grade_of(defects: Sequence[Defect], grades: Iterable[Grade]) -> Grade | None:
+    """The first of `grades`, the best first, none of whose limits is reached. None: no grade fits."""
+    return next((grade for grade in grades if _fits(defects, grade)), None)
+
+
+def _fits(defects: Sequence[Defect], grade: Grade) -> bool:
+    return all(
+        _asked_of_all(defects, limit) is Verdict.ACCEPT
+        if limit.measure in _OF_UNITS
+        else all(
+            _asked_of(defect, limit) is Verdict.ACCEPT for defect in defects if defect.kind in limit.kinds
+        )
+        for limit in grade.limits
+    )
+
+
+def _asked_of(defect: Defect, limit: Limit) -> Verdict:
+    speaks = _speaks_of(defect, limit)
+    if speaks is False:
+        return Verdict.ACCEPT
+    reached = _reached(limit, _measured(defect, limit))
+    return reached if speaks else max(reached, Verdict.REVIEW)
+
+
+def _asked_of_all(defects: Iterable[Defect], limit: Limit) -> Verdict:
+    own = [one for one in defects if one.kind in limit.kinds and _speaks_of(one, limit) is not False]
+    if not own:
+        return Verdict.ACCEPT
+    return _reached(limit, len(own) if limit.measure == "count" else _most_on_a_metre(own))
+
+
+def _most_on_a_metre(defects: Iterable[Defect]) -> float | None:
+    """The most defects that any stretch of one metre shows at least a part of."""
+    steps: list[tuple[float, int]] = []
+    for box in (defect.box_mm for defect in defects):
+        if not _is_sound(box):
+            return None
+        # Stretches that begin between these two show some of it. One that only touches it does not.
+        steps += ((box.y1 - DENSITY_WINDOW_MM, 1), (box.y2, -1))
+    most = now = 0
+    for _, step in sorted(steps):
+        now += step
+        most = max(most, now)
+    return most
 
 
 def _measured(defect: Defect, limit: Limit) -> float | None:
     if limit.measure == "score":
         return defect.score
+    if not _is_sound(defect.box_mm):
+        return None
     return defect.length_mm if limit.measure == "length_mm" else defect.area_mm2
 
 
 def _reached(limit: Limit, value: float | None) -> Verdict:
-    if value is None:
+    if value is None or not isfinite(value):
         return Verdict.REVIEW
     if limit.reject_from is not None and value >= limit.reject_from:
         return Verdict.REJECT
     if limit.review_from is not None and value >= limit.review_from:
         return Verdict.REVIEW
     return Verdict.ACCEPT
+
+
+def _is_sound(box: Box | None) -> TypeGuard[Box]:
+    return box is not None and -inf < box.x1 <= box.x2 < inf and -inf < box.y1 <= box.y2 < inf
+
+
+def _speaks_of(defect: Defect, limit: Limit) -> bool | None:
+    """Whether a limit of its kind is for this defect; None: that cannot be said."""
+    length_mm = defect.length_mm if _is_sound(defect.box_mm) else None
+    is_long = True if limit.min_length_mm is None else _at_least(length_mm, limit.min_length_mm)
+    is_there = True if limit.zone is None else _is_in(limit.zone, defect)
+    if is_long is False or is_there is False:
+        return False
+    return None if is_long is None or is_there is None else True
+
+
+def _is_in(zone: Zone, defect: Defect) -> bool | None:
+    asked = (
+        _at_least(
+            None if defect.edge_near_mm is None else -defect.edge_near_mm, -_or(zone.edge_within_mm, inf)
+        ),
+        _at_least(defect.edge_far_mm, _or(zone.edge_beyond_mm, -inf)),
+        True if zone.box_mm is None else _touch(zone.box_mm, defect.box_mm),
+    )
+    if any(answer is False for answer in asked):
+        return False
+    return None if any(answer is None for answer in asked) else True
+
+
+def _at_least(value: float | None, bound: float) -> bool | None:
+    if bound == -inf:
+        return True
+    return None if value is None or not isfinite(value) else value >= bound
+
+
+def _or(value: float | None, otherwise: float) -> float:
+    return otherwise if value is None else value
+
+
+def _touch(zone: Box, box: Box | None) -> bool | None:
+    if not _is_sound(box):
+        return None
+    return box.x1 < zone.x2 and zone.x1 < box.x2 and box.y1 < zone.y2 and zone.y1 < box.y2

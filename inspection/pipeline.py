@@ -5,10 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from time import perf_counter
 
-from inspection.errors import InspectionError
+import numpy as np
+
+from inspection.errors import DetectionsInvalid, InspectionError
 from inspection.judging import judge
 from inspection.protocols import Detector
-from inspection.types import Box, Frame, FrameResult, Limit, Surface
+from inspection.types import Box, Detections, Frame, FrameResult, Limit, Surface
 from inspection.vision.correction import FlatField, crop
 from inspection.vision.health import check_health
 from inspection.vision.locating import locate
@@ -41,6 +43,7 @@ class Pipeline:
                 self.part.check(image)
             laps.mark("check")
             found = self.detector.detect(image)
+            check_finite(found)
             laps.mark("detect")
         except InspectionError as error:
             return FrameResult.not_inspected(frame, failure=error.code, timings_ms=laps.ms)
@@ -54,6 +57,18 @@ class Pipeline:
             defects=defects,
             measurements=(),
             timings_ms=laps.ms,
+        )
+
+
+def check_finite(found: Detections) -> None:
+    """Raise DetectionsInvalid where a box or a score is no number: compared with a limit, it would pass."""
+    sound = np.isfinite(found.xyxy).all(axis=1) & np.isfinite(found.score)
+    if not sound.all():
+        raise DetectionsInvalid(
+            f"{np.count_nonzero(~sound)} of {len(found)} detections have no finite box or score.",
+            action="The frame counts as not inspected. If this repeats, install the model again from its release.",
+            invalid=int(np.count_nonzero(~sound)),
+            found=len(found),
         )
 
 

@@ -12,11 +12,12 @@ from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
 from typing import TypeVar
 
-from inspection.judging import judge_unit
+from inspection.judging import grade_of, judge_unit
 from inspection.types import (
     Defect,
     Frame,
     FrameResult,
+    Grade,
     Inspection,
     InspectionBegun,
     Limit,
@@ -49,11 +50,20 @@ def with_losses(frames: Iterable[_Counted]) -> Iterator[tuple[_Counted, int]]:
 class UnitTally:
     """Collects the frames of the unit in hand until it is closed.
 
-    after  the last count of the device that an earlier unit answered for; None: the first one counted begins this
+    after   the last count of the device that an earlier unit answered for; None: the first one counted begins this
+    grades  the best first; none: units are not graded
     """
 
-    def __init__(self, begun: InspectionBegun, limits: Sequence[Limit], *, after: int | None = None) -> None:
+    def __init__(
+        self,
+        begun: InspectionBegun,
+        limits: Sequence[Limit],
+        *,
+        after: int | None = None,
+        grades: Sequence[Grade] = (),
+    ) -> None:
         self.begun = begun
+        self._grades = tuple(grades)
         self._due_up_to = after
         self._triggers = 0
         self._limits = tuple(limits)
@@ -96,11 +106,18 @@ class UnitTally:
             self._failures[reason] += count
 
     def close(self, finished_at: datetime) -> Inspection:
-        """The unit's inspection. One of which a frame was missed, or none was seen, is never accepted."""
+        """The unit's inspection. One of which a frame was missed, or none was seen, is never accepted.
+
+        A grade is given to a unit that was inspected in full and not refused; one that fits no grade goes to review.
+        """
         verdicts = [*self._verdicts, judge_unit(self._defects, self._limits)]
         unaccounted = self._triggers - len(self._verdicts) - self._lost
         if self._lost or unaccounted or not self._verdicts:
             verdicts.append(Verdict.NOT_INSPECTED)
+        grade = None
+        if self._grades and Verdict.worst(verdicts) < Verdict.NOT_INSPECTED:
+            grade = grade_of(self._defects, self._grades)
+            verdicts.append(Verdict.REVIEW if grade is None else Verdict.ACCEPT)
         failures = dict(self._failures)
         if unaccounted:
             failures[UNACCOUNTED] = abs(unaccounted)
@@ -123,4 +140,5 @@ class UnitTally:
             frames_lost=self._lost,
             failures=failures,
             pictures=(),
+            grade=None if grade is None else grade.name,
         )

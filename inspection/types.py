@@ -110,7 +110,11 @@ class Detections:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Defect:
-    """A detection at its place on the surface. `box_mm` is None where the scale is not known."""
+    """A detection at its place on the surface. `box_mm` is None where the scale is not known.
+
+    edge_near_mm, edge_far_mm   how near to the nearer edge of the strip it comes, and how far from it it
+                                reaches; below 0 is beyond the edge. None where no edge was looked for.
+    """
 
     kind: str
     score: float
@@ -118,6 +122,8 @@ class Defect:
     box_mm: Box | None
     camera: str
     sequence: int
+    edge_near_mm: float | None = None
+    edge_far_mm: float | None = None
 
     @property
     def length_mm(self) -> float | None:
@@ -139,22 +145,57 @@ class Measurement:
     uncertainty: float | None = None
 
 
-Measure = Literal["score", "length_mm", "area_mm2", "count"]
+Measure = Literal["score", "length_mm", "area_mm2", "count", "per_m"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Zone:
+    """A part of the surface that a limit may be for. A defect is in it as soon as any part of it is.
+
+    edge_within_mm  no farther than this from the nearer edge of the strip
+    edge_beyond_mm  farther than this from both edges
+    box_mm          inside this rectangle of the surface
+    What is None does not bound the zone.
+    """
+
+    name: str
+    edge_within_mm: float | None = None
+    edge_beyond_mm: float | None = None
+    box_mm: Box | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limit:
-    """From where on a kind of defect is withheld, and from where on it is refused.
+    """From where on kinds of defect are withheld, and from where on they are refused.
 
-    measure      what is compared: a defect's `score`, `length_mm` or `area_mm2`, or their `count` on a unit
-    review_from  at or above this a person looks; None: never by this limit
-    reject_from  at or above this the unit is refused; None: never by this limit
+    kinds           what it is for; of several kinds, `count` and `per_m` count all together
+    measure         what is compared: of a defect its `score`, `length_mm` or `area_mm2`; of a unit the `count`
+                    of its defects, or `per_m`, the most of them on any one metre of strip
+    review_from     at or above this a person looks; None: never by this limit
+    reject_from     at or above this the unit is refused; None: never by this limit
+    zone            only defects in it; None: all of them
+    min_length_mm   only defects of this length and more; None: all of them
     """
 
-    kind: str
+    kinds: frozenset[str]
     measure: Measure
     review_from: float | None
     reject_from: float | None
+    zone: Zone | None = None
+    min_length_mm: float | None = None
+
+    @property
+    def is_general(self) -> bool:
+        """Whether it speaks about every defect of its kinds, wherever it lies and whatever its size."""
+        return self.zone is None and self.min_length_mm is None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Grade:
+    """A grade of units. A unit has it when none of its limits is reached; `reject_from` is what counts here."""
+
+    name: str
+    limits: tuple[Limit, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -237,6 +278,7 @@ class Inspection:
     frames_lost   never seen: holes in the device's count
     failures      error code -> how many frames
     simulated     made by the demo's seeded history, not by looking at anything
+    grade         the recipe's grade that the unit fits; None: it has none, or not all of the unit was inspected
     """
 
     id: UUID
@@ -257,6 +299,7 @@ class Inspection:
     failures: dict[str, int]
     pictures: tuple[PictureRef, ...]
     simulated: bool = False
+    grade: str | None = None
 
     @property
     def unaccounted(self) -> int:

@@ -39,13 +39,8 @@ def load_recipe(name: str, *, folder: Path | None = None) -> Recipe:
     file = Path(name) if name.endswith(".toml") else _named(name, folder or HERE / "recipes", what="recipe")
     text = _read(file, what="recipe")
     settings = _checked(RecipeSettings, text, file)
-    kinds = load_catalogue()
-    if unknown := [
-        f"limits.{number}.kind = {limit.kind!r}: not in the catalogue; known: {', '.join(kinds)}"
-        for number, limit in enumerate(settings.limits)
-        if limit.kind not in kinds
-    ]:
-        raise _invalid(file, unknown)
+    if mistakes := list(settings.mistakes(load_catalogue())):
+        raise _invalid(file, mistakes)
     digest = hashlib.sha256(text).hexdigest()
     return Recipe(
         settings=settings,

@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Iterator
 from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from cameras.settings import CameraSettings
-from inspection.types import Box, Limit, Measure, Surface
+from inspection.types import Box, Grade, Limit, Measure, Surface, Zone
 from inspection.vision.outline import PartOutline
 
 Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,39}$")]
+Code = Annotated[str, Field(min_length=1, max_length=40)]
 Share = Annotated[float, Field(ge=0, le=1)]
+AtLeastZero = Annotated[float, Field(ge=0)]
 
 
 class Settings(BaseModel):
     """Frozen, and unknown keys are refused: a misspelt limit would be a limit that does not hold."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    # A limit at infinity would be one that never holds.
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
 class SurfaceSettings(Settings):
@@ -39,11 +43,55 @@ class DetectorSettings(Settings):
     version: Annotated[str, Field(pattern=r"^\d+\.\d+\.\d+$")] | None = None
 
 
-class LimitSettings(Settings):
-    kind: Annotated[str, Field(min_length=1, max_length=40)]
+class ZoneSettings(Settings):
+    """A part of the surface, mm: by its distance from the edges of the strip, or as a rectangle, or both."""
+
+    edge_within: AtLeastZero | None = None
+    edge_beyond: AtLeastZero | None = None
+    x: tuple[float, float] | None = None
+    y: tuple[float, float] | None = None
+
+    @model_validator(mode="after")
+    def _says_something(self) -> Self:
+        if self.model_fields_set == set():
+            raise ValueError("give edge_within, edge_beyond, or x and y")
+        if (self.x is None) != (self.y is None):
+            raise ValueError("a rectangle has x and y")
+        for span in (self.x, self.y):
+            if span is not None and not span[0] < span[1]:
+                raise ValueError(f"{span[0]:g} is not below {span[1]:g}")
+        return self
+
+    @property
+    def needs_edges(self) -> bool:
+        return self.edge_within is not None or self.edge_beyond is not None
+
+    def zone(self, name: str) -> Zone:
+        box = None
+        if self.x is not None and self.y is not None:
+            box = Box(self.x[0], self.y[0], self.x[1], self.y[1])
+        return Zone(name=name, edge_within_mm=self.edge_within, edge_beyond_mm=self.edge_beyond, box_mm=box)
+
+
+class _Counting(Settings):
+    """What a limit is about: one kind, or all kinds of a severity; measured how; where; from which size on."""
+
+    kind: Code | None = None
+    severity: Name | None = None
     measure: Measure
-    review_from: Annotated[float, Field(ge=0)] | None = None
-    reject_from: Annotated[float, Field(ge=0)] | None = None
+    zone: Name | None = None
+    min_length_mm: AtLeastZero | None = None
+
+    @model_validator(mode="after")
+    def _is_about_something(self) -> Self:
+        if (self.kind is None) == (self.severity is None):
+            raise ValueError("give kind or severity")
+        return self
+
+
+class LimitSettings(_Counting):
+    review_from: AtLeastZero | None = None
+    reject_from: AtLeastZero | None = None
 
     @model_validator(mode="after")
     def _says_something(self) -> Self:
@@ -51,8 +99,16 @@ class LimitSettings(Settings):
             raise ValueError("give review_from, reject_from or both")
         return self
 
-    def limit(self) -> Limit:
-        return Limit(**self.model_dump())
+
+class GradeLimitSettings(_Counting):
+    """What a unit of the grade stays below."""
+
+    below: Annotated[float, Field(gt=0)]
+
+
+class GradeSettings(Settings):
+    name: Annotated[str, Field(min_length=1, max_length=20)]
+    limits: Annotated[tuple[GradeLimitSettings, ...], Field(min_length=1)]
 
 
 class RoiSettings(Settings):
@@ -87,7 +143,63 @@ class RecipeSettings(Settings):
     surface: SurfaceSettings = SurfaceSettings()
     roi_px: RoiSettings | None = None
     part: PartSettings | None = None
+    severities: dict[Name, Annotated[tuple[Code, ...], Field(min_length=1)]] = {}
+    zones: dict[Name, ZoneSettings] = {}
     limits: Annotated[tuple[LimitSettings, ...], Field(min_length=1)]
+    grades: tuple[GradeSettings, ...] = ()
+
+    def mistakes(self, kinds: Collection[str]) -> Iterator[str]:
+        """What is wrong between the keys, each of which is right by itself. `kinds` are those of the catalogue."""
+        known = ", ".join(kinds)
+        for name, grouped in self.severities.items():
+            for kind in grouped:
+                if kind not in kinds:
+                    yield f"severities.{name}: {kind!r} is not in the catalogue; known: {known}"
+        for key, one in self._all_limits():
+            if one.kind is not None and one.kind not in kinds:
+                yield f"{key}.kind = {one.kind!r}: not in the catalogue; known: {known}"
+            if one.severity is not None and one.severity not in self.severities:
+                yield f"{key}.severity = {one.severity!r}: not in [severities]"
+            if one.zone is not None and one.zone not in self.zones:
+                yield f"{key}.zone = {one.zone!r}: not in [zones]"
+        names = [grade.name for grade in self.grades]
+        if len(set(names)) != len(names):
+            yield f"grades: two have the same name: {', '.join(names)}"
+
+    def judged_by(self) -> tuple[Limit, ...]:
+        """The limits, for settings without mistakes."""
+        return tuple(
+            self._limit(one, review_from=one.review_from, reject_from=one.reject_from) for one in self.limits
+        )
+
+    def graded_by(self) -> tuple[Grade, ...]:
+        """The grades, the best first, for settings without mistakes."""
+        return tuple(
+            Grade(
+                name=grade.name,
+                limits=tuple(
+                    self._limit(one, review_from=None, reject_from=one.below) for one in grade.limits
+                ),
+            )
+            for grade in self.grades
+        )
+
+    def _all_limits(self) -> Iterator[tuple[str, _Counting]]:
+        for number, limit in enumerate(self.limits):
+            yield f"limits.{number}", limit
+        for at, grade in enumerate(self.grades):
+            for number, rule in enumerate(grade.limits):
+                yield f"grades.{at}.limits.{number}", rule
+
+    def _limit(self, one: _Counting, *, review_from: float | None, reject_from: float | None) -> Limit:
+        return Limit(
+            kinds=frozenset(self.severities[one.severity] if one.severity else [one.kind or ""]),
+            measure=one.measure,
+            review_from=review_from,
+            reject_from=reject_from,
+            zone=None if one.zone is None else self.zones[one.zone].zone(one.zone),
+            min_length_mm=one.min_length_mm,
+        )
 
 
 class UnitSettings(Settings):

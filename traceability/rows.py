@@ -46,6 +46,7 @@ def inspection_row(inspection: Inspection, identifier_id: int) -> Row:
         "frames_lost": inspection.frames_lost,
         "failures": inspection.failures,
         "simulated": inspection.simulated,
+        "grade": inspection.grade,
     }
 
 
@@ -108,6 +109,7 @@ def inspections_selected(connection: Connection, wanted: Select[Any]) -> tuple[I
             failures=head["failures"],
             pictures=tuple(_picture_from(row) for row in pictures[head["id"]]),
             simulated=head["simulated"],
+            grade=head["grade"],
         )
         for head in heads
     )

@@ -102,6 +102,7 @@ inspection = Table(
     Column("frames_lost", Integer, nullable=False),
     Column("failures", JSON, nullable=False),
     Column("simulated", Boolean, nullable=False),
+    Column("grade", Text),
     Index(None, "identifier_id", "started_at"),
     # These two hold all that counts and charts ask for, of all stations or of one, so that the table itself
     # is not read. The time stands before the lane: SQLite, asked for one station, would else read all of it.

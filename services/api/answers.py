@@ -123,7 +123,10 @@ class InspectionHead(BaseModel):
 
 
 class InspectionAnswer(BaseModel):
-    """Everything one station has to say about one unit. `failures`: error code to frames."""
+    """Everything one station has to say about one unit. `failures`: error code to frames.
+
+    `grade` is null for a unit that was refused or not inspected in full, and where the recipe has no grades.
+    """
 
     id: UUID
     unit: CodeAnswer
@@ -134,6 +137,7 @@ class InspectionAnswer(BaseModel):
     started_at: datetime
     finished_at: datetime
     verdict: VerdictName
+    grade: str | None
     defects: list[DefectAnswer]
     measurements: list[MeasurementAnswer]
     frames: FramesAnswer
@@ -157,6 +161,7 @@ class InspectionAnswer(BaseModel):
             started_at=inspection.started_at,
             finished_at=inspection.finished_at,
             verdict=verdict_name(inspection.verdict),
+            grade=inspection.grade,
             defects=[DefectAnswer.of(defect, catalogue, language) for defect in inspection.defects],
             measurements=[
                 MeasurementAnswer(

@@ -15,6 +15,7 @@ import click
 from rich.console import Console
 from rich.table import Table
 
+from services.cli.camera_doctor import doctor
 from services.text import language_of_environment, say
 
 if TYPE_CHECKING:
@@ -35,6 +36,9 @@ json_option = click.option(
 @click.group(help=say("camera.help.camera", language_of_environment()))
 def camera() -> None:
     pass
+
+
+camera.add_command(doctor)
 
 
 @camera.command("list", help=say("camera.help.list", language_of_environment()))

@@ -33,6 +33,7 @@ def build_lane(
         recipe=recipe.ref,
         models=(model,),
         pipeline=pipeline,
+        grades=recipe.settings.graded_by(),
         units=partial(CountedUnits, lane.unit.frames, partial(minter.mint, lane.unit.kind.upper())),
         sinks=sinks,
         stop=stop,
@@ -56,7 +57,7 @@ def build_pipeline(
         Pipeline(
             detector=detector,
             surface=settings.surface.surface(),
-            limits=tuple(limit.limit() for limit in settings.limits),
+            limits=settings.judged_by(),
             roi_px=None if settings.roi_px is None else settings.roi_px.box(),
             part=None if settings.part is None else settings.part.outline(),
         ),

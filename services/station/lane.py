@@ -15,7 +15,7 @@ from inspection.identity import IdentifierCode
 from inspection.pipeline import Pipeline
 from inspection.protocols import Camera, Sink, UnitSource
 from inspection.tally import FRAME_LOST, UnitTally, with_losses
-from inspection.types import Frame, FrameResult, InspectionBegun, ModelRef, RecipeRef
+from inspection.types import Frame, FrameResult, Grade, InspectionBegun, ModelRef, RecipeRef
 
 STOPPED = "SVC-STATION-STOPPED"
 CAMERA_ENDED = "CAM-LOST"
@@ -41,6 +41,7 @@ class Lane:
     units: Callable[[], UnitSource]
     sinks: Sequence[Sink]
     stop: threading.Event
+    grades: tuple[Grade, ...] = ()
     _tally: UnitTally | None = field(default=None, init=False)
     _answered_to: int | None = field(default=None, init=False)
 
@@ -126,7 +127,7 @@ class Lane:
             models=self.models,
             started_at=datetime.now(UTC),
         )
-        self._tally = UnitTally(begun, self.pipeline.limits, after=self._answered_to)
+        self._tally = UnitTally(begun, self.pipeline.limits, after=self._answered_to, grades=self.grades)
         for sink in self.sinks:
             sink.unit_begun(begun)
         return self._tally

@@ -11,7 +11,7 @@ from inspection.vision.correction import FlatField
 from inspection.vision.outline import PartOutline
 
 SURFACE = Surface(name="top", x_mm_per_px=0.5, y_mm_per_px=0.25)
-LIMITS = (Limit(kind="scratch", measure="score", review_from=0.3, reject_from=0.6),)
+LIMITS = (Limit(kinds=frozenset({"scratch"}), measure="score", review_from=0.3, reject_from=0.6),)
 
 
 class Finds:
@@ -65,6 +65,15 @@ def test_a_defect_is_placed_on_the_surface_and_refused():
 def test_a_detector_that_fails_leaves_the_frame_not_inspected():
     result = a_pipeline(Fails()).inspect(a_frame())
     assert (result.verdict, result.failure) == (Verdict.NOT_INSPECTED, "INS-ERROR")
+
+
+@pytest.mark.parametrize("box", [(0, 0, np.nan, 4), (0, 0, np.inf, 4)])
+def test_a_detector_that_answers_with_no_numbers_leaves_the_frame_not_inspected(box):
+    result = a_pipeline(Finds(box)).inspect(a_frame())
+    assert (result.verdict, result.failure) == (Verdict.NOT_INSPECTED, "INS-DETECTIONS-INVALID")
+    assert (
+        a_pipeline(Finds((0, 0, 1, 1), score=np.nan)).inspect(a_frame()).failure == "INS-DETECTIONS-INVALID"
+    )
 
 
 @pytest.mark.parametrize("grey", [0, 255, 128], ids=["dark", "glare", "empty"])

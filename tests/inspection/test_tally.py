@@ -1,4 +1,5 @@
 import itertools
+from dataclasses import replace
 from datetime import UTC, datetime
 from uuid import UUID
 
@@ -8,7 +9,8 @@ from hypothesis import strategies as st
 
 from inspection.identity import IdentifierCode
 from inspection.tally import FRAME_LOST, UNACCOUNTED, UnitTally, with_losses
-from inspection.types import FrameResult, InspectionBegun, RecipeRef, Verdict
+from inspection.types import FrameResult, Grade, InspectionBegun, Limit, RecipeRef, Verdict
+from tests.builders import a_defect
 
 NOW = datetime(2026, 11, 20, 8, tzinfo=UTC)
 BEGUN = InspectionBegun(
@@ -103,6 +105,42 @@ def test_a_unit_answers_for_what_was_counted_since_the_one_before_it():
     tally.due(8)
     tally.add(a_result(Verdict.ACCEPT))
     assert tally.close(NOW).unaccounted == 1
+
+
+A = Grade(
+    name="A", limits=(Limit(kinds=frozenset({"pits"}), measure="count", review_from=None, reject_from=1),)
+)
+PITS_PASS = Limit(kinds=frozenset({"pits"}), measure="score", review_from=None, reject_from=2)
+
+
+def a_graded_tally(*defects, failure: str | None = None) -> UnitTally:
+    tally = UnitTally(BEGUN, (PITS_PASS,), after=-1, grades=(A,))
+    tally.due(0)
+    verdict = Verdict.ACCEPT if failure is None else Verdict.NOT_INSPECTED
+    tally.add(replace(a_result(verdict, failure), defects=defects))
+    return tally
+
+
+def test_a_unit_inspected_in_full_has_its_grade():
+    closed = a_graded_tally().close(NOW)
+    assert (closed.verdict, closed.grade) == (Verdict.ACCEPT, "A")
+
+
+def test_a_unit_that_fits_no_grade_goes_to_review():
+    closed = a_graded_tally(a_defect(kind="pits")).close(NOW)
+    assert (closed.verdict, closed.grade) == (Verdict.REVIEW, None)
+
+
+def test_a_unit_that_was_not_inspected_in_full_has_no_grade():
+    closed = a_graded_tally(failure="INS-IMAGE-UNFIT").close(NOW)
+    assert (closed.verdict, closed.grade) == (Verdict.NOT_INSPECTED, None)
+
+
+def test_a_unit_that_is_refused_has_no_grade():
+    tally = a_graded_tally()
+    tally.due(1)
+    tally.add(a_result(Verdict.REJECT, sequence=1))
+    assert tally.close(NOW).grade is None
 
 
 def test_frames_cannot_be_found_again():

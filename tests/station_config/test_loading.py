@@ -2,6 +2,7 @@ from pathlib import Path
 
 import pytest
 
+from inspection.types import Zone
 from station_config import load_catalogue, load_recipe, load_station
 from station_config.errors import ConfigInvalid, ConfigMissing, ConfigSyntax
 from station_config.loading import HERE
@@ -94,3 +95,59 @@ def test_two_lanes_of_one_name_are_refused(tmp_path):
     )
     with pytest.raises(ConfigInvalid, match="same name"):
         load_station(written(tmp_path, text))
+
+
+GRADED = (
+    RECIPE
+    + """
+zone = "edge"
+[[limits]]
+severity = "critical"
+measure = "count"
+review_from = 1
+[severities]
+critical = ["inclusion", "crazing"]
+[zones.edge]
+edge_within = 25
+[[grades]]
+name = "A"
+limits = [{ severity = "critical", measure = "count", below = 1 }]
+"""
+)
+
+
+def test_a_limit_may_be_for_a_severity_and_for_a_zone_and_grades_have_limits_of_their_own(tmp_path):
+    settings = load_recipe(written(tmp_path, GRADED)).settings
+    at_edge, critical = settings.judged_by()
+    assert (at_edge.kinds, at_edge.reject_from) == (frozenset({"scratch"}), 5)
+    assert at_edge.zone == Zone(name="edge", edge_within_mm=25)
+    assert critical.kinds == frozenset({"inclusion", "crazing"})
+    (grade,) = settings.graded_by()
+    assert (grade.name, grade.limits[0].reject_from, grade.limits[0].kinds) == ("A", 1, critical.kinds)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "right"),
+    [
+        ("[zones.edge]", "[zones.rim]"),
+        ("critical = [", "major = ["),
+        ('"crazing"', '"crasing"'),
+        ("edge_within = 25", "x = [0, 100]"),
+        ("edge_within = 25", "x = [9, 5]\ny = [0, 1]"),
+        ('severity = "critical"\nmeasure', "measure"),
+        ("review_from = 1", "review_from = inf"),
+        ("review_from = 1", "review_from = nan"),
+        ("below = 1", "below = 0"),
+    ],
+)
+def test_what_does_not_fit_together_in_a_recipe_is_refused(tmp_path, wrong, right):
+    assert wrong in GRADED
+    with pytest.raises(ConfigInvalid):
+        load_recipe(written(tmp_path, GRADED.replace(wrong, right)))
+
+
+def test_a_recipe_that_refuses_nothing_is_refused(tmp_path):
+    without = RECIPE[: RECIPE.index("[[limits]]")]
+    for limits in ("", "limits = []\n"):
+        with pytest.raises(ConfigInvalid, match="limits"):
+            load_recipe(written(tmp_path, limits + without))

@@ -42,6 +42,7 @@ def test_an_inspection_comes_back_as_it_was_recorded(store: TraceStore):
         frames_failed=1,
         frames_lost=2,
         failures={"MOD-FAILED": 1},
+        grade="B",
     )
     assert store.record([given]) == 1
     assert store.inspection(given.id) == given

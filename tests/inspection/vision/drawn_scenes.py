@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import cache
 
 import cv2
@@ -98,3 +99,47 @@ VIEWS: tuple[tuple[tuple[float, float, float], tuple[float, float, float]], ...]
 @cache
 def views(board: Board) -> tuple[Image, ...]:
     return tuple(board_picture(board, *view, seed=number) for number, view in enumerate(VIEWS))
+
+
+@cache
+def _samples(size_px: int) -> Points:
+    """Places (size * 6, size * 6, 2) of six samples to a pixel each way, px."""
+    axis = (np.arange(size_px * 6) + 0.5) / 6 - 0.5
+    return np.stack(np.meshgrid(axis, axis), axis=-1)
+
+
+def shape_picture(
+    inside: Callable[[Points], Points],
+    *,
+    size_px: int = 64,
+    blur_px: float = 0.7,
+    noise: float = 2.0,
+    seed: int = 0,
+    dark: float = 60.0,
+    bright: float = 180.0,
+) -> Image:
+    """A bright shape on dark ground. `inside` gives how deep in px places lie within, negative outside."""
+    share = np.clip(inside(_samples(size_px)) * 6 + 0.5, 0, 1)
+    grey = share.reshape(size_px, 6, size_px, 6).mean(axis=(1, 3)) * (bright - dark) + dark
+    blurred = cv2.GaussianBlur(grey.astype(np.float32), (0, 0), blur_px) if blur_px else grey
+    return noisy(np.asarray(blurred, np.float32), sigma=noise, seed=seed)
+
+
+def disc(centre: tuple[float, float], radius: float) -> Callable[[Points], Points]:
+    return lambda places: radius - np.linalg.norm(places - np.array(centre), axis=-1)
+
+
+def bar(centre: tuple[float, float], width: float, angle_deg: float) -> Callable[[Points], Points]:
+    """Endless, `width` wide, running at this angle from x towards y."""
+    normal = np.array([-np.sin(np.radians(angle_deg)), np.cos(np.radians(angle_deg))])
+    return lambda places: width / 2 - np.abs((places - np.array(centre)) @ normal)
+
+
+def seen_on_plane(inside_mm: Callable[[Points], Points], *, seed: int = 0) -> Image:
+    """A bright shape, given in mm, lying on the plane of the first of VIEWS, seen through LENS and BEND."""
+    width, height = SIZE_WH[0] * _SAMPLES, SIZE_WH[1] * _SAMPLES
+    mm = on_plane(_rays(), *VIEWS[0])
+    sample_mm = float(np.linalg.norm(mm[1] - mm[0]))
+    share = np.clip(inside_mm(mm) / sample_mm + 0.5, 0, 1).reshape(height, width)
+    grey = cv2.resize((share * 120 + 60).astype(np.float32), SIZE_WH, interpolation=cv2.INTER_AREA)
+    return noisy(np.asarray(cv2.GaussianBlur(grey, (0, 0), 0.7), np.float32), sigma=2.0, seed=seed)
