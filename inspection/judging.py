@@ -73,15 +73,19 @@ def _asked_of_all(defects: Iterable[Defect], limit: Limit) -> Verdict:
     own = [one for one in defects if one.kind in limit.kinds and _speaks_of(one, limit) is not False]
     if not own:
         return Verdict.ACCEPT
-    return _reached(limit, len(own) if limit.measure == "count" else _most_on_a_metre(own))
+    if limit.measure == "count":
+        return _reached(limit, len(own))
+    placed = [one.box_mm for one in own if _is_sound(one.box_mm)]
+    # Nobody knows where the others lie: they may be on the same metre.
+    unplaced = len(own) - len(placed)
+    reached = _reached(limit, _most_on_a_metre(placed) + unplaced)
+    return max(reached, Verdict.REVIEW) if unplaced else reached
 
 
-def _most_on_a_metre(defects: Iterable[Defect]) -> float | None:
-    """The most defects that any stretch of one metre shows at least a part of."""
+def _most_on_a_metre(boxes: Iterable[Box]) -> int:
+    """The most boxes that any stretch of one metre shows at least a part of."""
     steps: list[tuple[float, int]] = []
-    for box in (defect.box_mm for defect in defects):
-        if not _is_sound(box):
-            return None
+    for box in boxes:
         # Stretches that begin between these two show some of it. One that only touches it does not.
         steps += ((box.y1 - DENSITY_WINDOW_MM, 1), (box.y2, -1))
     most = now = 0

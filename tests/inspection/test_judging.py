@@ -115,6 +115,7 @@ def test_defects_are_dense_where_one_metre_shows_many_whatever_the_length_of_the
 def test_density_on_a_surface_of_unknown_scale_goes_to_review():
     limits = [a_limit("score", reject_from=2), a_limit("per_m", reject_from=3)]
     assert judge_unit([a_scratch(None)], limits) is Verdict.REVIEW
+    assert judge_unit([a_scratch(None)] * 3, limits) is Verdict.REJECT
     assert judge_unit([], limits) is Verdict.ACCEPT
 
 
