@@ -47,6 +47,12 @@ class RunUnreadable(InspectionError):
     code = "CAM-RUN-UNREADABLE"
 
 
+class RunUnwritable(InspectionError):
+    """A recording cannot be begun or go on. Facts: folder, reason, written (frames that are in it)."""
+
+    code = "CAM-RUN-UNWRITABLE"
+
+
 class AddressUnusable(InspectionError):
     """The simulated camera cannot listen where it is to. Facts: address, port, reason."""
 

@@ -1,40 +1,77 @@
 """A recorded run on disk: a folder with pictures and `run.jsonl`, which says what each of them is.
 
-The first line is the header, `{"lynceus_run": 1}`; each further line is one frame, written after its picture.
-So after a power cut at worst the last line is cut off, and what is before it holds.
+The first line is the header: version, camera, and how it was set. Each further line is one frame, written after its
+picture; the last one says that the recording was ended. So after a power cut at worst the last line is cut off, what
+is before it holds, and it shows that the end is missing.
 """
 
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from collections import deque
+from collections.abc import Iterator, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
+from dataclasses import dataclass, field
 from pathlib import Path
+from threading import Condition, Thread
 from types import TracebackType
 from typing import Annotated, Literal, Self, TypeVar
 
 import cv2
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, JsonValue, ValidationError
 
-from cameras.errors import RunUnreadable
+from cameras.errors import RunUnreadable, RunUnwritable
 from inspection.types import Frame, Image
 
 MANIFEST = "run.jsonl"
 PICTURES = frozenset({".bmp", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp"})
+
+WAITING_BYTES = 256 * 2**20
+"""Pixels that may wait for a slow disk. Beyond it frames are lost, and counted, rather than memory."""
+
+_END = b'{"frames":'
+
+_ENCODERS = 2
+"""Threads that make PNG. OpenCV lets Python run meanwhile."""
 
 
 class _Line(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
-_L = TypeVar("_L", bound=_Line)
+_L = TypeVar("_L", bound=BaseModel)
+
+Number = int | Annotated[float, Field(allow_inf_nan=True)]
+
+
+class _Version(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    lynceus_run: Literal[1, 2]
+
+
+class _HeaderOf1(_Line):
+    lynceus_run: Literal[1]
 
 
 class _Header(_Line):
-    lynceus_run: Literal[1]
+    lynceus_run: Literal[2]
+    settings: dict[str, JsonValue] = {}
+    device: dict[str, Number | str] = {}
+
+
+class _End(_Line):
+    """`lost` frames came and were not written."""
+
+    frames: Annotated[int, Field(ge=0)]
+    lost: Annotated[int, Field(ge=0)]
 
 
 class RecordedFrame(_Line):
     """A frame as its line says it: `file` inside the run's folder, `channels` 1 for grey and 3 for BGR."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, ser_json_inf_nan="constants")
 
     file: Annotated[str, Field(min_length=1)]
     camera: str
@@ -43,29 +80,62 @@ class RecordedFrame(_Line):
     device_time_ns: int | None = None
     y_origin_mm: float = 0.0
     trigger: int | None = None
+    chunks: dict[str, Number] = {}
     channels: Literal[1, 3]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Run:
-    """A recorded run. `is_cut_off`: it ends in the middle of a line, whose frame is not in `frames`."""
+    """A recorded run.
+
+    settings    the camera's table in the station's file; empty where it was not recorded
+    device      what the device had, by standard name, when the recording began
+    lost        frames that came and were not written; None where nobody said
+    is_cut_off  it ends in the middle of a line, whose frame is not in `frames`, or without its end
+    """
 
     folder: Path
     frames: tuple[RecordedFrame, ...]
     is_cut_off: bool
+    settings: Mapping[str, JsonValue] = field(default_factory=dict)
+    device: Mapping[str, int | float | str] = field(default_factory=dict)
+    lost: int | None = None
 
 
 class Recorder:
-    """Writes one camera's frames into a new folder. Raises OSError: no space, no right, already there."""
+    """Writes one camera's frames into a new folder.
 
-    def __init__(self, folder: Path) -> None:
+    settings, device  as of Run
+    lost              frames that the caller could not have written: to be set before leaving
+
+    Raises RunUnwritable: no space, no right, already there. What was written before can be played.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        settings: Mapping[str, JsonValue] | None = None,
+        device: Mapping[str, int | float | str] | None = None,
+    ) -> None:
         self._folder = folder
-        self._written = 0
+        self._header = _Header(lynceus_run=2, settings=dict(settings or {}), device=dict(device or {}))
+        self.written = 0
+        self.lost = 0
 
     def __enter__(self) -> Self:
-        self._folder.mkdir(parents=True)
-        self._manifest = (self._folder / MANIFEST).open("x", encoding="utf-8")
-        self._say(_Header(lynceus_run=1))
+        try:
+            self._folder.mkdir(parents=True)
+            self._manifest = os.open(self._folder / MANIFEST, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666)
+        except OSError as error:
+            raise unwritable(self._folder, error, written=0) from error
+        self._manifest_bytes = 0
+        self._failure: RunUnwritable | None = None
+        try:
+            self._say(self._header)
+        except OSError as error:
+            os.close(self._manifest)
+            raise unwritable(self._folder, error, written=0) from error
         return self
 
     def __exit__(
@@ -74,30 +144,140 @@ class Recorder:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        with self._manifest:
-            self._manifest.flush()
-            os.fsync(self._manifest.fileno())
+        try:
+            if self._failure is None:
+                self._say(_End(frames=self.written, lost=self.lost))
+                os.fsync(self._manifest)
+        except OSError as unwritten:
+            raise unwritable(self._folder, unwritten, written=self.written) from unwritten
+        finally:
+            os.close(self._manifest)
 
     def write(self, frame: Frame) -> None:
-        name = f"{self._written:08d}.png"
-        (self._folder / name).write_bytes(png_of(frame.pixels))
-        self._say(
-            RecordedFrame(
-                file=name,
-                camera=frame.camera,
-                sequence=frame.sequence,
-                captured_at=frame.captured_at,
-                device_time_ns=frame.device_time_ns,
-                y_origin_mm=frame.y_origin_mm,
-                trigger=frame.trigger,
-                channels=1 if frame.pixels.ndim == 2 else 3,
-            )
-        )
-        self._written += 1
+        self.write_png(frame, png_of(frame.pixels))
+
+    def write_png(self, frame: Frame, png: bytes) -> None:
+        """`png` is what `png_of` makes of the frame's pixels, wherever that was done."""
+        if self._failure is not None:
+            raise self._failure
+        name = f"{self.written:08d}.png"
+        picture = self._folder / name
+        try:
+            picture.write_bytes(png)
+            self._say(_recorded(frame, name))
+        except OSError as error:
+            self._failure = unwritable(self._folder, error, written=self.written)
+            with suppress(OSError):
+                # Half a picture is none, and its space may be what the log needs.
+                picture.unlink()
+            raise self._failure from error
+        self.written += 1
 
     def _say(self, line: _Line) -> None:
-        self._manifest.write(line.model_dump_json() + "\n")
-        self._manifest.flush()
+        """A whole line or none of it: a full disk leaves no half one behind."""
+        said = line.model_dump_json().encode() + b"\n"
+        left = memoryview(said)
+        try:
+            while left:
+                left = left[os.write(self._manifest, left) :]
+        except OSError:
+            with suppress(OSError):
+                os.ftruncate(self._manifest, self._manifest_bytes)
+                os.lseek(self._manifest, 0, os.SEEK_END)
+            raise
+        self._manifest_bytes += len(said)
+
+
+class BackgroundRecorder:
+    """A recorder that never keeps its camera waiting: frames wait in memory, and a thread writes them.
+
+    When more than `waiting_bytes` of pixels wait, a frame is not written and counts as lost: a hole in `sequence`.
+    Leaving writes what waits, and raises RunUnwritable where not all of that could be done.
+    """
+
+    def __init__(self, recorder: Recorder, *, waiting_bytes: int = WAITING_BYTES) -> None:
+        self._recorder = recorder
+        self._waiting_bytes = waiting_bytes
+        self._changed = Condition()
+        self._queue: deque[tuple[Frame, Future[bytes]]] = deque()
+        self._queued_bytes = 0
+        self._unwritten_last: Frame | None = None
+        self._is_ending = False
+        self._failure: RunUnwritable | None = None
+        self.lost = 0
+
+    def __enter__(self) -> Self:
+        self._recorder.__enter__()
+        self._encoders = ThreadPoolExecutor(_ENCODERS, thread_name_prefix="PNG")
+        self._writer = Thread(target=self._write_all, name="recording", daemon=True)
+        self._writer.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        with self._changed:
+            self._is_ending = True
+            self._changed.notify_all()
+        self._writer.join()
+        self._encoders.shutdown(cancel_futures=True)
+        if self._failure is None and self._unwritten_last is not None:
+            # Were the last of all left out, no hole would show that anything was lost.
+            with suppress(RunUnwritable):
+                self._recorder.write(self._unwritten_last)
+                self.lost -= 1
+        self._recorder.lost = self.lost
+        self._recorder.__exit__(kind, error, trace)
+        if self._failure is not None and error is None:
+            raise self._failure
+
+    @property
+    def written(self) -> int:
+        return self._recorder.written
+
+    def take(self, frame: Frame) -> bool:
+        """Whether there was room for it. Raises RunUnwritable once the disk has failed."""
+        with self._changed:
+            if self._failure is not None:
+                self.lost += 1
+                raise self._failure
+            if self._queue and self._queued_bytes + frame.pixels.nbytes > self._waiting_bytes:
+                self.lost += 1
+                self._unwritten_last = frame
+                return False
+            self._unwritten_last = None
+            self._queue.append((frame, self._encoders.submit(png_of, frame.pixels)))
+            self._queued_bytes += frame.pixels.nbytes
+            self._changed.notify_all()
+            return True
+
+    def _write_all(self) -> None:
+        for frame, png in self._waiting():
+            try:
+                self._recorder.write_png(frame, png.result())
+            except RunUnwritable as error:
+                with self._changed:
+                    self._failure = error
+                    self.lost += len(self._queue)
+                    self._queue.clear()
+                return
+            with self._changed:
+                self._queue.popleft()
+                self._queued_bytes -= frame.pixels.nbytes
+
+    def _waiting(self) -> Iterator[tuple[Frame, Future[bytes]]]:
+        """The oldest that waits, until the end. It stays in the queue, and in its bytes, until it is written."""
+        while True:
+            with self._changed:
+                while not self._queue:
+                    if self._is_ending:
+                        return
+                    self._changed.wait()
+                oldest = self._queue[0]
+            yield oldest
 
 
 def read_run(folder: Path) -> Run:
@@ -111,9 +291,15 @@ def read_run(folder: Path) -> Run:
     *whole, rest = lines
     if not whole:
         raise unreadable(manifest, "line 1: no header")
-    _read(_Header, whole[0], manifest, 1)
+    header: _Header | None = None
+    if _read(_Version, whole[0], manifest, 1).lynceus_run == 2:
+        header = _read(_Header, whole[0], manifest, 1)
+    else:
+        _read(_HeaderOf1, whole[0], manifest, 1)
+    ends = header is not None and len(whole) > 1 and whole[-1].startswith(_END)
+    end = _read(_End, whole[-1], manifest, len(whole)) if ends else None
     frames: list[RecordedFrame] = []
-    for number, line in enumerate(whole[1:], start=2):
+    for number, line in enumerate(whole[1 : len(whole) - ends], start=2):
         frame = _read(RecordedFrame, line, manifest, number)
         if not (folder / frame.file).resolve().is_relative_to(folder.resolve()):
             raise unreadable(manifest, f"line {number}: file {frame.file!r} lies outside the folder")
@@ -122,7 +308,16 @@ def read_run(folder: Path) -> Run:
                 manifest, f"line {number}: sequence {frame.sequence} after {frames[-1].sequence}"
             )
         frames.append(frame)
-    return Run(folder=folder, frames=tuple(frames), is_cut_off=rest != b"")
+    if end is not None and end.frames != len(frames):
+        raise unreadable(manifest, f"line {len(whole)}: {end.frames} frames said, {len(frames)} there")
+    return Run(
+        folder=folder,
+        frames=tuple(frames),
+        is_cut_off=rest != b"" or (header is not None and end is None),
+        settings={} if header is None else header.settings,
+        device={} if header is None else header.device,
+        lost=None if end is None else end.lost,
+    )
 
 
 def pictures_in(folder: Path) -> tuple[Path, ...]:
@@ -140,6 +335,31 @@ def png_of(pixels: Image) -> bytes:
     if not done:
         raise ValueError(f"no PNG can be made of {pixels.dtype} {pixels.shape}")
     return png.tobytes()
+
+
+def unwritable(folder: Path, error: OSError, *, written: int) -> RunUnwritable:
+    reason = error.strerror or str(error)
+    return RunUnwritable(
+        f"The recording {folder} cannot be written: {reason}. {written} frames are in it.",
+        action="Free the disk, or give a new folder on another one.",
+        folder=str(folder),
+        reason=reason,
+        written=written,
+    )
+
+
+def _recorded(frame: Frame, file: str) -> RecordedFrame:
+    return RecordedFrame(
+        file=file,
+        camera=frame.camera,
+        sequence=frame.sequence,
+        captured_at=frame.captured_at,
+        device_time_ns=frame.device_time_ns,
+        y_origin_mm=frame.y_origin_mm,
+        trigger=frame.trigger,
+        chunks=dict(frame.chunks),
+        channels=1 if frame.pixels.ndim == 2 else 3,
+    )
 
 
 def unreadable(file: Path, reason: str) -> RunUnreadable:

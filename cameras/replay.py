@@ -127,6 +127,8 @@ class ReplayCamera:
             device_time_ns=recorded.device_time_ns if rounds == 0 else None,
             y_origin_mm=recorded.y_origin_mm + rounds * each_round.y_mm,
             trigger=None if recorded.trigger is None else recorded.trigger + rounds * each_round.triggers,
+            # What the device said of an exposure, its own counts and times, is of that exposure alone.
+            chunks=recorded.chunks if rounds == 0 else {},
         )
 
     def _wait_until(self, due_s: float) -> None:
@@ -137,7 +139,7 @@ class ReplayCamera:
 def _run(folder: Path) -> tuple[_Exposure, ...]:
     run = read_run(folder)
     if run.is_cut_off:
-        logger.warning("%s ends in the middle of a line: its recording was cut off", folder / MANIFEST)
+        logger.warning("%s has no end: its recording was cut off", folder / MANIFEST)
     if not run.frames:
         raise unreadable(folder / MANIFEST, "no frames")
     return tuple(

@@ -16,6 +16,7 @@ from rich.console import Console
 from rich.table import Table
 
 from services.cli.camera_doctor import doctor
+from services.cli.camera_record import record
 from services.text import language_of_environment, say
 
 if TYPE_CHECKING:
@@ -39,6 +40,7 @@ def camera() -> None:
 
 
 camera.add_command(doctor)
+camera.add_command(record)
 
 
 @camera.command("list", help=say("camera.help.list", language_of_environment()))

@@ -1,20 +1,25 @@
 import logging
+from datetime import UTC
 from itertools import islice
 
 import cv2
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
 
 from cameras.errors import RunUnreadable, SettingRefused
 from cameras.recording import MANIFEST
 from cameras.replay import ReplayCamera
 from cameras.settings import ReplaySettings
+from inspection.types import Frame
 from tests.cameras.recorded import a_frame, record
 from tests.fake_cameras import TurnedClock, a_picture
 
 
-def replayed(folder, *, clock=None, count=None, **settings):
-    with ReplayCamera("line 2", ReplaySettings(folder=folder, **settings), clock=clock) as camera:
+def replayed(folder, *, clock=None, count=None, **given_settings):
+    with ReplayCamera("line 2", ReplaySettings(folder=folder, **given_settings), clock=clock) as camera:
         return list(islice(camera.frames(), count))
 
 
@@ -163,8 +168,54 @@ def test_a_broken_manifest_is_refused_and_not_played_as_a_plain_folder(tmp_path)
 
 def test_a_recording_cut_off_is_played_and_said_so(tmp_path, caplog):
     folder = record(tmp_path / "run", [a_frame(0), a_frame(1)])
-    manifest = (folder / MANIFEST).read_bytes()
-    (folder / MANIFEST).write_bytes(manifest[:-9])
+    *lines, _ = (folder / MANIFEST).read_bytes().splitlines(keepends=True)
+    (folder / MANIFEST).write_bytes(b"".join(lines)[:-9])
     with caplog.at_level(logging.WARNING):
         assert len(replayed(folder)) == 1
     assert "cut off" in caplog.text
+
+
+@st.composite
+def runs(draw):
+    """Frames as any camera may give them: grey or colour, with holes, with whatever it said of them."""
+    sequences = draw(st.lists(st.integers(0, 2**63), min_size=1, max_size=4, unique=True).map(sorted))
+    numbers = st.integers(-(2**63), 2**64) | st.floats()
+    return [
+        Frame(
+            pixels=draw(
+                arrays(np.uint8, st.tuples(st.integers(16, 24), st.integers(16, 24)))
+                | arrays(np.uint8, st.tuples(st.integers(16, 24), st.integers(16, 24), st.just(3)))
+            ),
+            camera=draw(st.text(max_size=5)),
+            sequence=sequence,
+            captured_at=draw(st.datetimes(timezones=st.just(UTC))),
+            device_time_ns=draw(st.none() | st.integers(0, 2**64)),
+            y_origin_mm=draw(st.floats(allow_nan=False, allow_infinity=False)),
+            trigger=draw(st.none() | st.integers(0, 2**63)),
+            chunks=draw(st.dictionaries(st.text(max_size=5), numbers, max_size=3)),
+        )
+        for sequence in sequences
+    ]
+
+
+def facts(frame):
+    """All but pixels and name, so that a number that is none equals itself."""
+    said = [(name, type(value), repr(value)) for name, value in sorted(frame.chunks.items())]
+    placed = (frame.sequence, frame.captured_at, frame.y_origin_mm, frame.trigger)
+    return (*placed, frame.device_time_ns, said)
+
+
+@settings(max_examples=50, deadline=None)
+@given(runs())
+def test_whatever_was_recorded_comes_back_bit_for_bit(tmp_path_factory, frames):
+    back = replayed(record(tmp_path_factory.mktemp("law") / "run", frames))
+    assert [facts(frame) for frame in back] == [facts(frame) for frame in frames]
+    for frame, recorded in zip(back, frames, strict=True):
+        assert frame.pixels.dtype == np.uint8
+        assert np.array_equal(frame.pixels, recorded.pixels)
+
+
+def test_played_again_no_frame_says_what_the_device_said_of_another(tmp_path):
+    frames = [a_frame(n, chunks={"FrameID": n}) for n in range(2)]
+    back = replayed(record(tmp_path / "run", frames), repeat=True, count=4)
+    assert [dict(frame.chunks) for frame in back] == [{"FrameID": 0}, {"FrameID": 1}, {}, {}]

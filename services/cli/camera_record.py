@@ -1,0 +1,234 @@
+"""`lynceus camera record`: a camera's frames into a folder, without loss, to be played or inspected later.
+
+Exit status: 0 every exposure is in the folder; 1 some are missing, or the disk failed; 2 called wrongly; 3 no such
+camera, in use, silent or lost. Ctrl-C ends a recording as it should be ended.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
+
+import click
+
+from services.text import language_of_environment, say
+
+if TYPE_CHECKING:
+    from cameras.genicam import Producer
+    from cameras.recording import BackgroundRecorder
+    from cameras.settings import CameraSettings
+    from inspection.protocols import Camera
+    from inspection.types import Frame
+
+
+FEATURES = (
+    "DeviceVendorName",
+    "DeviceModelName",
+    "DeviceVersion",
+    "DeviceFirmwareVersion",
+    "DeviceSerialNumber",
+    "DeviceUserID",
+    "DeviceScanType",
+    "DeviceTemperature",
+    "DeviceLinkThroughputLimit",
+    "PixelFormat",
+    "Width",
+    "Height",
+    "OffsetX",
+    "OffsetY",
+    "BinningHorizontal",
+    "BinningVertical",
+    "ReverseX",
+    "ReverseY",
+    "ExposureAuto",
+    "ExposureTime",
+    "GainAuto",
+    "Gain",
+    "BlackLevel",
+    "Gamma",
+    "BalanceWhiteAuto",
+    "AcquisitionMode",
+    "AcquisitionFrameRate",
+    "AcquisitionLineRate",
+    "TriggerSelector",
+    "TriggerMode",
+    "TriggerSource",
+    "TriggerActivation",
+    "ChunkModeActive",
+    "GevSCPSPacketSize",
+    "GevSCPD",
+    "GevTimestampTickFrequency",
+    "PtpEnable",
+    "PtpStatus",
+    "UserSetDefault",
+)
+"""What is read back from the device into a run's header. Names: GenICam SFNC 2.7."""
+
+
+@runtime_checkable
+class Telling(Protocol):
+    """A camera whose driver can say how the device is set."""
+
+    def values(self, names: Iterable[str]) -> dict[str, int | float | str]: ...
+
+
+@dataclass(kw_only=True)
+class Account:
+    """What came of a camera. `holes`: exposures it counted and that never came."""
+
+    frames: int = 0
+    holes: int = 0
+    last: int | None = None
+
+    def add(self, frame: Frame) -> None:
+        self.frames += 1
+        self.holes += 0 if self.last is None else frame.sequence - self.last - 1
+        self.last = frame.sequence
+
+
+@click.command(help=say("camera.help.record", language_of_environment()))
+@click.option(
+    "--out",
+    required=True,
+    type=click.Path(path_type=Path),
+    metavar="FOLDER",
+    help=say("camera.help.record_out", language_of_environment()),
+)
+@click.option(
+    "--frames", type=click.IntRange(min=1), help=say("camera.help.record_frames", language_of_environment())
+)
+@click.option(
+    "--seconds",
+    type=click.FloatRange(min=0, min_open=True),
+    help=say("camera.help.record_seconds", language_of_environment()),
+)
+@click.option(
+    "--producer",
+    metavar="PATH|lynceus|simulated",
+    help=say("camera.help.producer", language_of_environment()),
+)
+@click.option("--serial", metavar="SERIAL", help=say("camera.help.serial", language_of_environment()))
+@click.option(
+    "--station", metavar="NAME|FILE.toml", help=say("camera.help.record_station", language_of_environment())
+)
+@click.option("--lane", metavar="NAME", help=say("camera.help.record_lane", language_of_environment()))
+@click.option("--json", "as_json", is_flag=True, help=say("camera.help.json", language_of_environment()))
+def record(
+    out: Path,
+    frames: int | None,
+    seconds: float | None,
+    producer: str | None,
+    serial: str | None,
+    station: str | None,
+    lane: str | None,
+    as_json: bool,
+) -> int:
+    from cameras import open_camera
+    from cameras.recording import BackgroundRecorder, Recorder
+
+    language = language_of_environment()
+    name, settings = _chosen(producer=producer, serial=serial, station=station, lane=lane)
+    account = Account()
+    with open_camera(name, settings) as camera:
+        device = camera.values(FEATURES) if isinstance(camera, Telling) else {}
+        table = settings.model_dump(mode="json", exclude_none=True)
+        recorder = BackgroundRecorder(Recorder(out, settings=table, device=device))
+        try:
+            with recorder:
+                if not as_json:
+                    click.echo(say("camera.record.began", language, camera=name, folder=out), err=True)
+                _take(camera, recorder, account, frames=frames, seconds=seconds)
+        finally:
+            # Also where the camera was lost or the disk is full: what came until then is in the folder.
+            if account.frames:
+                _tell(_facts(name, out, recorder, account), language, as_json=as_json)
+    return 1 if account.holes or recorder.lost else 0
+
+
+def _facts(name: str, out: Path, recorder: BackgroundRecorder, account: Account) -> dict[str, str | int]:
+    return {
+        "camera": name,
+        "folder": str(out),
+        "frames": recorder.written,
+        "lost_before": account.holes,
+        "lost_here": recorder.lost,
+    }
+
+
+def _tell(facts: Mapping[str, str | int], language: str, *, as_json: bool) -> None:
+    if as_json:
+        click.echo(json.dumps(facts, ensure_ascii=False))
+    else:
+        click.echo(say("camera.record.ended", language, **facts))
+
+
+def _take(
+    camera: Camera,
+    recorder: BackgroundRecorder,
+    account: Account,
+    *,
+    frames: int | None,
+    seconds: float | None,
+) -> None:
+    end_s = None if seconds is None else time.monotonic() + seconds
+    try:
+        for frame in camera.frames():
+            account.add(frame)
+            recorder.take(frame)
+            if account.frames == frames or (end_s is not None and time.monotonic() >= end_s):
+                return
+    except KeyboardInterrupt:
+        # How a recording without an end is ended.
+        return
+
+
+def _chosen(
+    *, producer: str | None, serial: str | None, station: str | None, lane: str | None
+) -> tuple[str, CameraSettings]:
+    """The camera's name and settings. Raises UsageError, and CFG- errors for the station's file."""
+    from cameras.settings import GenicamSettings
+    from station_config import load_station
+
+    language = language_of_environment()
+    if station is None:
+        if lane is not None:
+            raise click.UsageError(say("camera.record.lane_of_what", language))
+        path = _producer(producer or "simulated")
+        serial = serial or _first(path)
+        return serial, GenicamSettings(producer=path, serial=serial)
+    if producer is not None or serial is not None:
+        raise click.UsageError(say("camera.record.one_of_both", language))
+    lanes = {one.name: one for one in load_station(station).lanes}
+    if lane is None and len(lanes) == 1:
+        (lane,) = lanes
+    if lane not in lanes:
+        raise click.UsageError(say("camera.record.which_lane", language, there=", ".join(lanes)))
+    return lanes[lane].camera_name, lanes[lane].camera
+
+
+def _first(producer: Producer) -> str:
+    from cameras.errors import CameraNotFound
+    from cameras.genicam import list_devices
+
+    devices = list_devices(producer)
+    if not devices:
+        raise CameraNotFound(
+            f"The camera library {producer} lists no camera.",
+            action="Check power, cable and network of the camera, then list again.",
+            camera="-",
+            wanted="*",
+            found="-",
+        )
+    return devices[0].serial
+
+
+def _producer(given: str) -> Producer:
+    match given:
+        case "simulated" | "lynceus":
+            return given
+        case _:
+            return Path(given)

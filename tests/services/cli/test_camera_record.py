@@ -1,0 +1,185 @@
+import json
+import os
+import signal
+import subprocess
+import sys
+from itertools import islice
+
+import numpy as np
+import pytest
+from click.testing import CliRunner
+
+from cameras.drawn import drawn_parts
+from cameras.errors import CameraNotFound, RunUnwritable
+from cameras.recording import MANIFEST, read_run
+from cameras.replay import ReplayCamera
+from cameras.settings import DrawnPartsSettings, ReplaySettings
+from services.cli.camera import camera
+from tests.cables import cables_can_be_laid
+from tests.fake_cameras import TurnedClock
+from tests.gige import built_producer
+from tests.promises.test_cameras import needs_genicam, our_device
+from tests.where import REPOSITORY
+
+STATION = """
+name = "bench"
+code_prefix = "86.999.1"
+
+[[lanes]]
+name = "parts"
+title = { en = "Parts", zh = "零件" }
+recipe = "part-demo"
+unit = { kind = "part" }
+camera = { driver = "drawn_parts", seed = 11, size_px = 200, frames_per_s = 50, buffers = 256 }
+"""
+
+
+@pytest.fixture
+def run(monkeypatch):
+    monkeypatch.setenv("LYNCEUS_LANGUAGE", "en")
+    return lambda *arguments: CliRunner().invoke(
+        camera, ["record", *map(str, arguments)], standalone_mode=False
+    )
+
+
+@pytest.fixture
+def station(tmp_path):
+    file = tmp_path / "bench.toml"
+    file.write_text(STATION, encoding="utf-8")
+    return file
+
+
+def test_a_lanes_camera_is_recorded_with_its_settings_and_plays_back_the_same(run, station, tmp_path):
+    done = run("--station", station, "--out", tmp_path / "run", "--frames", 8)
+    assert done.return_value == 0
+    assert "Pictures recorded: 8" in done.stdout
+    recorded = read_run(tmp_path / "run")
+    assert recorded.settings["driver"] == "drawn_parts"
+    assert recorded.settings["seed"] == 11
+    assert (recorded.lost, recorded.is_cut_off) == (0, False)
+    again = DrawnPartsSettings(seed=11, size_px=200, frames_per_s=50)
+    with (
+        ReplayCamera("top", ReplaySettings(folder=tmp_path / "run")) as replayed,
+        drawn_parts("top", again, clock=TurnedClock()) as drawn,
+    ):
+        played = list(replayed.frames())
+        # By sequence: this machine may have been too busy for some.
+        made = {frame.sequence: frame for frame in islice(drawn.frames(), played[-1].sequence + 1)}
+    assert len(played) == 8
+    assert all(np.array_equal(frame.pixels, made[frame.sequence].pixels) for frame in played)
+
+
+def test_programs_get_the_account_as_json(run, station, tmp_path):
+    done = run("--station", station, "--lane", "parts", "--out", tmp_path / "run", "--frames", 2, "--json")
+    told = json.loads(done.stdout)
+    assert (told["frames"], told["lost_here"], told["folder"]) == (2, 0, str(tmp_path / "run"))
+
+
+def test_seconds_end_a_recording(run, station, tmp_path):
+    assert run("--station", station, "--out", tmp_path / "run", "--seconds", 0.2).exception is None
+    assert read_run(tmp_path / "run").frames
+
+
+@needs_genicam
+def test_a_devices_settings_are_read_back_into_the_run(run, tmp_path):
+    built_producer()
+    with our_device():
+        done = run("--producer", "lynceus", "--serial", "LYN2", "--out", tmp_path / "run", "--frames", 3)
+    assert done.exception is None
+    recorded = read_run(tmp_path / "run")
+    assert recorded.settings == {
+        "driver": "genicam",
+        "producer": "lynceus",
+        "serial": "LYN2",
+        "buffers": 16,
+        "silent_after_s": 5.0,
+    }
+    assert recorded.device["DeviceSerialNumber"] == "LYN2"
+    assert recorded.device["PixelFormat"] == "Mono8"
+    assert recorded.device["ExposureTime"] == 1000.0
+    assert [frame.camera for frame in recorded.frames] == ["LYN2"] * 3
+    assert all(frame.device_time_ns is not None for frame in recorded.frames)
+
+
+@needs_genicam
+def test_a_camera_that_is_not_there_leaves_no_folder(run, tmp_path):
+    assert isinstance(run("--serial", "4711", "--out", tmp_path / "run").exception, CameraNotFound)
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_recording_is_never_written_over(run, station, tmp_path):
+    run("--station", station, "--out", tmp_path / "run", "--frames", 1)
+    before = (tmp_path / "run" / MANIFEST).read_bytes()
+    again = run("--station", station, "--out", tmp_path / "run", "--frames", 1)
+    assert isinstance(again.exception, RunUnwritable)
+    assert (tmp_path / "run" / MANIFEST).read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("--lane", "parts"), "--station"),
+        (("--station", "demo", "--serial", "7"), "--producer"),
+        (("--station", "demo"), "strip, parts"),
+        (("--station", "demo", "--lane", "roof"), "strip, parts"),
+    ],
+)
+def test_a_camera_named_twice_or_not_at_all_is_a_wrong_call(run, tmp_path, words, said):
+    refused = run(*words, "--out", tmp_path / "run")
+    assert said in refused.exception.format_message()
+    assert refused.exception.exit_code == 2
+
+
+def recording(station, folder, *before):
+    """`lynceus camera record` without an end, in a process of its own."""
+    code = "from services.cli import main; main()"
+    command = [
+        sys.executable,
+        "-c",
+        code,
+        "camera",
+        "record",
+        "--station",
+        str(station),
+        "--out",
+        str(folder),
+    ]
+    return subprocess.Popen(
+        [*before, *command],
+        env={**os.environ, "LYNCEUS_LANGUAGE": "en", "PYTHONPATH": str(REPOSITORY)},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def test_ctrl_c_ends_a_recording_as_it_should_be_ended(station, tmp_path):
+    with recording(station, tmp_path / "run") as process:
+        assert "Recording camera" in process.stderr.readline()
+        process.send_signal(signal.SIGINT)
+        said, errors = process.communicate(timeout=60)
+    assert (process.returncode in (0, 1), errors) == (True, "")
+    recorded = read_run(tmp_path / "run")
+    assert not recorded.is_cut_off
+    assert (f"Pictures recorded: {len(recorded.frames)}" in said) == bool(recorded.frames)
+
+
+def test_a_full_disk_ends_the_recording_with_what_to_do_and_what_it_holds_can_be_played(station, tmp_path):
+    with cables_can_be_laid():
+        pass  # a skip where there is no root
+    disk, copy = tmp_path / "disk", tmp_path / "copy"
+    disk.mkdir()
+    script = (
+        f'mount -t tmpfs -o size=400k none {disk} && "$@"; status=$?; cp -r {disk}/run {copy}; exit $status'
+    )
+    with recording(station, disk / "run", "unshare", "-m", "sh", "-c", script, "sh") as process:
+        said, errors = process.communicate(timeout=120)
+    assert process.returncode == 1
+    assert "CAM-RUN-UNWRITABLE" in errors
+    assert "No space left on device" in errors
+    recorded = read_run(copy)
+    assert recorded.is_cut_off
+    assert recorded.frames
+    assert f"Pictures recorded: {len(recorded.frames)}" in said
+    with ReplayCamera("top", ReplaySettings(folder=copy)) as replayed:
+        assert len(list(replayed.frames())) == len(recorded.frames)
