@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import sys
+from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING
 
 from cameras.settings import (
@@ -14,21 +17,23 @@ from cameras.settings import (
 )
 
 if TYPE_CHECKING:
+    from cameras.genicam import GenicamCamera
+    from cameras.isolated import Driver
+    from cameras.pacing import Clock
     from inspection.protocols import Camera
 
 
 def open_camera(name: str, settings: CameraSettings) -> Camera:
     """The camera of these settings, not yet started: entering it does that.
 
-    name  the station's own name for it, which its frames carry
+    A camera behind a GenTL producer runs in a process of its own; elsewhere than on Linux, in this one. Raises
+    ProducerMissing where a driver's libraries are not installed; in a process of its own, entering does.
 
-    Raises ProducerMissing where the driver's libraries are not installed.
+    name  the station's own name for it, which its frames carry
     """
     match settings:
         case GenicamSettings():
-            from cameras.genicam import GenicamCamera
-
-            return GenicamCamera(name, settings)
+            return _isolated(name, partial(_genicam, name, settings), buffers=settings.buffers)
         case GigeSettings():
             from cameras.gige import GigeCamera
 
@@ -45,3 +50,20 @@ def open_camera(name: str, settings: CameraSettings) -> Camera:
             from cameras.drawn import drawn_parts
 
             return drawn_parts(name, settings)
+
+
+def _genicam(name: str, settings: GenicamSettings, clock: Clock) -> GenicamCamera:
+    from cameras.genicam import GenicamCamera
+
+    return GenicamCamera(name, settings, clock=clock)
+
+
+def _isolated(name: str, driver: Callable[[Clock], Driver], *, buffers: int) -> Camera:
+    if sys.platform != "linux":
+        # The frames' way between processes is Linux's own: cameras/ring.py.
+        from cameras.pacing import SystemClock
+
+        return driver(SystemClock())
+    from cameras.isolated import IsolatedCamera
+
+    return IsolatedCamera(name, driver, buffers=buffers)

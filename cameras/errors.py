@@ -41,6 +41,13 @@ class ProducerMissing(InspectionError):
     code = "CAM-PRODUCER-MISSING"
 
 
+class MemoryTooSmall(InspectionError):
+    """The memory that a camera's frames are handed over in is not free.
+    Facts: camera, buffers, frame_bytes, needed_mb, available_mb."""
+
+    code = "CAM-MEMORY-TOO-SMALL"
+
+
 class RunUnreadable(InspectionError):
     """A recorded run, or a folder of pictures, cannot be played whole. Facts: file, reason."""
 

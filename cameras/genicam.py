@@ -188,6 +188,16 @@ class GenicamCamera:
         while (frame := self._next()) is not None:
             yield frame
 
+    @property
+    def frame_bytes(self) -> int:
+        """The most that a frame's pixels can have as the device is set up. Once entered. Raises CameraLost."""
+        try:
+            nodes = self._acquirer.remote_device.node_map
+            channels = 1 if str(nodes.PixelFormat.value).startswith("Mono") else 3
+            return int(nodes.Width.value) * int(nodes.Height.value) * channels
+        except _VENDOR_ERRORS as error:
+            raise self._lost(error) from error
+
     def values(self, names: Iterable[str]) -> dict[str, int | float | str]:
         """What the device, or for names that begin with `Stream` the producer's data stream, says now.
 

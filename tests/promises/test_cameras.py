@@ -9,6 +9,7 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 from datetime import timedelta
+from functools import partial
 from importlib.util import find_spec
 from itertools import islice
 from pathlib import Path
@@ -18,6 +19,7 @@ import pytest
 
 from cameras import open_camera
 from cameras.drawn import drawn_parts, drawn_strip
+from cameras.isolated import IsolatedCamera
 from cameras.recording import Recorder
 from cameras.settings import (
     DrawnPartsSettings,
@@ -28,6 +30,7 @@ from cameras.settings import (
 )
 from inspection.protocols import Camera
 from inspection.types import Frame
+from tests import vendor_drivers
 from tests.cameras.gige_client import a_camera, a_free_address
 from tests.fake_cameras import FakeDevice, TurnedClock, exposures
 from tests.gige import a_gige_device, a_network_of_its_own, built_producer
@@ -42,9 +45,18 @@ needs_genicam = pytest.mark.skipif(
 needs_viva = pytest.mark.skipif(find_spec("viva_genicam") is None, reason='pip install "lynceus[gige]"')
 
 
+# Fewer buffers than frames asked for, so that each is refilled while its frame is still held.
+SIMULATED = GenicamSettings(producer="simulated", serial="0", buffers=4, frames_per_s=200)
+ARAVIS_DEVICE = GenicamSettings(producer="lynceus", serial="LYN1", buffers=16, width_px=128, height_px=96)
+OUR_DEVICE = GenicamSettings(producer="lynceus", serial="LYN2", buffers=16, width_px=320, height_px=240)
+
+
 def simulated_genicam(_: Path) -> Camera:
-    # Fewer buffers than frames asked for, so that each is refilled while its frame is still held.
-    return open_camera("top", GenicamSettings(producer="simulated", serial="0", buffers=4, frames_per_s=200))
+    return genicam_in_this_process(SIMULATED)
+
+
+def isolated_simulated_genicam(_: Path) -> Camera:
+    return open_camera("top", SIMULATED)
 
 
 def fake_genicam(_: Path) -> Camera:
@@ -52,13 +64,34 @@ def fake_genicam(_: Path) -> Camera:
 
 
 def genicam_over_our_producer(_: Path) -> Camera:
-    made = GenicamSettings(producer="lynceus", serial="LYN1", buffers=16, width_px=128, height_px=96)
-    return open_camera("top", made)
+    return genicam_in_this_process(ARAVIS_DEVICE)
+
+
+def isolated_genicam_over_our_producer(_: Path) -> Camera:
+    return open_camera("top", ARAVIS_DEVICE)
 
 
 def genicam_from_our_device(_: Path) -> Camera:
-    made = GenicamSettings(producer="lynceus", serial="LYN2", buffers=16, width_px=320, height_px=240)
-    return open_camera("top", made)
+    return genicam_in_this_process(OUR_DEVICE)
+
+
+def isolated_genicam_from_our_device(_: Path) -> Camera:
+    return open_camera("top", OUR_DEVICE)
+
+
+def genicam_in_this_process(settings: GenicamSettings) -> Camera:
+    from cameras.genicam import GenicamCamera
+
+    return GenicamCamera("top", settings)
+
+
+def isolated_strip(_: Path) -> Camera:
+    return IsolatedCamera("top", vendor_drivers.strip, buffers=4)
+
+
+def isolated_run(folder: Path) -> Camera:
+    recorded_run(folder)
+    return IsolatedCamera("top", partial(vendor_drivers.replay, folder), buffers=4)
 
 
 def gige_from_our_device(address: str) -> Camera:
@@ -128,7 +161,9 @@ def vivas_device() -> Iterator[str]:
 
 DEVICES = {
     genicam_over_our_producer: a_gige_device,
+    isolated_genicam_over_our_producer: a_gige_device,
     genicam_from_our_device: our_device,
+    isolated_genicam_from_our_device: our_device,
     gige_from_our_device: our_device_here,
     gige_from_vivas_device: vivas_device,
 }
@@ -138,15 +173,20 @@ DEVICES = {
 @pytest.fixture(
     params=[
         pytest.param(simulated_genicam, marks=needs_genicam),
+        pytest.param(isolated_simulated_genicam, marks=needs_genicam),
         pytest.param(fake_genicam, marks=needs_genicam),
         pytest.param(genicam_over_our_producer, marks=needs_genicam),
+        pytest.param(isolated_genicam_over_our_producer, marks=needs_genicam),
         pytest.param(genicam_from_our_device, marks=needs_genicam),
+        pytest.param(isolated_genicam_from_our_device, marks=needs_genicam),
         pytest.param(gige_from_our_device, marks=needs_viva),
         pytest.param(gige_from_vivas_device, marks=needs_viva),
         strip,
         parts,
         recorded_run,
         plain_folder,
+        isolated_strip,
+        isolated_run,
     ],
     ids=lambda make: make.__name__,
 )
