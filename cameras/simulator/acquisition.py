@@ -17,7 +17,8 @@ import numpy as np
 
 from cameras.simulator.clock import NS_PER_S, PART_PITCH_COUNTS, LineClock
 from cameras.simulator.faults import OF_SEVERAL, ON_THE_WIRE, Fault, FaultPlan, Kind
-from cameras.simulator.features import CHUNKS, IMAGE_CHUNK_ID, LINE_TRIGGER, MONO8
+from cameras.simulator.features import CHUNKS, IMAGE_CHUNK_ID, LINE_TRIGGER
+from cameras.simulator.pixels import PIXEL_FORMATS, PixelFormat
 from cameras.simulator.protocol import (
     BLOCK_ID_MAX,
     PAYLOAD_IMAGE,
@@ -34,6 +35,8 @@ from cameras.simulator.stream import Block, Pace, StreamChannel, packet_count
 from inspection.types import Image
 
 logger = logging.getLogger(__name__)
+
+_FORMATS = {form.code: form for form in PIXEL_FORMATS}
 
 _BEHIND_MAX = 64
 """Exposures that may wait to be sent; the device has no memory for more."""
@@ -67,6 +70,7 @@ class Setup:
     height_px: int
     offset_x_px: int
     offset_y_px: int
+    pixel_format: PixelFormat
     has_chunks: bool
     chunks: tuple[str, ...]
     pictures: int | None
@@ -80,7 +84,8 @@ class Setup:
     @property
     def payload_bytes(self) -> int:
         chunks = sum(chunk.length + 8 for chunk in CHUNKS if chunk.name in self.chunks)
-        return self.width_px * self.height_px + (8 + chunks if self.has_chunks else 0)
+        picture = self.width_px * self.height_px * self.pixel_format.bits_per_px // 8
+        return picture + (8 + chunks if self.has_chunks else 0)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -113,6 +118,7 @@ def setup_of(registers: Registers) -> Setup:
         height_px=registers.integer("Height"),
         offset_x_px=registers.integer("OffsetX"),
         offset_y_px=registers.integer("OffsetY"),
+        pixel_format=_FORMATS[registers.integer("PixelFormat")],
         has_chunks=bool(registers.integer("ChunkModeActive")),
         chunks=tuple(
             chunk.name for index, chunk in enumerate(CHUNKS) if registers.integer("ChunkEnable", index=index)
@@ -377,7 +383,7 @@ class Acquisition:
         timestamp: int,
         fault: Fault | None,
     ) -> Block:
-        pixels = self._lit(_cut(view.pixels, setup), exposure)
+        pixels = setup.pixel_format.pack(self._lit(_cut(view.pixels, setup), exposure))
         ends_early = fault is not None and fault.kind is Kind.SIZE
         payload: tuple[memoryview, ...] = (pixels.reshape(-1).data,)
         payload_type = PAYLOAD_IMAGE
@@ -387,7 +393,7 @@ class Acquisition:
         leader = Leader(
             payload_type=payload_type,
             timestamp=timestamp,
-            pixel_format=MONO8,
+            pixel_format=setup.pixel_format.code,
             width_px=setup.width_px,
             height_px=setup.height_px,
             offset_x_px=setup.offset_x_px,

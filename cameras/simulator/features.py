@@ -8,10 +8,11 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Literal
 
+from cameras.simulator.pixels import PIXEL_FORMATS
+
 FEATURES_AT = 0xA000
 """The first address that GigE Vision leaves to the manufacturer."""
 
-MONO8 = 0x01080001
 SIZE_STEP_PX = 4
 SIZE_MIN_PX = 16
 LINE_TRIGGER = "Line1"
@@ -256,7 +257,7 @@ def _image(sensor_w: int, sensor_h: int, width: int, height: int) -> list[Featur
             category="ImageFormatControl",
             about="How a pixel lies in memory",
             is_locked=True,
-            entries=(("Mono8", MONO8),),
+            entries=tuple((form.name, form.code) for form in PIXEL_FORMATS),
         ),
     ]
 

@@ -116,7 +116,7 @@ def test_a_controller_that_only_reads_keeps_control(free_camera):
         ("Width", 68),
         ("Height", 0),
         ("Height", 49),
-        ("PixelFormat", 0x01100003),
+        ("PixelFormat", 0x02200016),
         ("ExposureTime", 0.0),
         ("ExposureTime", float("nan")),
         ("Gain", float("inf")),

@@ -134,6 +134,17 @@ def test_arv_camera_test_takes_every_picture_whole(address):
 
 
 @needs_aravis
+def test_arv_camera_test_takes_packed_pixels_whole(address):
+    with a_camera(address=address):
+        said = arv_tool("-a", address, "control", "PixelFormat=Mono12Packed", "PixelFormat", "PayloadSize")
+        seen = streamed(address, "-f", "10")
+    assert "PixelFormat = Mono12Packed" in said
+    assert f"PayloadSize = {64 * 48 * 12 // 8} B" in said
+    assert seen["n_failures"] == seen["n_missing_frames"] == 0
+    assert seen["n_completed_buffers"] > 3
+
+
+@needs_aravis
 def test_arv_camera_test_tries_packet_sizes_and_streams_with_the_one_it_found(address):
     with a_camera(address=address, scene=a_scene(128, 128)):
         seen = streamed(address, "-f", "10", "-j", "always")
