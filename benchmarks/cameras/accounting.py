@@ -44,7 +44,7 @@ COSTS_NOTHING = ("lost", "corrupt", "late", "doubled", "reordered")
 """With resend on: what is missing is asked for again, what is there twice is one."""
 
 SHARES = {**dict.fromkeys(COSTS_NOTHING, 0.02), "incomplete": 0.02, "size": 0.02, "missed": 0.02, "double": 0.02,
-          "long": 0.02, "jump": 0.002}  # fmt: skip
+          "long": 0.02, "jump": 0.002, "ptp": 0.002}  # fmt: skip
 BREAKS = ("link", "heartbeat", "reboot")
 """What ends or holds up the stream; the device is found again, set again and started again."""
 

@@ -17,6 +17,7 @@ from cameras.simulator.features import (
     Float,
     Integer,
     Text,
+    is_kept,
     size_of,
 )
 
@@ -176,7 +177,7 @@ def _register(root: ET.Element, feature: Feature, bits: tuple[int, int] | None) 
         # GenApi counts the bits of a big-endian register from its highest.
         _child(register, "LSB", _REGISTER_BITS - 1 - lowest)
         _child(register, "MSB", _REGISTER_BITS - lowest - count)
-    _child(register, "Sign", "Unsigned")
+    _child(register, "Sign", "Signed" if getattr(feature, "is_signed", False) else "Unsigned")
     _child(register, "Endianess", "BigEndian")
 
 
@@ -190,6 +191,8 @@ def _place(register: ET.Element, feature: Feature) -> None:
     # What shares a register, or changes by itself, is read anew each time.
     shares = getattr(feature, "bits", None) is not None or feature.per is not None
     _child(register, "Cachable", "NoCache" if feature.is_live or shares else "WriteThrough")
+    if is_kept(feature):
+        _child(register, "pInvalidator", "UserSetLoad")
 
 
 def _start(root: ET.Element, kind: str, feature: Feature) -> ET.Element:

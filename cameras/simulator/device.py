@@ -5,6 +5,7 @@ from __future__ import annotations
 import ipaddress
 import json
 import logging
+import math
 import selectors
 import socket
 import time
@@ -22,7 +23,7 @@ from cameras.simulator.acquisition import Account, Acquisition, setup_of
 from cameras.simulator.clock import PART_PITCH_COUNTS, LineClock
 from cameras.simulator.description import MODEL, VENDOR, describe
 from cameras.simulator.faults import Fault, FaultPlan, Kind
-from cameras.simulator.features import features_of
+from cameras.simulator.features import USER_SETS, features_of
 from cameras.simulator.protocol import (
     GVCP_PORT,
     Ack,
@@ -42,6 +43,7 @@ from cameras.simulator.protocol import (
     parse_command,
     parse_header,
 )
+from cameras.simulator.ptp import STATES, Ptp
 from cameras.simulator.registers import CONTROL_AT, Control, Identity, Refused, Registers, Sender, Value
 from cameras.simulator.scene import Scene, strip_scene
 from cameras.simulator.stream import StreamChannel
@@ -94,6 +96,7 @@ class SimulatedCamera:
         self._cut_off_until_ns = 0
         self._clock_offset_ns = 0
         self._latched = 0
+        self._ptp = Ptp()
         self._truth_lock = Lock()
         self._truth_file: IO[str] | None = None
 
@@ -105,6 +108,7 @@ class SimulatedCamera:
                 self._truth_file = opening.enter_context(settings.truth.open("w", encoding="utf-8"))
             self._listen(opening)
             self._registers = self._made_registers()
+            self._user_sets = [self._registers.settings()] * len(USER_SETS)
             self._acquisition = Acquisition(
                 registers=self._registers,
                 stream=self._stream,
@@ -303,6 +307,7 @@ class SimulatedCamera:
                 "PayloadSize": lambda: setup_of(self._registers).payload_bytes,
                 "GevTimestampValue": lambda: self._latched,
                 "GevCCP": lambda: self._control.privilege,
+                "DeviceTemperature": self._temperature_c,
             },
         )
 
@@ -323,12 +328,49 @@ class SimulatedCamera:
                 self._latched = self._device_time(self._clock.now_ns())
             case "GevTimestampControlReset":
                 self._clock_offset_ns = -self._clock.now_ns()
+            case "UserSetLoad":
+                self._load_user_set(self._registers.integer("UserSetSelector"))
+            case "UserSetSave":
+                self._save_user_set(self._registers.integer("UserSetSelector"))
+            case "PtpEnable":
+                self._follow_ptp(wanted=bool(value))
+            case "PtpDataSetLatch":
+                self._latch_ptp()
             case "GevSCPHostPort" | "GevSCDA":
                 self._aim()
             case "GevSCPSDoNotFragment":
                 self._stream.do_not_fragment(bool(value))
             case "GevSCPSFireTestPacket":
                 self._stream.test_packet(self._registers.integer("GevSCPSPacketSize"))
+
+    def _load_user_set(self, index: int) -> None:
+        if self._acquisition.is_on:
+            raise Refused(Status.BUSY)
+        self._registers.take(self._user_sets[index])
+        self._run_line()
+
+    def _save_user_set(self, index: int) -> None:
+        if index == 0:
+            raise Refused(Status.WRITE_PROTECT)
+        self._user_sets[index] = self._registers.settings()
+
+    def _follow_ptp(self, *, wanted: bool) -> None:
+        now_ns = self._clock.now_ns()
+        if wanted:
+            self._ptp.enable(now_ns)
+            return
+        # Its clock goes on from where the master's left it.
+        self._clock_offset_ns = self._device_time(now_ns) - now_ns
+        self._ptp.disable()
+
+    def _latch_ptp(self) -> None:
+        now_ns = self._clock.now_ns()
+        self._registers.put("PtpStatus", STATES[self._ptp.state(now_ns)])
+        self._registers.put("PtpOffsetFromMaster", self._ptp.offset_ns(now_ns))
+
+    def _temperature_c(self) -> float:
+        """From 30 to 45 degrees, two thirds of it in the first ten minutes."""
+        return 45 - 15 * math.exp(-self._clock.now_ns() / (600 * _NS))
 
     def _run_line(self) -> None:
         """For want of a drive, the client's frame rate is how fast the line runs."""
@@ -354,12 +396,23 @@ class SimulatedCamera:
                 self._cut_off_until_ns = self._clock.now_ns() + duration_ns
                 self._drop_control()
                 self._stream.forget()
-                self._registers.begin(user_id=self._registers.text("DeviceUserID"))
-                self._clock_offset_ns = -self._clock.now_ns()
+                self._restart()
             case Kind.HEARTBEAT:
                 self._drop_control()
             case Kind.JUMP:
                 self._clock_offset_ns += duration_ns
+            case Kind.PTP:
+                self._ptp.lose_master(self._clock.now_ns(), duration_ns)
+
+    def _restart(self) -> None:
+        """Of what was set it keeps its name and its user sets, and begins with the one that it is told to."""
+        user_set = self._registers.integer("UserSetDefault")
+        self._registers.begin(user_id=self._registers.text("DeviceUserID"))
+        self._registers.put("UserSetDefault", user_set)
+        self._registers.take(self._user_sets[user_set])
+        self._run_line()
+        self._ptp.disable()
+        self._clock_offset_ns = -self._clock.now_ns()
 
     def _drop_control(self) -> None:
         """A device without a controller sends nothing."""
@@ -372,7 +425,8 @@ class SimulatedCamera:
         return self._clock.now_ns() < self._cut_off_until_ns
 
     def _device_time(self, line_ns: int) -> int:
-        return max(0, line_ns + self._clock_offset_ns)
+        followed_ns = self._ptp.time_ns(self._clock.now_ns(), line_ns)
+        return max(0, line_ns + self._clock_offset_ns if followed_ns is None else followed_ns)
 
     def _mac(self) -> int:
         """Locally administered, and one to each address."""

@@ -26,6 +26,7 @@ class Kind(StrEnum):
     DOUBLE = "double"
     LONG = "long"
     JUMP = "jump"
+    PTP = "ptp"
 
 
 ABOUT = {
@@ -43,6 +44,7 @@ ABOUT = {
     Kind.DOUBLE: "a trigger gives two pictures",
     Kind.LONG: "an exposure lasts past the next trigger, which is missed",
     Kind.JUMP: "the device's clock jumps",
+    Kind.PTP: "the clock's master is lost for a while, and the clock drifts",
 }
 
 OF_SEVERAL = frozenset({Kind.REORDERED, Kind.SIZE})
@@ -52,7 +54,7 @@ ON_THE_WIRE = OF_SEVERAL | {Kind.LOST, Kind.LATE, Kind.DOUBLED, Kind.CORRUPT, Ki
 """Happen to a picture while it is sent; the others to the device or its triggers."""
 
 OF_TRIGGERS = frozenset({Kind.MISSED, Kind.DOUBLE, Kind.LONG})
-DURATIONS_S = {Kind.LINK: 1.0, Kind.REBOOT: 1.0, Kind.JUMP: 3600.0}
+DURATIONS_S = {Kind.LINK: 1.0, Kind.REBOOT: 1.0, Kind.JUMP: 3600.0, Kind.PTP: 10.0}
 """How long, or how far, where nothing else is said."""
 
 

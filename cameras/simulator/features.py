@@ -9,10 +9,15 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from cameras.simulator.pixels import PIXEL_FORMATS
+from cameras.simulator.ptp import STATES
 
 FEATURES_AT = 0xA000
 """The first address that GigE Vision leaves to the manufacturer."""
 
+USER_SETS = ("Default", "UserSet1", "UserSet2")
+"""The first is the maker's, and cannot be overwritten."""
+
+_IN_USER_SETS = frozenset({"ImageFormatControl", "AcquisitionControl", "AnalogControl", "ChunkDataControl"})
 SIZE_STEP_PX = 4
 SIZE_MIN_PX = 16
 LINE_TRIGGER = "Line1"
@@ -53,6 +58,7 @@ class Integer(Feature):
     length: int = 4
     bits: tuple[int, int] | None = None
     room: tuple[str, str] | None = None
+    is_signed: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -160,6 +166,8 @@ def features_of(
         *_image(sensor_w, sensor_h, width, height),
         *_acquisition(fps),
         *_chunks(),
+        *_user_sets(),
+        *_ptp(),
         *_transport(),
     ]
     return _with_addresses(table)
@@ -237,6 +245,17 @@ def _device(is_line_scan: bool) -> list[Feature]:
             minimum=1_000_000,
             maximum=1_250_000_000,
             unit="Bps",
+        ),
+        Float(
+            name="DeviceTemperature",
+            category="DeviceControl",
+            about="Inside, rising as it warms up",
+            access="RO",
+            is_live=True,
+            default=30.0,
+            minimum=-40.0,
+            maximum=125.0,
+            unit="C",
         ),
         Command(name="DeviceReset", category="DeviceControl", about="Starts the device again", access="WO"),
     ]
@@ -395,6 +414,62 @@ def _chunks() -> list[Feature]:
     ]
 
 
+def _user_sets() -> list[Feature]:
+    here = "UserSetControl"
+    sets = tuple((name, index) for index, name in enumerate(USER_SETS))
+    return [
+        Choice(
+            name="UserSetSelector",
+            category=here,
+            about="Which set of settings is meant",
+            entries=sets,
+            selects=("UserSetLoad", "UserSetSave"),
+        ),
+        Command(name="UserSetLoad", category=here, about="Sets everything as the set has it", access="WO"),
+        Command(name="UserSetSave", category=here, about="Keeps the settings in the set", access="WO"),
+        Choice(
+            name="UserSetDefault",
+            category=here,
+            about="The set it has after a restart",
+            entries=sets,
+        ),
+    ]
+
+
+def _ptp() -> list[Feature]:
+    here = "PtpControl"
+    return [
+        Boolean(name="PtpEnable", category=here, about="Whether its clock follows the network's"),
+        Command(
+            name="PtpDataSetLatch",
+            category=here,
+            about="Keeps the state of now, for the others to be read",
+            access="WO",
+        ),
+        Choice(
+            name="PtpStatus",
+            category=here,
+            about="State, when it was kept",
+            access="RO",
+            is_live=True,
+            entries=(
+                ("Disabled", STATES["Disabled"]),
+                *(each for each in STATES.items() if each[0] != "Disabled"),
+            ),
+        ),
+        Integer(
+            name="PtpOffsetFromMaster",
+            category=here,
+            about="How far its clock was ahead of the master's, when it was kept",
+            access="RO",
+            is_live=True,
+            length=8,
+            is_signed=True,
+            unit="ns",
+        ),
+    ]
+
+
 def _transport() -> list[Feature]:
     here = "TransportLayerControl"
     return [
@@ -529,6 +604,12 @@ def _transport() -> list[Feature]:
             maximum=1,
         ),
     ]
+
+
+def is_kept(feature: Feature) -> bool:
+    """Whether a user set has it."""
+    is_setting = not isinstance(feature, Command) and feature.access == "RW"
+    return is_setting and feature.category in _IN_USER_SETS
 
 
 def size_of(feature: Feature) -> int:

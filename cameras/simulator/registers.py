@@ -17,6 +17,7 @@ from cameras.simulator.features import (
     Float,
     Integer,
     Text,
+    is_kept,
     size_of,
 )
 from cameras.simulator.protocol import DISCOVERY_BYTES, Status
@@ -73,15 +74,18 @@ class Registers:
         description: bytes,
         is_busy: Callable[[], bool],
         done: Callable[[str, Value], None],
-        live: dict[str, Callable[[], int]],
+        live: dict[str, Callable[[], Value]],
     ) -> None:
         self._features = {feature.name: feature for feature in features}
         self._at: dict[int, list[Feature]] = {}
+        self._kept: list[tuple[int, int]] = []
         end = FEATURES_AT
         for feature in features:
             for index in range(_count(feature, self._features)):
                 self._at.setdefault(feature.address + 8 * index, []).append(feature)
                 end = max(end, feature.address + 8 * (index + 1))
+                if is_kept(feature):
+                    self._kept.append((feature.address + 8 * index, size_of(feature)))
         self._size = end
         self._description = description
         self._is_busy = is_busy
@@ -95,6 +99,14 @@ class Registers:
         memory = bytearray(self._size)
         self._fill(memory, user_id)
         self._memory = memory
+
+    def settings(self) -> dict[int, bytes]:
+        """What a user set keeps, as `take` takes it."""
+        return {address: bytes(self._memory[address : address + size]) for address, size in self._kept}
+
+    def take(self, settings: dict[int, bytes]) -> None:
+        for address, raw in settings.items():
+            self._memory[address : address + len(raw)] = raw
 
     def discovery(self) -> bytes:
         return bytes(self._memory[:DISCOVERY_BYTES])
@@ -317,7 +329,7 @@ def _bytes_of(feature: Feature, value: Value, before: bytes) -> bytes:
         lowest, count = bits
         mask = (1 << count) - 1
         word = int.from_bytes(before) & ~(mask << lowest) | (word & mask) << lowest
-    return word.to_bytes(size)
+    return word.to_bytes(size, signed=word < 0)
 
 
 def _put(memory: bytearray, feature: Feature, value: Value) -> None:

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from cameras.errors import AddressUnusable
 from cameras.simulator.device import DeviceSettings, SimulatedCamera
+from cameras.simulator.faults import Kind
 from cameras.simulator.protocol import (
     Ack,
     Discovery,
@@ -173,6 +174,79 @@ def test_a_name_given_by_the_user_is_kept_and_found(client):
     client.must_write("DeviceUserID", "Coil line 3 top")
     assert client.read("DeviceUserID") == "Coil line 3 top"
     assert b"Coil line 3 top" in client.ask(Discovery()).body
+
+
+def test_a_user_set_brings_back_what_was_saved_and_the_first_is_the_makers(client):
+    client.must_write("ExposureTime", 500.0)
+    client.must_write("PixelFormat", "Mono12p")
+    client.must_write("ChunkEnable", 1, index=3)
+    client.must_write("UserSetSelector", "UserSet2")
+    client.must_write("UserSetSave")
+    client.must_write("UserSetSelector", "Default")
+    client.must_write("UserSetLoad")
+    made = (client.read("ExposureTime"), client.read("PixelFormat"), client.read("ChunkEnable", index=3))
+    assert made == (1000.0, "Mono8", 0)
+    client.must_write("UserSetSelector", "UserSet2")
+    client.must_write("UserSetLoad")
+    saved = (client.read("ExposureTime"), client.read("PixelFormat"), client.read("ChunkEnable", index=3))
+    assert saved == (500.0, "Mono12p", 1)
+
+
+def test_the_makers_user_set_cannot_be_overwritten_nor_any_loaded_while_pictures_are_sent(client):
+    assert client.write("UserSetSave") is Status.WRITE_PROTECT
+    client.start()
+    assert client.write("UserSetLoad") is Status.BUSY
+    client.must_write("AcquisitionStop")
+    client.must_write("UserSetLoad")
+
+
+def test_a_camera_restarts_with_the_user_set_it_is_told_to(client):
+    client.must_write("TriggerMode", "On")
+    client.must_write("UserSetSelector", "UserSet1")
+    client.must_write("UserSetSave")
+    client.must_write("UserSetDefault", "UserSet1")
+    client.must_write("TriggerMode", "Off")
+    client.must_write("DeviceReset")
+    until(lambda: answers(client))
+    assert client.read("TriggerMode") == "On"
+    assert client.read("UserSetDefault") == "UserSet1"
+
+
+def answers(client):
+    try:
+        return client.ask(Discovery(), timeout_s=0.2).status == Status.SUCCESS
+    except TimeoutError:
+        return False
+
+
+def ptp(client):
+    client.must_write("PtpDataSetLatch")
+    return client.read("PtpStatus")
+
+
+def test_a_clock_that_follows_the_networks_has_its_time(client):
+    assert ptp(client) == "Disabled"
+    client.must_write("PtpEnable", 1)
+    until(lambda: ptp(client) == "Slave")
+    client.must_write("GevTimestampControlLatch")
+    assert abs(client.read("GevTimestampValue") - time.time_ns()) < 60e9
+    client.must_write("PtpEnable", 0)
+    assert ptp(client) == "Disabled"
+    client.must_write("GevTimestampControlLatch")
+    assert abs(client.read("GevTimestampValue") - time.time_ns()) < 60e9, "it goes on from where it was"
+
+
+def test_a_clock_that_lost_its_master_says_so(free_camera):
+    camera, client = free_camera
+    client.start()
+    client.must_write("PtpEnable", 1)
+    until(lambda: ptp(client) == "Slave")
+    camera.demand(Kind.PTP, seconds=600.0)
+    until(lambda: ptp(client) == "Listening")
+
+
+def test_the_temperature_is_one_of_a_camera(client):
+    assert 30 <= client.read("DeviceTemperature") < 45
 
 
 def test_a_latched_time_stands_still_until_the_next(client):

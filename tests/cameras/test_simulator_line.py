@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from cameras.errors import FaultsUnreadable, RunUnreadable
 from cameras.simulator.clock import PART_PITCH_COUNTS, LineClock
 from cameras.simulator.faults import Fault, FaultPlan, Kind, parse_faults
+from cameras.simulator.ptp import Ptp
 from cameras.simulator.scene import folder_scene, parts_scene, prepared_scene, strip_scene
 from inspection.vision.drawing import StripDrawing, draw_part
 from tests.cameras.recorded import a_frame, record
@@ -128,6 +129,26 @@ def test_a_fault_on_demand_happens_once_at_the_next_exposure():
     plan.demand(Kind.LINK, seconds=2.0)
     assert plan.of(17, is_triggered=False) == Fault(kind=Kind.LINK, seconds=2.0)
     assert plan.of(18, is_triggered=False) is None
+
+
+def test_a_clock_becomes_a_slave_whose_offset_settles_and_runs_off_when_its_master_is_lost():
+    ptp = Ptp(utc_ns=lambda: 10**18)
+    assert (ptp.state(5), ptp.offset_ns(5), ptp.time_ns(5, 5)) == ("Disabled", 0, None)
+    ptp.enable(1_000)
+    seconds = [round(tenth * 1e8) for tenth in range(50)]
+    states = [ptp.state(1_000 + ns) for ns in seconds]
+    assert sorted(set(states), key=states.index) == ["Listening", "Uncalibrated", "Slave"]
+    slave_ns = 1_000 + seconds[states.index("Slave")]
+    assert abs(ptp.offset_ns(slave_ns)) > abs(ptp.offset_ns(slave_ns + 5 * 10**9)) - 100
+    assert all(abs(ptp.offset_ns(slave_ns + ns)) < 100 for ns in range(10**10, 2 * 10**10, 10**8))
+    assert any(ptp.offset_ns(slave_ns + ns) < 0 for ns in range(10**10, 2 * 10**10, 10**8))
+    assert abs(ptp.time_ns(slave_ns + 10**10, slave_ns + 10**10 - 7) - (10**18 - 7)) < 100
+    ptp.lose_master(10**11, 10 * 10**9)
+    assert ptp.state(10**11 + 5 * 10**9) == "Listening"
+    assert ptp.offset_ns(10**11 + 5 * 10**9) == 100_000
+    assert ptp.state(10**11 + 10 * 10**9) == "Slave"
+    ptp.disable()
+    assert ptp.state(2 * 10**11) == "Disabled"
 
 
 def test_strip_and_parts_are_those_of_the_drawings_with_their_defects():

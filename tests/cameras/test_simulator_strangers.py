@@ -122,6 +122,18 @@ def test_arv_tool_writes_what_it_reads_back(address):
 
 
 @needs_aravis
+def test_arv_tool_reads_temperature_and_the_state_of_the_networks_clock(address):
+    with a_camera(address=address):
+        said = arv_tool(
+            "-a", address, "control", "DeviceTemperature", "PtpEnable=1", "PtpDataSetLatch", "PtpStatus",
+            "PtpOffsetFromMaster",
+        )  # fmt: skip
+    assert "DeviceTemperature = 3" in said
+    assert "PtpStatus = Listening" in said
+    assert re.search(r"PtpOffsetFromMaster = -?\d+ ns", said)
+
+
+@needs_aravis
 def test_arv_camera_test_takes_every_picture_whole(address):
     # 45 packets a second: its socket buffer holds two seconds of them, however busy the machine is.
     with a_camera(address=address) as camera:
@@ -314,6 +326,19 @@ def test_viva_understands_every_node_and_reads_each_pictures_chunks(loopback):
     assert {float(each["ChunkExposureTime"]) for each in chunks} == {1500.0}
     assert [int(each["ChunkTimestamp"]) for each in chunks] == [frame.ts_dev for frame in frames]
     assert all(frame.to_numpy().shape == (48, 64) for frame in frames)
+
+
+@needs_viva
+def test_viva_keeps_and_brings_back_settings_in_user_sets(loopback):
+    with a_camera(address=loopback), viva_camera(1) as viva:
+        assert viva.user_sets() == ["Default", "UserSet1", "UserSet2"]
+        viva.set("ExposureTime", "1500")
+        viva.save_user_set("UserSet1")
+        viva.set("ExposureTime", "2500")
+        viva.load_user_set("UserSet1")
+        assert float(viva.get("ExposureTime")) == 1500, "read anew, not what it remembers"
+        viva.set_default_user_set("UserSet1")
+        assert viva.get("UserSetDefault") == "UserSet1"
 
 
 @needs_viva
