@@ -6,7 +6,7 @@ from inspection.errors import InspectionError
 
 
 class CameraNotFound(InspectionError):
-    """No device answers to what the settings ask for. Facts: camera, wanted, found."""
+    """Not exactly one device is what the settings ask for. Facts: camera, wanted, found."""
 
     code = "CAM-NOT-FOUND"
 
@@ -64,6 +64,12 @@ class AddressUnusable(InspectionError):
     """The simulated camera cannot listen where it is to. Facts: address, port, reason."""
 
     code = "CAM-ADDRESS-UNUSABLE"
+
+
+class AddressRefused(InspectionError):
+    """A camera did not take the address it was told to take. Facts: mac, address, found, status."""
+
+    code = "CAM-ADDRESS-REFUSED"
 
 
 class FaultsUnreadable(InspectionError):

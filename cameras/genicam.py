@@ -9,9 +9,9 @@ import json
 import logging
 import subprocess
 import sys
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import AbstractContextManager, ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 from dataclasses import asdict, dataclass
 from importlib.util import find_spec
 from pathlib import Path
@@ -28,8 +28,18 @@ from cameras.errors import (
     ProducerMissing,
     SettingRefused,
 )
+from cameras.features import Applied, Change, NodeRefused, Value, apply_settings, make_idle, values_of
+from cameras.gvcp import Announced, discover, normal_mac
 from cameras.pacing import Clock, SystemClock
-from cameras.pixels import FORMATS, UNDERSTOOD, Payload, PayloadTooShort, PixelFormat, image_of
+from cameras.pixels import (
+    FORMATS,
+    UNDERSTOOD,
+    LinesShareBytes,
+    Payload,
+    PayloadTooShort,
+    PixelFormat,
+    image_of,
+)
 from cameras.settings import GenicamSettings
 from inspection.types import Frame
 
@@ -68,13 +78,20 @@ Producer = Path | Literal["simulated", "lynceus"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DeviceInfo:
-    """What a producer says of a device it can reach. `transport` as GenTL names it: GEV, U3V, Custom."""
+    """What a producer says of a device it can reach, and a GigE Vision device of itself.
+
+    name       as its user calls it, else as its producer does
+    transport  as GenTL names it: GEV, U3V, Custom
+    address, mac  empty where it has none, or was not heard
+    """
 
     serial: str
     vendor: str
     model: str
     name: str
     transport: str
+    address: str = ""
+    mac: str = ""
 
 
 def list_devices(producer: Producer) -> tuple[DeviceInfo, ...]:
@@ -149,8 +166,15 @@ class GenicamCamera:
         self._left = Event()
         self._left.set()
         self._open = ExitStack()
+        self._asking = Lock()
         self._incomplete = 0
         self._count = ExposureCount()
+        self._applied = Applied(changes=())
+
+    @property
+    def changes(self) -> tuple[Change, ...]:
+        """Of the settings it was entered with: what the device rounded or, where entering raised, refused."""
+        return self._applied.changes
 
     def __enter__(self) -> Self:
         self._incomplete = 0
@@ -177,12 +201,15 @@ class GenicamCamera:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        self._left.set()
+        # Closing takes seconds where a link broke: nobody who waits for a frame is to wait for that too.
         with self._lock:
-            try:
-                self._open.close()
-            except _VENDOR_ERRORS:
-                logger.warning("camera %s: the device did not stop as it should", self._name, exc_info=True)
+            self._left.set()
+        with self._asking:
+            opened, self._open = self._open, ExitStack()
+        try:
+            opened.close()
+        except _VENDOR_ERRORS:
+            logger.warning("camera %s: the device did not stop as it should", self._name, exc_info=True)
 
     def frames(self) -> Iterator[Frame]:
         while (frame := self._next()) is not None:
@@ -198,24 +225,57 @@ class GenicamCamera:
         except _VENDOR_ERRORS as error:
             raise self._lost(error) from error
 
+    def trigger(self) -> None:
+        """One software trigger; nothing where the camera is left. Raises SettingRefused and CameraLost."""
+        with self._asking:
+            if self._left.is_set():
+                return
+            try:
+                self._nodes.execute("TriggerSoftware")
+            except NodeRefused as error:
+                raise self._refused("trigger", "software", found=str(error)) from error
+            except _VENDOR_ERRORS as error:
+                raise self._lost(error) from error
+
     def values(self, names: Iterable[str]) -> dict[str, int | float | str]:
         """What the device, or for names that begin with `Stream` the producer's data stream, says now.
 
-        names  as in SFNC; a number or a text each. What is not there, or not readable, is left out.
+        names  as in SFNC; a number or a text each. What is not there, or not readable, is left out; all of it
+               where the camera is left.
+
+        From any thread, and beside `frames`. Of a device that died it may take as long as the producer needs to
+        know.
         """
-        with self._lock:
+        wanted = tuple(names)
+        of_stream = [name for name in wanted if name.startswith("Stream")]
+        of_device = [name for name in wanted if not name.startswith("Stream")]
+        with self._asking:
             if self._left.is_set():
                 return {}
-            device = self._acquirer.remote_device.node_map
-            stream = self._acquirer.data_streams[0].node_map
-            found = {name: _value(stream if name.startswith("Stream") else device, name) for name in names}
-        return {name: value for name, value in found.items() if value is not None}
+            stream = _Nodes(self._acquirer.data_streams[0].node_map)
+            try:
+                return values_of(self._nodes, of_device) | values_of(stream, of_stream)
+            except _VENDOR_ERRORS as error:
+                logger.debug("camera %s does not say: %s", self._name, error)
+                return {}
 
     def _start(self) -> None:
         streams = len(self._acquirer.data_streams)
         if streams != 1:
             raise self._refused("data streams", 1, found=streams)
-        apply_features(self._name, self._acquirer.remote_device.node_map, self._settings)
+        self._nodes = _Nodes(self._acquirer.remote_device.node_map)
+        make_idle(self._nodes)
+        self._applied = apply_settings(self._nodes, self._settings)
+        for change in self._applied.changes:
+            logger.info("camera %s made of %s", self._name, change)
+        if refusals := [change for change in self._applied.changes if change.is_refused]:
+            raise self._refused(
+                ", ".join(change.setting for change in refusals),
+                ", ".join(str(change.wanted) for change in refusals),
+                found=", ".join(change.found_and_offered for change in refusals),
+            )
+        self._first_sequence: int | None = None
+        self._lines_per_frame = int(self._nodes.read("Height")) if self._settings.mm_per_line else 0
         self._acquirer.timeout_period_on_update_event_data_call = 0
         self._acquirer.num_buffers = self._settings.buffers
         self._acquirer.add_callback(
@@ -265,8 +325,21 @@ class GenicamCamera:
 
     def _frame(self, buffer: Any) -> Frame | None:
         try:
-            pixels = image_of(self._payload(buffer))
+            payload = self._payload(buffer)
+            pixels = image_of(payload)
         except PayloadTooShort:
+            self._count_incomplete()
+            return None
+        except LinesShareBytes as error:
+            raise self._refused("width_px", payload.width_px, found=str(error)) from error
+        try:
+            chunks = _chunks_of(self._acquirer, buffer, self._applied.chunks)
+        except genapi.GenericException as error:
+            logger.info("camera %s: what came with a frame is unreadable: %s", self._name, error)
+            self._count_incomplete()
+            return None
+        if self._settings.mm_per_encoder_count is not None and "EncoderValue" not in chunks:
+            # Nobody could say where on the strip its defects are: as good as damaged.
             self._count_incomplete()
             return None
         sequence = self._count.of(_known(lambda: buffer.frame_id), incomplete_before=self._incomplete)
@@ -279,7 +352,20 @@ class GenicamCamera:
             sequence=sequence,
             captured_at=self._clock.utc(),
             device_time_ns=_known(lambda: buffer.timestamp_ns),
+            y_origin_mm=self._y_origin_mm(sequence, chunks),
+            trigger=int(chunks["CounterValue"]) if "CounterValue" in chunks else None,
+            chunks=chunks,
         )
+
+    def _y_origin_mm(self, sequence: int, chunks: dict[str, int | float]) -> float:
+        settings = self._settings
+        if settings.mm_per_encoder_count is not None:
+            return chunks["EncoderValue"] * settings.mm_per_encoder_count
+        if settings.mm_per_line is None:
+            return 0.0
+        if self._first_sequence is None:
+            self._first_sequence = sequence
+        return (sequence - self._first_sequence) * self._lines_per_frame * settings.mm_per_line
 
     def _payload(self, buffer: Any) -> Payload:
         """Where the picture lies in a buffer: all of it, or the first of its parts that is a picture."""
@@ -334,50 +420,6 @@ class GenicamCamera:
         )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Feature:
-    """A setting of ours and its standard name. `enabled_by` must be so before a device takes the value."""
-
-    setting: str
-    node: str
-    enabled_by: tuple[str, object] | None = None
-
-
-_FEATURES = (
-    _Feature(setting="pixel_format", node="PixelFormat"),
-    _Feature(setting="width_px", node="Width"),
-    _Feature(setting="height_px", node="Height"),
-    _Feature(setting="exposure_us", node="ExposureTime", enabled_by=("ExposureAuto", "Off")),
-    _Feature(setting="gain_db", node="Gain", enabled_by=("GainAuto", "Off")),
-    _Feature(
-        setting="frames_per_s", node="AcquisitionFrameRate", enabled_by=("AcquisitionFrameRateEnable", True)
-    ),
-)
-"""In the order they are written: the later ones are bounded by the earlier. Names: GenICam SFNC 2.7."""
-
-_ROUNDING = 0.02
-"""Devices round times and gains to their clock; more than this is another value, not a rounded one."""
-
-
-def apply_features(camera: str, nodes: Any, settings: GenicamSettings) -> None:
-    """Write what is set, and read each back. Raises SettingRefused at the first the device did not take."""
-    for feature in _FEATURES:
-        value = getattr(settings, feature.setting)
-        if value is None:
-            continue
-        if not nodes.has_node(feature.node):
-            raise refused(camera, feature.setting, value, found=f"no {feature.node}")
-        node = getattr(nodes, feature.node)
-        try:
-            if feature.enabled_by is not None and nodes.has_node(feature.enabled_by[0]):
-                getattr(nodes, feature.enabled_by[0]).value = feature.enabled_by[1]
-            node.value = value
-        except genapi.GenericException as error:
-            raise refused(camera, feature.setting, value, found=_readable(node)) from error
-        if not _took(value, node.value):
-            raise refused(camera, feature.setting, value, found=node.value)
-
-
 def refused(camera: str, setting: str, value: object, *, found: object) -> SettingRefused:
     return SettingRefused(
         f"Camera {camera} does not take {setting} = {value}; it has {found}.",
@@ -394,33 +436,54 @@ def connected(camera: str, settings: GenicamSettings) -> Iterator[Any]:
     """A harvesters ImageAcquirer for the device, not started. The receiver destroys it."""
     path = producer_file(settings.producer)
     with _producers.harvester(path) as harvester:
-        there = {_serial(info): info for info in harvester.device_info_list}
-        wanted = [settings.serial] if settings.serial is not None else list(there)
-        if len(wanted) != 1 or wanted[0] not in there:
-            raise CameraNotFound(
-                f"Camera {camera}: wanted serial number {settings.serial or 'of the only device'},"
-                f" found {', '.join(there) or 'no device'}.",
-                action="Check power, cable and the serial number in the station's settings.",
-                camera=camera,
-                wanted=settings.serial or "*",
-                found=", ".join(there) or "-",
-            )
+        info = _only_match(camera, settings, harvester.device_info_list)
         try:
             # In a thread of its own: made in the main one, an acquirer takes Ctrl-C away from the program.
             with ThreadPoolExecutor(1) as elsewhere:
                 acquirer = elsewhere.submit(
                     harvester.create,
-                    there[wanted[0]],
+                    info,
                     config=ParameterSet({ParameterKey.ENABLE_AUTO_CHUNK_DATA_UPDATE: False}),
                 ).result()
         except (gentl.ResourceInUseException, gentl.AccessDeniedException) as error:
             raise CameraInUse(
-                f"Camera {camera}: another program or lane has opened {wanted[0]}.",
+                f"Camera {camera}: another program or lane has opened {_serial(info)}.",
                 action="Close the vendor's viewer or the other lane, then press Retry.",
                 camera=camera,
-                wanted=wanted[0],
+                wanted=_serial(info),
             ) from error
         yield acquirer
+
+
+def _only_match(camera: str, settings: GenicamSettings, there: Sequence[Any]) -> Any:
+    """The one device that the settings ask for. Raises CameraNotFound where there is none, or several."""
+    wanted = settings.serial or settings.device or "*"
+    if settings.serial is not None:
+        matching = [info for info in there if _serial(info) == settings.serial]
+    elif settings.device is not None:
+        matching = [info for info in there if settings.device in (_serial(info), _user_name(info), info.id_)]
+        if not matching:
+            serials = _announced_as(settings.device)
+            matching = [info for info in there if _serial(info) in serials]
+    else:
+        matching = list(there)
+    if len(matching) == 1:
+        return matching[0]
+    found = ", ".join(map(_serial, matching or there)) or "-"
+    raise CameraNotFound(
+        f"Camera {camera}: wanted exactly one device {wanted}, found {found}.",
+        action="Check power, cable and network, and that the station's settings name exactly one.",
+        camera=camera,
+        wanted=wanted,
+        found=found,
+    )
+
+
+def _announced_as(device: str) -> set[str]:
+    """Serial numbers of the GigE Vision devices with that user-defined name, MAC or IP address."""
+    with suppress(ValueError):
+        device = normal_mac(device)
+    return {heard.serial for heard in discover() if device in (heard.user_name, heard.mac, heard.address)}
 
 
 class _Producers:
@@ -496,6 +559,85 @@ def _kill_streams(acquirer: Any) -> None:
             stream.stop_acquisition(gentl.ACQ_STOP_FLAGS_LIST.ACQ_STOP_FLAGS_KILL)
 
 
+class _Nodes:
+    """A node map of genicam's as `cameras.features.Nodes`."""
+
+    def __init__(self, nodes: Any) -> None:
+        self._nodes = nodes
+
+    def has(self, name: str) -> bool:
+        there: bool = self._nodes.has_node(name)
+        return there and self._nodes.get_node(name).get_access_mode() != genapi.EAccessMode.NI
+
+    def read(self, name: str) -> Value:
+        found: Value = self._asked(name, lambda node: node.value)
+        return found
+
+    def write(self, name: str, value: Value) -> None:
+        self._asked(name, lambda node: setattr(node, "value", value))
+
+    def execute(self, name: str) -> None:
+        self._asked(name, lambda node: node.execute())
+
+    def entries(self, name: str) -> tuple[str, ...]:
+        try:
+            return tuple(self._asked(name, _entries))
+        except NodeRefused:
+            return ()
+
+    def offers(self, name: str) -> str:
+        try:
+            return str(self._asked(name, _offers))
+        except NodeRefused:
+            return ""
+
+    def _asked(self, name: str, ask: Callable[[Any], Any]) -> Any:
+        if not self._nodes.has_node(name):
+            raise NodeRefused(f"there is no {name}")
+        try:
+            return ask(self._nodes.get_node(name))
+        except (genapi.GenericException, AttributeError, TypeError) as error:
+            # The last two: the device has something else of that name than the standard says.
+            raise NodeRefused(str(error)) from error
+
+
+def _entries(node: Any) -> list[str]:
+    absent = (genapi.EAccessMode.NI, genapi.EAccessMode.NA)
+    return [entry.symbolic for entry in node.entries if entry.get_access_mode() not in absent]
+
+
+def _offers(node: Any) -> str:
+    if hasattr(node, "entries"):
+        return ", ".join(_entries(node))
+    if not hasattr(node, "min"):
+        return ""
+    has_steps = not hasattr(node, "has_inc") and node.inc > 1
+    lowest = f"{node.min}, {node.min + node.inc}" if has_steps else f"{node.min}"
+    return f"{lowest} … {node.max}"
+
+
+def _chunks_of(acquirer: Any, buffer: Any, names: tuple[str, ...]) -> dict[str, int | float]:
+    """What came with the frame, of these names; a name the device left out of it is left out. Raises genapi's
+    GenericException where nothing of it can be read."""
+    if not names:
+        return {}
+    # Attached anew for each frame: harvesters would take every frame for as long as the first, and read the
+    # values of a line-scan image cut short out of its pixels.
+    if buffer.tl_type in ("GEV", "U3V"):
+        size = _known(lambda: buffer.delivered_chunk_payload_size)
+        size = _known(lambda: buffer.size_filled) if size is None else size
+        acquirer._chunk_adapter.attach_buffer(
+            buffer.raw_buffer, len(buffer.raw_buffer) if size is None else size
+        )
+    else:
+        acquirer._chunk_adapter.attach_buffer(buffer.raw_buffer, buffer.chunk_data_info_list)
+    nodes = _Nodes(acquirer.remote_device.node_map)
+    found = values_of(nodes, (f"Chunk{name}" for name in names))
+    return {
+        name.removeprefix("Chunk"): value for name, value in found.items() if isinstance(value, int | float)
+    }
+
+
 def _known(read: Callable[[], Any]) -> Any:
     """What a producer says, or None where it says that it does not know."""
     try:
@@ -515,29 +657,12 @@ def _scans_areas(nodes: Any) -> bool:
     return bool(nodes.has_node("DeviceScanType")) and nodes.DeviceScanType.value == "Areascan"
 
 
+def _user_name(info: Any) -> str:
+    return str(_known(lambda: info.user_defined_name) or "")
+
+
 def _serial(info: Any) -> str:
     return str(_known(lambda: info.serial_number) or info.id_)
-
-
-def _took(value: object, found: object) -> bool:
-    if isinstance(value, float) and isinstance(found, (int, float)):
-        return abs(found - value) <= _ROUNDING * abs(value)
-    return found == value
-
-
-def _readable(node: Any) -> object:
-    try:
-        return node.value
-    except genapi.GenericException:
-        return "-"
-
-
-def _value(nodes: Any, name: str) -> int | float | str | None:
-    try:
-        value = getattr(nodes, name).value if nodes is not None and nodes.has_node(name) else None
-    except (*_VENDOR_ERRORS, AttributeError):
-        return None
-    return value if isinstance(value, int | float | str) else None
 
 
 def _producer_fails(path: Path, reason: str, *, install: str = _INSTALL_GENICAM) -> ProducerMissing:
@@ -552,18 +677,26 @@ def _producer_fails(path: Path, reason: str, *, install: str = _INSTALL_GENICAM)
 
 def _print_devices(path: Path) -> None:
     harvester = _harvester(path)
-    devices = [asdict(_described(info)) for info in harvester.device_info_list]
+    infos = harvester.device_info_list
+    heard = {device.serial: device for device in discover()} if any(map(_is_gige, infos)) else {}
+    devices = [asdict(_described(info, heard.get(_serial(info)))) for info in infos]
     harvester.reset()
     sys.stdout.write(f"\n{_DEVICES}{json.dumps(devices)}\n")
 
 
-def _described(info: Any) -> DeviceInfo:
+def _is_gige(info: Any) -> bool:
+    return bool(_known(lambda: info.tl_type) == "GEV")
+
+
+def _described(info: Any, heard: Announced | None) -> DeviceInfo:
     return DeviceInfo(
         serial=_serial(info),
         vendor=str(_known(lambda: info.vendor) or ""),
         model=str(_known(lambda: info.model) or ""),
-        name=str(_known(lambda: info.user_defined_name) or info.id_),
+        name=_user_name(info) or (heard.user_name if heard else "") or str(info.id_),
         transport=str(_known(lambda: info.tl_type) or ""),
+        address=heard.address if heard else "",
+        mac=heard.mac if heard else "",
     )
 
 

@@ -26,7 +26,7 @@ from cameras.errors import (
     ProducerMissing,
     SettingRefused,
 )
-from cameras.pixels import FORMATS, UNDERSTOOD, Payload, PayloadTooShort, image_of
+from cameras.pixels import FORMATS, UNDERSTOOD, LinesShareBytes, Payload, PayloadTooShort, image_of
 from cameras.settings import GigeSettings
 from cameras.simulator.protocol import (
     GVCP_PORT,
@@ -221,6 +221,8 @@ class GigeCamera:
             )
         except PayloadTooShort:
             return None
+        except LinesShareBytes as error:
+            raise _refused(self._name, "width_px", picture.width, found=str(error)) from error
 
     def _frame(self, picture: Any, pixels: Image, *, sequence: int, first: int) -> Frame:
         ticks = picture.ts_dev

@@ -17,7 +17,8 @@ class PayloadTooShort(Exception):
 
 
 class LinesShareBytes(Exception):
-    """Packed lines that do not end with a byte: makers differ in where the next one begins."""
+    """Packed lines that do not end with a byte: makers differ in where the next one begins. The text is the format and
+    the widths that do, as `Mono12p: 2, 4 …`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,8 +57,8 @@ def image_of(payload: Payload) -> Image:
     Of deeper pixels the 8 highest bits are kept. Raises PayloadTooShort rather than show what an earlier frame
     left in the buffer, and LinesShareBytes.
     """
-    if payload.width_px % payload.format.px_per_step:
-        raise LinesShareBytes(f"{payload.width_px} px of {payload.format.name}")
+    if payload.width_px % (step := payload.format.px_per_step):
+        raise LinesShareBytes(f"{payload.format.name}: {step}, {2 * step} …")
     row_bytes = payload.width_px * payload.format.bits_per_px // 8
     pitch_bytes = row_bytes + payload.row_padding_bytes
     needed = payload.height_px * pitch_bytes

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from ipaddress import IPv4Address
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
 Seed = Annotated[int, Field(ge=0, le=2**31 - 1)]
 FramesPerSecond = Annotated[float, Field(gt=0, le=1000)]
@@ -26,23 +26,74 @@ class GenicamSettings(_Settings):
 
     producer        the producer's `.cti` file, or "simulated": three small devices that come with genicam;
                     or "lynceus": GigE Vision through our own producer, which `make producer` builds
-    serial          the device's serial number; None where the producer has exactly one device
+    serial          the device's serial number
+    device          its serial number, user-defined name, MAC or IP address, whichever is known. With neither
+                    of the two there must be exactly one device
+    user_set        loaded before anything else is set
     buffers         frames the driver can hold while the lane is busy; fewer than 16 starve a fast camera
     silent_after_s  so long without a whole frame is CAM-SILENT
     pixel_format    PFNC name, as `Mono8`
+    trigger         what starts a frame, or a line of a line scan: nothing (`free`), `GenicamCamera.trigger`,
+                    the input `trigger_source`, or the encoder `trigger_source`, which is Encoder0 unless said
+    chunks          every value the device can send with a frame is to come with it, in `Frame.chunks`
+    mm_per_encoder_count, mm_per_line
+                    where a frame begins on the strip: by the encoder count that came with it, which needs
+                    chunks; or by counting lines from the first frame, lost ones too
+    packet_bytes    of a stream packet, headers with it; our own producer finds the largest that arrives
+    packet_delay_us pause between two packets
+    link_mb_per_s   most that the device sends, in 10⁶ bytes a second; cameras of one link share what it carries
     """
 
     driver: Literal["genicam"] = "genicam"
     producer: Literal["simulated", "lynceus"] | Path
     serial: Annotated[str, Field(min_length=1)] | None = None
+    device: Annotated[str, Field(min_length=1)] | None = None
+    user_set: Annotated[str, Field(min_length=1)] | None = None
     buffers: Annotated[int, Field(ge=4, le=256)] = 16
     silent_after_s: Annotated[float, Field(gt=0, le=3600)] = 5.0
+    device_scan_type: Literal["area", "line"] | None = None
+    binning_x: Annotated[int, Field(ge=1, le=32)] | None = None
+    binning_y: Annotated[int, Field(ge=1, le=32)] | None = None
     pixel_format: Annotated[str, Field(min_length=1)] | None = None
     width_px: Annotated[int, Field(ge=16, le=65536)] | None = None
-    height_px: Annotated[int, Field(ge=16, le=65536)] | None = None
+    height_px: Annotated[int, Field(ge=1, le=65536)] | None = None
+    offset_x_px: Annotated[int, Field(ge=0, le=65536)] | None = None
+    offset_y_px: Annotated[int, Field(ge=0, le=65536)] | None = None
+    trigger: Literal["free", "software", "line", "encoder"] | None = None
+    trigger_source: Annotated[str, Field(min_length=1)] | None = None
+    trigger_activation: Literal["RisingEdge", "FallingEdge", "AnyEdge", "LevelHigh", "LevelLow"] | None = None
     exposure_us: Annotated[float, Field(gt=0, le=60_000_000)] | None = None
     gain_db: Annotated[float, Field(ge=0, le=60)] | None = None
     frames_per_s: FramesPerSecond | None = None
+    line_rate_hz: Annotated[float, Field(gt=0, le=1_000_000)] | None = None
+    chunks: bool | None = None
+    mm_per_encoder_count: Annotated[float, Field(ge=-1000, le=1000)] | None = None
+    mm_per_line: Annotated[float, Field(gt=0, le=1000)] | None = None
+    ptp: bool | None = None
+    packet_bytes: Annotated[int, Field(ge=256, le=16384)] | None = None
+    packet_delay_us: Annotated[float, Field(ge=0, le=100_000)] | None = None
+    link_mb_per_s: Annotated[float, Field(ge=1, le=12_500)] | None = None
+
+    @model_validator(mode="after")
+    def _fit_together(self) -> Self:
+        wrong = {
+            "serial and device name the same thing: give one of them": self.serial and self.device,
+            'trigger = "line" needs trigger_source, as "Line1"': self.trigger == "line"
+            and self.trigger_source is None,
+            'trigger_source belongs to trigger = "line" or "encoder"': self.trigger_source
+            and self.trigger not in ("line", "encoder"),
+            'trigger_activation belongs to trigger = "line" or "encoder"': self.trigger_activation
+            and self.trigger not in ("line", "encoder"),
+            "mm_per_encoder_count and mm_per_line both place a frame: give one of them": self.mm_per_line
+            and self.mm_per_encoder_count is not None,
+            "mm_per_encoder_count needs chunks = true": self.mm_per_encoder_count is not None
+            and not self.chunks,
+            "mm_per_encoder_count = 0 puts every frame in one place": self.mm_per_encoder_count == 0,
+        }
+        for what, is_so in wrong.items():
+            if is_so:
+                raise ValueError(what)
+        return self
 
 
 class GigeSettings(_Settings):

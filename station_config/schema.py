@@ -230,8 +230,9 @@ class LaneSettings(Settings):
 
     @property
     def camera_name(self) -> str:
-        """What records call the camera: its serial number where it has one, else what drives it."""
-        return getattr(self.camera, "serial", None) or self.camera.driver
+        """What records call the camera: what the settings tell it by, else what drives it."""
+        named = getattr(self.camera, "serial", None) or getattr(self.camera, "device", None)
+        return named or self.camera.driver
 
 
 class StationSettings(Settings):

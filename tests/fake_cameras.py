@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from cameras.features import NodeRefused, Value
 from cameras.settings import GenicamSettings
 from inspection.types import Image
 
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 MONO8 = 0x01080001
 RGBA8 = 0x02200016
 COORD3D_A32F = 0x012000BD
+MONO12P = 0x010C0047
 
 
 class TurnedClock:
@@ -58,6 +60,8 @@ class Exposed:
     pixel_format: int = MONO8
     height_px: int | None = None
     delivered_px: int | None = None
+    chunks: dict[str, int | float] = field(default_factory=dict)
+    has_torn_chunks: bool = False
 
 
 def exposures(ids: Iterable[int | None], *, damaged: Iterable[int] = ()) -> list[Exposed]:
@@ -117,6 +121,8 @@ class FakeAcquirer:
         self._device = device
         self._script = list(device.script)
         self._memory = [bytearray(1 << 16) for _ in range(device.buffers)]
+        self._chunks: dict[int, dict[str, int | float]] = {}
+        self._chunk_adapter = self
         self._free = list(self._memory)
         self._on_incomplete: Any = None
         self.num_buffers = 3
@@ -143,6 +149,16 @@ class FakeAcquirer:
     def __exit__(self, *_: object) -> None:
         self.is_alive = False
 
+    def attach_buffer(self, memory: bytearray, size: int) -> None:
+        """What came with this frame is to be read from the node map; a value of another frame is not."""
+        nodes = self.remote_device.node_map
+        if size == 0:
+            from genicam import genapi
+
+            raise genapi.RuntimeException("Invalid layout of buffer attached to chunk parser!")
+        for name in nodes.get_node("ChunkSelector").symbolics:
+            nodes.get_node(f"Chunk{name}").value = self._chunks[id(memory)].get(name)
+
     def queue_buffer(self, buffer: FakeBuffer) -> None:
         self._free.append(buffer.memory)
 
@@ -162,6 +178,7 @@ class FakeAcquirer:
                 return None
             memory = self._free.pop(0)
             _fill(memory, exposed)
+            self._chunks[id(memory)] = exposed.chunks
             return FakeBuffer(exposed, memory, self)
         return None
 
@@ -169,6 +186,10 @@ class FakeAcquirer:
 @dataclass
 class FakeStream:
     device: FakeDevice
+
+    @property
+    def node_map(self) -> FakeNodes:
+        return FakeNodes({"StreamUnderrunCount": 2})
 
     def is_grabbing(self) -> bool:
         return self.device.is_grabbing
@@ -188,6 +209,18 @@ class FakeBuffer:
     @property
     def payload_type(self) -> int:
         return 1
+
+    @property
+    def tl_type(self) -> str:
+        return "GEV"
+
+    @property
+    def delivered_chunk_payload_size(self) -> int:
+        return 0 if self._exposed.has_torn_chunks else len(self.memory)
+
+    @property
+    def size_filled(self) -> int:
+        return self.delivered_chunk_payload_size
 
     @property
     def raw_buffer(self) -> bytearray:
@@ -224,14 +257,20 @@ class FakeBuffer:
 
 
 class FakeNodes:
-    """A node map whose values are `features`. A function there is called with what is written and gives what
-    the device makes of it."""
+    """As a node map of genicam's, whose values are `features`. A function there is called with what is written and
+    gives what the device makes of it; a tuple holds the entries of an enumeration."""
 
     def __init__(self, features: dict[str, object]) -> None:
-        self._nodes = {name: FakeNode(value) for name, value in features.items()}
+        self._nodes = {
+            name: FakeEnumeration(*value) if isinstance(value, tuple) else FakeNode(value)
+            for name, value in features.items()
+        }
 
     def has_node(self, name: str) -> bool:
         return name in self._nodes
+
+    def get_node(self, name: str) -> FakeNode:
+        return self._nodes[name]
 
     def __getattr__(self, name: str) -> FakeNode:
         try:
@@ -244,6 +283,13 @@ class FakeNode:
     def __init__(self, value: object) -> None:
         self._takes: Callable[[object], object] = value if callable(value) else lambda written: written
         self._value = None if callable(value) else value
+        self.executed = 0
+
+    def get_access_mode(self) -> int:
+        return 4  # genapi's RW
+
+    def execute(self) -> None:
+        self.executed += 1
 
     @property
     def value(self) -> object:
@@ -252,6 +298,124 @@ class FakeNode:
     @value.setter
     def value(self, written: object) -> None:
         self._value = self._takes(written)
+
+
+class FakeEnumeration(FakeNode):
+    def __init__(self, *symbolics: str) -> None:
+        super().__init__(symbolics[0])
+        self.symbolics = symbolics
+
+    @property
+    def entries(self) -> list[SimpleNamespace]:
+        return [
+            SimpleNamespace(symbolic=name, get_access_mode=self.get_access_mode) for name in self.symbolics
+        ]
+
+
+@dataclass(kw_only=True)
+class Choice:
+    """An enumeration. `per` a selector: a value to each of the selector's entries."""
+
+    entries: tuple[str, ...]
+    value: str = ""
+    per: str | None = None
+    values: dict[Value, Value] = field(default_factory=dict)
+
+    def takes(self, written: Value) -> Value:
+        if written not in self.entries:
+            raise NodeRefused(f"{written} is none of {self.entries}")
+        return written
+
+    @property
+    def offers(self) -> str:
+        return ", ".join(self.entries)
+
+
+@dataclass(kw_only=True)
+class Number:
+    """`locked_by` another feature: not written while that is true. `room_of` another: its value is taken off the
+    highest."""
+
+    value: Value
+    lowest: float = 0
+    highest: float = 1e12
+    rounds_to: float | None = None
+    locked_by: str | None = None
+    room_of: str | None = None
+    per: str | None = None
+    values: dict[Value, Value] = field(default_factory=dict)
+
+    def takes(self, written: Value) -> Value:
+        if not isinstance(written, bool | int | float) or not self.lowest <= written <= self.highest:
+            raise NodeRefused(f"{written} is not in {self.offers}")
+        if isinstance(written, float) and self.rounds_to:
+            return round(written / self.rounds_to) * self.rounds_to
+        return written
+
+    @property
+    def offers(self) -> str:
+        return f"{self.lowest:g} … {self.highest:g}"
+
+
+@dataclass(kw_only=True)
+class Deed:
+    """A command."""
+
+    do: Callable[[FakeFeatures], None] = lambda _: None
+    done: int = 0
+
+
+class FakeFeatures:
+    """A device by its features, as `cameras.features.Nodes`."""
+
+    def __init__(self, **features: Choice | Number | Deed) -> None:
+        self.features = features
+        self.written: list[tuple[str, Value]] = []
+
+    def has(self, name: str) -> bool:
+        return name in self.features
+
+    def read(self, name: str) -> Value:
+        feature = self._of(name)
+        if feature.per is not None:
+            return feature.values.get(self.read(feature.per), feature.value)
+        return feature.value
+
+    def write(self, name: str, value: Value) -> None:
+        feature = self._of(name)
+        if isinstance(feature, Number):
+            if feature.locked_by is not None and self.read(feature.locked_by) not in (0, "Off", False):
+                raise NodeRefused(f"{feature.locked_by} locks {name}")
+            room = self.read(feature.room_of) if feature.room_of else 0
+            if isinstance(value, int) and isinstance(room, int) and value > feature.highest - room:
+                raise NodeRefused(f"{feature.room_of} leaves no room")
+        taken = feature.takes(value)
+        self.written.append((name, taken))
+        if feature.per is not None:
+            feature.values[self.read(feature.per)] = taken
+        else:
+            feature.value = taken  # type: ignore[assignment]
+
+    def execute(self, name: str) -> None:
+        deed = self.features.get(name)
+        if not isinstance(deed, Deed):
+            raise NodeRefused(f"there is no command {name}")
+        deed.done += 1
+        deed.do(self)
+
+    def entries(self, name: str) -> tuple[str, ...]:
+        feature = self.features.get(name)
+        return feature.entries if isinstance(feature, Choice) else ()
+
+    def offers(self, name: str) -> str:
+        feature = self.features.get(name)
+        return feature.offers if isinstance(feature, Choice | Number) else ""
+
+    def _of(self, name: str) -> Choice | Number:
+        feature = self.features.get(name)
+        if not isinstance(feature, Choice | Number):
+            raise NodeRefused(f"there is no {name}")
+        return feature
 
 
 def _fill(memory: bytearray, exposed: Exposed) -> None:

@@ -1,4 +1,5 @@
-"""Our GenTL producer, and a GigE Vision device to try it on: the one that Aravis ships, on a network of its own."""
+"""Our GenTL producer, and GigE Vision devices to try it on, on a network of their own: the one that Aravis ships, and
+ours."""
 
 from __future__ import annotations
 
@@ -8,6 +9,7 @@ import shutil
 import socket
 import struct
 import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -116,5 +118,25 @@ def a_gige_device(*, lost_per_thousand: int = 0) -> Iterator[GigeDevice]:
         try:
             device.start()
             yield device
+        finally:
+            device.kill()
+
+
+@contextmanager
+def a_simulated_device(*options: str, serial: str) -> Iterator[None]:
+    """`lynceus camera simulate`, on a network of its own. A process of its own too: harvesters holds Python while
+    it looks for devices, and one in this process could not answer."""
+    built_producer()
+    command = [sys.executable, "-c", "from services.cli import main; main()", "camera", "simulate"]
+    with (
+        a_network_of_its_own(),
+        subprocess.Popen(
+            [*command, "--serial", serial, *options], cwd=REPOSITORY, stdout=subprocess.PIPE, text=True
+        ) as device,
+    ):
+        try:
+            assert device.stdout is not None
+            assert serial in device.stdout.readline()
+            yield
         finally:
             device.kill()

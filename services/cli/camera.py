@@ -61,6 +61,7 @@ def list_cameras(producer: str, as_json: bool) -> None:
 @camera.command(help=say("camera.help.snap", language_of_environment()))
 @producer_option
 @click.option("--serial", metavar="SERIAL", help=say("camera.help.serial", language_of_environment()))
+@click.option("--device", metavar="NAME|MAC|IP", help=say("camera.help.device", language_of_environment()))
 @click.option(
     "--out",
     type=click.Path(dir_okay=False, path_type=Path),
@@ -70,7 +71,7 @@ def list_cameras(producer: str, as_json: bool) -> None:
     help=say("camera.help.out", language_of_environment()),
 )
 @json_option
-def snap(producer: str, serial: str | None, out: Path, as_json: bool) -> None:
+def snap(producer: str, serial: str | None, device: str | None, out: Path, as_json: bool) -> None:
     from cameras import open_camera
     from cameras.genicam import list_devices
     from cameras.recording import png_of
@@ -80,19 +81,23 @@ def snap(producer: str, serial: str | None, out: Path, as_json: bool) -> None:
         raise click.BadParameter(say("camera.snap.only_png", language_of_environment(), file=out))
     if not out.parent.is_dir():
         raise click.BadParameter(say("camera.snap.no_folder", language_of_environment(), folder=out.parent))
-    if serial is None:
+    if serial is not None and device is not None:
+        raise click.UsageError(say("camera.snap.one_name", language_of_environment()))
+    if serial is None and device is None:
         devices = list_devices(_producer(producer))
         if not devices:
             raise _nothing_found(producer)
         serial = devices[0].serial
-    with open_camera(serial, GenicamSettings(producer=_producer(producer), serial=serial)) as opened:
+    name = serial or device or ""
+    settings = GenicamSettings(producer=_producer(producer), serial=serial, device=device)
+    with open_camera(name, settings) as opened:
         frame = next(opened.frames())
     try:
         out.write_bytes(png_of(frame.pixels))
     except OSError as error:
         raise click.FileError(str(out), hint=error.strerror) from error
     height_px, width_px = frame.pixels.shape[:2]
-    facts = {"serial": serial, "file": str(out), "width_px": width_px, "height_px": height_px}
+    facts = {"serial": name, "file": str(out), "width_px": width_px, "height_px": height_px}
     if as_json:
         click.echo(
             json.dumps(
@@ -102,6 +107,35 @@ def snap(producer: str, serial: str | None, out: Path, as_json: bool) -> None:
         )
     else:
         click.echo(say("camera.snap.saved", language_of_environment(), **facts))
+
+
+@camera.command("force-ip", help=say("camera.help.force_ip", language_of_environment()))
+@click.argument("mac")
+@click.argument("address")
+@click.option(
+    "--mask",
+    default="255.255.255.0",
+    show_default=True,
+    metavar="MASK",
+    help=say("camera.help.mask", language_of_environment()),
+)
+@click.option(
+    "--gateway",
+    default="0.0.0.0",  # noqa: S104 - none, and not an address to bind
+    metavar="IP",
+    help=say("camera.help.gateway", language_of_environment()),
+)
+def force_ip_of(mac: str, address: str, mask: str, gateway: str) -> None:
+    from cameras.gvcp import force_ip
+
+    try:
+        device = force_ip(mac, address, mask=mask, gateway=gateway)
+    except ValueError as error:
+        raise click.BadParameter(
+            say("camera.force_ip.no_address", language_of_environment(), given=str(error))
+        ) from error
+    facts = {"mac": device.mac, "address": device.address, "serial": device.serial}
+    click.echo(say("camera.force_ip.done", language_of_environment(), **facts))
 
 
 @camera.command(help=say("camera.help.simulate", language_of_environment()))
@@ -257,7 +291,8 @@ def _nothing_found(producer: str) -> Exception:
 
 def _table(devices: Sequence[DeviceInfo], producer: str) -> Table:
     language = language_of_environment()
-    columns = ("serial", "vendor", "model", "name", "transport")
+    names = ("serial", "vendor", "model", "name", "transport", "address", "mac")
+    columns = [name for name in names if any(getattr(device, name) for device in devices)]
     table = Table(
         *(say(f"camera.list.{column}", language) for column in columns),
         title=say("camera.list.title", language, producer=producer),

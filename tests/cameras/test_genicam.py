@@ -5,6 +5,7 @@ import subprocess
 import sys
 import threading
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 
@@ -20,7 +21,16 @@ from cameras.errors import (
     SettingRefused,
 )
 from cameras.settings import GenicamSettings
-from tests.fake_cameras import COORD3D_A32F, RGBA8, Exposed, FakeDevice, TurnedClock, a_picture, exposures
+from tests.fake_cameras import (
+    COORD3D_A32F,
+    MONO12P,
+    RGBA8,
+    Exposed,
+    FakeDevice,
+    TurnedClock,
+    a_picture,
+    exposures,
+)
 
 pytest.importorskip("harvesters", reason='pip install "lynceus[gige]"')
 
@@ -215,9 +225,125 @@ def test_a_value_rounded_by_the_device_is_taken_another_value_is_refused():
     assert refusal.value.facts == {
         "camera": "top",
         "setting": "exposure_us",
-        "value": 80.0,
-        "found": 10_000.0,
+        "value": "80.0",
+        "found": "10000.0 (ExposureTime)",
     }
+
+
+def test_every_setting_a_device_refuses_is_told_at_once():
+    device = FakeDevice(script=[], features={"PixelFormat": ("Mono8", "Mono12"), "Width": 640})
+    with (
+        pytest.raises(SettingRefused) as refusal,
+        device.camera(width_px=320, exposure_us=80.0, gain_db=3.0) as camera,
+    ):
+        pass
+    assert refusal.value.facts["setting"] == "exposure_us, gain_db"
+    assert refusal.value.facts["found"] == "- (ExposureTime), - (Gain)"
+    camera = device.camera(exposure_us=80.0)
+    with pytest.raises(SettingRefused), camera:
+        pass
+    assert [change.setting for change in camera.changes] == ["exposure_us"]
+
+
+def test_what_a_device_rounded_is_kept_to_be_seen():
+    device = FakeDevice(script=[], features={"ExposureTime": lambda us: us - 0.5})
+    with device.camera(exposure_us=80.0) as camera:
+        (change,) = camera.changes
+    assert (change.setting, change.wanted, change.found, change.is_refused) == (
+        "exposure_us",
+        80.0,
+        79.5,
+        False,
+    )
+
+
+def test_a_device_left_streaming_is_stopped_before_anything_is_set():
+    device = FakeDevice(script=exposures([1]), features={"AcquisitionStop": 0, "TLParamsLocked": 1})
+    with device.camera():
+        assert device.nodes.AcquisitionStop.executed == 1
+        assert device.nodes.TLParamsLocked.value == 0
+
+
+def with_chunks(script, **more):
+    features = {"ChunkModeActive": False, "ChunkEnable": False} | more
+    names = {name for exposed in script for name in exposed.chunks}
+    features |= {"ChunkSelector": tuple(sorted(names))} | {f"Chunk{name}": None for name in names}
+    return FakeDevice(script=script, features=features)
+
+
+def exposed_at(*counts):
+    return [
+        Exposed(pixels=a_picture(0), frame_id=number, chunks={} if count is None else {"EncoderValue": count})
+        for number, count in enumerate(counts, start=1)
+    ]
+
+
+def test_what_came_with_a_frame_is_in_it_and_nothing_of_another_frame():
+    script = [
+        Exposed(pixels=a_picture(0), frame_id=1, chunks={"ExposureTime": 80.5, "CounterValue": 17}),
+        Exposed(pixels=a_picture(1), frame_id=2, chunks={"ExposureTime": 81.5}),
+    ]
+    device = with_chunks(script)
+    frames = []
+    with device.camera(chunks=True) as camera, suppress(CameraSilent):
+        frames.extend(islice(camera.frames(), 2))
+    assert [frame.chunks for frame in frames] == [
+        {"ExposureTime": 80.5, "CounterValue": 17},
+        {"ExposureTime": 81.5},
+    ]
+    assert [frame.trigger for frame in frames] == [17, None]
+
+
+def test_a_frame_lies_where_the_encoder_was_and_one_without_its_count_is_a_hole():
+    device = with_chunks(exposed_at(1000, None, 1400))
+    with device.camera(chunks=True, mm_per_encoder_count=0.25) as camera:
+        frames = list(islice(camera.frames(), 2))
+    assert [(frame.sequence, frame.y_origin_mm) for frame in frames] == [(1, 250.0), (3, 350.0)]
+
+
+def test_a_frame_whose_values_cannot_be_read_is_a_damaged_one():
+    script = exposed_at(1000, 1200, 1400)
+    script[1] = replace(script[1], has_torn_chunks=True)
+    with with_chunks(script).camera(chunks=True) as camera:
+        assert [frame.sequence for frame in islice(camera.frames(), 2)] == [1, 3]
+
+
+def test_a_strip_that_runs_the_other_way_counts_down():
+    with with_chunks(exposed_at(100)).camera(chunks=True, mm_per_encoder_count=-0.5) as camera:
+        assert next(camera.frames()).y_origin_mm == -50.0
+
+
+def test_without_an_encoder_the_lines_tell_the_place_lost_ones_too():
+    device = FakeDevice(script=exposures(range(5, 9), damaged={6, 7}), features={"Height": 24})
+    with device.camera(mm_per_line=0.5) as camera:
+        frames = list(islice(camera.frames(), 2))
+    assert [(frame.sequence, frame.y_origin_mm) for frame in frames] == [(5, 0.0), (8, 36.0)]
+
+
+def test_a_software_trigger_reaches_the_device_and_a_device_without_one_refuses():
+    device = FakeDevice(script=[], features={"TriggerSoftware": 0})
+    with device.camera() as camera:
+        camera.trigger()
+        assert device.nodes.TriggerSoftware.executed == 1
+    camera.trigger()
+    assert device.nodes.TriggerSoftware.executed == 1
+    with FakeDevice(script=[]).camera() as camera, pytest.raises(SettingRefused):
+        camera.trigger()
+
+
+def test_a_running_device_says_what_it_is_asked_and_a_left_one_nothing():
+    device = FakeDevice(script=[], features={"DeviceTemperature": 41.5})
+    with device.camera() as camera:
+        asked = ["DeviceTemperature", "StreamUnderrunCount", "PtpStatus"]
+        assert camera.values(asked) == {"DeviceTemperature": 41.5, "StreamUnderrunCount": 2}
+    assert camera.values(asked) == {}
+
+
+def test_packed_lines_that_share_a_byte_are_refused_with_the_widths_that_do_not():
+    script = [Exposed(pixels=a_picture(0, width=33), frame_id=1, pixel_format=MONO12P)]
+    with FakeDevice(script=script).camera() as camera, pytest.raises(SettingRefused) as refusal:
+        next(camera.frames())
+    assert refusal.value.facts["found"] == "Mono12p: 2, 4 …"
 
 
 def test_leaving_from_another_thread_ends_the_frames():
@@ -288,7 +414,10 @@ def test_without_a_serial_number_there_must_be_exactly_one_device():
 def test_settings_are_applied_to_a_device_through_its_real_node_map():
     with simulated(serial="1", pixel_format="Mono8", width_px=403, height_px=300) as camera:
         assert next(camera.frames()).pixels.shape == (300, 403)
-    with pytest.raises(SettingRefused, match="no ExposureTime"), simulated(serial="1", exposure_us=80.0):
+    with (
+        pytest.raises(SettingRefused, match=r"exposure_us = 80.0; it has - \(ExposureTime\)"),
+        simulated(serial="1", exposure_us=80.0),
+    ):
         pass
     with pytest.raises(SettingRefused, match="width_px"), simulated(serial="1", width_px=2048):
         pass

@@ -111,7 +111,7 @@ def test_of_deeper_pixels_the_highest_eight_bits_are_kept(data, name, padding):
 @pytest.mark.parametrize(("name", "width"), [("Mono10p", 6), ("Mono12p", 5), ("Mono12Packed", 5)])
 def test_packed_lines_that_share_a_byte_are_refused_rather_than_guessed(name, width):
     rows = np.zeros((2, width * 2), np.uint8)
-    with pytest.raises(LinesShareBytes, match=f"{width} px of {name}"):
+    with pytest.raises(LinesShareBytes, match=f"{name}: [24], [48] …"):
         image_of(payload(rows, name, width_px=width))
 
 

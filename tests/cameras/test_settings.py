@@ -22,6 +22,22 @@ def test_the_driver_says_which_settings_a_table_holds():
     )
 
 
+def test_a_line_scan_camera_on_an_encoder_is_set_in_its_own_words():
+    made = CAMERA.validate_python(
+        {
+            "driver": "genicam",
+            "producer": "lynceus",
+            "device": "02:4c:7f:00:00:01",
+            "device_scan_type": "line",
+            "trigger": "encoder",
+            "trigger_source": "Encoder1",
+            "chunks": True,
+            "mm_per_encoder_count": -0.05,
+        }
+    )
+    assert (made.trigger, made.trigger_source, made.mm_per_encoder_count) == ("encoder", "Encoder1", -0.05)
+
+
 @pytest.mark.parametrize(
     "table",
     [
@@ -33,6 +49,19 @@ def test_the_driver_says_which_settings_a_table_holds():
         {"driver": "genicam"},
         {"driver": "genicam", "producer": "simulated", "buffers": 3},
         {"driver": "genicam", "producer": "simulated", "exposure_us": -1},
+        {"driver": "genicam", "producer": "simulated", "serial": "1", "device": "10.0.0.7"},
+        {"driver": "genicam", "producer": "simulated", "trigger": "line"},
+        {"driver": "genicam", "producer": "simulated", "trigger": "free", "trigger_source": "Line1"},
+        {"driver": "genicam", "producer": "simulated", "trigger_activation": "RisingEdge"},
+        {"driver": "genicam", "producer": "simulated", "mm_per_encoder_count": 0.1},
+        {"driver": "genicam", "producer": "simulated", "mm_per_encoder_count": 0, "chunks": True},
+        {
+            "driver": "genicam",
+            "producer": "simulated",
+            "mm_per_encoder_count": 0.1,
+            "mm_per_line": 0.1,
+            "chunks": True,
+        },
         {"driver": "replay", "folder": "x", "pace": "slow"},
     ],
 )

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import signal
-import subprocess
-import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from datetime import timedelta
 from functools import partial
 from importlib.util import find_spec
@@ -33,8 +31,7 @@ from inspection.types import Frame
 from tests import vendor_drivers
 from tests.cameras.gige_client import a_camera, a_free_address
 from tests.fake_cameras import FakeDevice, TurnedClock, exposures
-from tests.gige import a_gige_device, a_network_of_its_own, built_producer
-from tests.where import REPOSITORY
+from tests.gige import a_gige_device, a_simulated_device
 
 FRAMES = 12
 
@@ -124,23 +121,8 @@ def plain_folder(folder: Path) -> Camera:
     return open_camera("top", ReplaySettings(folder=folder))
 
 
-@contextmanager
-def our_device() -> Iterator[None]:
-    """`lynceus camera simulate`, on a network of its own. A process of its own too: harvesters holds Python while
-    it looks for devices, and one in this process could not answer."""
-    built_producer()
-    command = [sys.executable, "-c", "from services.cli import main; main()", "camera", "simulate"]
-    options = ["--serial", "LYN2", "--show", "parts", "--frames-per-s", "20"]
-    with (
-        a_network_of_its_own(),
-        subprocess.Popen([*command, *options], cwd=REPOSITORY, stdout=subprocess.PIPE, text=True) as device,
-    ):
-        try:
-            assert device.stdout is not None
-            assert "LYN2" in device.stdout.readline()
-            yield
-        finally:
-            device.kill()
+def our_device() -> AbstractContextManager[None]:
+    return a_simulated_device("--show", "parts", "--frames-per-s", "20", serial="LYN2")
 
 
 @contextmanager

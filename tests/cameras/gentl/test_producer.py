@@ -107,7 +107,15 @@ def test_it_compiles_without_a_warning(tmp_path):
 
 def test_it_lists_a_device_by_its_serial_number(device):
     assert list_devices("lynceus") == (
-        DeviceInfo(serial="LYN1", vendor="Aravis", model="Fake", name="Aravis-Fake-LYN1", transport="GEV"),
+        DeviceInfo(
+            serial="LYN1",
+            vendor="Aravis",
+            model="Fake",
+            name="Aravis-Fake-LYN1",
+            transport="GEV",
+            address="127.0.0.1",
+            mac="00:00:00:00:00:00",
+        ),
     )
 
 
