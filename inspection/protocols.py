@@ -11,7 +11,8 @@ from inspection.types import Detections, Frame, FrameResult, Image, Inspection, 
 
 
 class Camera(Protocol):
-    """A source of frames. Entering starts it, leaving stops it and frees the device.
+    """A source of frames. Entering starts it; leaving, from whichever thread, stops it, frees the device and ends
+    `frames`.
 
     The pixels of a frame belong to the receiver and never change afterwards.
     `sequence` counts every exposure the device made, so a jump is a loss.

@@ -11,8 +11,11 @@ import multiprocessing
 import os
 import signal
 import threading
+import time
+from collections.abc import Callable
 from contextlib import ExitStack
 from datetime import UTC, datetime
+from functools import partial
 from multiprocessing.connection import Connection
 from typing import Final
 
@@ -20,17 +23,21 @@ import cv2
 
 from cameras import open_camera
 from inspection.errors import InspectionError
+from inspection.protocols import Camera
 from services.station.build import build_lane
 from services.station.lane import LANE_FAILED, Lane
 from services.station.link import Address, Courier
 from services.station.messages import LaneCondition, LaneState
 from services.station.reporter import Reporter
-from station_config import LaneSettings, StationSettings
+from station_config import StationSettings
 from traceability.identifiers import Minter
 
 logger = logging.getLogger(__name__)
 
 CAMERA_RETRY_S: Final = 2.0
+"""Between the beginnings of two attempts to open a camera. One that ran longer is opened again at once."""
+
+_LOOK_S: Final = 0.5
 
 
 def run_engine(station: StationSettings, address: Address, parent: Connection) -> None:
@@ -63,13 +70,20 @@ def run_engine(station: StationSettings, address: Address, parent: Connection) -
         gc.freeze()
         threads = [
             threading.Thread(
-                target=_keep_running, args=(lane, settings, courier, stop), name=f"lane {lane.name}"
+                target=keep_running,
+                args=(lane, partial(open_camera, settings.camera_name, settings.camera)),
+                kwargs={"camera": settings.camera_name, "say": courier.send},
+                name=f"lane {lane.name}",
             )
             for settings, lane in lanes
         ]
         for thread in threads:
             thread.start()
         parent.send("ready")
+        while any(thread.is_alive() for thread in threads) and not stop.wait(_LOOK_S):
+            pass
+        for _, lane in lanes:
+            lane.leave()
         for thread in threads:
             thread.join()
         if not stop.is_set():
@@ -98,17 +112,23 @@ def _follow_parent(stop: threading.Event) -> None:
         threading.Timer(10.0, os._exit, (1,)).start()
 
 
-def _keep_running(lane: Lane, settings: LaneSettings, courier: Courier, stop: threading.Event) -> None:
-    """Run the lane, and again when its camera was lost, until stopped. A mistake of ours stops this lane."""
+def keep_running(
+    lane: Lane, open_its_camera: Callable[[], Camera], *, camera: str, say: Callable[[LaneState], None]
+) -> None:
+    """Run the lane, and again when its camera was lost, until it is stopped. A mistake of ours stops this lane.
 
-    def say(
+    camera  the camera's name
+    say     told of every change; a lost camera stays lost, with the newest reason, until it runs again
+    """
+
+    def change(
         condition: LaneCondition, failure: str | None = None, facts: dict[str, object] | None = None
     ) -> None:
         logger.info("Lane %s is %s (%s)", lane.name, condition, failure or "-")
-        courier.send(
+        say(
             LaneState(
                 lane=lane.name,
-                camera=settings.camera_name,
+                camera=camera,
                 condition=condition,
                 at=datetime.now(UTC),
                 failure=failure,
@@ -116,18 +136,19 @@ def _keep_running(lane: Lane, settings: LaneSettings, courier: Courier, stop: th
             )
         )
 
-    while not stop.is_set():
-        say("starting")
+    change("starting")
+    while not lane.stop.is_set():
+        began_s = time.monotonic()
         try:
-            lane.run(open_camera(settings.camera_name, settings.camera), started=lambda: say("running"))
+            lane.run(open_its_camera(), started=lambda: change("running"))
         except InspectionError as error:
             logger.warning("Lane %s lost its camera: %s", lane.name, error)
-            say("lost", error.code, {name: str(fact) for name, fact in error.facts.items()})
-            stop.wait(CAMERA_RETRY_S)
+            change("lost", error.code, {name: str(fact) for name, fact in error.facts.items()})
+            lane.stop.wait(began_s + CAMERA_RETRY_S - time.monotonic())
         except Exception:
             logger.exception("Lane %s stopped on a mistake of the program", lane.name)
-            say("stopped", LANE_FAILED, {"lane": lane.name})
+            change("stopped", LANE_FAILED, {"lane": lane.name})
             return
         else:
-            say("stopped")
-            return
+            break
+    change("stopped")

@@ -44,6 +44,7 @@ class Lane:
     grades: tuple[Grade, ...] = ()
     _tally: UnitTally | None = field(default=None, init=False)
     _answered_to: int | None = field(default=None, init=False)
+    _camera: Camera | None = field(default=None, init=False)
 
     def run(self, camera: Camera, *, started: Callable[[], None]) -> None:
         """Inspect until stopped or until the frames end. Closes the unit in hand whatever happens.
@@ -55,16 +56,13 @@ class Lane:
         why_ended = CAMERA_ENDED
         try:
             with camera:
+                self._camera = camera
                 started()
-                for frame, lost in with_losses(camera.frames()):
-                    self._account_for(lost, frame, units)
-                    tally = self._due(frame.sequence, units.unit_of(frame))
-                    self._inspect(frame, tally)
-                    if units.completes_unit(frame):
-                        self._finish()
-                    if self.stop.is_set():
-                        why_ended = STOPPED
-                        break
+                # Told to stop while the camera started, when nobody could leave it yet.
+                if not self.stop.is_set():
+                    self._inspect_all(camera, units)
+            if self.stop.is_set():
+                why_ended = STOPPED
         except InspectionError as error:
             why_ended = error.code
             raise
@@ -72,9 +70,27 @@ class Lane:
             why_ended = LANE_FAILED
             raise
         finally:
+            self._camera = None
             if self._tally is not None:
                 self._tally.cut_short(why_ended)
                 self._finish()
+
+    def leave(self) -> None:
+        """End the frames of a camera that may be silent, so that `run` returns. Once `stop` is set, from another
+        thread."""
+        camera = self._camera
+        if camera is not None:
+            camera.__exit__(None, None, None)
+
+    def _inspect_all(self, camera: Camera, units: UnitSource) -> None:
+        for frame, lost in with_losses(camera.frames()):
+            self._account_for(lost, frame, units)
+            tally = self._due(frame.sequence, units.unit_of(frame))
+            self._inspect(frame, tally)
+            if units.completes_unit(frame):
+                self._finish()
+            if self.stop.is_set():
+                return
 
     def _inspect(self, frame: Frame, tally: UnitTally) -> None:
         try:

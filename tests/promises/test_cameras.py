@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import signal
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from datetime import timedelta
@@ -240,6 +241,22 @@ def test_frames_end_when_the_camera_is_left(make):
         frames = camera.frames()
         next(frames)
     assert next(frames, None) is None
+
+
+def test_leaving_from_another_thread_ends_the_frames(make):
+    received = threading.Event()
+    camera = make()
+
+    def receive():
+        for _ in camera.frames():
+            received.set()
+
+    with camera:
+        receiver = threading.Thread(target=receive)
+        receiver.start()
+        assert received.wait(60)
+    receiver.join(60)
+    assert not receiver.is_alive()
 
 
 def test_ctrl_c_still_reaches_the_program(make):

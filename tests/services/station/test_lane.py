@@ -45,6 +45,23 @@ class Plays:
             raise self._then
 
 
+class FallsSilent(Plays):
+    """Gives its exposures, and then nothing more until it is left."""
+
+    def __init__(self, *sequences: int) -> None:
+        super().__init__(*sequences)
+        self.is_silent = threading.Event()
+        self._left = threading.Event()
+
+    def __exit__(self, *_):
+        super().__exit__()
+        self._left.set()
+
+    def frames(self):
+        yield from super().frames()
+        self._left.wait(60)
+
+
 class Sees:
     """A detector that finds nothing, or raises what it was given."""
 
@@ -205,9 +222,34 @@ def test_losses_that_the_lane_did_not_count_are_unaccounted(frames_per_unit):
 def test_stopping_the_station_closes_the_coil_in_hand_as_not_inspected():
     sink = Keeps()
     lane = a_lane(sink, frames_per_unit=3)
-    lane.stop.set()
+    sink.frame_done = lambda *_: lane.stop.set()
     lane.run(Plays(0, 1, 2), started=lambda: None)
     assert [(i.verdict.name, i.failures) for i in sink.done] == [("NOT_INSPECTED", {STOPPED: 1})]
+
+
+def test_a_station_that_is_stopped_while_a_camera_starts_begins_no_unit():
+    sink = Keeps()
+    lane = a_lane(sink)
+    lane.run(Plays(0, 1, 2), started=lane.stop.set)
+    assert sink.begun == []
+
+
+def test_a_silent_camera_does_not_keep_a_station_from_stopping():
+    sink, camera = Keeps(), FallsSilent(0)
+    lane = a_lane(sink, frames_per_unit=3)
+    sink.frame_done = lambda *_: camera.is_silent.set()
+    running = threading.Thread(target=lane.run, args=(camera,), kwargs={"started": lambda: None})
+    running.start()
+    assert camera.is_silent.wait(60)
+    lane.stop.set()
+    lane.leave()
+    running.join(60)
+    assert not running.is_alive()
+    assert [(i.verdict.name, i.failures) for i in sink.done] == [("NOT_INSPECTED", {STOPPED: 1})]
+
+
+def test_leaving_a_lane_whose_camera_is_not_open_is_nothing():
+    a_lane(Keeps()).leave()
 
 
 def test_a_device_whose_count_leaps_does_not_make_a_flood_of_units():

@@ -1,0 +1,115 @@
+from __future__ import annotations
+
+import sys
+import threading
+import time
+
+import pytest
+
+from cameras.errors import CameraLost, CameraNotFound
+from inspection.types import Verdict
+from services.station.engine import CAMERA_RETRY_S, keep_running
+from services.station.lane import LANE_FAILED
+from services.station.messages import LaneState
+from tests import vendor_drivers
+from tests.services.station.test_lane import Keeps, Plays, Sees, a_lane
+from tests.vendor_drivers import vendor
+
+
+class NotesWaits(threading.Event):
+    """Told to wait, it notes for how long and goes on at once."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.waits_s: list[float] = []
+
+    def wait(self, timeout: float | None = None) -> bool:
+        assert timeout is not None
+        self.waits_s.append(timeout)
+        return self.is_set()
+
+
+class TakesLong(Plays):
+    """Gives its exposures only after a while."""
+
+    def frames(self):
+        time.sleep(CAMERA_RETRY_S + 0.1)
+        yield from super().frames()
+
+
+def lost(reason: str) -> CameraLost:
+    return CameraLost("gone", action="Check the cable.", camera="top", reason=reason)
+
+
+def not_there() -> CameraNotFound:
+    return CameraNotFound("none", action="Check the cable.", camera="top", wanted="1", found="-")
+
+
+def keep(sink: Keeps, *cameras, frames_per_unit: int = 1, **options) -> tuple[list[LaneState], NotesWaits]:
+    """What is said of a lane that opens these cameras one after the other; an error is one that does not open."""
+    lane = a_lane(sink, frames_per_unit=frames_per_unit, **options)
+    lane.stop = NotesWaits()
+    remaining = list(cameras)
+
+    def open_next():
+        camera = remaining.pop(0)
+        if isinstance(camera, Exception):
+            raise camera
+        return camera
+
+    said: list[LaneState] = []
+    keep_running(lane, open_next, camera="top", say=said.append)
+    return said, lane.stop
+
+
+def conditions(said: list[LaneState]) -> list[str]:
+    return [state.condition for state in said]
+
+
+def test_a_lane_carries_on_by_itself_when_its_camera_comes_back():
+    sink = Keeps()
+    said, _ = keep(sink, Plays(7, 8, then=lost("cable")), Plays(0, 1, 2), frames_per_unit=3)
+    assert conditions(said) == ["starting", "running", "lost", "running", "stopped"]
+    assert (said[2].failure, said[2].facts) == ("CAM-LOST", {"camera": "top", "reason": "cable"})
+    assert [i.verdict for i in sink.done] == [Verdict.NOT_INSPECTED, Verdict.ACCEPT]
+    assert sink.done[0].failures == {"CAM-LOST": 1}
+
+
+def test_a_lost_camera_stays_lost_with_the_newest_reason_until_it_runs():
+    said, _ = keep(Keeps(), Plays(0, then=lost("cable")), not_there(), not_there(), Plays(0))
+    assert conditions(said) == ["starting", "running", "lost", "lost", "lost", "running", "stopped"]
+    assert [state.failure for state in said[2:5]] == ["CAM-LOST", "CAM-NOT-FOUND", "CAM-NOT-FOUND"]
+    assert said[5].failure is None
+
+
+def test_a_camera_that_ran_is_opened_again_at_once_and_one_that_did_not_after_a_while():
+    _, stop = keep(Keeps(), TakesLong(0, then=lost("cable")), not_there(), Plays(0))
+    at_once, after_a_while = stop.waits_s
+    assert at_once <= 0
+    assert 0 < after_a_while <= CAMERA_RETRY_S
+
+
+def test_a_mistake_of_ours_stops_the_lane_and_is_said():
+    said, _ = keep(Keeps(), Plays(0), detector=Sees(ZeroDivisionError()))
+    assert conditions(said) == ["starting", "running", "stopped"]
+    assert said[-1].failure == LANE_FAILED
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="memfd and eventfd are Linux's: run on Linux")
+def test_a_vendors_library_that_crashes_costs_the_unit_in_hand_and_nothing_else():
+    from cameras.isolated import IsolatedCamera
+
+    crashing = vendor(sequences=range(4), then=vendor_drivers.crashes, side_px=64, frame_bytes=64 * 64)
+    well = vendor(sequences=range(6), ends=True, side_px=64, frame_bytes=64 * 64)
+    sink = Keeps()
+    said, _ = keep(
+        sink,
+        IsolatedCamera("top", crashing, buffers=8),
+        IsolatedCamera("top", well, buffers=8),
+        frames_per_unit=3,
+    )
+    assert conditions(said) == ["starting", "running", "lost", "running", "stopped"]
+    assert "SIGSEGV" in said[2].facts["reason"]
+    # The picture of one grey value is no picture of a part: what counts here is who saw how many.
+    assert [(i.triggers, i.frames_lost) for i in sink.done] == [(3, 0), (2, 1), (3, 0), (3, 0)]
+    assert sink.done[1].failures["CAM-LOST"] == 1
