@@ -17,16 +17,16 @@ from collections.abc import Iterable, Sequence
 from math import inf, isfinite
 from typing import TypeGuard
 
-from inspection.types import Box, Defect, Grade, Limit, Verdict, Zone
+from inspection.types import Box, Defect, Grade, Limit, Repeat, Verdict, Zone
 
-_OF_UNITS = ("count", "per_m")
+_OF_UNITS = ("count", "per_m", "repeat_hits")
 
 DENSITY_WINDOW_MM = 1000.0
 """`per_m` counts what any stretch of this length shows."""
 
 
 def judge_defect(defect: Defect, limits: Iterable[Limit]) -> Verdict:
-    """The verdict this one defect asks for. Limits on `count` and `per_m` do not speak here: see `judge_unit`."""
+    """The verdict this one defect asks for. Limits on a whole unit do not speak here: see `judge_unit`."""
     own = [limit for limit in limits if defect.kind in limit.kinds]
     verdicts = [_asked_of(defect, limit) for limit in own if limit.measure not in _OF_UNITS]
     if not any(limit.is_general for limit in own):
@@ -39,20 +39,28 @@ def judge(defects: Iterable[Defect], limits: Sequence[Limit]) -> Verdict:
     return max((judge_defect(defect, limits) for defect in defects), default=Verdict.ACCEPT)
 
 
-def judge_unit(defects: Sequence[Defect], limits: Sequence[Limit]) -> Verdict:
-    """The verdict of all frames of a unit together: each defect, and how many there are, in all and per metre."""
-    counted = (_asked_of_all(defects, limit) for limit in limits if limit.measure in _OF_UNITS)
+def judge_unit(defects: Sequence[Defect], limits: Sequence[Limit], repeats: Sequence[Repeat] = ()) -> Verdict:
+    """The verdict of all frames of a unit together: each defect, how many there are, and which of them repeat.
+
+    A repeat of a kind without a limit for repeats goes to review: the roll goes on marking.
+    """
+    counted = [_asked_of_all(defects, repeats, limit) for limit in limits if limit.measure in _OF_UNITS]
+    repeats_limited = {kind for limit in limits if limit.measure == "repeat_hits" for kind in limit.kinds}
+    if any(repeat.kind not in repeats_limited for repeat in repeats):
+        counted.append(Verdict.REVIEW)
     return max(judge(defects, limits), max(counted, default=Verdict.ACCEPT))
 
 
-def grade_of(defects: Sequence[Defect], grades: Iterable[Grade]) -> Grade | None:
+def grade_of(
+    defects: Sequence[Defect], grades: Iterable[Grade], repeats: Sequence[Repeat] = ()
+) -> Grade | None:
     """The first of `grades`, the best first, none of whose limits is reached. None: no grade fits."""
-    return next((grade for grade in grades if _fits(defects, grade)), None)
+    return next((grade for grade in grades if _fits(defects, repeats, grade)), None)
 
 
-def _fits(defects: Sequence[Defect], grade: Grade) -> bool:
+def _fits(defects: Sequence[Defect], repeats: Sequence[Repeat], grade: Grade) -> bool:
     return all(
-        _asked_of_all(defects, limit) is Verdict.ACCEPT
+        _asked_of_all(defects, repeats, limit) is Verdict.ACCEPT
         if limit.measure in _OF_UNITS
         else all(
             _asked_of(defect, limit) is Verdict.ACCEPT for defect in defects if defect.kind in limit.kinds
@@ -69,7 +77,10 @@ def _asked_of(defect: Defect, limit: Limit) -> Verdict:
     return reached if speaks else max(reached, Verdict.REVIEW)
 
 
-def _asked_of_all(defects: Iterable[Defect], limit: Limit) -> Verdict:
+def _asked_of_all(defects: Iterable[Defect], repeats: Iterable[Repeat], limit: Limit) -> Verdict:
+    if limit.measure == "repeat_hits":
+        hits = (repeat.hits for repeat in repeats if repeat.kind in limit.kinds)
+        return max((_reached(limit, value) for value in hits), default=Verdict.ACCEPT)
     own = [one for one in defects if one.kind in limit.kinds and _speaks_of(one, limit) is not False]
     if not own:
         return Verdict.ACCEPT

@@ -10,10 +10,11 @@ import numpy as np
 from inspection.errors import DetectionsInvalid, InspectionError
 from inspection.judging import judge
 from inspection.protocols import Detector
-from inspection.types import Box, Detections, Frame, FrameResult, Limit, Surface
+from inspection.types import Box, Detections, EdgePoint, Frame, FrameResult, Limit, Surface
 from inspection.vision.correction import FlatField, crop
+from inspection.vision.edges import StripEdges, width_of
 from inspection.vision.health import check_health
-from inspection.vision.locating import locate
+from inspection.vision.locating import locate, stretch_of
 from inspection.vision.outline import PartOutline
 
 
@@ -23,6 +24,7 @@ class Pipeline:
 
     roi_px  region of interest in pixels of the frame; None is all of it
     part    what a part looks like from here, so that an empty fixture is not a good part; None for strip
+    edges   finds the edges of strip, so that what lies beside it is not taken for it; None: not looked for
     """
 
     detector: Detector
@@ -31,6 +33,7 @@ class Pipeline:
     flat_field: FlatField = field(default_factory=FlatField)
     roi_px: Box | None = None
     part: PartOutline | None = None
+    edges: StripEdges | None = None
 
     def inspect(self, frame: Frame) -> FrameResult:
         """Judge one frame. Whatever keeps it from being judged leaves it NOT_INSPECTED, with the reason."""
@@ -41,6 +44,10 @@ class Pipeline:
             check_health(image)
             if self.part is not None:
                 self.part.check(image)
+            edges: tuple[EdgePoint, ...] = ()
+            if self.edges is not None:
+                left, top = (self.roi_px.x1, self.roi_px.y1) if self.roi_px else (0.0, 0.0)
+                edges = self.edges.find(image, frame, left_px=left, top_px=top)
             laps.mark("check")
             found = self.detector.detect(image)
             check_finite(found)
@@ -48,6 +55,8 @@ class Pipeline:
         except InspectionError as error:
             return FrameResult.not_inspected(frame, failure=error.code, timings_ms=laps.ms)
         defects = locate(found, frame, self.surface, roi_px=self.roi_px)
+        if self.edges is not None:
+            defects = self.edges.placed(defects, edges)
         verdict = judge(defects, self.limits)
         laps.mark("judge")
         return FrameResult(
@@ -55,8 +64,10 @@ class Pipeline:
             sequence=frame.sequence,
             verdict=verdict,
             defects=defects,
-            measurements=(),
+            measurements=(width_of(edges),) if edges else (),
             timings_ms=laps.ms,
+            stretch=stretch_of(image, frame, self.surface, roi_px=self.roi_px),
+            edges=edges,
         )
 
 

@@ -12,7 +12,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
 from typing import TypeVar
 
-from inspection.judging import grade_of, judge_unit
+from inspection.judging import grade_of, judge, judge_unit
+from inspection.strip import StripRules, StripSurface, is_judged
 from inspection.types import (
     Defect,
     Frame,
@@ -22,11 +23,15 @@ from inspection.types import (
     InspectionBegun,
     Limit,
     Measurement,
+    Repeat,
+    Strip,
     Verdict,
 )
 
 FRAME_LOST = "CAM-FRAME-LOST"
 UNACCOUNTED = "INS-UNACCOUNTED"
+NOTHING_JUDGED = "INS-NOTHING-JUDGED"
+"""Head and tail leave nothing of the coil: no defect of it was judged."""
 
 _Counted = TypeVar("_Counted", Frame, FrameResult)
 
@@ -52,6 +57,7 @@ class UnitTally:
 
     after   the last count of the device that an earlier unit answered for; None: the first one counted begins this
     grades  the best first; none: units are not graded
+    strip   what holds for a coil's surface; None: its frames are not joined to one
     """
 
     def __init__(
@@ -61,18 +67,31 @@ class UnitTally:
         *,
         after: int | None = None,
         grades: Sequence[Grade] = (),
+        strip: StripRules | None = None,
     ) -> None:
         self.begun = begun
         self._grades = tuple(grades)
         self._due_up_to = after
         self._triggers = 0
         self._limits = tuple(limits)
-        self._verdicts: list[Verdict] = []
+        self._strip = None if strip is None else StripSurface(strip)
+        self._is_cut_short = False
+        self._seen = 0
+        self._asked_beside: Verdict | None = None
         self._defects: list[Defect] = []
         self._measurements: list[Measurement] = []
         self._failures: Counter[str] = Counter()
         self._failed = 0
         self._lost = 0
+
+    @property
+    def repeats(self) -> tuple[Repeat, ...]:
+        """What repeats along the coil in hand, so far."""
+        return () if self._strip is None else self._strip.repeats
+
+    def place(self, frame: Frame) -> Frame:
+        """The frame, due last, where it lies on the coil; as it is where there is none."""
+        return frame if self._strip is None else self._strip.place(frame, self._triggers - 1)
 
     def due(self, sequence: int) -> None:
         """The device counted up to `sequence` in this unit: whatever it counted since the last is owed an answer.
@@ -85,9 +104,15 @@ class UnitTally:
 
     def add(self, result: FrameResult) -> None:
         """One frame that was seen, judged or not."""
-        self._verdicts.append(result.verdict)
-        self._defects.extend(result.defects)
-        self._measurements.extend(result.measurements)
+        self._seen += 1
+        if result.verdict > judge(result.defects, self._limits):
+            # Not for its defects, then, which are judged when they are whole: it stands by itself.
+            self._asked_beside = Verdict.worst([result.verdict, self._asked_beside or Verdict.ACCEPT])
+        if self._strip is not None:
+            self._strip.add(result)
+        else:
+            self._defects.extend(result.defects)
+            self._measurements.extend(result.measurements)
         if result.failure is not None or result.verdict is Verdict.NOT_INSPECTED:
             self._failed += 1
             self._failures[result.failure or "INS-ERROR"] += 1
@@ -95,6 +120,7 @@ class UnitTally:
     def cut_short(self, reason: str) -> None:
         """The unit ends before its time. What the rest would have shown is unknown: one exposure, due and lost."""
         self._triggers += 1
+        self._is_cut_short = True
         self.lost(1, reason=reason)
 
     def lost(self, count: int, *, reason: str) -> None:
@@ -110,17 +136,28 @@ class UnitTally:
 
         A grade is given to a unit that was inspected in full and not refused; one that fits no grade goes to review.
         """
-        verdicts = [*self._verdicts, judge_unit(self._defects, self._limits)]
-        unaccounted = self._triggers - len(self._verdicts) - self._lost
-        if self._lost or unaccounted or not self._verdicts:
+        defects, measurements = self._defects, self._measurements
+        strip: Strip | None = None
+        if self._strip is not None:
+            self._strip.finish()
+            strip = self._strip.strip(exposures=self._triggers, has_tail=not self._is_cut_short)
+            defects, measurements = list(self._strip.defects()), list(self._strip.measurements())
+        failures = dict(self._failures)
+        judged = defects if strip is None else [one for one in defects if is_judged(one, strip)]
+        repeats = () if strip is None else strip.repeats
+        verdicts = [judge_unit(judged, self._limits, repeats), self._asked_beside or Verdict.ACCEPT]
+        unaccounted = self._triggers - self._seen - self._lost
+        if unaccounted:
+            failures[UNACCOUNTED] = abs(unaccounted)
+        if strip is not None and self._seen and not strip.judged_mm:
+            failures[NOTHING_JUDGED] = self._seen - self._failed
+            verdicts.append(Verdict.NOT_INSPECTED)
+        if self._lost or unaccounted or not self._seen:
             verdicts.append(Verdict.NOT_INSPECTED)
         grade = None
         if self._grades and Verdict.worst(verdicts) < Verdict.NOT_INSPECTED:
-            grade = grade_of(self._defects, self._grades)
+            grade = grade_of(judged, self._grades, repeats)
             verdicts.append(Verdict.REVIEW if grade is None else Verdict.ACCEPT)
-        failures = dict(self._failures)
-        if unaccounted:
-            failures[UNACCOUNTED] = abs(unaccounted)
         begun = self.begun
         return Inspection(
             id=begun.id,
@@ -132,13 +169,14 @@ class UnitTally:
             started_at=begun.started_at,
             finished_at=finished_at,
             verdict=Verdict.worst(verdicts),
-            defects=tuple(self._defects),
-            measurements=tuple(self._measurements),
+            defects=tuple(defects),
+            measurements=tuple(measurements),
             triggers=self._triggers,
-            frames_inspected=len(self._verdicts) - self._failed,
+            frames_inspected=self._seen - self._failed,
             frames_failed=self._failed,
             frames_lost=self._lost,
             failures=failures,
             pictures=(),
             grade=None if grade is None else grade.name,
+            strip=strip,
         )

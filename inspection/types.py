@@ -109,9 +109,19 @@ class Detections:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Piece:
+    """What one frame shows of a defect that the borders of frames have cut."""
+
+    sequence: int
+    box_px: Box
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Defect:
     """A detection at its place on the surface. `box_mm` is None where the scale is not known.
 
+    box_px, sequence            in the frame that shows it; of several, in the one that shows it most surely
+    pieces                      in the other frames that show some of it, in the order of their count
     edge_near_mm, edge_far_mm   how near to the nearer edge of the strip it comes, and how far from it it
                                 reaches; below 0 is beyond the edge. None where no edge was looked for.
     """
@@ -124,6 +134,15 @@ class Defect:
     sequence: int
     edge_near_mm: float | None = None
     edge_far_mm: float | None = None
+    pieces: tuple[Piece, ...] = ()
+
+    def box_in(self, camera: str, sequence: int) -> Box | None:
+        """Where this frame shows it, px; None where it does not."""
+        if camera != self.camera:
+            return None
+        if sequence == self.sequence:
+            return self.box_px
+        return next((piece.box_px for piece in self.pieces if piece.sequence == sequence), None)
 
     @property
     def length_mm(self) -> float | None:
@@ -145,7 +164,7 @@ class Measurement:
     uncertainty: float | None = None
 
 
-Measure = Literal["score", "length_mm", "area_mm2", "count", "per_m"]
+Measure = Literal["score", "length_mm", "area_mm2", "count", "per_m", "repeat_hits"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -170,7 +189,8 @@ class Limit:
 
     kinds           what it is for; of several kinds, `count` and `per_m` count all together
     measure         what is compared: of a defect its `score`, `length_mm` or `area_mm2`; of a unit the `count`
-                    of its defects, or `per_m`, the most of them on any one metre of strip
+                    of its defects, `per_m`, the most of them on any one metre of strip, or `repeat_hits`, how
+                    often the same mark came again
     review_from     at or above this a person looks; None: never by this limit
     reject_from     at or above this the unit is refused; None: never by this limit
     zone            only defects in it; None: all of them
@@ -187,7 +207,7 @@ class Limit:
     @property
     def is_general(self) -> bool:
         """Whether it speaks about every defect of its kinds, wherever it lies and whatever its size."""
-        return self.zone is None and self.min_length_mm is None
+        return self.measure != "repeat_hits" and self.zone is None and self.min_length_mm is None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -227,11 +247,84 @@ class RecipeRef:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Stretch:
+    """Some length of the surface, half-open, mm along y."""
+
+    from_mm: float
+    to_mm: float
+
+    @property
+    def length_mm(self) -> float:
+        return self.to_mm - self.from_mm
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EdgePoint:
+    """Where the two edges of the strip are, at one place along it."""
+
+    y_mm: float
+    left_mm: float
+    right_mm: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Repeat:
+    """Defects of one kind that come again and again at one place across the strip, as a mark on a roll makes them.
+
+    period_mm   from one to the next, ± one standard error `period_error_mm`
+    first_mm    where the first one lies that belongs to it, last_mm the last
+    hits        how many there are; `missed` how many were due between them and not found
+    chance      bound of the probability that defects at random places line up like this anywhere on a coil
+    """
+
+    kind: str
+    x_mm: float
+    period_mm: float
+    period_error_mm: float
+    first_mm: float
+    last_mm: float
+    hits: int
+    missed: int
+    chance: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Strip:
+    """The surface of one coil as far as it was seen, in its own millimetres: x of the surface, y from its head.
+
+    length_mm       head to tail, with what was lost on the way
+    x_from_mm, x_to_mm   what the camera sees across
+    head, tail      the ends whose defects are recorded and not judged; None: there is none
+    unseen          what was not inspected: frames lost or not judged
+    edges           both edges along the strip; a long one's are thinned, each then stands for the stretch around it
+    repeats         by period, as found until the end
+    """
+
+    length_mm: float
+    x_from_mm: float
+    x_to_mm: float
+    head: Stretch | None
+    tail: Stretch | None
+    unseen: tuple[Stretch, ...]
+    edges: tuple[EdgePoint, ...]
+    repeats: tuple[Repeat, ...]
+
+    @property
+    def judged_mm(self) -> float:
+        """What is left between head and tail."""
+        ends = sum(end.length_mm for end in (self.head, self.tail) if end is not None)
+        return max(0.0, self.length_mm - ends)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class FrameResult:
     """What became of one frame.
 
     timings_ms  per step, in the order of the steps
     failure     error code when the frame could not be judged, else None
+    stretch     the length of surface that was inspected in it; None where the scale is not known
+    edges       of the strip, from the top of the frame down; none where they are not looked for
+    repeats     those known of its unit once this frame was seen
     """
 
     camera: str
@@ -241,6 +334,9 @@ class FrameResult:
     measurements: tuple[Measurement, ...]
     timings_ms: dict[str, float]
     failure: str | None = None
+    stretch: Stretch | None = None
+    edges: tuple[EdgePoint, ...] = ()
+    repeats: tuple[Repeat, ...] = ()
 
     @staticmethod
     def not_inspected(
@@ -279,6 +375,7 @@ class Inspection:
     failures      error code -> how many frames
     simulated     made by the demo's seeded history, not by looking at anything
     grade         the recipe's grade that the unit fits; None: it has none, or not all of the unit was inspected
+    strip         the surface of a coil; None for parts, and where the recipe has no [strip]
     """
 
     id: UUID
@@ -300,6 +397,7 @@ class Inspection:
     pictures: tuple[PictureRef, ...]
     simulated: bool = False
     grade: str | None = None
+    strip: Strip | None = None
 
     @property
     def unaccounted(self) -> int:

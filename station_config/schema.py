@@ -8,6 +8,8 @@ from typing import Annotated, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from cameras.settings import CameraSettings
+from inspection.repeats import RepeatRules
+from inspection.strip import StripRules
 from inspection.types import Box, Grade, Limit, Measure, Surface, Zone
 from inspection.vision.outline import PartOutline
 
@@ -133,6 +135,42 @@ class PartSettings(Settings):
         return PartOutline(min_share=self.min_share, max_share=self.max_share)
 
 
+class RepeatSettings(Settings):
+    """Which period a roll's mark can have, mm, and how far its marks may lie off, across and along the strip."""
+
+    shortest_mm: Annotated[float, Field(gt=0)]
+    longest_mm: Annotated[float, Field(gt=0)]
+    across_mm: Annotated[float, Field(gt=0)] = 10.0
+    along_mm: Annotated[float, Field(gt=0)] = 5.0
+
+    @model_validator(mode="after")
+    def _can_be_told_apart(self) -> Self:
+        if not self.shortest_mm <= self.longest_mm:
+            raise ValueError("shortest_mm is above longest_mm")
+        if self.along_mm > self.shortest_mm / 10:
+            raise ValueError(
+                "along_mm is more than a tenth of shortest_mm: defects anywhere would be in step"
+            )
+        return self
+
+
+class StripSettings(Settings):
+    """The frames of a coil are one surface. `edges`: both are in the picture; what lies beside is not strip."""
+
+    head_mm: AtLeastZero = 0.0
+    tail_mm: AtLeastZero = 0.0
+    edges: bool = False
+    repeats: RepeatSettings | None = None
+
+    def rules(self, surface: Surface) -> StripRules:
+        return StripRules(
+            surface=surface,
+            head_mm=self.head_mm,
+            tail_mm=self.tail_mm,
+            repeats=None if self.repeats is None else RepeatRules(**self.repeats.model_dump()),
+        )
+
+
 class RecipeSettings(Settings):
     """How a product is inspected. Never edited: a change is revision n + 1, and the record has the digest."""
 
@@ -143,6 +181,7 @@ class RecipeSettings(Settings):
     surface: SurfaceSettings = SurfaceSettings()
     roi_px: RoiSettings | None = None
     part: PartSettings | None = None
+    strip: StripSettings | None = None
     severities: dict[Name, Annotated[tuple[Code, ...], Field(min_length=1)]] = {}
     zones: dict[Name, ZoneSettings] = {}
     limits: Annotated[tuple[LimitSettings, ...], Field(min_length=1)]
@@ -162,6 +201,16 @@ class RecipeSettings(Settings):
                 yield f"{key}.severity = {one.severity!r}: not in [severities]"
             if one.zone is not None and one.zone not in self.zones:
                 yield f"{key}.zone = {one.zone!r}: not in [zones]"
+            if one.measure == "repeat_hits" and (one.zone is not None or one.min_length_mm is not None):
+                yield f"{key}: a limit on repeat_hits has no zone and no min_length_mm"
+            if one.measure == "repeat_hits" and (self.strip is None or self.strip.repeats is None):
+                yield f"{key}.measure = 'repeat_hits': needs [strip.repeats]"
+        if self.strip is not None and (self.surface.x_mm_per_px is None or self.surface.y_mm_per_px is None):
+            yield "strip: needs surface.x_mm_per_px and surface.y_mm_per_px"
+        if not (self.strip is not None and self.strip.edges):
+            for name, zone in self.zones.items():
+                if zone.needs_edges:
+                    yield f"zones.{name}: needs strip.edges = true"
         names = [grade.name for grade in self.grades]
         if len(set(names)) != len(names):
             yield f"grades: two have the same name: {', '.join(names)}"

@@ -11,12 +11,16 @@ from inspection.identity import IdentifierCode
 from inspection.types import (
     Box,
     Defect,
+    EdgePoint,
     Inspection,
     InspectionBegun,
     Measurement,
     ModelRef,
     PictureRef,
     RecipeRef,
+    Repeat,
+    Stretch,
+    Strip,
     Verdict,
 )
 
@@ -45,6 +49,38 @@ def a_defect(**overrides: Any) -> Defect:
 
 def a_measurement(**overrides: Any) -> Measurement:
     return Measurement(**{"name": "width", "value": 1250.25, "unit": "mm", "uncertainty": 0.05, **overrides})
+
+
+def a_strip_map(**overrides: Any) -> Strip:
+    """Of a coil of 60 m, 400 mm wide, with one stretch that nobody saw and a roll mark."""
+    return Strip(
+        **{
+            "length_mm": 60_000.0,
+            "x_from_mm": 0.0,
+            "x_to_mm": 400.0,
+            "head": Stretch(from_mm=0.0, to_mm=500.0),
+            "tail": Stretch(from_mm=59_500.0, to_mm=60_000.0),
+            "unseen": (Stretch(from_mm=20_000.0, to_mm=20_200.0),),
+            "edges": tuple(
+                EdgePoint(y_mm=y, left_mm=12.0 + 3 * (y // 10_000 % 2), right_mm=390.0)
+                for y in (100.0, 20_100.0, 40_100.0, 59_900.0)
+            ),
+            "repeats": (
+                Repeat(
+                    kind="pits",
+                    x_mm=130.0,
+                    period_mm=1885.0,
+                    period_error_mm=0.4,
+                    first_mm=7_000.0,
+                    last_mm=7_000.0 + 9 * 1885.0,
+                    hits=8,
+                    missed=2,
+                    chance=1e-6,
+                ),
+            ),
+            **overrides,
+        }
+    )
 
 
 def a_picture(**overrides: Any) -> PictureRef:

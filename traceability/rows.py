@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from typing import Any
 from uuid import UUID
 
@@ -13,12 +14,17 @@ from inspection.identity import IdentifierCode
 from inspection.types import (
     Box,
     Defect,
+    EdgePoint,
     Inspection,
     InspectionBegun,
     Measurement,
     ModelRef,
     PictureRef,
+    Piece,
     RecipeRef,
+    Repeat,
+    Stretch,
+    Strip,
 )
 from traceability import tables
 
@@ -47,6 +53,7 @@ def inspection_row(inspection: Inspection, identifier_id: int) -> Row:
         "failures": inspection.failures,
         "simulated": inspection.simulated,
         "grade": inspection.grade,
+        "strip": None if inspection.strip is None else asdict(inspection.strip),
     }
 
 
@@ -110,6 +117,7 @@ def inspections_selected(connection: Connection, wanted: Select[Any]) -> tuple[I
             pictures=tuple(_picture_from(row) for row in pictures[head["id"]]),
             simulated=head["simulated"],
             grade=head["grade"],
+            strip=None if head["strip"] is None else _strip_from(head["strip"]),
         )
         for head in heads
     )
@@ -184,6 +192,9 @@ def _defect_row(defect: Defect) -> Row:
         "y1_mm": None if mm is None else mm.y1,
         "x2_mm": None if mm is None else mm.x2,
         "y2_mm": None if mm is None else mm.y2,
+        "edge_near_mm": defect.edge_near_mm,
+        "edge_far_mm": defect.edge_far_mm,
+        "pieces": [asdict(piece) for piece in defect.pieces] or None,
     }
 
 
@@ -198,6 +209,24 @@ def _defect_from(row: Found) -> Defect:
         box_mm=mm,
         camera=row["camera"],
         sequence=row["sequence"],
+        edge_near_mm=row["edge_near_mm"],
+        edge_far_mm=row["edge_far_mm"],
+        pieces=tuple(
+            Piece(sequence=piece["sequence"], box_px=Box(**piece["box_px"])) for piece in row["pieces"] or ()
+        ),
+    )
+
+
+def _strip_from(kept: dict[str, Any]) -> Strip:
+    return Strip(
+        length_mm=kept["length_mm"],
+        x_from_mm=kept["x_from_mm"],
+        x_to_mm=kept["x_to_mm"],
+        head=None if kept["head"] is None else Stretch(**kept["head"]),
+        tail=None if kept["tail"] is None else Stretch(**kept["tail"]),
+        unseen=tuple(Stretch(**one) for one in kept["unseen"]),
+        edges=tuple(EdgePoint(**one) for one in kept["edges"]),
+        repeats=tuple(Repeat(**one) for one in kept["repeats"]),
     )
 
 

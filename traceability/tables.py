@@ -103,6 +103,8 @@ inspection = Table(
     Column("failures", JSON, nullable=False),
     Column("simulated", Boolean, nullable=False),
     Column("grade", Text),
+    # Read as a whole and never searched: a table each for its edges and repeats would serve nobody.
+    Column("strip", JSON(none_as_null=True)),
     Index(None, "identifier_id", "started_at"),
     # These two hold all that counts and charts ask for, of all stations or of one, so that the table itself
     # is not read. The time stands before the lane: SQLite, asked for one station, would else read all of it.
@@ -132,6 +134,9 @@ defect = Table(
     Column("sequence", BigInteger, nullable=False),
     *(Column(f"{side}_px", Double, nullable=False) for side in ("x1", "y1", "x2", "y2")),
     *(Column(f"{side}_mm", Double) for side in ("x1", "y1", "x2", "y2")),
+    Column("edge_near_mm", Double),
+    Column("edge_far_mm", Double),
+    Column("pieces", JSON(none_as_null=True)),
     Index(None, "kind", "inspection_id"),
 )
 

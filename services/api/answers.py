@@ -30,7 +30,19 @@ class CodeAnswer(BaseModel):
         return CodeAnswer(code=str(unit), scheme=unit.scheme)
 
 
+class PieceAnswer(BaseModel):
+    """What another frame shows of a defect that the borders of frames have cut."""
+
+    sequence: int
+    box_px: Corners
+
+
 class DefectAnswer(BaseModel):
+    """`box_mm` is the whole of it; `box_px` is in frame `sequence`, what other frames show is in `pieces`.
+
+    `edge_near_mm` and `edge_far_mm`: how near to the nearer edge of the strip it comes, how far in it reaches.
+    """
+
     kind: str
     name: str
     colour: str
@@ -39,8 +51,11 @@ class DefectAnswer(BaseModel):
     box_mm: Corners | None
     length_mm: float | None
     area_mm2: float | None
+    edge_near_mm: float | None
+    edge_far_mm: float | None
     camera: str
     sequence: int
+    pieces: list[PieceAnswer]
 
     @staticmethod
     def of(defect: Defect, catalogue: Catalogue, language: str) -> DefectAnswer:
@@ -53,8 +68,13 @@ class DefectAnswer(BaseModel):
             box_mm=None if defect.box_mm is None else _corners(defect.box_mm),
             length_mm=defect.length_mm,
             area_mm2=defect.area_mm2,
+            edge_near_mm=defect.edge_near_mm,
+            edge_far_mm=defect.edge_far_mm,
             camera=defect.camera,
             sequence=defect.sequence,
+            pieces=[
+                PieceAnswer(sequence=piece.sequence, box_px=_corners(piece.box_px)) for piece in defect.pieces
+            ],
         )
 
 

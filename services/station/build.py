@@ -9,6 +9,7 @@ from functools import partial
 from inspection.pipeline import Pipeline
 from inspection.protocols import Detector, Sink
 from inspection.types import ModelRef
+from inspection.vision.edges import StripEdges
 from models import open_detector
 from services.station.lane import Lane
 from services.station.units import CountedUnits
@@ -27,6 +28,7 @@ def build_lane(
     """A lane ready to run: its recipe read, its model checked, loaded and warm. Raises CFG- and MOD- errors."""
     recipe = load_recipe(lane.recipe)
     pipeline, model = build_pipeline(recipe)
+    strip = recipe.settings.strip
     return Lane(
         name=lane.name,
         station=station.name,
@@ -34,6 +36,7 @@ def build_lane(
         models=(model,),
         pipeline=pipeline,
         grades=recipe.settings.graded_by(),
+        strip=None if strip is None else strip.rules(pipeline.surface),
         units=partial(CountedUnits, lane.unit.frames, partial(minter.mint, lane.unit.kind.upper())),
         sinks=sinks,
         stop=stop,
@@ -49,6 +52,7 @@ def build_pipeline(
     min_score  stands in for the model card's thresholds of all kinds
     """
     settings = recipe.settings
+    surface = settings.surface.surface()
     opened = open_detector(
         settings.detector.model, version=settings.detector.version, threads=threads, min_score=min_score
     )
@@ -56,10 +60,13 @@ def build_pipeline(
     return (
         Pipeline(
             detector=detector,
-            surface=settings.surface.surface(),
+            surface=surface,
             limits=settings.judged_by(),
             roi_px=None if settings.roi_px is None else settings.roi_px.box(),
             part=None if settings.part is None else settings.part.outline(),
+            edges=StripEdges(surface=surface)
+            if settings.strip is not None and settings.strip.edges
+            else None,
         ),
         opened.ref,
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from uuid import UUID
 
@@ -14,6 +14,7 @@ from inspection.errors import InspectionError
 from inspection.identity import IdentifierCode
 from inspection.pipeline import Pipeline
 from inspection.protocols import Camera, Sink, UnitSource
+from inspection.strip import StripRules
 from inspection.tally import FRAME_LOST, UnitTally, with_losses
 from inspection.types import Frame, FrameResult, Grade, InspectionBegun, ModelRef, RecipeRef
 
@@ -42,6 +43,7 @@ class Lane:
     sinks: Sequence[Sink]
     stop: threading.Event
     grades: tuple[Grade, ...] = ()
+    strip: StripRules | None = None
     _tally: UnitTally | None = field(default=None, init=False)
     _answered_to: int | None = field(default=None, init=False)
     _camera: Camera | None = field(default=None, init=False)
@@ -93,12 +95,15 @@ class Lane:
                 return
 
     def _inspect(self, frame: Frame, tally: UnitTally) -> None:
+        frame = tally.place(frame)
         try:
             result = self.pipeline.inspect(frame)
         except Exception:
             tally.add(FrameResult.not_inspected(frame, failure=LANE_FAILED))
             raise
         tally.add(result)
+        if tally.repeats:
+            result = replace(result, repeats=tally.repeats)
         for sink in self.sinks:
             sink.frame_done(tally.begun, frame, result)
 
@@ -143,7 +148,13 @@ class Lane:
             models=self.models,
             started_at=datetime.now(UTC),
         )
-        self._tally = UnitTally(begun, self.pipeline.limits, after=self._answered_to, grades=self.grades)
+        self._tally = UnitTally(
+            begun,
+            self.pipeline.limits,
+            after=self._answered_to,
+            grades=self.grades,
+            strip=self.strip,
+        )
         for sink in self.sinks:
             sink.unit_begun(begun)
         return self._tally

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from http import HTTPStatus
 from typing import Annotated, Literal
@@ -258,9 +258,9 @@ def _shown(inspection: Inspection) -> tuple[Shown, ...]:
         Shown(
             picture=picture,
             defects=tuple(
-                defect
+                replace(defect, box_px=box)
                 for defect in inspection.defects
-                if (defect.camera, defect.sequence) == (picture.camera, picture.sequence)
+                if (box := defect.box_in(picture.camera, picture.sequence)) is not None
             ),
         )
         for picture in inspection.pictures

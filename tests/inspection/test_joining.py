@@ -1,9 +1,13 @@
+from dataclasses import replace
+from itertools import pairwise
+
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from inspection.joining import join
-from inspection.types import Detections
+from inspection.joining import SurfaceJoiner, join
+from inspection.types import Box, Defect, Detections, Stretch
 
 
 def found(*rows):
@@ -85,3 +89,149 @@ def test_every_piece_lies_in_a_whole_of_its_kind_and_nothing_is_added(pieces, da
 def test_a_doubtful_piece_does_not_stretch_a_sure_box():
     pieces = found(("pits", 0.9, 0, 0, 100, 100), ("pits", 0.05, 0, 90, 100, 300))
     assert len(join(pieces, cut=all_cut(pieces))) == 2
+
+
+# --- over the borders of frames
+
+MM = 0.5
+REACH_MM = 6 * MM
+
+
+def a_defect_on_strip(box: Box, kind: str = "scratch", score: float = 0.5) -> Defect:
+    return Defect(kind=kind, score=score, box_px=Box(0, 0, 1, 1), box_mm=box, camera="top", sequence=0)
+
+
+def cut_into_frames(strip: list[Defect], borders_mm: list[float]) -> list[tuple[Stretch, list[Defect]]]:
+    """What frames show that end at these borders: of each defect the part inside."""
+    frames = []
+    for sequence, (top, bottom) in enumerate(pairwise(borders_mm)):
+        shown = []
+        for whole in strip:
+            box = whole.box_mm
+            if box.y1 < bottom and box.y2 > top:
+                mm = Box(box.x1, max(box.y1, top), box.x2, min(box.y2, bottom))
+                px = Box(mm.x1 / MM, (mm.y1 - top) / MM, mm.x2 / MM, (mm.y2 - top) / MM)
+                shown.append(replace(whole, box_mm=mm, box_px=px, sequence=sequence))
+        frames.append((Stretch(from_mm=top, to_mm=bottom), shown))
+    return frames
+
+
+def joined(frames):
+    joiner = SurfaceJoiner(x_mm_per_px=MM, y_mm_per_px=MM)
+    settled = [defect for stretch, shown in frames for defect in joiner.add(shown, stretch)]
+    settled += joiner.finish()
+    assert sorted(map(repr, settled)) == sorted(map(repr, joiner.joined()))
+    return joiner.joined()
+
+
+def sizes(defects):
+    return sorted((one.kind, one.box_mm.x1, one.box_mm.y1, one.box_mm.x2, one.box_mm.y2) for one in defects)
+
+
+@st.composite
+def separate_defects(draw):
+    """Defects of which no two of a kind lie within reach of each other; that is two, and not one cut in pieces."""
+    placed = []
+    for _ in range(draw(st.integers(0, 10))):
+        x, y = draw(st.integers(0, 300)), draw(st.integers(0, 1000))
+        box = Box(x, y, x + draw(st.integers(1, 100)), y + draw(st.integers(1, 700)))
+        one = a_defect_on_strip(box, draw(st.sampled_from("ab")), draw(st.floats(0.1, 1)))
+        if all(one.kind != other.kind or are_apart(box, other.box_mm) for other in placed):
+            placed.append(one)
+    return placed
+
+
+def are_apart(one: Box, two: Box) -> bool:
+    across = max(one.x1, two.x1) - min(one.x2, two.x2)
+    along = max(one.y1, two.y1) - min(one.y2, two.y2)
+    return across > REACH_MM or along > 2 * REACH_MM
+
+
+borders = st.lists(st.integers(7, 1790), max_size=12, unique=True).map(
+    lambda inner: [0.0, *map(float, sorted(inner)), 1800.0]
+)
+
+
+@given(separate_defects(), borders, st.randoms())
+def test_wherever_a_strip_is_cut_and_in_whichever_order_its_frames_come_its_defects_are_the_same(
+    strip, borders_mm, random
+):
+    frames = cut_into_frames(strip, borders_mm)
+    whole = joined(frames)
+    assert sizes(whole) == sizes(strip)
+    assert joined(random.sample(frames, len(frames))) == whole
+    # Each frame that shows some of a defect has its box.
+    shown = [(one.kind, one.sequence, one.box_px) for _, frame in frames for one in frame]
+    boxes = [(one.kind, one.sequence, one.box_px) for one in whole]
+    boxes += [(one.kind, piece.sequence, piece.box_px) for one in whole for piece in one.pieces]
+    assert sorted(map(repr, boxes)) == sorted(map(repr, shown))
+
+
+@given(borders, st.integers(0, 300), st.integers(0, 300), st.integers(0, 600), st.integers(900, 1800))
+def test_a_scratch_askew_is_one_scratch_wherever_it_is_cut(borders_mm, x_from, x_to, y_from, y_to):
+    """Its pieces touch at one point of each border and do not face each other."""
+
+    def x_at(y):
+        return x_from + (x_to - x_from) * (y - y_from) / (y_to - y_from)
+
+    frames = []
+    for sequence, (top, bottom) in enumerate(pairwise(borders_mm)):
+        first, last = max(top, y_from), min(bottom, y_to)
+        shown = []
+        if first < last:
+            left, right = sorted((x_at(first), x_at(last)))
+            shown = [replace(a_defect_on_strip(Box(left, first, right + 1, last)), sequence=sequence)]
+        frames.append((Stretch(from_mm=top, to_mm=bottom), shown))
+    (scratch,) = joined(frames)
+    assert (scratch.box_mm.y1, scratch.box_mm.y2) == (y_from, y_to)
+    assert scratch.box_mm.width == pytest.approx(abs(x_to - x_from) + 1)
+
+
+def test_networks_may_end_a_cut_defect_a_little_inside_the_border():
+    upper = a_defect_on_strip(Box(10, 150, 20, 197.5))
+    lower = replace(a_defect_on_strip(Box(11, 202, 21, 260)), sequence=1)
+    frames = [(Stretch(from_mm=0, to_mm=200), [upper]), (Stretch(from_mm=200, to_mm=400), [lower])]
+    assert sizes(joined(frames)) == [("scratch", 10, 150, 21, 260)]
+
+
+def test_pieces_on_both_sides_of_a_lost_frame_stay_two():
+    above, below = a_defect_on_strip(Box(10, 150, 20, 200)), a_defect_on_strip(Box(10, 400, 20, 450))
+    frames = [(Stretch(from_mm=0, to_mm=200), [above]), (Stretch(from_mm=400, to_mm=600), [below])]
+    assert len(joined(frames)) == 2
+
+
+def test_defects_of_different_kinds_at_a_border_stay_apart():
+    frames = cut_into_frames(
+        [a_defect_on_strip(Box(0, 0, 10, 100)), a_defect_on_strip(Box(0, 100, 10, 200), "pits")],
+        [0, 100, 200],
+    )
+    assert len(joined(frames)) == 2
+
+
+def test_a_whole_is_as_sure_and_as_near_to_the_edge_as_the_surest_and_nearest_of_its_pieces():
+    one = replace(a_defect_on_strip(Box(0, 0, 10, 100), score=0.4), edge_near_mm=5.0, edge_far_mm=15.0)
+    two = replace(
+        a_defect_on_strip(Box(0, 100, 10, 200), score=0.8), edge_near_mm=3.0, edge_far_mm=13.0, sequence=1
+    )
+    (whole,) = joined([(Stretch(from_mm=0, to_mm=100), [one]), (Stretch(from_mm=100, to_mm=200), [two])])
+    assert (whole.score, whole.sequence, whole.edge_near_mm, whole.edge_far_mm) == (0.8, 1, 3.0, 15.0)
+    unknown = replace(two, edge_near_mm=None, edge_far_mm=None)
+    (whole,) = joined([(Stretch(from_mm=0, to_mm=100), [one]), (Stretch(from_mm=100, to_mm=200), [unknown])])
+    assert (whole.edge_near_mm, whole.edge_far_mm) == (None, None)
+
+
+def test_defects_without_millimetres_are_kept_as_they_came():
+    one = replace(a_defect_on_strip(Box(0, 0, 1, 1)), box_mm=None)
+    assert joined([(Stretch(from_mm=0, to_mm=1), [one, one])]) == (one, one)
+
+
+def test_what_is_settled_is_not_kept_waiting():
+    joiner = SurfaceJoiner(x_mm_per_px=MM, y_mm_per_px=MM)
+    endless = a_defect_on_strip(Box(0, 0, 10, 100))
+    for number in range(100):
+        mm = Box(0, 100 * number, 10, 100 * (number + 1))
+        stretch = Stretch(from_mm=mm.y1, to_mm=mm.y2)
+        assert joiner.add([replace(endless, box_mm=mm, sequence=number)], stretch) == ()
+        assert len(joiner._waiting) == 2
+    (whole,) = joiner.finish()
+    assert whole.length_mm == 10_000

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from inspection.judging import grade_of, judge, judge_defect, judge_unit
-from inspection.types import Box, Defect, Grade, Limit, Verdict, Zone
+from inspection.types import Box, Defect, Grade, Limit, Repeat, Verdict, Zone
 
 EDGE = Zone(name="edge", edge_within_mm=25)
 BODY = Zone(name="body", edge_beyond_mm=25)
@@ -149,6 +149,40 @@ def test_limits_for_a_zone_alone_let_nothing_pass():
     limits = [a_limit(zone=EDGE, reject_from=50)]
     assert judge_defect(a_scratch(1, edge_near_mm=100, edge_far_mm=101), limits) is Verdict.REVIEW
     assert judge_defect(a_scratch(1, edge_near_mm=1, edge_far_mm=2), limits) is Verdict.REVIEW
+
+
+def a_repeat(hits: int = 8, kind: str = "scratch") -> Repeat:
+    return Repeat(
+        kind=kind,
+        x_mm=100,
+        period_mm=1885,
+        period_error_mm=0.5,
+        first_mm=0,
+        last_mm=1885.0 * hits,
+        hits=hits,
+        missed=0,
+        chance=1e-6,
+    )
+
+
+def test_a_mark_that_comes_again_refuses_a_unit_from_so_many_times_on():
+    limits = [TOLERANT, a_limit("repeat_hits", review_from=1, reject_from=9)]
+    assert judge_unit([], limits, [a_repeat(8)]) is Verdict.REVIEW
+    assert judge_unit([], limits, [a_repeat(8), a_repeat(9)]) is Verdict.REJECT
+
+
+def test_a_repeat_nobody_set_a_limit_for_goes_to_review():
+    assert judge_unit([], [TOLERANT], [a_repeat()]) is Verdict.REVIEW
+
+
+def test_a_limit_on_repeats_lets_no_defect_pass():
+    assert judge_defect(a_scratch(1), [a_limit("repeat_hits", reject_from=5)]) is Verdict.REVIEW
+
+
+def test_a_grade_may_allow_no_repeat():
+    a = Grade(name="A", limits=(a_limit("repeat_hits", reject_from=1),))
+    assert grade_of([], [a]) is a
+    assert grade_of([], [a], [a_repeat()]) is None
 
 
 # --- laws

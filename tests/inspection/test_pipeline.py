@@ -6,8 +6,9 @@ import pytest
 
 from inspection.errors import InspectionError
 from inspection.pipeline import Pipeline
-from inspection.types import Box, Detections, Frame, Limit, Surface, Verdict
+from inspection.types import Box, Detections, Frame, Limit, Stretch, Surface, Verdict
 from inspection.vision.correction import FlatField
+from inspection.vision.edges import StripEdges
 from inspection.vision.outline import PartOutline
 
 SURFACE = Surface(name="top", x_mm_per_px=0.5, y_mm_per_px=0.25)
@@ -90,6 +91,36 @@ def test_a_region_that_leaves_the_picture_is_not_inspected_rather_than_shortened
 def test_defects_in_a_region_of_interest_keep_their_place_in_the_frame():
     result = a_pipeline(Finds((1, 2, 3, 4)), roi_px=Box(10, 20, 60, 40)).inspect(a_frame())
     assert result.defects[0].box_px == Box(11, 22, 13, 24)
+
+
+def test_a_frame_says_which_length_of_surface_it_shows():
+    assert a_pipeline().inspect(a_frame(y_origin_mm=100.0)).stretch == Stretch(from_mm=100.0, to_mm=112.0)
+    region = Box(10, 20, 60, 40)
+    assert a_pipeline(roi_px=region).inspect(a_frame(y_origin_mm=100.0)).stretch == Stretch(
+        from_mm=105.0, to_mm=110.0
+    )
+    assert a_pipeline(surface=Surface(name="top")).inspect(a_frame()).stretch is None
+
+
+def a_strip_between(left: int, right: int):
+    noise = np.random.default_rng(2).integers(0, 12, (64, 400)).astype(np.uint8)
+    noise[:, left:right] += 110
+    return noise
+
+
+def test_strip_has_its_edges_and_width_and_only_what_lies_on_it_is_a_defect():
+    pipeline = a_pipeline(Finds((10, 0, 50, 20), (100, 0, 110, 20)), edges=StripEdges(surface=SURFACE))
+    result = pipeline.inspect(a_frame(a_strip_between(60, 340)))
+    (defect,) = result.defects
+    assert defect.edge_near_mm == pytest.approx(20, abs=0.2)
+    assert result.edges[0].left_mm == pytest.approx(30, abs=0.2)
+    assert [(one.name, round(one.value)) for one in result.measurements] == [("width", 140)]
+
+
+def test_a_frame_in_which_an_edge_is_out_of_sight_is_not_inspected_and_has_no_width():
+    result = a_pipeline(edges=StripEdges(surface=SURFACE)).inspect(a_frame(a_strip_between(0, 340)))
+    assert (result.verdict, result.failure) == (Verdict.NOT_INSPECTED, "INS-EDGE-MISSING")
+    assert result.measurements == ()
 
 
 def test_an_empty_fixture_is_not_a_good_part():

@@ -1,8 +1,9 @@
 import pytest
 
 from cameras.errors import CameraLost, CameraSilent, RunUnreadable
-from inspection.errors import ImageUnfit, ImageUnreadable, ImageUnsuitable, InspectionError
-from inspection.tally import FRAME_LOST, UNACCOUNTED
+from inspection.errors import DetectionsInvalid, ImageUnfit, ImageUnreadable, ImageUnsuitable, InspectionError
+from inspection.tally import FRAME_LOST, NOTHING_JUDGED, UNACCOUNTED
+from inspection.vision.edges import EdgeMissing
 from inspection.vision.outline import PartMissing
 from models.errors import DetectionFailed
 from services.cli.inspect import INTERRUPTED
@@ -17,6 +18,8 @@ ERRORS = [
     ImageUnsuitable,
     ImageUnfit,
     PartMissing,
+    EdgeMissing,
+    DetectionsInvalid,
     DetectionFailed,
     CameraLost,
     CameraSilent,
@@ -27,6 +30,7 @@ ERRORS = [
 CODES = [error.code for error in ERRORS] + [
     FRAME_LOST,
     UNACCOUNTED,
+    NOTHING_JUDGED,
     STOPPED,
     CAMERA_ENDED,
     LANE_FAILED,

@@ -109,6 +109,17 @@ review_from = 1
 critical = ["inclusion", "crazing"]
 [zones.edge]
 edge_within = 25
+[surface]
+x_mm_per_px = 0.5
+y_mm_per_px = 0.5
+[strip]
+edges = true
+head_mm = 2000
+repeats = { shortest_mm = 500, longest_mm = 2500 }
+[[limits]]
+kind = "pits"
+measure = "repeat_hits"
+reject_from = 4
 [[grades]]
 name = "A"
 limits = [{ severity = "critical", measure = "count", below = 1 }]
@@ -118,12 +129,20 @@ limits = [{ severity = "critical", measure = "count", below = 1 }]
 
 def test_a_limit_may_be_for_a_severity_and_for_a_zone_and_grades_have_limits_of_their_own(tmp_path):
     settings = load_recipe(written(tmp_path, GRADED)).settings
-    at_edge, critical = settings.judged_by()
+    at_edge, critical, repeated = settings.judged_by()
     assert (at_edge.kinds, at_edge.reject_from) == (frozenset({"scratch"}), 5)
     assert at_edge.zone == Zone(name="edge", edge_within_mm=25)
+    assert (repeated.measure, repeated.is_general) == ("repeat_hits", False)
     assert critical.kinds == frozenset({"inclusion", "crazing"})
     (grade,) = settings.graded_by()
     assert (grade.name, grade.limits[0].reject_from, grade.limits[0].kinds) == ("A", 1, critical.kinds)
+
+
+def test_a_recipe_for_strip_says_what_holds_for_its_surface(tmp_path):
+    settings = load_recipe(written(tmp_path, GRADED)).settings
+    rules = settings.strip.rules(settings.surface.surface())
+    assert (rules.head_mm, rules.tail_mm, rules.surface.y_mm_per_px) == (2000, 0, 0.5)
+    assert (rules.repeats.shortest_mm, rules.repeats.along_mm) == (500, 5)
 
 
 @pytest.mark.parametrize(
@@ -138,6 +157,12 @@ def test_a_limit_may_be_for_a_severity_and_for_a_zone_and_grades_have_limits_of_
         ("review_from = 1", "review_from = inf"),
         ("review_from = 1", "review_from = nan"),
         ("below = 1", "below = 0"),
+        ("edges = true", "edges = false"),
+        ("x_mm_per_px = 0.5", ""),
+        ("repeats = {", "# {"),
+        ("shortest_mm = 500", "shortest_mm = 3000"),
+        ("shortest_mm = 500", "shortest_mm = 49"),
+        ('measure = "repeat_hits"', 'measure = "repeat_hits"\nzone = "edge"'),
     ],
 )
 def test_what_does_not_fit_together_in_a_recipe_is_refused(tmp_path, wrong, right):

@@ -15,12 +15,13 @@ from sqlalchemy.exc import DBAPIError, StatementError
 from uuid_utils.compat import uuid7
 
 from inspection.identity import IdentifierCode
-from inspection.types import Inspection, Verdict
+from inspection.types import Box, Inspection, Piece, Verdict
 from tests.builders import (
     NOON,
     a_defect,
     a_measurement,
     a_picture,
+    a_strip_map,
     a_unit,
     an_inspection,
     an_inspection_begun,
@@ -36,7 +37,14 @@ from traceability.store import TraceStore
 def test_an_inspection_comes_back_as_it_was_recorded(store: TraceStore):
     given = an_inspection(
         verdict=Verdict.REJECT,
-        defects=(a_defect(), a_defect(kind="pitted_surface", box_mm=None)),
+        defects=(
+            a_defect(),
+            a_defect(kind="pitted_surface", box_mm=None),
+            a_defect(
+                edge_near_mm=-1.5, edge_far_mm=8.25, pieces=(Piece(sequence=42, box_px=Box(10, 0, 15, 30)),)
+            ),
+        ),
+        strip=a_strip_map(),
         measurements=(a_measurement(), a_measurement(name="camber", uncertainty=None)),
         pictures=(a_picture(),),
         frames_failed=1,

@@ -10,6 +10,8 @@ from hypothesis import strategies as st
 from cameras.errors import CameraLost
 from inspection.identity import IdentifierCode
 from inspection.pipeline import Pipeline
+from inspection.repeats import RepeatRules
+from inspection.strip import StripRules
 from inspection.tally import FRAME_LOST, UNACCOUNTED
 from inspection.types import Detections, Frame, RecipeRef, Surface, Verdict
 from services.station.lane import LANE_FAILED, MAX_UNITS_PER_HOLE, STOPPED, Lane
@@ -74,6 +76,14 @@ class Sees:
         return Detections.none()
 
 
+class SeesOneMark:
+    """A detector that finds the same mark at the same place of every frame."""
+
+    def detect(self, image):
+        xyxy = np.array([[20, 10, 24, 14]], np.float32)
+        return Detections(xyxy=xyxy, score=np.array([0.9], np.float32), kind=("pits",))
+
+
 class Keeps:
     """A sink that keeps what it is told."""
 
@@ -122,7 +132,7 @@ class IgnoresHoles(Lane):
         pass
 
 
-def a_lane(sink: Keeps, *, frames_per_unit: int = 1, detector=None, units=None, of=Lane) -> Lane:
+def a_lane(sink: Keeps, *, frames_per_unit: int = 1, detector=None, units=None, of=Lane, strip=None) -> Lane:
     numbers = count(1)
 
     def mint():
@@ -134,7 +144,12 @@ def a_lane(sink: Keeps, *, frames_per_unit: int = 1, detector=None, units=None, 
         station="s",
         recipe=RecipeRef(name="r", revision=1, sha256="0" * 64),
         models=(),
-        pipeline=Pipeline(detector=detector or Sees(), surface=Surface(name="top"), limits=()),
+        pipeline=Pipeline(
+            detector=detector or Sees(),
+            surface=Surface(name="top") if strip is None else strip.surface,
+            limits=(),
+        ),
+        strip=strip,
         units=units or (lambda: CountedUnits(frames_per_unit, mint)),
         sinks=[sink],
         stop=threading.Event(),
@@ -217,6 +232,23 @@ def test_losses_that_the_lane_did_not_count_are_unaccounted(frames_per_unit):
     sink = run(Plays(0, 1, 2, 6, 7, 8), frames_per_unit=frames_per_unit, of=IgnoresHoles)
     assert sum(i.unaccounted for i in sink.done) == 3
     assert all(i.verdict is Verdict.NOT_INSPECTED for i in sink.done if i.unaccounted)
+
+
+def test_the_frames_of_a_coil_are_one_surface_and_what_repeats_on_it_is_told_with_the_frames():
+    rules = StripRules(
+        surface=Surface(name="top", x_mm_per_px=1.0, y_mm_per_px=1.0),
+        repeats=RepeatRules(shortest_mm=20, longest_mm=60, across_mm=5, along_mm=1),
+    )
+    sink = run(Plays(*range(100, 112)), frames_per_unit=12, detector=SeesOneMark(), strip=rules)
+    (coil,) = sink.done
+    assert [round(defect.box_mm.y1) for defect in coil.defects] == [10 + 32 * number for number in range(12)]
+    assert coil.strip.length_mm == 12 * 32
+    (repeat,) = coil.strip.repeats
+    assert (repeat.hits, repeat.period_mm) == (12, pytest.approx(32))
+    told = [bool(result.repeats) for _, result in sink.frames]
+    assert not told[2]
+    assert told[-1]
+    assert coil.verdict is Verdict.REVIEW
 
 
 def test_stopping_the_station_closes_the_coil_in_hand_as_not_inspected():

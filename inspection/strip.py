@@ -1,0 +1,183 @@
+"""The surface of one coil, grown frame by frame: joined defects, edges, repeats, and what nobody saw."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from math import sqrt
+
+from inspection.joining import SurfaceJoiner
+from inspection.repeats import RepeatFinder, RepeatRules
+from inspection.types import (
+    Defect,
+    EdgePoint,
+    Frame,
+    FrameResult,
+    Measurement,
+    Repeat,
+    Stretch,
+    Strip,
+    Surface,
+)
+
+MOST_EDGE_POINTS = 256
+"""Of a longer strip every second point goes, again and again: a page shows no more, and memory stays bounded."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StripRules:
+    """What a recipe says of strip.
+
+    surface           with its scale, both ways
+    head_mm, tail_mm  of the ends, whose defects are recorded and not judged: they are cut off
+    repeats           None: not looked for
+    """
+
+    surface: Surface
+    head_mm: float = 0.0
+    tail_mm: float = 0.0
+    repeats: RepeatRules | None = None
+
+
+class StripSurface:
+    """What is known of one coil so far. Frames come in any order; each is placed by its exposure's number."""
+
+    def __init__(self, rules: StripRules) -> None:
+        x_scale, y_scale = rules.surface.x_mm_per_px, rules.surface.y_mm_per_px
+        assert x_scale is not None, "a recipe with strip gives a scale"
+        assert y_scale is not None, "a recipe with strip gives a scale"
+        self._rules = rules
+        self._x_scale, self._y_scale = x_scale, y_scale
+        self._joiner = SurfaceJoiner(x_mm_per_px=x_scale, y_mm_per_px=y_scale)
+        self._finder = None if rules.repeats is None else RepeatFinder(rules.repeats)
+        self._edges: list[EdgePoint] = []
+        self._keep_each, self._edges_seen = 1, 0
+        self._seen: list[Stretch] = []
+        self._measured: dict[tuple[str, str], _Summary] = defaultdict(_Summary)
+        self._frame_mm = 0.0
+        self._width_px = 0
+
+    def place(self, frame: Frame, exposure: int) -> Frame:
+        """The frame where it lies on the coil, if it shows this exposure, counted from 0 and lost ones with it.
+
+        Every exposure of a line scan camera shows as many rows, so a lost one leaves its own length unseen.
+        """
+        self._frame_mm = frame.pixels.shape[0] * self._y_scale
+        self._width_px = frame.pixels.shape[1]
+        return replace(frame, y_origin_mm=exposure * self._frame_mm)
+
+    def add(self, result: FrameResult) -> None:
+        """One frame that was placed, and inspected or not."""
+        if result.stretch is None:
+            return
+        self._seen = _merged([*self._seen, result.stretch], gap_mm=self._y_scale / 2)
+        for defect in self._joiner.add(result.defects, result.stretch):
+            if self._finder is not None:
+                self._finder.add(defect)
+        for point in result.edges:
+            self._keep(point)
+        for measured in result.measurements:
+            self._measured[measured.name, measured.unit].take(measured.value)
+
+    @property
+    def repeats(self) -> tuple[Repeat, ...]:
+        """Those found so far. A defect counts once the border it may end at has been seen from both sides."""
+        return () if self._finder is None else self._finder.found
+
+    def finish(self) -> None:
+        """No frame will come any more: what ends at the last border ends there."""
+        for defect in self._joiner.finish():
+            if self._finder is not None:
+                self._finder.add(defect)
+
+    def defects(self) -> tuple[Defect, ...]:
+        """Each once and whole, from the head on."""
+        return self._joiner.joined()
+
+    def measurements(self) -> tuple[Measurement, ...]:
+        """For each quantity its mean over the frames with the mean's standard error, its least and its greatest."""
+        return tuple(
+            one
+            for (name, unit), summary in self._measured.items()
+            for one in summary.as_measurements(name, unit)
+        )
+
+    def strip(self, *, exposures: int, has_tail: bool) -> Strip:
+        """What was seen of `exposures`. has_tail: the end was seen; else nobody knows which part is the tail."""
+        length_mm = exposures * self._frame_mm
+        head_mm = min(self._rules.head_mm, length_mm)
+        tail_mm = min(self._rules.tail_mm, length_mm) if has_tail else 0.0
+        return Strip(
+            length_mm=length_mm,
+            x_from_mm=self._rules.surface.x_origin_mm,
+            x_to_mm=self._rules.surface.x_origin_mm + self._width_px * self._x_scale,
+            head=Stretch(from_mm=0.0, to_mm=head_mm) if head_mm else None,
+            tail=Stretch(from_mm=length_mm - tail_mm, to_mm=length_mm) if tail_mm else None,
+            unseen=_between(self._seen, length_mm, gap_mm=self._y_scale / 2),
+            edges=tuple(sorted(self._edges, key=lambda point: point.y_mm)),
+            repeats=self.repeats,
+        )
+
+    def _keep(self, point: EdgePoint) -> None:
+        if self._edges_seen % self._keep_each == 0:
+            self._edges.append(point)
+        self._edges_seen += 1
+        if len(self._edges) > MOST_EDGE_POINTS:
+            self._edges = self._edges[::2]
+            self._keep_each *= 2
+
+
+def is_judged(defect: Defect, strip: Strip) -> bool:
+    """Whether any of it lies outside of head and tail. Where its place is not known, it is judged."""
+    box = defect.box_mm
+    if box is None:
+        return True
+    in_head = strip.head is not None and box.y2 <= strip.head.to_mm
+    in_tail = strip.tail is not None and box.y1 >= strip.tail.from_mm
+    return not (in_head or in_tail)
+
+
+@dataclass(slots=True)
+class _Summary:
+    count: int = 0
+    mean: float = 0.0
+    squares: float = 0.0
+    least: float = float("inf")
+    greatest: float = float("-inf")
+
+    def take(self, value: float) -> None:
+        # Welford, Technometrics 4 (1962): the plain sum of squares has no digits left after a long coil.
+        self.count += 1
+        step = value - self.mean
+        self.mean += step / self.count
+        self.squares += step * (value - self.mean)
+        self.least, self.greatest = min(self.least, value), max(self.greatest, value)
+
+    def as_measurements(self, name: str, unit: str) -> Iterable[Measurement]:
+        error = sqrt(self.squares / (self.count - 1) / self.count) if self.count > 1 else None
+        yield Measurement(name=name, value=self.mean, unit=unit, uncertainty=error)
+        yield Measurement(name=f"{name}_min", value=self.least, unit=unit)
+        yield Measurement(name=f"{name}_max", value=self.greatest, unit=unit)
+
+
+def _merged(stretches: Sequence[Stretch], *, gap_mm: float) -> list[Stretch]:
+    """In order, those that touch made one."""
+    merged: list[Stretch] = []
+    for stretch in sorted(stretches, key=lambda one: one.from_mm):
+        if merged and stretch.from_mm - merged[-1].to_mm <= gap_mm:
+            last = merged.pop()
+            stretch = Stretch(from_mm=last.from_mm, to_mm=max(last.to_mm, stretch.to_mm))
+        merged.append(stretch)
+    return merged
+
+
+def _between(seen: Sequence[Stretch], length_mm: float, *, gap_mm: float) -> tuple[Stretch, ...]:
+    """What of 0 to `length_mm` is in none of these."""
+    ends = [0.0, *(one.to_mm for one in seen)]
+    starts = [*(one.from_mm for one in seen), length_mm]
+    return tuple(
+        Stretch(from_mm=end, to_mm=start)
+        for end, start in zip(ends, starts, strict=True)
+        if start - end > gap_mm
+    )

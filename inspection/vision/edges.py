@@ -1,0 +1,163 @@
+"""Where the two edges of the strip are in the picture, to a fraction of a pixel, block of rows by block of rows.
+
+Every block becomes one profile across, the mean of its rows. An edge is where the profile crosses the middle between
+background and strip, from outside in: what lies outside may be bright in places, so the strip must go on from there.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from itertools import pairwise
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from inspection.errors import InspectionError
+from inspection.types import Defect, EdgePoint, Frame, Image, Measurement, Surface
+
+MIN_CONTRAST = 20.0
+"""Grey levels between background and strip. Below it shading across the strip looks like an edge."""
+
+BLOCK_ROWS = 64
+
+_HOLDS_PX = 16
+"""The strip goes on for at least this much inside its edge: scale and lamps in the background are narrower."""
+
+_MARGIN_PX = 4
+"""So much background must be seen beside the strip."""
+
+_BLURRED_PX = 4
+"""The grey of the strip is taken this far inside its edge: nearer, the lens has mixed it with the background."""
+
+_ON_STRIP_PX = 2.0
+"""What does not reach this far in from an edge lies beside the strip."""
+
+WIDTH = "width"
+
+Profile = NDArray[np.float32]
+
+
+class EdgeMissing(InspectionError):
+    """An edge of the strip is not in the picture, or does not stand out: what is beyond was not seen."""
+
+    code = "INS-EDGE-MISSING"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StripEdges:
+    """Looks for both edges of a strip that covers the middle of the picture, brighter or darker than beside it."""
+
+    surface: Surface
+
+    def find(
+        self, image: Image, frame: Frame, *, left_px: float = 0.0, top_px: float = 0.0
+    ) -> tuple[EdgePoint, ...]:
+        """One point per block of rows, from the top down; `image` lies at `left_px, top_px` of the frame.
+
+        A block whose edges do not stand out takes its neighbours' word. Raises EdgeMissing when that is so for
+        more than half of the blocks: a width of 0 is never the answer.
+        """
+        x_scale, y_scale = self.surface.x_mm_per_px, self.surface.y_mm_per_px
+        assert x_scale is not None, "a recipe with edges gives a scale"
+        assert y_scale is not None, "a recipe with edges gives a scale"
+        height = image.shape[0]
+        grey = image if image.ndim == 2 else cv2.cvtColor(image, cv2.COLOR_BGR2GRAY)
+        borders = np.linspace(0, height, max(1, round(height / BLOCK_ROWS)) + 1).astype(int)
+        profiles = [
+            cv2.reduce(grey[top:bottom], 0, cv2.REDUCE_AVG, dtype=cv2.CV_32F)[0]
+            for top, bottom in pairwise(borders.tolist())
+        ]
+        lefts = _steady([_edge(profile) for profile in profiles], side="left")
+        rights = _steady([_edge(profile[::-1]) for profile in profiles], side="right")
+        width = grey.shape[1]
+        middles = (borders[:-1] + borders[1:]) / 2
+        return tuple(
+            EdgePoint(
+                y_mm=frame.y_origin_mm + (top_px + middle) * y_scale,
+                left_mm=self.surface.x_origin_mm + (left_px + left) * x_scale,
+                right_mm=self.surface.x_origin_mm + (left_px + width - right) * x_scale,
+            )
+            for middle, left, right in zip(middles.tolist(), lefts.tolist(), rights.tolist(), strict=True)
+        )
+
+    def placed(self, defects: tuple[Defect, ...], edges: tuple[EdgePoint, ...]) -> tuple[Defect, ...]:
+        """Those that lie on the strip, each with its distances from the edges."""
+        beside_mm = _ON_STRIP_PX * (self.surface.x_mm_per_px or 0.0)
+        placed = (_with_distances(defect, edges) for defect in defects)
+        return tuple(one for one in placed if one.edge_far_mm is None or one.edge_far_mm > beside_mm)
+
+
+def width_of(edges: tuple[EdgePoint, ...]) -> Measurement:
+    """The width of the strip in one frame, mm, with the standard error of its blocks where there are several."""
+    widths = np.array([point.right_mm - point.left_mm for point in edges])
+    error = None if len(widths) < 2 else float(widths.std(ddof=1) / np.sqrt(len(widths)))
+    return Measurement(name=WIDTH, value=float(widths.mean()), unit="mm", uncertainty=error)
+
+
+def _edge(profile: Profile) -> float | None:
+    """Where the strip begins, px from the profile's first pixel; None where nothing stands out there."""
+    if len(profile) < 4 * (_MARGIN_PX + _HOLDS_PX):
+        return None
+    outside = float(np.median(profile[:_MARGIN_PX]))
+    strip = float(np.median(profile[len(profile) // 3 : -len(profile) // 3]))
+    coarse = _crossing(profile, outside, strip)
+    if coarse is None:
+        return None
+    # The lamp falls off towards the edges: the strip's own grey just inside, the background's just outside.
+    at = round(coarse)
+    inside = profile[at + _BLURRED_PX : at + _BLURRED_PX + _HOLDS_PX]
+    beside = profile[max(at - _BLURRED_PX - _HOLDS_PX, 0) : max(at - _BLURRED_PX, 1)]
+    return _crossing(profile, float(np.median(beside)), float(np.median(inside)))
+
+
+def _crossing(profile: Profile, outside: float, strip: float) -> float | None:
+    if abs(strip - outside) < MIN_CONTRAST:
+        return None
+    # 0 is background, 1 is strip, whichever of them is the brighter.
+    share = (profile[: len(profile) // 2 + _HOLDS_PX] - outside) / (strip - outside)
+    sums = np.concatenate([[0.0], np.cumsum(share)])
+    goes_on = (sums[_HOLDS_PX:] - sums[:-_HOLDS_PX]) / _HOLDS_PX >= 0.5
+    found = np.flatnonzero((share[: len(goes_on)] >= 0.5) & goes_on)
+    if len(found) == 0 or found[0] == 0:
+        return None
+    first = int(found[0])
+    before, after = float(share[first - 1]), float(share[first])
+    # Greys belong to the middles of pixels.
+    return first - 0.5 + (0.5 - before) / (after - before)
+
+
+def _steady(found: list[float | None], *, side: str) -> NDArray[np.float64]:
+    """Each block's edge as the middle one of three neighbours': a notch or a stain moves one, not the edge."""
+    known = [(index, edge) for index, edge in enumerate(found) if edge is not None]
+    missing = len(found) - len(known)
+    if 2 * missing > len(found) or not known:
+        raise EdgeMissing(
+            f"The {side} edge of the strip does not stand out in {missing} of {len(found)} blocks of rows.",
+            action="Check that both edges of the strip and some background are in the picture, and the lamp.",
+            side=side,
+            missing=missing,
+            blocks=len(found),
+        )
+    edges = np.interp(np.arange(len(found)), [index for index, _ in known], [edge for _, edge in known])
+    if len(edges) < 3:
+        return edges
+    padded = np.concatenate([edges[:1], edges, edges[-1:]])
+    return np.asarray(np.median([padded[:-2], padded[1:-1], padded[2:]], axis=0), np.float64)
+
+
+def _with_distances(defect: Defect, edges: tuple[EdgePoint, ...]) -> Defect:
+    box = defect.box_mm
+    if box is None:
+        return defect
+    along = np.array([point.y_mm for point in edges])
+    # The blocks it lies in, and those its ends lie between.
+    rows = np.array([box.y1, *along[(along > box.y1) & (along < box.y2)], box.y2])
+    left = np.interp(rows, along, [point.left_mm for point in edges])
+    right = np.interp(rows, along, [point.right_mm for point in edges])
+    deepest = np.clip((left + right) / 2, box.x1, box.x2)
+    return replace(
+        defect,
+        edge_near_mm=float(np.minimum(box.x1 - left, right - box.x2).min()),
+        edge_far_mm=float(np.minimum(deepest - left, right - deepest).max()),
+    )

@@ -1,0 +1,130 @@
+from datetime import UTC, datetime
+
+import cv2
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from inspection.types import Box, EdgePoint, Frame, Surface
+from inspection.vision.edges import EdgeMissing, StripEdges, width_of
+from tests.builders import a_defect
+
+MM = 0.5
+EDGES = StripEdges(surface=Surface(name="top", x_mm_per_px=MM, y_mm_per_px=MM, x_origin_mm=10.0))
+
+
+def a_strip(
+    left: float, right: float, *, width=640, height=256, strip=120.0, beside=20.0, slope=0.0, noise=4.0
+):
+    """A picture whose strip begins and ends at these fractions of pixels in its middle row, and runs askew."""
+    rows = np.arange(height)[:, None] + 0.5 - height / 2
+    columns = np.arange(width)[None, :]
+    # How much of each pixel is strip.
+    share = np.clip(columns + 1 - left - slope * rows, 0, 1) - np.clip(
+        columns + 1 - right - slope * rows, 0, 1
+    )
+    grey = cv2.GaussianBlur(beside + (strip - beside) * share, (0, 0), 1.0)
+    return (grey + np.random.default_rng(1).normal(0, noise, grey.shape)).clip(0, 255).astype(np.uint8)
+
+
+def a_frame(pixels, y_origin_mm=0.0) -> Frame:
+    at = datetime(2026, 11, 20, tzinfo=UTC)
+    return Frame(pixels=pixels, camera="top", sequence=0, captured_at=at, y_origin_mm=y_origin_mm)
+
+
+def found_in(pixels):
+    return EDGES.find(pixels, a_frame(pixels))
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.floats(20, 120), st.floats(500, 600), st.sampled_from([(120, 20), (30, 200), (90, 60)]))
+def test_both_edges_are_found_to_a_tenth_of_a_pixel_whichever_side_is_brighter(left, right, greys):
+    points = found_in(a_strip(left, right, strip=greys[0], beside=greys[1]))
+    for point in points:
+        assert point.left_mm == pytest.approx(10 + MM * left, abs=0.1 * MM)
+        assert point.right_mm == pytest.approx(10 + MM * right, abs=0.1 * MM)
+    width = width_of(points)
+    assert (width.name, width.unit) == ("width", "mm")
+    assert width.value == pytest.approx(MM * (right - left), abs=0.1 * MM)
+
+
+def test_a_strip_that_runs_askew_has_its_edges_block_by_block():
+    points = found_in(a_strip(60, 580, slope=0.05))
+    assert [point.y_mm for point in points] == [16, 48, 80, 112]
+    steps = np.diff([point.left_mm for point in points])
+    # The outermost blocks take the middle of two and of themselves twice: they are themselves.
+    assert steps == pytest.approx(np.full(3, 64 * 0.05 * MM), abs=0.1)
+
+
+def test_places_are_those_of_the_surface_not_of_the_region_that_was_looked_at():
+    pixels = a_strip(100, 500)
+    (whole, *_) = EDGES.find(pixels, a_frame(pixels, y_origin_mm=1000.0))
+    (part, *_) = EDGES.find(pixels[:, 50:], a_frame(pixels, y_origin_mm=1000.0), left_px=50)
+    assert part.left_mm == pytest.approx(whole.left_mm, abs=0.01)
+    assert part.right_mm == pytest.approx(whole.right_mm, abs=0.01)
+    assert part.y_mm == whole.y_mm > 1000
+
+
+def test_a_lamp_that_falls_off_towards_the_edges_does_not_move_them():
+    strip = a_strip(60, 580).astype(np.float32)
+    lamp = 1 - 0.4 * np.abs(np.linspace(-1, 1, strip.shape[1])) ** 2
+    for point in found_in((strip * lamp).astype(np.uint8)):
+        assert point.left_mm == pytest.approx(10 + MM * 60, abs=0.15 * MM)
+        assert point.right_mm == pytest.approx(10 + MM * 580, abs=0.15 * MM)
+
+
+def test_a_notch_in_one_block_does_not_narrow_the_strip():
+    pixels = a_strip(60, 580)
+    pixels[70:120, :90] = 20
+    assert [point.left_mm for point in found_in(pixels)] == pytest.approx([40.0] * 4, abs=0.1)
+
+
+def test_a_bright_line_beside_the_strip_is_not_its_edge():
+    pixels = a_strip(60, 580)
+    pixels[:, 20:26] = 140
+    assert found_in(pixels)[0].left_mm == pytest.approx(40.0, abs=0.1)
+
+
+@pytest.mark.parametrize(
+    ("pixels", "side"),
+    [
+        (a_strip(0, 580), "left"),
+        (a_strip(60, 640), "right"),
+        (a_strip(60, 580, strip=60, beside=50), "left"),
+        (np.full((256, 640), 90, np.uint8), "left"),
+        (np.full((256, 40), 90, np.uint8), "left"),
+    ],
+    ids=["left out of sight", "right out of sight", "no contrast", "no strip", "too narrow a picture"],
+)
+def test_an_edge_that_is_not_to_be_seen_is_an_error_and_never_a_width(pixels, side):
+    with pytest.raises(EdgeMissing) as refusal:
+        found_in(pixels)
+    assert refusal.value.facts["side"] == side
+
+
+STRAIGHT = tuple(EdgePoint(y_mm=y, left_mm=100.0, right_mm=500.0) for y in (10, 30, 50))
+
+
+def distances(box: Box):
+    (placed,) = EDGES.placed((a_defect(box_mm=box),), STRAIGHT) or (None,)
+    return placed and (placed.edge_near_mm, placed.edge_far_mm)
+
+
+def test_a_defect_knows_how_near_to_an_edge_it_comes_and_how_far_from_it_it_reaches():
+    assert distances(Box(110, 0, 130, 20)) == (10, 30)
+    assert distances(Box(450, 0, 495, 20)) == (5, 50)
+    assert distances(Box(150, 0, 450, 20)) == (50, 200)
+    assert distances(Box(90, 0, 130, 20)) == (-10, 30)
+
+
+def test_what_lies_beside_the_strip_is_no_defect_of_it():
+    assert distances(Box(20, 0, 99, 20)) is None
+    assert distances(Box(501, 0, 560, 20)) is None
+
+
+def test_the_nearest_place_counts_where_the_edge_runs_askew():
+    askew = (EdgePoint(y_mm=0, left_mm=100, right_mm=500), EdgePoint(y_mm=100, left_mm=120, right_mm=520))
+    (placed,) = EDGES.placed((a_defect(box_mm=Box(150, 0, 160, 100)),), askew)
+    assert placed.edge_near_mm == pytest.approx(30)
+    assert placed.edge_far_mm == pytest.approx(60)
