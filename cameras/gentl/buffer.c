@@ -134,10 +134,13 @@ GC_API DSGetBufferID(DS_HANDLE handle, uint32_t index, BUFFER_HANDLE *buffer)
 
 /* ---- what is known of a frame ---- */
 
+/* Of a damaged frame nothing is known but its bytes, if its first packet is what was lost. */
 static bool is_image(ArvBuffer *arv)
 {
     ArvBufferPayloadType type = arv_buffer_get_payload_type(arv);
-    return type == ARV_BUFFER_PAYLOAD_TYPE_IMAGE || type == ARV_BUFFER_PAYLOAD_TYPE_EXTENDED_CHUNK_DATA;
+    bool has_one = type == ARV_BUFFER_PAYLOAD_TYPE_IMAGE || type == ARV_BUFFER_PAYLOAD_TYPE_EXTENDED_CHUNK_DATA;
+    return has_one && arv_buffer_get_n_parts(arv) > 0 &&
+           arv_buffer_get_part_data_type(arv, 0) == ARV_BUFFER_PART_DATA_TYPE_2D_IMAGE;
 }
 
 static size_t not_negative(gint value)

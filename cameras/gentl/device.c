@@ -101,13 +101,19 @@ GC_ERROR device_info(const DeviceInfo *info, int32_t command, Answer answer)
 
 /* ---- the module ---- */
 
-static void on_control_lost(ArvDevice *arv, Device *device)
+static void on_lost(void *data)
 {
-    (void)arv;
+    Device *device = data;
     g_mutex_lock(&device->lock);
     device->is_lost = true;
     g_cond_broadcast(&device->news);
     g_mutex_unlock(&device->lock);
+}
+
+static void on_control_lost(ArvDevice *arv, Device *device)
+{
+    (void)arv;
+    on_lost(device);
 }
 
 bool device_is_lost(Device *device)
@@ -129,6 +135,7 @@ static void wait_for_heartbeat_thread(ArvDevice *arv)
 static void free_device(Module *module)
 {
     Device *device = (Device *)module;
+    watch_stop(device->watch);
     if (device->arv != NULL) {
         g_signal_handlers_disconnect_by_data(device->arv, device);
         wait_for_heartbeat_thread(device->arv);
@@ -219,6 +226,8 @@ static Device *opened(const DeviceInfo *info, int32_t access)
     GC_ERROR code = device->arv == NULL ? arv_failure(info->id, error) : take_access(device->arv, info, access);
     if (code == GC_ERR_SUCCESS) {
         g_signal_connect(device->arv, "control-lost", G_CALLBACK(on_control_lost), device);
+        if (access != DEVICE_ACCESS_READONLY)
+            device->watch = watch_start(ARV_GV_DEVICE(device->arv), on_lost, device);
         return device;
     }
     free_device(&device->module);

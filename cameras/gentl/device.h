@@ -5,6 +5,7 @@
 #include <arv.h>
 
 #include "module.h"
+#include "watch.h"
 
 /* Texts are UTF-8, whatever the device sent. */
 typedef struct {
@@ -25,6 +26,7 @@ typedef struct {
     Module module;
     DeviceInfo *info;
     ArvDevice *arv;
+    Watch *watch; /* NULL where the device is only read */
 
     /* One lock for the device and its stream, so that whoever waits for a frame hears of a lost link too. */
     GMutex lock;

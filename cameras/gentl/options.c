@@ -7,6 +7,7 @@
 #include "answer.h"
 
 #define PREFIX "LYNCEUS_GENTL_"
+#define LOST_AFTER_MS 2000
 
 static Options current;
 
@@ -57,6 +58,7 @@ GC_ERROR options_read(void)
     if (!read_packet_size(&read.packet_size) ||
         !read_number(PREFIX "SOCKET_BUFFER", "auto", OPTION_AUTO, 4096, INT_MAX, &read.socket_buffer) ||
         !read_switch(PREFIX "PACKET_RESEND", true, &read.packet_resend) ||
+        !read_number(PREFIX "LOST_AFTER_MS", "auto", LOST_AFTER_MS, 500, 60000, &read.lost_after_ms) ||
         !read_switch(PREFIX "PACKET_SOCKET", false, &read.packet_socket) ||
         !read_number(PREFIX "PACKET_TIMEOUT_US", "keep", OPTION_KEEP, 1, INT_MAX, &read.packet_timeout_us) ||
         !read_number(PREFIX "FRAME_RETENTION_US", "keep", OPTION_KEEP, 1, INT_MAX, &read.frame_retention_us))

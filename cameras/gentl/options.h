@@ -23,6 +23,9 @@ typedef struct {
      * default is 0: on the loopback interface such a socket receives nothing at all. */
     bool packet_socket;
 
+    /* LYNCEUS_GENTL_LOST_AFTER_MS: a device that answered nothing for so long is lost; "auto" (default): 2000. */
+    int lost_after_ms;
+
     /* LYNCEUS_GENTL_PACKET_TIMEOUT_US, LYNCEUS_GENTL_FRAME_RETENTION_US: when a packet is asked for again, and when
      * a frame is given up; "keep" (default): libaravis' own 20 000 and 100 000 µs. */
     int packet_timeout_us;

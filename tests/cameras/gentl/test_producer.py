@@ -232,21 +232,23 @@ def test_an_option_that_cannot_be_is_refused_by_its_name(monkeypatch):
         list_devices("lynceus")
 
 
-@pytest.mark.parametrize(
+watched_by = pytest.mark.parametrize(
     ("watcher", "flags"),
     [
         pytest.param([], ["-fsanitize=address,undefined", "-fno-sanitize-recover=all"], id="sanitizers"),
         pytest.param(["valgrind", "--quiet", "--error-exitcode=9", "--leak-check=full"], [], id="valgrind"),
     ],
 )
+# An allocation that cannot be is one of the things tried.
+SANITIZED = {**os.environ, "ASAN_OPTIONS": "allocator_may_return_null=1:detect_leaks=1"}
+
+
+@watched_by
 def test_no_misuse_makes_it_crash_leak_or_touch_memory_that_is_not_its_own(device, tmp_path, watcher, flags):
-    if watcher and shutil.which(watcher[0]) is None:
-        pytest.skip(f"{watcher[0]} is missing: {INSTALL}")
-    program = built_client(tmp_path, flags)
+    program = built_client(tmp_path, watcher, flags)
     done = subprocess.run(
         [*watcher, str(program), device.serial],
-        # An allocation that cannot be is one of the things tried.
-        env={**os.environ, "ASAN_OPTIONS": "allocator_may_return_null=1:detect_leaks=1"},
+        env=SANITIZED,
         check=False,
         capture_output=True,
         text=True,
@@ -256,8 +258,23 @@ def test_no_misuse_makes_it_crash_leak_or_touch_memory_that_is_not_its_own(devic
     assert done.stdout == "nothing broke\n"
 
 
-def built_client(folder: Path, flags: list[str]) -> Path:
-    """The client that misuses the producer, in one program with it."""
+@watched_by
+def test_a_device_lost_in_mid_stream_breaks_nothing_and_leaks_nothing(device, tmp_path, watcher, flags):
+    command = [*watcher, str(built_client(tmp_path, watcher, flags)), device.serial, "lost"]
+    with subprocess.Popen(
+        command, env=SANITIZED, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as client:
+        assert client.stdout.readline() == "frames come\n"
+        device.kill()
+        said, complaints = client.communicate(timeout=120)
+    assert client.returncode == 0, complaints
+    assert said == "nothing broke\n"
+
+
+def built_client(folder: Path, watcher: list[str], flags: list[str]) -> Path:
+    """The client that misuses the producer, in one program with it. Skips where there is no such watcher."""
+    if watcher and shutil.which(watcher[0]) is None:
+        pytest.skip(f"{watcher[0]} is missing: {INSTALL}")
     aravis = subprocess.run(
         ["pkg-config", "--cflags", "--libs", "aravis-0.8"], check=True, capture_output=True, text=True
     ).stdout.split()
