@@ -62,13 +62,20 @@ class Announced:
 def discover(*, seconds: float = _LISTEN_S) -> tuple[Announced, ...]:
     """Every device that answers a broadcast on any network of this computer, by MAC address. Disturbs none."""
     heard: dict[str, Announced] = {}
+    for device in announcements(seconds=seconds):
+        heard.setdefault(device.mac, device)
+    return tuple(heard[mac] for mac in sorted(heard))
+
+
+def announcements(*, seconds: float = _LISTEN_S) -> tuple[Announced, ...]:
+    """Every different answer to a broadcast, in the order they came: a device on two networks of ours gives two."""
+    heard: dict[Announced, None] = {}
     with _Broadcast() as broadcast:
         for interface, ack in broadcast.answers(Discovery(), seconds=seconds):
             if ack.code == Code.DISCOVERY + 1 and ack.status == Status.SUCCESS:
                 with suppress(Malformed):
-                    device = parse_announcement(ack.body, interface=interface)
-                    heard.setdefault(device.mac, device)
-    return tuple(heard[mac] for mac in sorted(heard))
+                    heard[parse_announcement(ack.body, interface=interface)] = None
+    return tuple(heard)
 
 
 def force_ip(mac: str, address: str, *, mask: str = "255.255.255.0", gateway: str = "0.0.0.0") -> Announced:  # noqa: S104

@@ -180,6 +180,6 @@ class Facts:
     interfaces: Seen[tuple[Interface, ...]]
     socket_buffer: Seen[SocketBuffer]
     firewall: Seen[tuple[str, ...]]
-    wanted_serial: str | None
+    wanted: str | None
     heard: tuple[Heard, ...] = ()
     cameras: tuple[CameraFacts, ...] = field(default=())

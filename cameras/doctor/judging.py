@@ -46,6 +46,9 @@ NOT_PIXELS_BYTES = 36
 HEARTBEAT_MS = (1000, 30_000)
 """Below, a busy computer loses its camera; above, nobody can have the camera for so long after a crash."""
 
+VLAN_TAG_BYTES = 4
+"""Interfaces take a packet longer by a VLAN tag, tagged or not: 1504 bytes were seen to pass an MTU of 1500."""
+
 ROUNDED = 0.9
 """A test packet a little smaller than was asked for is the one that was asked for."""
 
@@ -64,6 +67,9 @@ STRICT = 1
 """Of rp_filter. Source: Linux, Documentation/networking/ip-sysctl.rst."""
 
 RULES_SHOWN = 3
+
+FROM_FEATURES = ("pixel-format", "exposure", "clock", "temperature")
+"""What only a camera that could be read shows."""
 
 
 Said: TypeAlias = dict[str, str | int | float]
@@ -259,33 +265,36 @@ def _addresses(heard: Iterable[Heard], interfaces: Iterable[Interface]) -> Itera
 def _subnet(device: Heard, interface: Interface) -> Finding:
     about = device.serial or device.mac
     networks = ", ".join(str(network) for network in interface.networks) or "-"
-    facts = {"address": str(device.address), "interface": interface.name, "networks": networks}
+    facts: Said = {"address": str(device.address), "interface": interface.name, "networks": networks}
     own = [network for network in interface.networks if device.address.ip in network.network]
     if not own:
-        return _wrong("subnet", about, **facts, free=str(_another_address(device.address)))
+        free = str(_another_address(device.address))
+        if not interface.networks:
+            return _wrong("subnet-none", about, **facts, free=free)
+        near = _another_address(interface.networks[0])
+        given: Said = {"mac": device.mac, "near": str(near.ip), "mask": str(near.netmask)}
+        return _wrong("subnet", about, **facts, **given, free=free)
     # Of a loopback the whole network is this computer, whatever mask a device of it names.
     if not interface.is_loopback and all(network.ip not in device.address.network for network in own):
         return _wrong("subnet-mask", about, **facts, mask=str(own[0].netmask))
     return _ok("subnet", about, **facts)
 
 
-def _another_address(camera: IPv4Interface) -> IPv4Interface:
-    """An address in the camera's network for this computer: the last host, or the one before it."""
-    network = camera.network
+def _another_address(beside: IPv4Interface) -> IPv4Interface:
+    """Another address in the network of this one: the last host, or the one before it."""
+    network = beside.network
     if network.prefixlen > 30:
-        # A camera alone in its network, or none set: the /24 around it.
-        network = IPv4Interface((camera.ip, 24)).network
+        # Alone in its network, or none set: the /24 around it.
+        network = IPv4Interface((beside.ip, 24)).network
     last = IPv4Address(int(network.broadcast_address) - 1)
-    host = last if last != camera.ip else IPv4Address(int(last) - 1)
+    host = last if last != beside.ip else IPv4Address(int(last) - 1)
     return IPv4Interface((host, network.prefixlen))
 
 
 def _found(facts: Facts) -> Iterator[Finding]:
-    if facts.wanted_serial is not None and not any(
-        camera.heard or isinstance(camera.opened, Opened) for camera in facts.cameras
-    ):
+    if facts.wanted is not None and not facts.cameras:
         there = ", ".join(sorted({device.serial for device in facts.heard})) or "-"
-        yield _wrong("camera-not-found", facts.wanted_serial, there=there)
+        yield _wrong("camera-not-found", facts.wanted, there=there)
     elif not facts.cameras:
         yield _wrong("camera-none", "network")
 
@@ -315,7 +324,7 @@ def _camera(camera: CameraFacts, facts: Facts) -> Iterator[Finding]:
     if camera.heard is not None and camera.answers is not None:
         yield from _answers(camera.heard, camera.answers, facts, about)
     if isinstance(camera.opened, Unseen):
-        for code in ("opens", "frames", "pixel-format", "exposure", "clock", "temperature"):
+        for code in ("opens", "frames", *FROM_FEATURES):
             yield _unseen(code, about, camera.opened)
         return
     opened = camera.opened
@@ -325,6 +334,10 @@ def _camera(camera: CameraFacts, facts: Facts) -> Iterator[Finding]:
     else:
         yield _ok("opens", about)
     yield from _streamed(opened, about)
+    if not opened.features:
+        for code in FROM_FEATURES:
+            yield _unseen(code, about, Unseen("not_opened"))
+        return
     yield _pixel_format(opened, about)
     yield _exposure(opened, about)
     yield _clock(opened, about)
@@ -344,7 +357,9 @@ def _answers(heard: Heard, answers: Answers, facts: Facts, about: str) -> Iterat
         if interface is not None and interface.rp_filter == STRICT and by != heard.interface:
             yield _wrong("rp-filter", about, **route)
     if answers.privilege == Unseen("no_answer"):
-        yield _wrong("control-channel", about, address=address)
+        # From another subnet no answer is to be expected, and that is said already.
+        if interface is None or any(heard.address.ip in own.network for own in interface.networks):
+            yield _wrong("control-channel", about, address=address)
         return
     if isinstance(answers.privilege, Unseen):
         yield _unseen("control", about, answers.privilege)
@@ -395,9 +410,13 @@ def _packets(
         largest = tested.largest
     if isinstance(answers.packet_size, Unseen):
         yield _unseen("packet-size", about, answers.packet_size)
-    elif mtu is not None and answers.packet_size > mtu:
+    elif mtu is not None and answers.packet_size > mtu + VLAN_TAG_BYTES:
         yield _wrong("packet-size", about, size=answers.packet_size, mtu=mtu, interface=name)
-    elif largest is not None and not isinstance(tested, Unseen) and answers.packet_size > largest:
+    elif (
+        largest is not None
+        and not isinstance(tested, Unseen)
+        and answers.packet_size > largest + VLAN_TAG_BYTES
+    ):
         yield _wrong("packet-size-path", about, size=answers.packet_size, largest=largest)
     else:
         yield _ok("packet-size", about, size=answers.packet_size, mtu=mtu or 0)

@@ -18,11 +18,11 @@ Producer = Path | Literal["simulated", "lynceus"]
 _ELF_HEAD_BYTES = 20
 
 
-def look(producer: Producer, *, serial: str | None, seconds: float) -> Facts:
+def look(producer: Producer, *, wanted: str | None, seconds: float) -> Facts:
     """What there is to know of this computer, its networks and its cameras.
 
     producer  through which cameras are opened
-    serial    only this camera is questioned and opened; None: all of them
+    wanted    only this camera is questioned and opened: its serial number, name, MAC or IP address; None: all
     seconds   of pictures of each camera that is free; 0 takes none
 
     A camera that another program controls is read, as far as it lets others read, and nothing else.
@@ -35,22 +35,22 @@ def look(producer: Producer, *, serial: str | None, seconds: float) -> Facts:
         interfaces=computer.interfaces(),
         socket_buffer=computer.socket_buffer(),
         firewall=computer.firewall(),
-        wanted_serial=serial,
+        wanted=wanted,
+        heard=wire.hear_devices(),
     )
     there = () if isinstance(facts.interfaces, Unseen) else facts.interfaces
-    heard = wire.hear_devices(one for one in there if one.is_up and (one.has_carrier or one.is_loopback))
-    wanted = [device for device in heard if serial in (None, device.serial)]
-    on_wire = [(device, wire.question(device, there)) for device in wanted]
+    on_wire = [(one, wire.question(one, there)) for one in facts.heard if _is_called(one, wanted)]
     failure, listed = _listed(producer, facts.producer)
+    # A name, MAC or IP address may be known on the wire alone.
+    called = {device.serial for device, _ in on_wire} | {
+        serial for serial in listed if wanted in (None, serial)
+    }
     opened = {
-        one: _watched(one, producer, seconds)
-        for one in listed
-        if serial in (None, one) and _is_free(one, on_wire)
+        one: _watched(one, producer, seconds) for one in listed if one in called and _is_free(one, on_wire)
     }
     return replace(
         facts,
         producer=replace(facts.producer, failure=failure),
-        heard=heard,
         cameras=(
             *(
                 CameraFacts(
@@ -66,10 +66,15 @@ def look(producer: Producer, *, serial: str | None, seconds: float) -> Facts:
             *(
                 CameraFacts(serial=one, heard=None, answers=None, opened=found)
                 for one, found in opened.items()
-                if one not in {device.serial for device in wanted}
+                if one not in {device.serial for device, _ in on_wire}
             ),
         ),
     )
+
+
+def _is_called(device: Heard, wanted: str | None) -> bool:
+    names = {device.serial, device.user_id, device.mac, str(device.address.ip)}
+    return wanted is None or wanted in names or wanted.lower().replace("-", ":") == device.mac
 
 
 def _file(producer: Producer) -> ProducerFile:

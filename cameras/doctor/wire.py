@@ -6,24 +6,21 @@ packets, and is left as it was.
 
 from __future__ import annotations
 
-import selectors
 import socket
 import struct
 import time
 from collections.abc import Iterable, Iterator
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import contextmanager, suppress
 from ipaddress import IPv4Address, IPv4Interface
 from typing import Literal
 
 from cameras.doctor.facts import Answers, Heard, Interface, Seen, TriedPackets, Unseen
+from cameras.gvcp import announcements
 from cameras.simulator.protocol import (
-    DISCOVERY_BYTES,
     GVCP_PORT,
     IP_UDP_HEADER_BYTES,
     Ack,
-    Code,
     Command,
-    Discovery,
     Malformed,
     ReadRegisters,
     Status,
@@ -42,9 +39,6 @@ _DISCOVERY_S = 1.0
 _ANSWER_S = 0.5
 _TRIES = 3
 _TEST_PACKET_S = 0.25
-_MAY_ANSWER_BY_BROADCAST = 0x10
-_SO_BINDTODEVICE = 25
-"""Linux, <asm-generic/socket.h>."""
 
 _CONTROL = 0x2
 _FIRE, _DO_NOT_FRAGMENT = 1 << 31, 1 << 30
@@ -53,38 +47,24 @@ _SIZES = (16384, 9000, 8000, 4000, 1500, 1492, 1400, 1200, 576)
 """Tried from the largest: what jumbo frames, plain Ethernet and tunnels carry. 576 every IPv4 path carries."""
 
 
-def hear_devices(interfaces: Iterable[Interface]) -> tuple[Heard, ...]:
-    """Every device that answers a broadcast on these interfaces, also one of another subnet. Takes a second."""
-    heard: dict[tuple[str, str, str, str], Heard] = {}
-    with ExitStack() as opened, selectors.DefaultSelector() as selector:
-        for interface in interfaces:
-            with suppress(OSError):
-                asking = opened.enter_context(_asking(interface))
-                selector.register(asking, selectors.EVENT_READ, interface.name)
-        end_s = time.monotonic() + _DISCOVERY_S
-        while (left_s := end_s - time.monotonic()) > 0 and selector.get_map():
-            for key, _ in selector.select(left_s):
-                assert isinstance(key.fileobj, socket.socket)
-                with suppress(OSError, Malformed):
-                    device = heard_device(parse_ack(key.fileobj.recv(2048)), interface=key.data)
-                    heard[device.interface, device.mac, str(device.address), device.serial] = device
-    return tuple(heard[key] for key in sorted(heard))
-
-
-def heard_device(ack: Ack, *, interface: str) -> Heard:
-    """Raises Malformed for what is no answer to a discovery."""
-    if ack.code != Code.DISCOVERY + 1 or ack.status != Status.SUCCESS or len(ack.body) < DISCOVERY_BYTES:
-        raise Malformed("no answer to a discovery")
-    body = ack.body
-    mask = int.from_bytes(body[0x34:0x38])
-    return Heard(
-        interface=interface,
-        mac=":".join(f"{byte:02x}" for byte in body[0x0A:0x10]),
-        address=IPv4Interface((IPv4Address(body[0x24:0x28]), mask.bit_count())),
-        vendor=_text(body[0x48:0x68]),
-        model=_text(body[0x68:0x88]),
-        serial=_text(body[0xD8:0xE8]),
-        user_id=_text(body[0xE8:0xF8]),
+def hear_devices() -> tuple[Heard, ...]:
+    """Every device that answers a broadcast on any network, also one of another subnet. Takes a second."""
+    return tuple(
+        sorted(
+            (
+                Heard(
+                    interface=one.interface,
+                    mac=one.mac,
+                    address=_with_mask(one.address, one.mask),
+                    serial=one.serial,
+                    user_id=one.user_name,
+                    vendor=one.vendor,
+                    model=one.model,
+                )
+                for one in announcements(seconds=_DISCOVERY_S)
+            ),
+            key=lambda heard: (heard.interface, heard.mac, heard.address, heard.serial),
+        )
     )
 
 
@@ -121,31 +101,9 @@ def question(device: Heard, interfaces: Iterable[Interface]) -> Answers:
         )
 
 
-def _asking(interface: Interface) -> socket.socket:
-    asking = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-    try:
-        asking.setsockopt(socket.SOL_SOCKET, socket.SO_BROADCAST, 1)
-        asking.setsockopt(socket.SOL_SOCKET, _SO_BINDTODEVICE, interface.name.encode())
-        # To every address: an answer by broadcast, from a device of another subnet, is for none of ours.
-        asking.bind(("", 0))
-        asking.setblocking(False)
-        question = bytearray(pack_command(Discovery(), request_id=1))
-        question[1] |= _MAY_ANSWER_BY_BROADCAST
-        everyone = {
-            IPv4Address("255.255.255.255"),
-            *(own.network.broadcast_address for own in interface.networks),
-        }
-        for address in sorted(everyone):
-            with suppress(OSError):
-                asking.sendto(question, (str(address), GVCP_PORT))
-    except OSError:
-        asking.close()
-        raise
-    return asking
-
-
-def _text(raw: bytes) -> str:
-    return raw.split(b"\0", 1)[0].decode(errors="replace").strip()
+def _with_mask(address: str, mask: str) -> IPv4Interface:
+    """A mask with holes, which no network has, counts by its ones."""
+    return IPv4Interface((IPv4Address(address), int(IPv4Address(mask)).bit_count()))
 
 
 def _privilege(found: Seen[int]) -> Seen[Literal["open", "control", "exclusive"]]:

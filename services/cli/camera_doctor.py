@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Sequence
+from itertools import groupby
 from pathlib import Path
 from typing import Literal
 
@@ -31,6 +32,8 @@ UNREACHABLE = frozenset(
         "camera-none",
         "camera-not-found",
         "control-channel",
+        "subnet",
+        "subnet-none",
         "producer-architecture",
         "producer-loads",
         "producer-missing",
@@ -52,6 +55,7 @@ UNREACHABLE = frozenset(
     help=say("camera.help.producer", language_of_environment()),
 )
 @click.option("--serial", metavar="SERIAL", help=say("camera.help.doctor_serial", language_of_environment()))
+@click.option("--device", metavar="NAME|MAC|IP", help=say("camera.help.device", language_of_environment()))
 @click.option(
     "--seconds",
     type=click.FloatRange(0, 600),
@@ -60,13 +64,15 @@ UNREACHABLE = frozenset(
     help=say("camera.help.doctor_seconds", language_of_environment()),
 )
 @click.option("--json", "as_json", is_flag=True, help=say("camera.help.json", language_of_environment()))
-def doctor(producer: str, serial: str | None, seconds: float, as_json: bool) -> int:
+def doctor(producer: str, serial: str | None, device: str | None, seconds: float, as_json: bool) -> int:
     from cameras.doctor.looking import look
 
     language = language_of_environment()
+    if serial is not None and device is not None:
+        raise click.UsageError(say("camera.snap.one_name", language))
     if not as_json:
         click.echo(say("doctor.looking", language), err=True)
-    findings = judge(look(_producer(producer), serial=serial, seconds=seconds))
+    findings = judge(look(_producer(producer), wanted=serial or device, seconds=seconds))
     if as_json:
         told = [as_document(finding, language) for finding in findings]
         click.echo(json.dumps({"findings": told}, ensure_ascii=False))
@@ -81,20 +87,41 @@ def status_of(findings: Sequence[Finding]) -> int:
 
 
 def show(findings: Sequence[Finding], console: Console, language: str) -> None:
-    """A line for each finding, and under it the one that mends it."""
-    for finding in findings:
-        sign, style = SIGNS[finding.severity]
-        line = Text(f"{sign} ", style=style)
-        line.append(f"{finding.about}  ", style="bold")
-        line.append(said(finding, language), style="" if finding.severity is not Severity.OK else "dim")
-        line.append(f"  [{finding.code}]", style="dim")
-        console.print(line, soft_wrap=True)
-        if (line_that_mends := mend(finding, language)) is not None:
-            console.print(Text(f"    → {line_that_mends}"), soft_wrap=True)
+    """A line for each finding, and under it the one that mends it; one for all that one reason hid of a camera."""
+    for (about, severity, why), group in groupby(findings, key=_shown_together):
+        together = list(group)
+        codes = ", ".join(finding.code for finding in together)
+        if why is None:
+            for finding in together:
+                _print(console, severity, about, said(finding, language), finding.code)
+                if (line_that_mends := mend(finding, language)) is not None:
+                    console.print(Text(f"    → {line_that_mends}"), soft_wrap=True)
+        else:
+            names = [say(f"doctor.{finding.code}.name", language) for finding in together]
+            told = say(
+                "doctor.unseen",
+                language,
+                name=say("doctor.and", language).join(names),
+                why=say(f"doctor.why.{why}", language),
+            )
+            _print(console, severity, about, told, codes)
     counts = Counter(finding.severity for finding in findings)
     console.print(
         say("doctor.summary", language, **{severity.name.lower(): counts[severity] for severity in Severity})
     )
+
+
+def _shown_together(finding: Finding) -> tuple[str, Severity, object]:
+    return finding.about, finding.severity, finding.facts.get("why")
+
+
+def _print(console: Console, severity: Severity, about: str, told: str, codes: str) -> None:
+    sign, style = SIGNS[severity]
+    line = Text(f"{sign} ", style=style)
+    line.append(f"{about}  ", style="bold")
+    line.append(told, style="" if severity is not Severity.OK else "dim")
+    line.append(f"  [{codes}]", style="dim")
+    console.print(line, soft_wrap=True)
 
 
 def said(finding: Finding, language: str) -> str:

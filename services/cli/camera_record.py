@@ -7,11 +7,13 @@ camera, in use, silent or lost. Ctrl-C ends a recording as it should be ended.
 from __future__ import annotations
 
 import json
+import signal
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol, runtime_checkable
+from typing import TYPE_CHECKING
 
 import click
 
@@ -69,11 +71,27 @@ FEATURES = (
 """What is read back from the device into a run's header. Names: GenICam SFNC 2.7."""
 
 
-@runtime_checkable
-class Telling(Protocol):
-    """A camera whose driver can say how the device is set."""
+class _CtrlC:
+    """Ends a recording, however it is asked; while the run itself is opened or closed it waits for that."""
 
-    def values(self, names: Iterable[str]) -> dict[str, int | float | str]: ...
+    def __init__(self) -> None:
+        self.is_asked = False
+        self._may_raise = False
+
+    def __call__(self, number: int, frame: object) -> None:
+        self.is_asked = True
+        if self._may_raise:
+            raise KeyboardInterrupt
+
+    @contextmanager
+    def ends_this(self) -> Iterator[None]:
+        try:
+            self._may_raise = True
+            yield
+        except KeyboardInterrupt:
+            pass
+        finally:
+            self._may_raise = False
 
 
 @dataclass(kw_only=True)
@@ -112,6 +130,7 @@ class Account:
     help=say("camera.help.producer", language_of_environment()),
 )
 @click.option("--serial", metavar="SERIAL", help=say("camera.help.serial", language_of_environment()))
+@click.option("--device", metavar="NAME|MAC|IP", help=say("camera.help.device", language_of_environment()))
 @click.option(
     "--station", metavar="NAME|FILE.toml", help=say("camera.help.record_station", language_of_environment())
 )
@@ -123,30 +142,51 @@ def record(
     seconds: float | None,
     producer: str | None,
     serial: str | None,
+    device: str | None,
     station: str | None,
     lane: str | None,
     as_json: bool,
 ) -> int:
-    from cameras import open_camera
     from cameras.recording import BackgroundRecorder, Recorder
 
     language = language_of_environment()
-    name, settings = _chosen(producer=producer, serial=serial, station=station, lane=lane)
+    name, settings = _chosen(producer=producer, serial=serial, device=device, station=station, lane=lane)
     account = Account()
-    with open_camera(name, settings) as camera:
-        device = camera.values(FEATURES) if isinstance(camera, Telling) else {}
+    ctrl_c = _CtrlC()
+    with _opened(name, settings) as (camera, found):
         table = settings.model_dump(mode="json", exclude_none=True)
-        recorder = BackgroundRecorder(Recorder(out, settings=table, device=device))
+        recorder = BackgroundRecorder(Recorder(out, settings=table, device=found))
+        before = {number: signal.signal(number, ctrl_c) for number in (signal.SIGINT, signal.SIGTERM)}
         try:
             with recorder:
                 if not as_json:
                     click.echo(say("camera.record.began", language, camera=name, folder=out), err=True)
-                _take(camera, recorder, account, frames=frames, seconds=seconds)
+                _take(camera, recorder, account, ctrl_c, frames=frames, seconds=seconds)
         finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
             # Also where the camera was lost or the disk is full: what came until then is in the folder.
             if account.frames:
                 _tell(_facts(name, out, recorder, account), language, as_json=as_json)
     return 1 if account.holes or recorder.lost else 0
+
+
+@contextmanager
+def _opened(name: str, settings: CameraSettings) -> Iterator[tuple[Camera, dict[str, int | float | str]]]:
+    """The camera, running, and what its device had then, where the driver can say so."""
+    from cameras import open_camera
+    from cameras.settings import GenicamSettings
+
+    if isinstance(settings, GenicamSettings):
+        from cameras.genicam import GenicamCamera
+
+        # In this process: from one of its own only frames come. If the library takes this one with it, the
+        # run holds what was written.
+        with GenicamCamera(name, settings) as device:
+            yield device, device.values(FEATURES)
+    else:
+        with open_camera(name, settings) as camera:
+            yield camera, {}
 
 
 def _facts(name: str, out: Path, recorder: BackgroundRecorder, account: Account) -> dict[str, str | int]:
@@ -170,24 +210,24 @@ def _take(
     camera: Camera,
     recorder: BackgroundRecorder,
     account: Account,
+    ctrl_c: _CtrlC,
     *,
     frames: int | None,
     seconds: float | None,
 ) -> None:
     end_s = None if seconds is None else time.monotonic() + seconds
-    try:
+    with ctrl_c.ends_this():
+        if ctrl_c.is_asked:
+            return
         for frame in camera.frames():
             account.add(frame)
             recorder.take(frame)
             if account.frames == frames or (end_s is not None and time.monotonic() >= end_s):
                 return
-    except KeyboardInterrupt:
-        # How a recording without an end is ended.
-        return
 
 
 def _chosen(
-    *, producer: str | None, serial: str | None, station: str | None, lane: str | None
+    *, producer: str | None, serial: str | None, device: str | None, station: str | None, lane: str | None
 ) -> tuple[str, CameraSettings]:
     """The camera's name and settings. Raises UsageError, and CFG- errors for the station's file."""
     from cameras.settings import GenicamSettings
@@ -197,10 +237,13 @@ def _chosen(
     if station is None:
         if lane is not None:
             raise click.UsageError(say("camera.record.lane_of_what", language))
+        if serial is not None and device is not None:
+            raise click.UsageError(say("camera.snap.one_name", language))
         path = _producer(producer or "simulated")
-        serial = serial or _first(path)
-        return serial, GenicamSettings(producer=path, serial=serial)
-    if producer is not None or serial is not None:
+        if device is None:
+            serial = serial or _first(path)
+        return serial or device or "", GenicamSettings(producer=path, serial=serial, device=device)
+    if (producer, serial, device) != (None, None, None):
         raise click.UsageError(say("camera.record.one_of_both", language))
     lanes = {one.name: one for one in load_station(station).lanes}
     if lane is None and len(lanes) == 1:

@@ -1,20 +1,23 @@
 import json
 import re
 from dataclasses import replace
+from io import StringIO
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
 from hypothesis import given
+from rich.console import Console
 
 pytest.importorskip("harvesters", reason='pip install "lynceus[gige]"')
 
 from cameras.doctor import judging
+from cameras.doctor.facts import Unseen
 from cameras.doctor.judging import Severity, judge
 from services.cli.camera import camera
-from services.cli.camera_doctor import UNREACHABLE, mend, said, status_of
+from services.cli.camera_doctor import UNREACHABLE, mend, said, show, status_of
 from services.text import LANGUAGES, catalogue
-from tests.cameras.doctor.test_judging import CASES, FACTS, all_facts
+from tests.cameras.doctor.test_judging import CASES, FACTS, all_facts, of_camera
 from tests.gige import a_network_of_its_own, built_producer
 from tests.promises.test_cameras import our_device
 
@@ -69,6 +72,18 @@ def test_a_camera_that_works_is_said_to_in_lines_the_worst_first(run):
     signs = [line[0] for line in lines if line[0] in "✗?!✓"]
     assert signs == sorted(signs, key="✗?!✓".index)
     assert lines[-1].startswith("Wrong: 0.")
+
+
+def test_what_one_reason_hid_of_a_camera_is_one_line():
+    taken = of_camera(privilege="control", test_packets=Unseen("taken"), opened=Unseen("taken"))
+    told = StringIO()
+    show(judge(taken), Console(file=told, width=500), "en")
+    (line,) = [
+        line for line in told.getvalue().splitlines() if "another program controls the camera," in line
+    ]
+    assert line.startswith(
+        "? A  Stream channel (firewall), Opening the camera, Pictures, Pixel format, Exposure"
+    )
 
 
 def test_programs_get_one_document(run):

@@ -1,5 +1,6 @@
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -99,6 +100,24 @@ def test_a_devices_settings_are_read_back_into_the_run(run, tmp_path):
     assert recorded.device["ExposureTime"] == 1000.0
     assert [frame.camera for frame in recorded.frames] == ["LYN2"] * 3
     assert all(frame.device_time_ns is not None for frame in recorded.frames)
+
+
+@needs_genicam
+def test_what_a_device_said_of_each_exposure_comes_back_with_it(run, station, tmp_path):
+    built_producer()
+    of_device = 'camera = { driver = "genicam", producer = "lynceus", serial = "LYN2", chunks = true }'
+    station.write_text(re.sub(r"camera = .*", of_device, STATION), encoding="utf-8")
+    with our_device():
+        done = run("--station", station, "--out", tmp_path / "run", "--frames", 3)
+    assert done.exception is None
+    recorded = read_run(tmp_path / "run")
+    with ReplayCamera("top", ReplaySettings(folder=tmp_path / "run")) as replayed:
+        played = list(replayed.frames())
+    for frame, line in zip(played, recorded.frames, strict=True):
+        assert frame.chunks == line.chunks
+        assert frame.chunks["ExposureTime"] == 1000.0
+        assert frame.chunks["Timestamp"] == frame.device_time_ns
+        assert frame.chunks["FrameID"] == frame.sequence
 
 
 @needs_genicam
