@@ -62,6 +62,7 @@ class Exposed:
     delivered_px: int | None = None
     chunks: dict[str, int | float] = field(default_factory=dict)
     has_torn_chunks: bool = False
+    filled_bytes: int | None = None
 
 
 def exposures(ids: Iterable[int | None], *, damaged: Iterable[int] = ()) -> list[Exposed]:
@@ -220,7 +221,8 @@ class FakeBuffer:
 
     @property
     def size_filled(self) -> int:
-        return self.delivered_chunk_payload_size
+        filled = self._exposed.filled_bytes
+        return self.delivered_chunk_payload_size if filled is None else filled
 
     @property
     def raw_buffer(self) -> bytearray:

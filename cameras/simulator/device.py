@@ -10,6 +10,7 @@ import selectors
 import socket
 import time
 from collections import Counter
+from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from importlib.metadata import version
@@ -69,6 +70,7 @@ class DeviceSettings:
     interface       where clients look for devices by broadcast; None answers only who knows the address
     truth           a file that gets a line of JSON for every exposure
     first_block_id  of each start; near 65535 shows the wrap soon
+    described, said the description and each answer to a command as they leave; tests make them lie
     """
 
     address: str = "127.0.0.1"
@@ -80,6 +82,8 @@ class DeviceSettings:
     faults: FaultPlan = field(default_factory=FaultPlan)
     truth: Path | None = None
     first_block_id: int = 1
+    described: Callable[[bytes], bytes] = bytes
+    said: Callable[[bytes], bytes] = bytes
 
 
 class SimulatedCamera:
@@ -141,6 +145,11 @@ class SimulatedCamera:
     def counts(self) -> Counter[str]:
         """What it did so far, by name: triggers, blocks, sent, each fault as `fault_…`, and so on."""
         return self._account.counts()
+
+    @property
+    def stream_port(self) -> int:
+        """Of its client, where pictures go; 0 for nowhere."""
+        return self._registers.integer("GevSCPHostPort")
 
     def demand(self, kind: Kind, *, seconds: float | None = None) -> None:
         """A fault at the next exposure."""
@@ -224,7 +233,7 @@ class SimulatedCamera:
         code = header.code + 1 & 0xFFFF
         ack = pack_ack(Ack(status=status, code=code, request_id=header.request_id, body=body))
         try:
-            self._socket.sendto(ack, sender)
+            self._socket.sendto(self._settings.said(ack), sender)
         except OSError as error:
             logger.debug("no answer to %s: %s", sender, error)
 
@@ -299,7 +308,7 @@ class SimulatedCamera:
         return Registers(
             features,
             identity=identity,
-            description=describe(features),
+            description=settings.described(describe(features)),
             is_busy=lambda: self._acquisition.is_on,
             done=self._done,
             live={

@@ -123,6 +123,17 @@ def test_a_picture_of_a_part_cut_short_is_a_loss():
     assert [frame.sequence for frame in frames] == [1, 3]
 
 
+@pytest.mark.parametrize("filled_bytes", [0, 24 * 32 - 1])
+def test_a_frame_that_did_not_come_whole_is_a_loss_though_its_library_says_otherwise(filled_bytes):
+    script = [
+        Exposed(pixels=a_picture(0), frame_id=1),
+        Exposed(pixels=a_picture(1), frame_id=2, filled_bytes=filled_bytes),
+        Exposed(pixels=a_picture(2), frame_id=3),
+    ]
+    frames = frames_until_silent(FakeDevice(script=script))
+    assert [frame.sequence for frame in frames] == [1, 3]
+
+
 def test_a_height_left_out_of_the_trailer_is_asked_of_the_device():
     script = [Exposed(pixels=a_picture(0), frame_id=1, height_px=0)]
     frames = frames_until_silent(FakeDevice(script=script, features={"Height": 24}))
