@@ -18,6 +18,7 @@ from cameras.settings import (
 
 if TYPE_CHECKING:
     from cameras.genicam import GenicamCamera
+    from cameras.gige import GigeCamera
     from cameras.isolated import Driver
     from cameras.pacing import Clock
     from inspection.protocols import Camera
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
 def open_camera(name: str, settings: CameraSettings) -> Camera:
     """The camera of these settings, not yet started: entering it does that.
 
-    A camera behind a GenTL producer runs in a process of its own; elsewhere than on Linux, in this one. Raises
+    A camera read through a library of others runs in a process of its own; elsewhere than on Linux, in this one. Raises
     ProducerMissing where a driver's libraries are not installed; in a process of its own, entering does.
 
     name  the station's own name for it, which its frames carry
@@ -35,9 +36,7 @@ def open_camera(name: str, settings: CameraSettings) -> Camera:
         case GenicamSettings():
             return _isolated(name, partial(_genicam, name, settings), buffers=settings.buffers)
         case GigeSettings():
-            from cameras.gige import GigeCamera
-
-            return GigeCamera(name, settings)
+            return _isolated(name, partial(_gige, name, settings), buffers=settings.buffers)
         case ReplaySettings():
             from cameras.replay import ReplayCamera
 
@@ -56,6 +55,12 @@ def _genicam(name: str, settings: GenicamSettings, clock: Clock) -> GenicamCamer
     from cameras.genicam import GenicamCamera
 
     return GenicamCamera(name, settings, clock=clock)
+
+
+def _gige(name: str, settings: GigeSettings, clock: Clock) -> GigeCamera:
+    from cameras.gige import GigeCamera
+
+    return GigeCamera(name, settings, clock=clock)
 
 
 def _isolated(name: str, driver: Callable[[Clock], Driver], *, buffers: int) -> Camera:

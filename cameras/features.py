@@ -11,7 +11,8 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from cameras.settings import GenicamSettings
+from cameras.errors import SettingRefused
+from cameras.settings import DeviceSettings
 
 logger = logging.getLogger(__name__)
 
@@ -77,6 +78,27 @@ class Applied:
 
     changes: tuple[Change, ...]
     chunks: tuple[str, ...] = ()
+
+    def check(self, camera: str) -> None:
+        """Raises SettingRefused, of all that the device refused at once."""
+        if refusals := [change for change in self.changes if change.is_refused]:
+            raise refused(
+                camera,
+                ", ".join(change.setting for change in refusals),
+                ", ".join(str(change.wanted) for change in refusals),
+                found=", ".join(change.found_and_offered for change in refusals),
+            )
+
+
+def refused(camera: str, setting: str, value: object, *, found: object) -> SettingRefused:
+    return SettingRefused(
+        f"Camera {camera} does not take {setting} = {value}; it has {found}.",
+        action=f"Change {setting} in the station's settings to what the camera offers.",
+        camera=camera,
+        setting=setting,
+        value=value,
+        found=found,
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -145,7 +167,7 @@ def make_idle(nodes: Nodes) -> None:
         nodes.write("TLParamsLocked", 0)
 
 
-def apply_settings(nodes: Nodes, settings: GenicamSettings) -> Applied:
+def apply_settings(nodes: Nodes, settings: DeviceSettings) -> Applied:
     """Write what is set, then read all of it back. Tries every setting, also after one was refused."""
     writing = _Writing(nodes, settings)
     if settings.user_set is not None and writing.write("user_set", "UserSetSelector", settings.user_set):
@@ -160,7 +182,7 @@ def apply_settings(nodes: Nodes, settings: GenicamSettings) -> Applied:
     return Applied(changes=tuple(writing.changes), chunks=chunks)
 
 
-def _in_its_unit(nodes: Nodes, settings: GenicamSettings, setting: str) -> Value | None:
+def _in_its_unit(nodes: Nodes, settings: DeviceSettings, setting: str) -> Value | None:
     """A setting in the unit and the words of its feature; None where it is not set."""
     value: Value | None = getattr(settings, setting)
     if value is None:
@@ -179,7 +201,7 @@ def _in_its_unit(nodes: Nodes, settings: GenicamSettings, setting: str) -> Value
 @dataclass(slots=True)
 class _Writing:
     nodes: Nodes
-    settings: GenicamSettings
+    settings: DeviceSettings
     changes: list[Change] = field(default_factory=list)
     _took: list[tuple[str, str, Value]] = field(default_factory=list)
 

@@ -28,7 +28,16 @@ from cameras.errors import (
     ProducerMissing,
     SettingRefused,
 )
-from cameras.features import Applied, Change, NodeRefused, Value, apply_settings, make_idle, values_of
+from cameras.features import (
+    Applied,
+    Change,
+    NodeRefused,
+    Value,
+    apply_settings,
+    make_idle,
+    refused,
+    values_of,
+)
 from cameras.gvcp import Announced, discover, normal_mac
 from cameras.pacing import Clock, SystemClock
 from cameras.pixels import (
@@ -40,6 +49,7 @@ from cameras.pixels import (
     PixelFormat,
     image_of,
 )
+from cameras.placing import StripPlaces
 from cameras.settings import GenicamSettings
 from inspection.types import Frame
 
@@ -268,14 +278,9 @@ class GenicamCamera:
         self._applied = apply_settings(self._nodes, self._settings)
         for change in self._applied.changes:
             logger.info("camera %s made of %s", self._name, change)
-        if refusals := [change for change in self._applied.changes if change.is_refused]:
-            raise self._refused(
-                ", ".join(change.setting for change in refusals),
-                ", ".join(str(change.wanted) for change in refusals),
-                found=", ".join(change.found_and_offered for change in refusals),
-            )
-        self._first_sequence: int | None = None
-        self._lines_per_frame = int(self._nodes.read("Height")) if self._settings.mm_per_line else 0
+        self._applied.check(self._name)
+        lines_per_frame = int(self._nodes.read("Height")) if self._settings.mm_per_line else 0
+        self._places = StripPlaces(self._settings, lines_per_frame=lines_per_frame)
         self._acquirer.timeout_period_on_update_event_data_call = 0
         self._acquirer.num_buffers = self._settings.buffers
         self._acquirer.add_callback(
@@ -338,8 +343,7 @@ class GenicamCamera:
             logger.info("camera %s: what came with a frame is unreadable: %s", self._name, error)
             self._count_incomplete()
             return None
-        if self._settings.mm_per_encoder_count is not None and "EncoderValue" not in chunks:
-            # Nobody could say where on the strip its defects are: as good as damaged.
+        if self._places.are_missing(chunks):
             self._count_incomplete()
             return None
         sequence = self._count.of(_known(lambda: buffer.frame_id), incomplete_before=self._incomplete)
@@ -352,20 +356,10 @@ class GenicamCamera:
             sequence=sequence,
             captured_at=self._clock.utc(),
             device_time_ns=_known(lambda: buffer.timestamp_ns),
-            y_origin_mm=self._y_origin_mm(sequence, chunks),
+            y_origin_mm=self._places.y_origin_mm(sequence, chunks),
             trigger=int(chunks["CounterValue"]) if "CounterValue" in chunks else None,
             chunks=chunks,
         )
-
-    def _y_origin_mm(self, sequence: int, chunks: dict[str, int | float]) -> float:
-        settings = self._settings
-        if settings.mm_per_encoder_count is not None:
-            return chunks["EncoderValue"] * settings.mm_per_encoder_count
-        if settings.mm_per_line is None:
-            return 0.0
-        if self._first_sequence is None:
-            self._first_sequence = sequence
-        return (sequence - self._first_sequence) * self._lines_per_frame * settings.mm_per_line
 
     def _payload(self, buffer: Any) -> Payload:
         """Where the picture lies in a buffer: all of it, or the first of its parts that is a picture."""
@@ -420,17 +414,6 @@ class GenicamCamera:
             camera=self._name,
             reason=str(error),
         )
-
-
-def refused(camera: str, setting: str, value: object, *, found: object) -> SettingRefused:
-    return SettingRefused(
-        f"Camera {camera} does not take {setting} = {value}; it has {found}.",
-        action=f"Change {setting} in the station's settings to what the camera offers.",
-        camera=camera,
-        setting=setting,
-        value=value,
-        found=found,
-    )
 
 
 @contextmanager

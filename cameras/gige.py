@@ -7,15 +7,13 @@ import logging
 import socket
 import struct
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import dataclass
-from datetime import UTC, datetime
 from queue import Empty, Full, Queue
 from threading import Event, Thread
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 
 from cameras.counting import CountRestarted, ExposureCount
 from cameras.errors import (
@@ -24,9 +22,12 @@ from cameras.errors import (
     CameraNotFound,
     CameraSilent,
     ProducerMissing,
-    SettingRefused,
 )
+from cameras.features import NodeRefused, Value, apply_settings, make_idle, refused
+from cameras.gvcp import Announced, discover, normal_mac, parse_announcement
+from cameras.pacing import Clock, SystemClock
 from cameras.pixels import FORMATS, UNDERSTOOD, LinesShareBytes, Payload, PayloadTooShort, image_of
+from cameras.placing import StripPlaces
 from cameras.settings import GigeSettings
 from cameras.simulator.protocol import (
     GVCP_PORT,
@@ -58,6 +59,8 @@ except ImportError as error:
 
 logger = logging.getLogger(__name__)
 
+_T = TypeVar("_T")
+
 _TAKE_MS = 100
 """One wait for a picture; how late the receiver notices that the camera is left."""
 
@@ -74,14 +77,15 @@ _INTRODUCE_MS = 200
 _INTRODUCE_WITHIN_S = 10.0
 _LOCALHOST = "127.0.0.1"
 
-_SERIAL = slice(0xD8, 0xE8)
 _TICKS_PER_S, _CCP, _SCP = 0x093C, 0x0A00, 0x0D00
 _PENDING = 0x0089
-"""Bootstrap registers: the serial number, which has the same place in a discovery's answer; the timestamp's
-frequency; who controls the device; the port it streams to. And the answer that says the answer takes longer.
-Source: AIA, GigE Vision 1.2."""
+"""Bootstrap registers: the timestamp's frequency; who controls the device; the port it streams to. And the answer
+that says the answer takes longer. Source: AIA, GigE Vision 1.2."""
 
 _NOTHING_CAME = "timeout waiting for frame"
+_NO_ANSWER = ("register I/O failed: timeout", "register I/O failed: io")
+"""How the library says that; another GenApiError is a device that refuses."""
+
 _NS = 1_000_000_000
 
 
@@ -94,9 +98,10 @@ class GigeCamera:
     SettingRefused; `frames` raises CameraSilent, CameraLost and, for unknown pixels, SettingRefused.
     """
 
-    def __init__(self, name: str, settings: GigeSettings) -> None:
+    def __init__(self, name: str, settings: GigeSettings, *, clock: Clock | None = None) -> None:
         self._name = name
         self._settings = settings
+        self._clock = clock or SystemClock()
         self._left = Event()
         self._left.set()
         self._open = ExitStack()
@@ -111,16 +116,29 @@ class GigeCamera:
                 device = _found(self._name, self._settings)
                 camera = _connected(self._name, device)
                 opening.callback(self._quietly, camera.close)
-                apply_features(self._name, camera, self._settings)
+                self._nodes = _Nodes(camera)
+                make_idle(self._nodes)
+                self._applied = apply_settings(self._nodes, self._settings)
+                for change in self._applied.changes:
+                    logger.info("camera %s made of %s", self._name, change)
+                self._applied.check(self._name)
+                self._places = StripPlaces(self._settings, lines_per_frame=int(self._nodes.read("Height")))
+                channels = 1 if str(self._nodes.read("PixelFormat")).startswith("Mono") else 3
+                self._frame_bytes = (
+                    int(self._nodes.read("Width")) * int(self._nodes.read("Height")) * channels
+                )
                 self._ticks_per_s = int.from_bytes(camera.read_register(_TICKS_PER_S, 8))
                 stream = camera.stream(deliver_incomplete=True)
                 opening.callback(self._quietly, stream.close)
                 camera.acquisition_start()
                 opening.callback(self._stop, camera)
-            except viva.GenicamError as error:
+            except (viva.GenicamError, NodeRefused, _Gone) as error:
                 raise self._lost(error) from error
             receiver = Thread(
-                target=self._receive, args=(stream, device.address), name=f"camera {self._name}", daemon=True
+                target=self._receive,
+                args=(camera, stream, device.address),
+                name=f"camera {self._name}",
+                daemon=True,
             )
             receiver.start()
             opening.callback(receiver.join)
@@ -140,9 +158,25 @@ class GigeCamera:
         while (frame := self._next()) is not None:
             yield frame
 
+    @property
+    def frame_bytes(self) -> int:
+        """The most that a frame's pixels can have as the device is set up. Once entered."""
+        return self._frame_bytes
+
+    def trigger(self) -> None:
+        """One software trigger; nothing where the camera is left. Raises SettingRefused and CameraLost."""
+        if self._left.is_set():
+            return
+        try:
+            self._nodes.execute("TriggerSoftware")
+        except NodeRefused as error:
+            raise refused(self._name, "trigger", "software", found=str(error)) from error
+        except viva.GenicamError as error:
+            raise self._lost(error) from error
+
     def _next(self) -> Frame | None:
         # Silence is counted from here, so that a busy lane is not taken for a silent camera.
-        asked_s = time.monotonic()
+        asked_s = self._clock.monotonic_s()
         before = self._incomplete
         while not self._left.is_set():
             # Looked at first: what arrived before the failure is still given.
@@ -152,7 +186,7 @@ class GigeCamera:
             except Empty:
                 if failed is not None:
                     raise failed from failed.__cause__
-            if time.monotonic() - asked_s > self._settings.silent_after_s:
+            if self._clock.monotonic_s() - asked_s > self._settings.silent_after_s:
                 incomplete = self._incomplete - before
                 raise CameraSilent(
                     f"Camera {self._name} sent no whole frame for {self._settings.silent_after_s:g} s"
@@ -166,18 +200,17 @@ class GigeCamera:
 
     # --- on the receiver's thread ----------------------------------------------------------------------
 
-    def _receive(self, stream: Any, address: str) -> None:
+    def _receive(self, camera: Any, stream: Any, address: str) -> None:
         try:
-            self._take_all(stream, address)
+            self._take_all(camera, stream, address)
         except (viva.GenicamError, CountRestarted, _Gone) as error:
             self._failed = self._lost(error)
             self._failed.__cause__ = error
         except Exception as error:  # noqa: BLE001 - raised again where the frames are waited for
             self._failed = error
 
-    def _take_all(self, stream: Any, address: str) -> None:
+    def _take_all(self, camera: Any, stream: Any, address: str) -> None:
         count = ExposureCount()
-        first: int | None = None
         incomplete = 0
         heard_s = time.monotonic()
         while not self._left.is_set():
@@ -189,15 +222,15 @@ class GigeCamera:
                 continue
             heard_s = time.monotonic()
             pixels = self._pixels(picture)
-            if pixels is None:
+            chunks = {} if pixels is None else _chunks_of(camera, picture, self._applied.chunks)
+            if pixels is None or self._places.are_missing(chunks):
                 incomplete += 1
                 self._incomplete += 1
                 continue
             sequence = count.of(picture.block_id, incomplete_before=incomplete)
             incomplete = 0
             if sequence is not None:
-                first = sequence if first is None else first
-                self._keep(self._frame(picture, pixels, sequence=sequence, first=first))
+                self._keep(self._frame(picture, pixels, chunks, sequence))
 
     def _pixels(self, picture: Any) -> Image | None:
         """None for a picture that is not whole."""
@@ -207,7 +240,7 @@ class GigeCamera:
             form = FORMATS[picture.pixel_format_code]
         except KeyError:
             found = f"0x{picture.pixel_format_code:08X}"
-            raise _refused(self._name, "PixelFormat", UNDERSTOOD, found=found) from None
+            raise refused(self._name, "PixelFormat", UNDERSTOOD, found=found) from None
         try:
             return image_of(
                 Payload(
@@ -222,19 +255,21 @@ class GigeCamera:
         except PayloadTooShort:
             return None
         except LinesShareBytes as error:
-            raise _refused(self._name, "width_px", picture.width, found=str(error)) from error
+            raise refused(self._name, "width_px", picture.width, found=str(error)) from error
 
-    def _frame(self, picture: Any, pixels: Image, *, sequence: int, first: int) -> Frame:
+    def _frame(self, picture: Any, pixels: Image, chunks: dict[str, int | float], sequence: int) -> Frame:
         ticks = picture.ts_dev
         return Frame(
             pixels=pixels,
             camera=self._name,
             sequence=sequence,
-            captured_at=datetime.now(UTC),
+            captured_at=self._clock.utc(),
             device_time_ns=None
             if ticks is None or not self._ticks_per_s
             else ticks * _NS // self._ticks_per_s,
-            y_origin_mm=(sequence - first) * len(pixels) * (self._settings.mm_per_line or 0.0),
+            y_origin_mm=self._places.y_origin_mm(sequence, chunks),
+            trigger=int(chunks["CounterValue"]) if "CounterValue" in chunks else None,
+            chunks=chunks,
         )
 
     def _keep(self, frame: Frame) -> None:
@@ -272,86 +307,86 @@ def _taken(stream: Any) -> Any | None:
         raise
 
 
-# --- settings ------------------------------------------------------------------------------------------
+# --- features ------------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Feature:
-    """A setting of ours and its standard name. `before` and `after` are written too, where the device has them."""
+class _Nodes:
+    """A camera's features as `cameras.features.Nodes`."""
 
-    setting: str
-    node: str
-    before: tuple[tuple[str, str], ...] = ()
-    after: tuple[tuple[str, str], ...] = ()
+    def __init__(self, camera: Any) -> None:
+        self._camera = camera
 
-
-_FEATURES = (
-    _Feature(setting="pixel_format", node="PixelFormat"),
-    _Feature(setting="width_px", node="Width"),
-    _Feature(setting="height_px", node="Height"),
-    _Feature(setting="exposure_us", node="ExposureTime", before=(("ExposureAuto", "Off"),)),
-    _Feature(setting="gain_db", node="Gain", before=(("GainAuto", "Off"),)),
-    _Feature(
-        setting="frames_per_s",
-        node="AcquisitionFrameRate",
-        before=(("AcquisitionFrameRateEnable", "true"),),
-    ),
-    _Feature(
-        setting="trigger_source",
-        node="TriggerSource",
-        before=(("TriggerSelector", "FrameStart"),),
-        after=(("TriggerMode", "On"),),
-    ),
-)
-"""In the order they are written: the later ones are bounded by the earlier. Names: GenICam SFNC 2.7."""
-
-_ROUNDING = 0.02
-"""Devices round times and gains to their clock; more than this is another value, not a rounded one."""
-
-
-def apply_features(name: str, camera: Any, settings: GigeSettings) -> None:
-    """Write what is set, and read each back. Raises SettingRefused at the first the device did not take."""
-    for feature in _FEATURES:
-        value = getattr(settings, feature.setting)
-        if value is None:
-            continue
-        if camera.node_info(feature.node) is None:
-            raise _refused(name, feature.setting, value, found=f"no {feature.node}")
+    def has(self, name: str) -> bool:
         try:
-            for node, text in (*feature.before, (feature.node, str(value)), *feature.after):
-                if camera.node_info(node) is not None:
-                    camera.set(node, text)
+            return bool(self._camera.feature_state(name).is_implemented)
+        except viva.GenApiError:
+            return False
+
+    def read(self, name: str) -> Value:
+        def read() -> Value:
             # What was written is kept by the library: only asked anew does the device itself answer.
-            camera.invalidate(feature.node)
-            found = camera.feature_state(feature.node).value
-        except viva.GenApiError as error:
-            raise _refused(name, feature.setting, value, found=_readable(camera, feature.node)) from error
-        if not _took(value, found):
-            raise _refused(name, feature.setting, value, found=found)
+            self._camera.invalidate(name)
+            value: Value = self._camera.feature_state(name).value
+            return value
+
+        return _answered(read)
+
+    def write(self, name: str, value: Value) -> None:
+        text = str(value).lower() if isinstance(value, bool) else str(value)
+        _answered(lambda: self._camera.set(name, text))
+
+    def execute(self, name: str) -> None:
+        _answered(lambda: self._camera.execute(name))
+
+    def entries(self, name: str) -> tuple[str, ...]:
+        try:
+            return tuple(self._camera.available_enum_entries(name))
+        except viva.GenApiError:
+            return ()
+
+    def offers(self, name: str) -> str:
+        try:
+            state = self._camera.feature_state(name)
+        except viva.GenApiError:
+            return ""
+        if state.enum_entries:
+            return ", ".join(state.enum_entries)
+        if state.range is None:
+            return ""
+        low, high, step = (
+            _plain(value) for value in (state.range.min, state.range.max, state.range.inc or 0)
+        )
+        return f"{low}, {_plain(low + step)} … {high}" if step > 1 else f"{low} … {high}"
 
 
-def _took(value: Any, found: Any) -> bool:
-    if isinstance(value, float) and isinstance(found, int | float):
-        return abs(found - value) <= _ROUNDING * abs(value)
-    return bool(value == found)
-
-
-def _readable(camera: Any, node: str) -> str:
+def _answered(ask: Callable[[], _T]) -> _T:
     try:
-        return str(camera.get(node))
-    except viva.GenicamError as error:
-        return str(error)
+        return ask()
+    except viva.GenApiError as error:
+        if str(error).startswith(_NO_ANSWER):
+            raise
+        raise NodeRefused(str(error)) from error
 
 
-def _refused(camera: str, setting: str, value: object, *, found: object) -> SettingRefused:
-    return SettingRefused(
-        f"Camera {camera} does not take {setting} = {value}; it has {found}.",
-        action=f"Change {setting} in the station's settings to what the camera offers.",
-        camera=camera,
-        setting=setting,
-        value=value,
-        found=found,
-    )
+def _plain(value: float) -> float:
+    return int(value) if float(value).is_integer() else value
+
+
+def _chunks_of(camera: Any, picture: Any, names: Sequence[str]) -> dict[str, int | float]:
+    """What came with the picture, of these names; a name the device left out, or that is no number, is left out."""
+    if not names:
+        return {}
+    found = camera.chunk_features(picture)
+    values = ((name, found.get(f"Chunk{name}")) for name in names)
+    return {name: value for name, text in values if (value := _number(text)) is not None}
+
+
+def _number(text: object) -> int | float | None:
+    if isinstance(text, str):
+        for kind in (int, float):
+            with suppress(ValueError):
+                return kind(text)
+    return None
 
 
 # --- finding and connecting ----------------------------------------------------------------------------
@@ -361,56 +396,55 @@ class _Gone(Exception):
     """The device does not answer, or no longer to us."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Device:
-    """`handle` is the library's own, where it found the device by itself; `said` its answer to a discovery."""
-
-    address: str
-    said: bytes
-    handle: Any | None
-
-    @property
-    def serial(self) -> str:
-        return self.said[_SERIAL].split(b"\0", 1)[0].decode(errors="replace")
-
-
-def _found(name: str, settings: GigeSettings) -> _Device:
-    there = list(_looked_for(settings.address))
-    fitting = [device for device in there if settings.serial in (None, device.serial)]
-    if len(fitting) != 1:
-        wanted = " at ".join(filter(None, (settings.serial or "*", settings.address)))
-        found = ", ".join(device.serial for device in there)
-        raise CameraNotFound(
-            f"Camera {name}: wanted serial number {wanted}, found {found or 'no device'}.",
-            action="Check power, cable and the serial number in the station's settings.",
-            camera=name,
-            wanted=wanted,
-            found=found or "-",
-        )
-    return fitting[0]
+def _found(name: str, settings: GigeSettings) -> Announced:
+    """The one device that the settings ask for. Raises CameraNotFound where there is none, or several."""
+    wanted = settings.serial or settings.device or "*"
+    there = _announced(settings.device)
+    matching = [device for device in there if settings.serial in (None, device.serial)]
+    if settings.device is not None:
+        matching = [device for device in matching if _spelled(settings.device) in _names(device)]
+    if len(matching) == 1:
+        return matching[0]
+    found = ", ".join(device.serial for device in matching or there) or "-"
+    raise CameraNotFound(
+        f"Camera {name}: wanted exactly one device {wanted}, found {found}.",
+        action="Check power, cable and network, and that the station's settings name exactly one.",
+        camera=name,
+        wanted=wanted,
+        found=found,
+    )
 
 
-def _looked_for(address: str | None) -> Iterator[_Device]:
-    """The devices that answer, or the one of this address."""
-    handles = {}
-    if address is None or not _is_beside_localhost(address):
-        handles = {info.ip: info for info in viva.discover(_LOOK_MS, all=True)}
-    for at in sorted(handles) if address is None else [address]:
-        # The library does not pass a device's serial number on.
-        with suppress(_Gone):
-            yield _Device(address=at, said=_asked(at, Discovery()).body, handle=handles.get(at))
-
-
-def _is_beside_localhost(address: str) -> bool:
-    """On this computer, where the library looks at 127.0.0.1 only."""
-    return address != _LOCALHOST and ipaddress.ip_address(address).is_loopback
-
-
-def _connected(name: str, device: _Device) -> Any:
+def _announced(device: str | None) -> list[Announced]:
+    """The devices that answer; where one is wanted by its IP address, that one, also where no broadcast reaches it."""
     try:
-        if device.handle is not None:
-            return viva.connect_gige(device.handle)
-        return viva.connect_gige(_introduced(device), iface=_address_towards(device.address))
+        addresses = {str(ipaddress.IPv4Address(device or ""))}
+    except ValueError:
+        addresses = {heard.address for heard in discover()}
+        # Elsewhere than on Linux ours hears nothing.
+        addresses |= {info.ip for info in viva.discover(_LOOK_MS, all=True)} if not addresses else set()
+    there = []
+    for address in sorted(addresses):
+        with suppress(_Gone, Malformed):
+            there.append(parse_announcement(_asked(address, Discovery()).body, interface="-"))
+    return there
+
+
+def _names(device: Announced) -> tuple[str, ...]:
+    return device.serial, device.user_name, device.mac, device.address
+
+
+def _spelled(device: str) -> str:
+    """A MAC address in the one way we spell it, anything else as it is."""
+    with suppress(ValueError):
+        return normal_mac(device)
+    return device
+
+
+def _connected(name: str, device: Announced) -> Any:
+    ours = _address_towards(device.address)
+    try:
+        return viva.connect_gige(_handle(device, ours), iface=ours)
     except viva.TransportError as error:
         if Status.ACCESS_DENIED.name not in str(error):
             raise
@@ -422,14 +456,23 @@ def _connected(name: str, device: _Device) -> Any:
         ) from error
 
 
-def _introduced(device: _Device) -> Any:
+def _handle(device: Announced, ours: str) -> Any:
+    """The library's own for a device. It looks by broadcast, and on this computer at 127.0.0.1 only."""
+    if ours != _LOCALHOST or device.address == _LOCALHOST:
+        for info in viva.discover(_LOOK_MS, iface=ours):
+            if info.ip == device.address:
+                return info
+    return _introduced(device)
+
+
+def _introduced(device: Announced) -> Any:
     """The library's handle for a device that it cannot find by itself.
 
     It takes a device for what its answer to a discovery says, wherever the answer comes from. So for a moment
     somebody answers at 127.0.0.1, where it looks, with what the device has said.
     """
     with _port_of_localhost() as port, ThreadPoolExecutor(1) as elsewhere:
-        answering = elsewhere.submit(_answer_once, port, device.said)
+        answering = elsewhere.submit(_answer_once, port, _asked(device.address, Discovery()).body)
         found = viva.discover(_INTRODUCE_MS, iface=_LOCALHOST)
         answering.result()
     for info in found:

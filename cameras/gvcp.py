@@ -12,7 +12,7 @@ import time
 from collections.abc import Iterator
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass
-from ipaddress import IPv4Address
+from ipaddress import IPv4Address, IPv4Network
 
 from cameras.errors import AddressRefused, CameraNotFound
 from cameras.simulator.protocol import (
@@ -33,7 +33,8 @@ _ANSWER_BY_BROADCAST = 0x10
 """Flag of a command: a device of another subnet could not answer us alone."""
 
 _SO_BINDTODEVICE = 25
-_SIOCGIFBRDADDR = 0x8919
+_SIOCGIFADDR = 0x8915
+_SIOCGIFNETMASK = 0x891B
 """Linux, <asm-generic/socket.h> and <linux/sockios.h>."""
 
 _EVERYONE = "255.255.255.255"
@@ -201,15 +202,17 @@ class _Broadcast:
 
 
 def _broadcast_address(any_socket: socket.socket, interface: str) -> str:
-    """Of the interface's own network, where it has one."""
+    """Of the interface's own network, where it has one. Computed: the loopback states none."""
     import fcntl
 
     try:
-        answer = fcntl.ioctl(any_socket, _SIOCGIFBRDADDR, interface.encode().ljust(40, b"\0"))
+        address, mask = (
+            IPv4Address(fcntl.ioctl(any_socket, what, interface.encode().ljust(40, b"\0"))[20:24])
+            for what in (_SIOCGIFADDR, _SIOCGIFNETMASK)
+        )
     except OSError:
         return _EVERYONE
-    address = str(IPv4Address(answer[20:24]))
-    return _EVERYONE if address == "0.0.0.0" else address  # noqa: S104 - compared, not bound
+    return str(IPv4Network((int(address), str(mask)), strict=False).broadcast_address)
 
 
 def _text(raw: bytes) -> str:

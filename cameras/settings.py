@@ -2,30 +2,23 @@
 
 from __future__ import annotations
 
-from ipaddress import IPv4Address
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 Seed = Annotated[int, Field(ge=0, le=2**31 - 1)]
 FramesPerSecond = Annotated[float, Field(gt=0, le=1000)]
 BuffersOfDrawing = Annotated[int, Field(ge=1, le=256)]
 
 
-def _ipv4(given: str) -> str:
-    return str(IPv4Address(given))
-
-
 class _Settings(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
-class GenicamSettings(_Settings):
-    """A device behind a GenTL producer. What is None stays as the device has it.
+class DeviceSettings(_Settings):
+    """A camera that is set by standard names, whatever reaches it. What is None stays as the device has it.
 
-    producer        the producer's `.cti` file, or "simulated": three small devices that come with genicam;
-                    or "lynceus": GigE Vision through our own producer, which `make producer` builds
     serial          the device's serial number
     device          its serial number, user-defined name, MAC or IP address, whichever is known. With neither
                     of the two there must be exactly one device
@@ -33,7 +26,7 @@ class GenicamSettings(_Settings):
     buffers         frames the driver can hold while the lane is busy; fewer than 16 starve a fast camera
     silent_after_s  so long without a whole frame is CAM-SILENT
     pixel_format    PFNC name, as `Mono8`
-    trigger         what starts a frame, or a line of a line scan: nothing (`free`), `GenicamCamera.trigger`,
+    trigger         what starts a frame, or a line of a line scan: nothing (`free`), the driver's `trigger`,
                     the input `trigger_source`, or the encoder `trigger_source`, which is Encoder0 unless said
     chunks          every value the device can send with a frame is to come with it, in `Frame.chunks`
     mm_per_encoder_count, mm_per_line
@@ -44,8 +37,6 @@ class GenicamSettings(_Settings):
     link_mb_per_s   most that the device sends, in 10⁶ bytes a second; cameras of one link share what it carries
     """
 
-    driver: Literal["genicam"] = "genicam"
-    producer: Literal["simulated", "lynceus"] | Path
     serial: Annotated[str, Field(min_length=1)] | None = None
     device: Annotated[str, Field(min_length=1)] | None = None
     user_set: Annotated[str, Field(min_length=1)] | None = None
@@ -96,27 +87,22 @@ class GenicamSettings(_Settings):
         return self
 
 
-class GigeSettings(_Settings):
-    """A GigE Vision camera through a client that pip installs, without a GenTL producer. Else as `genicam`.
+class GenicamSettings(DeviceSettings):
+    """A device behind a GenTL producer.
 
-    address         where the camera is asked for by itself; None: wherever it answers a broadcast
-    trigger_source  the input that triggers each frame, by its SFNC name, as `Line1`
-    mm_per_line     of a line scan: a frame's place on the strip is counted in lines from the first, lost ones too
+    producer  its `.cti` file, or "simulated": three small devices that come with genicam; or "lynceus": GigE Vision
+              through our own producer, which `make producer` builds
     """
 
+    driver: Literal["genicam"] = "genicam"
+    producer: Literal["simulated", "lynceus"] | Path
+
+
+class GigeSettings(DeviceSettings):
+    """A GigE Vision camera through a client that pip installs, without a GenTL producer. One that no broadcast
+    reaches is found where `device` is its IP address."""
+
     driver: Literal["gige"] = "gige"
-    serial: Annotated[str, Field(min_length=1)] | None = None
-    address: Annotated[str, AfterValidator(_ipv4)] | None = None
-    buffers: Annotated[int, Field(ge=4, le=256)] = 16
-    silent_after_s: Annotated[float, Field(gt=0, le=3600)] = 5.0
-    pixel_format: Annotated[str, Field(min_length=1)] | None = None
-    width_px: Annotated[int, Field(ge=16, le=65536)] | None = None
-    height_px: Annotated[int, Field(ge=16, le=65536)] | None = None
-    exposure_us: Annotated[float, Field(gt=0, le=60_000_000)] | None = None
-    gain_db: Annotated[float, Field(ge=0, le=60)] | None = None
-    frames_per_s: FramesPerSecond | None = None
-    trigger_source: Annotated[str, Field(min_length=1)] | None = None
-    mm_per_line: Annotated[float, Field(gt=0, le=1000)] | None = None
 
 
 class ReplaySettings(_Settings):

@@ -26,7 +26,7 @@ class LaneNow:
     """One lane as it is at this moment.
 
     revision        grows with every change but a frame's; `frames` grows with every frame
-    condition       None until the engine has said it
+    condition       None until the engine has said it; camera and driver are empty until then
     in_hand         the unit in view; the three after it are about that unit so far
     recent          finished inspections, newest first, at most RECENT
     last_sign       when the lane last gave a sign of life, by its own clock
@@ -36,6 +36,7 @@ class LaneNow:
     revision: int = 0
     frames: int = 0
     camera: str = ""
+    driver: str = ""
     condition: LaneCondition | None = None
     failure: str | None = None
     facts: dict[str, object] | None = None
@@ -131,6 +132,7 @@ class LiveState:
         self._change(
             state.lane,
             camera=state.camera,
+            driver=state.driver,
             condition=state.condition,
             failure=state.failure,
             facts=state.facts,

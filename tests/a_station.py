@@ -49,7 +49,11 @@ class AStation:
         """The engine is there, and two lanes are running."""
         self.live.engine(True)
         for lane, camera in (("strip", "drawn strip"), ("parts", "drawn parts")):
-            self.live.lane(LaneState(lane=lane, camera=camera, condition="running", at=datetime.now(UTC)))
+            self.live.lane(
+                LaneState(
+                    lane=lane, camera=camera, driver="drawn_strip", condition="running", at=datetime.now(UTC)
+                )
+            )
 
     def sees(self, seen: FrameSeen, begun: InspectionBegun) -> None:
         self.live.begun(begun)

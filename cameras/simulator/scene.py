@@ -48,10 +48,12 @@ class Scene:
     look: Callable[[int, int], View]
 
 
-def strip_scene(seed: int = 0, *, wh_px: tuple[int, int] = (800, 400)) -> Scene:
+def strip_scene(
+    seed: int = 0, *, wh_px: tuple[int, int] = (800, 400), defects_per_megapixel: float = 1.6
+) -> Scene:
     """An endless drawn strip under a line-scan camera."""
     width, height = wh_px
-    strip = StripDrawing(seed, width_px=width)
+    strip = StripDrawing(seed, width_px=width, defects_per_megapixel=defects_per_megapixel)
 
     def look(index: int, lines: int) -> View:
         drawing = strip.frame(index, height_px=lines)

@@ -251,10 +251,15 @@ class InHandAnswer(BaseModel):
 
 
 class LaneAnswer(BaseModel):
-    """One lane now. `condition` is None until the engine has said it; `recent` is newest first."""
+    """One lane now. `condition` is None until the engine has said it; `recent` is newest first.
+
+    driver  the way the camera's frames take: genicam (a GenTL producer), gige (GigE Vision without one), drawn_strip,
+            drawn_parts, replay
+    """
 
     lane: str
     camera: str
+    driver: str
     condition: LaneCondition | None
     failure: str | None
     last_sign_at: datetime | None
@@ -266,6 +271,7 @@ class LaneAnswer(BaseModel):
         return LaneAnswer(
             lane=lane.lane,
             camera=lane.camera,
+            driver=lane.driver,
             condition=lane.condition,
             failure=lane.failure,
             last_sign_at=lane.last_sign,

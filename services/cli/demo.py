@@ -1,4 +1,4 @@
-"""`lynceus demo`: a whole station on drawn strip and drawn parts."""
+"""`lynceus demo`: a whole station on drawn strip and drawn parts, seen by simulated cameras."""
 
 from __future__ import annotations
 
@@ -14,8 +14,9 @@ from rich.console import Console
 from inspection.errors import InspectionError
 from inspection.types import Inspection
 from services.cli.options import VAR, default_database
-from services.station.service import ServicePlace
+from services.station.place import ServicePlace
 from services.station.supervisor import run_station
+from services.station.wired import Wired, wired
 from services.text import language_of_environment, say
 from station_config import load_station
 
@@ -60,8 +61,10 @@ def demo(port: int, clean: bool) -> int:
 
     told: list[Inspection] = []
     console.print(say("cli.demo.starting", language))
+    demo_station = wired(load_station("demo"))
+    console.print(_said_of(demo_station, language), soft_wrap=True, markup=False)
     run_station(
-        load_station("demo"),
+        demo_station.station,
         ServicePlace(
             database=default_database(),
             pictures=VAR / "pictures",
@@ -70,11 +73,20 @@ def demo(port: int, clean: bool) -> int:
             language=language,
             seed_history=HISTORY_SEED,
         ),
+        devices=demo_station.devices,
         ready=lambda: console.print(say("cli.demo.ready", language)),
         first=first,
     )
     console.print(say("cli.demo.stopped", language))
     return 0
+
+
+def _said_of(station: Wired, language: str) -> str:
+    """Which way the pictures take."""
+    if station.chain is None:
+        return say("cli.demo.drawn", language, reason=say(f"cli.demo.why.{station.why_not}", language))
+    cameras = ", ".join(f"{device.serial} ({device.address})" for device in station.devices)
+    return say(f"cli.demo.{station.chain}", language, cameras=cameras)
 
 
 def make_writable(folder: Path) -> None:

@@ -7,9 +7,6 @@ from __future__ import annotations
 
 import gc
 import logging
-import multiprocessing
-import os
-import signal
 import threading
 import time
 from collections.abc import Callable
@@ -25,6 +22,7 @@ from cameras import open_camera
 from inspection.errors import InspectionError
 from inspection.protocols import Camera
 from services.station.build import build_lane
+from services.station.ending import stop_when_told
 from services.station.lane import LANE_FAILED, Lane
 from services.station.link import Address, Courier
 from services.station.messages import LaneCondition, LaneState
@@ -72,7 +70,11 @@ def run_engine(station: StationSettings, address: Address, parent: Connection) -
             threading.Thread(
                 target=keep_running,
                 args=(lane, partial(open_camera, settings.camera_name, settings.camera)),
-                kwargs={"camera": settings.camera_name, "say": courier.send},
+                kwargs={
+                    "camera": settings.camera_name,
+                    "driver": settings.camera.driver,
+                    "say": courier.send,
+                },
                 name=f"lane {lane.name}",
             )
             for settings, lane in lanes
@@ -91,33 +93,18 @@ def run_engine(station: StationSettings, address: Address, parent: Connection) -
             stop.wait()
 
 
-def stop_when_told() -> threading.Event:
-    """An event that is set on SIGTERM, and when the parent is gone: no process of ours outlives it.
-
-    Ctrl-C reaches the whole group; the parent decides in which order the processes end.
-    """
-    stop = threading.Event()
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, lambda *_: stop.set())
-    threading.Thread(target=_follow_parent, args=(stop,), name="parent", daemon=True).start()
-    return stop
-
-
-def _follow_parent(stop: threading.Event) -> None:
-    parent = multiprocessing.parent_process()
-    if parent is not None:
-        parent.join()
-        stop.set()
-        # Nobody is left to end us if the orderly way hangs.
-        threading.Timer(10.0, os._exit, (1,)).start()
-
-
 def keep_running(
-    lane: Lane, open_its_camera: Callable[[], Camera], *, camera: str, say: Callable[[LaneState], None]
+    lane: Lane,
+    open_its_camera: Callable[[], Camera],
+    *,
+    camera: str,
+    driver: str,
+    say: Callable[[LaneState], None],
 ) -> None:
     """Run the lane, and again when its camera was lost, until it is stopped. A mistake of ours stops this lane.
 
     camera  the camera's name
+    driver  what reads it, as the station's settings call that
     say     told of every change; a lost camera stays lost, with the newest reason, until it runs again
     """
 
@@ -129,6 +116,7 @@ def keep_running(
             LaneState(
                 lane=lane.name,
                 camera=camera,
+                driver=driver,
                 condition=condition,
                 at=datetime.now(UTC),
                 failure=failure,

@@ -33,10 +33,14 @@ LaneCondition = Literal["starting", "running", "lost", "stopped"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LaneState:
-    """What a lane is doing. `failure` is an error code, with its facts, when it is not running."""
+    """What a lane is doing. `failure` is an error code, with its facts, when it is not running.
+
+    driver  the way its camera's frames take, as the station's settings call it: genicam, gige, …
+    """
 
     lane: str
     camera: str
+    driver: str
     condition: LaneCondition
     at: datetime
     failure: str | None = None

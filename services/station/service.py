@@ -5,9 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 from contextlib import ExitStack
-from dataclasses import dataclass
 from multiprocessing.connection import Connection
-from pathlib import Path
 from typing import Final
 
 import uvicorn
@@ -15,9 +13,10 @@ import uvicorn
 from inspection.errors import InspectionError
 from services.app import create_app
 from services.live import LiveState
-from services.station.engine import stop_when_told
+from services.station.ending import stop_when_told
 from services.station.history import simulate_shifts
 from services.station.link import Address, Reception
+from services.station.place import ServicePlace
 from services.station.records import Records
 from station_config import StationSettings, load_catalogue
 from traceability.images import ImageStore
@@ -26,18 +25,6 @@ from traceability.store import TraceStore
 logger = logging.getLogger(__name__)
 
 GRACE_S: Final = 2
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ServicePlace:
-    """Where the service keeps things and where it is reached. `seed_history` None: no simulated history."""
-
-    database: str
-    pictures: Path
-    host: str
-    port: int
-    language: str
-    seed_history: int | None
 
 
 def run_service(station: StationSettings, address: Address, place: ServicePlace, parent: Connection) -> None:

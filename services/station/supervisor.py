@@ -1,4 +1,4 @@
-"""Starts a station's two processes, starts again what dies, and leaves none behind."""
+"""Starts a station's processes, starts again what dies, and leaves none behind."""
 
 from __future__ import annotations
 
@@ -10,19 +10,21 @@ import signal
 import socket
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from multiprocessing.connection import Connection, wait
 from multiprocessing.context import SpawnProcess
 from pathlib import Path
 from types import FrameType
-from typing import Final
+from typing import Any, Final
 
 from inspection.errors import InspectionError
 from inspection.types import Inspection
 from services.station.engine import run_engine
 from services.station.link import Address
-from services.station.service import ServicePlace, run_service
+from services.station.place import ServicePlace
+from services.station.wired import Device, run_device
 from station_config import StationSettings
 
 logger = logging.getLogger(__name__)
@@ -75,13 +77,15 @@ def run_station(
     station: StationSettings,
     place: ServicePlace,
     *,
+    devices: Sequence[Device] = (),
     ready: Callable[[], None],
     first: Callable[[Inspection], None],
 ) -> None:
     """Run the station until Ctrl-C or SIGTERM.
 
-    ready  called when both processes are ready
-    first  called with the first inspection that is in the database
+    devices  simulated cameras that run beside it, each a process like the others
+    ready    called when all processes are ready
+    first    called with the first inspection that is in the database
 
     Raises what keeps a process from starting (PortTaken, ModelAltered, ConfigInvalid, …), with none left running.
     """
@@ -97,12 +101,14 @@ def run_station(
     address = Address(path=str(folder / "engine"), key=secrets.token_bytes(32))
     children: list[_Child] = []
     try:
-        children.append(_Child("service", lambda: _spawn(run_service, station, address, place)))
-        children.append(_Child("engine", lambda: _spawn(run_engine, station, address)))
+        for device in devices:
+            children.append(_Child(f"camera {device.serial}", partial(_spawn, run_device, device)))
+        children.append(_Child("service", partial(_spawn, _run_service, station, address, place)))
+        children.append(_Child("engine", partial(_spawn, run_engine, station, address)))
         while not stopping:
             _attend(children, ready=ready, first=first)
     finally:
-        # The engine first: the service still takes its last records.
+        # The engine first: it lets the cameras go, and the service still takes its last records.
         for child in reversed(children):
             child.end()
         for number, handler in before.items():
@@ -125,6 +131,13 @@ def check_port(host: str, port: int) -> None:
                 other=port + 1,
                 reason=error.strerror,
             ) from error
+
+
+def _run_service(*args: Any) -> None:
+    # Here, so that the supervisor starts its processes before it would have loaded a web server and a database.
+    from services.station.service import run_service
+
+    run_service(*args)
 
 
 def _spawn(main: Callable[..., None], *args: object) -> tuple[SpawnProcess, Connection]:

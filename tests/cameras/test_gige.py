@@ -36,8 +36,8 @@ def address():
     return a_free_address()
 
 
-def gige(address, **settings):
-    return GigeCamera("top", GigeSettings(address=address, silent_after_s=PATIENCE_S, **settings))
+def gige(device=None, **settings):
+    return GigeCamera("top", GigeSettings(device=device, silent_after_s=PATIENCE_S, **settings))
 
 
 def seen_where_nothing_else_is(**settings):
@@ -98,6 +98,19 @@ def test_a_line_scan_frame_knows_its_place_on_the_strip(address):
     assert places_mm == [0, 48 * 0.5, 2 * 48 * 0.5]
 
 
+def test_a_line_scan_frame_is_placed_by_the_encoder_count_that_came_with_it(address):
+    with (
+        a_camera(address=address, frames_per_s=20),
+        gige(address, chunks=True, mm_per_encoder_count=0.5) as camera,
+    ):
+        frames = list(islice(camera.frames(), 3))
+    for frame in frames:
+        assert frame.chunks["EncoderValue"] * 0.5 == frame.y_origin_mm
+        assert frame.chunks["FrameID"] == frame.sequence
+        assert frame.chunks["ExposureTime"] == 1000.0
+    assert frames[0].y_origin_mm < frames[1].y_origin_mm < frames[2].y_origin_mm
+
+
 def test_the_devices_time_is_in_nanoseconds(address):
     with a_camera(address=address, frames_per_s=10), gige(address) as camera:
         times = [frame.device_time_ns for frame in islice(camera.frames(), 5)]
@@ -113,7 +126,9 @@ def test_settings_reach_the_device_and_are_read_back(address):
             "gain_db": 6.0,
             "frames_per_s": 20,
         }
-        with gige(address, pixel_format="Mono8", trigger_source="Line1", **settings) as camera:
+        with gige(
+            address, pixel_format="Mono8", trigger="line", trigger_source="Line1", **settings
+        ) as camera:
             frames = list(islice(camera.frames(), 3))
         assert device.counts()["triggers"] >= 3
     assert frames[0].pixels.shape == (16, 32)
@@ -122,10 +137,10 @@ def test_settings_reach_the_device_and_are_read_back(address):
 @pytest.mark.parametrize(
     ("setting", "value", "found"),
     [
-        ("width_px", 6500, "64"),
-        ("width_px", 33, "64"),
-        ("pixel_format", "Mono16", "Mono8"),
-        ("trigger_source", "Line7", "Software"),
+        ("width_px", 6500, "64 (Width: 16, 20 … 64)"),
+        ("width_px", 33, "64 (Width: 16, 20 … 64)"),
+        ("gain_db", 60.0, "0.0 (Gain: 0 … 24)"),
+        ("line_rate_hz", 1000.0, "- (AcquisitionLineRate)"),
     ],
 )
 def test_a_value_the_device_does_not_take_is_refused_with_the_one_it_has(address, setting, value, found):
@@ -136,23 +151,32 @@ def test_a_value_the_device_does_not_take_is_refused_with_the_one_it_has(address
         with gige(address):
             pass
     facts = refusal.value.facts
-    assert (facts["setting"], facts["value"], facts["found"]) == (setting, value, found)
+    assert (facts["setting"], facts["value"], facts["found"]) == (setting, str(value), found)
 
 
 def test_an_address_where_nobody_answers_is_a_camera_that_is_not_there(address):
-    with pytest.raises(CameraNotFound) as missing, gige(address, serial="4711"):
+    with pytest.raises(CameraNotFound) as missing, gige(address):
         pass
-    assert missing.value.facts == {"camera": "top", "wanted": f"4711 at {address}", "found": "-"}
+    assert missing.value.facts == {"camera": "top", "wanted": address, "found": "-"}
 
 
-def test_another_camera_at_the_address_is_not_taken_for_the_one_wanted(address):
+def test_a_camera_is_found_on_any_network_by_any_of_its_names(address):
+    with a_camera(address=address, interface="lo", serial="FOUND-ME") as device:
+        mac = f"02-4C-{'-'.join(f'{int(part):02X}' for part in address.split('.'))}"
+        for name in ({"serial": "FOUND-ME"}, {"device": "FOUND-ME"}, {"device": mac}, {"device": address}):
+            with gige(**name) as camera:
+                next(camera.frames())
+        assert device.counts()["blocks"] >= 4
+
+
+def test_another_camera_is_not_taken_for_the_one_wanted(address):
     with (
-        a_camera(address=address, serial="OTHER"),
+        a_camera(address=address, interface="lo", serial="OTHER"),
         pytest.raises(CameraNotFound) as missing,
-        gige(address, serial="WANTED"),
+        gige(serial="WANTED"),
     ):
         pass
-    assert missing.value.facts["found"] == "OTHER"
+    assert "OTHER" in missing.value.facts["found"]
 
 
 def test_a_camera_that_is_open_elsewhere_says_so(address):
@@ -205,6 +229,27 @@ def test_a_device_that_is_switched_off_is_lost_and_found_again_when_it_is_on(add
         assert next(camera.frames()).sequence == 1
 
 
+def test_a_device_that_a_killed_program_left_running_is_opened_and_set(address):
+    holds = "import sys, time; exec(sys.argv[2]); print(next(camera.frames()).sequence, flush=True); time.sleep(600)"
+    opens = (
+        "from cameras.gige import GigeCamera; from cameras.settings import GigeSettings;"
+        "camera = GigeCamera('top', GigeSettings(device=sys.argv[1])); camera.__enter__()"
+    )
+    with a_camera(address=address) as device:
+        other = subprocess.Popen(
+            [sys.executable, "-c", holds, address, opens], cwd=REPOSITORY, stdout=subprocess.PIPE, text=True
+        )
+        try:
+            assert other.stdout.readline() == "1\n"
+        finally:
+            other.kill()
+            other.wait()
+            other.stdout.close()
+        until(lambda: device.counts()["heartbeats_lost"] == 1)
+        with gige(address, height_px=16) as camera:
+            assert next(camera.frames()).pixels.shape == (16, 64)
+
+
 def test_frames_that_came_before_the_loss_are_still_given(address):
     with a_camera(address=address, frames_per_s=20) as device, gige(address) as camera:
         until(lambda: device.counts()["sent"] >= 5)
@@ -222,7 +267,7 @@ def test_frames_that_came_before_the_loss_are_still_given(address):
 
 
 def test_a_trigger_that_never_comes_is_silence_and_the_camera_is_still_there(address):
-    settings = GigeSettings(address=address, trigger_source="Software", silent_after_s=1.0)
+    settings = GigeSettings(device=address, trigger="software", silent_after_s=1.0)
     with a_camera(address=address), GigeCamera("top", settings) as camera:
         for _ in range(2):
             with pytest.raises(CameraSilent) as silence:
@@ -230,8 +275,16 @@ def test_a_trigger_that_never_comes_is_silence_and_the_camera_is_still_there(add
             assert silence.value.facts == {"camera": "top", "timeout_s": 1.0, "incomplete": 0}
 
 
+def test_each_software_trigger_takes_a_frame(address):
+    with a_camera(address=address) as device, gige(address, trigger="software") as camera:
+        for count in (1, 2, 3):
+            camera.trigger()
+            assert next(camera.frames()).sequence == count
+        assert device.counts()["triggers"] == 3
+
+
 def test_silence_says_how_much_came_damaged(address):
-    settings = GigeSettings(address=address, silent_after_s=2.0)
+    settings = GigeSettings(device=address, silent_after_s=2.0)
     with (
         a_camera(address=address, faults=parse_faults("incomplete=1")),
         GigeCamera("top", settings) as camera,

@@ -2,24 +2,29 @@
 
 import json
 import os
+import re
 import signal
 import socket
 import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from importlib.util import find_spec
 from pathlib import Path
 
 import psutil
 import pytest
 
+from cameras.simulator.protocol import GVCP_PORT
 from inspection.tally import FRAME_LOST
 from inspection.types import Verdict
 from services.station.lane import STOPPED
 from services.station.records import ENGINE_LOST
+from services.station.wired import wired
 from station_config import load_station
+from tests.gige import built_producer
 from traceability.store import TraceStore
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="Ctrl-C is sent as a signal: run on Linux")
@@ -31,13 +36,19 @@ PATIENCE_S = 120
 class Demo:
     """A running `lynceus demo`."""
 
-    def __init__(self, folder: Path, port: int) -> None:
+    def __init__(self, folder: Path, port: int, *, without: Sequence[str] = ()) -> None:
         self.folder = folder
         self.url = f"http://127.0.0.1:{port}"
         self.log = folder / "demo.log"
         environment = {
             name: value for name, value in os.environ.items() if not name.startswith(("LYNCEUS_", "PYTEST_"))
         }
+        # A library that is installed and does not load is as good as none.
+        broken = folder / "broken"
+        broken.mkdir()
+        for library in without:
+            (broken / f"{library}.py").write_text("raise ImportError", encoding="utf-8")
+        environment["PYTHONPATH"] = os.pathsep.join([str(broken), environment.get("PYTHONPATH", "")])
         with self.log.open("w") as log:
             self.process = subprocess.Popen(
                 [str(Path(sys.executable).with_name("lynceus")), "demo", "--port", str(port)],
@@ -81,9 +92,27 @@ class Demo:
         port = int(self.url.rsplit(":", 1)[1])
         return next((child.pid for child in self.children() if port in listened_on(child)), None)
 
+    def devices(self) -> dict[str, int]:
+        """The process of each simulated camera, by the camera's serial number."""
+        said = re.findall(r"(SIM-\S+) \((127\.86\.\d+\.\d+)\)", self.log.read_text())
+        by_address = {at: child.pid for child in self.children() for at in answered_at(child)}
+        return {serial: by_address[at] for serial, at in said if at in by_address}
+
     def engine(self) -> int | None:
         service = self.service()
-        return next((child.pid for child in self.children() if service and child.pid != service), None)
+        others = {service, *self.devices().values()}
+        return next((child.pid for child in self.children() if service and child.pid not in others), None)
+
+    def lane(self, name: str) -> dict:
+        lanes = self.get("/api/v1/station").get("lanes", [])
+        return next((lane for lane in lanes if lane["lane"] == name), {})
+
+    def panel(self, lane: str) -> str:
+        try:
+            with urllib.request.urlopen(f"{self.url}/lanes/{lane}/panel", timeout=5) as answer:
+                return answer.read().decode()
+        except OSError:
+            return ""
 
     def store(self) -> TraceStore:
         return TraceStore.open(f"sqlite:///{self.folder / 'var' / 'lynceus.db'}")
@@ -92,6 +121,14 @@ class Demo:
 def listened_on(process: psutil.Process) -> set[int]:
     try:
         return {one.laddr.port for one in process.net_connections("tcp") if one.status == psutil.CONN_LISTEN}
+    except psutil.NoSuchProcess:
+        return set()
+
+
+def answered_at(process: psutil.Process) -> set[str]:
+    """Where a GigE Vision device of this process listens."""
+    try:
+        return {one.laddr.ip for one in process.net_connections("udp") if one.laddr.port == GVCP_PORT}
     except psutil.NoSuchProcess:
         return set()
 
@@ -117,11 +154,11 @@ def assert_all_ended(demo: Demo) -> None:
 
 
 @contextmanager
-def a_demo(folder: Path) -> Iterator[Demo]:
+def a_demo(folder: Path, *, without: Sequence[str] = ()) -> Iterator[Demo]:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    demo = Demo(folder, port)
+    demo = Demo(folder, port, without=without)
     try:
         yield demo
     finally:
@@ -178,6 +215,65 @@ def test_the_station_starts_survives_the_loss_of_either_process_and_leaves_none_
             assert len(by_start) == 2
             for numbers in by_start.values():
                 assert sorted(numbers) == list(range(1, len(numbers) + 1))
+
+
+needs_viva = pytest.mark.skipif(find_spec("viva_genicam") is None, reason='pip install "lynceus[gige]"')
+
+
+@pytest.mark.parametrize(
+    ("driver", "without"), [("genicam", ()), pytest.param("gige", ("harvesters",), marks=needs_viva)]
+)
+def test_a_camera_whose_cable_is_pulled_is_named_on_the_page_and_comes_back_by_itself(
+    tmp_path, driver, without
+):
+    if driver == "genicam":
+        pytest.importorskip("harvesters", reason='pip install "lynceus[gige]"')
+        built_producer()
+    with ExitStack() as held:
+        # As if another demo ran on this computer.
+        taken = held.enter_context(socket.socket(socket.AF_INET, socket.SOCK_DGRAM))
+        taken.bind((wired(load_station("demo")).devices[0].address, GVCP_PORT))
+        demo = held.enter_context(a_demo(tmp_path, without=without))
+        demo.wait(lambda: demo.says("First verdict"), "the first verdict")
+        assert demo.lane("strip")["driver"] == demo.lane("parts")["driver"] == driver
+        camera = demo.lane("strip")["camera"]
+        device = demo.devices()[camera]
+        store = held.enter_context(demo.store())
+        demo.wait(lambda: {b.lane for b in store.begun()} >= {"strip"}, "a coil in hand")
+        in_hand = next(begun.id for begun in store.begun() if begun.lane == "strip")
+
+        # The supervisor is held, so that it does not switch the camera on again before we have looked.
+        demo.process.send_signal(signal.SIGSTOP)
+        os.kill(device, signal.SIGKILL)
+        demo.wait(lambda: demo.lane("strip").get("condition") == "lost", "the lane to say so")
+        demo.wait(
+            lambda: re.search(f"CAM-(LOST|SILENT|NOT-FOUND).*{camera}", demo.panel("strip")),
+            "the page to name it",
+        )
+        assert demo.lane("parts")["condition"] == "running"
+        demo.wait(lambda: store.inspection(in_hand), "the coil in hand to be closed")
+        coil = store.inspection(in_hand)
+        assert coil.verdict >= Verdict.NOT_INSPECTED
+        assert set(coil.failures) & {"CAM-LOST", "CAM-SILENT"}
+
+        demo.process.send_signal(signal.SIGCONT)
+        demo.wait(lambda: demo.devices().get(camera, device) != device, "the camera to be switched on again")
+        demo.wait(lambda: demo.lane("strip").get("condition") == "running", "the lane to have it again")
+        demo.wait(lambda: {b.lane for b in store.begun()} >= {"strip"}, "the next coil")
+        assert "CAM-" not in demo.panel("strip")
+
+        demo.process.send_signal(signal.SIGINT)
+        assert demo.process.wait(PATIENCE_S) == 0
+        assert_all_ended(demo)
+
+
+def test_without_a_camera_library_the_demo_draws_and_says_why(tmp_path):
+    with a_demo(tmp_path, without=("harvesters", "viva_genicam")) as demo:
+        demo.wait(lambda: demo.says("First verdict"), "the first verdict")
+        assert demo.says('pip install "lynceus[gige]"')
+        assert demo.lane("strip")["driver"] == "drawn_strip"
+        assert demo.lane("parts")["driver"] == "drawn_parts"
+        assert demo.devices() == {}
 
 
 def test_a_station_whose_supervisor_is_killed_leaves_no_process_behind(tmp_path):

@@ -93,11 +93,17 @@ def isolated_run(folder: Path) -> Camera:
 
 
 def gige_from_our_device(address: str) -> Camera:
-    return open_camera("top", GigeSettings(address=address, frames_per_s=50))
+    return open_camera("top", GigeSettings(device=address, frames_per_s=50))
 
 
-def gige_from_vivas_device(address: str) -> Camera:
-    return open_camera("top", GigeSettings(address=address))
+def gige_from_vivas_device_in_this_process(address: str) -> Camera:
+    from cameras.gige import GigeCamera
+
+    return GigeCamera("top", GigeSettings(device=address))
+
+
+def gige_from_aravis_device(_: Path) -> Camera:
+    return open_camera("top", GigeSettings(serial="LYN1", width_px=128, height_px=96))
 
 
 def strip(_: Path) -> Camera:
@@ -148,7 +154,8 @@ DEVICES = {
     genicam_from_our_device: our_device,
     isolated_genicam_from_our_device: our_device,
     gige_from_our_device: our_device_here,
-    gige_from_vivas_device: vivas_device,
+    gige_from_vivas_device_in_this_process: vivas_device,
+    gige_from_aravis_device: a_gige_device,
 }
 """What must be there before the camera can be opened, and where it is."""
 
@@ -163,7 +170,8 @@ DEVICES = {
         pytest.param(genicam_from_our_device, marks=needs_genicam),
         pytest.param(isolated_genicam_from_our_device, marks=needs_genicam),
         pytest.param(gige_from_our_device, marks=needs_viva),
-        pytest.param(gige_from_vivas_device, marks=needs_viva),
+        pytest.param(gige_from_vivas_device_in_this_process, marks=needs_viva),
+        pytest.param(gige_from_aravis_device, marks=needs_viva),
         strip,
         parts,
         recorded_run,

@@ -110,6 +110,7 @@ def test_a_lane_that_lost_its_camera_says_why():
         LaneState(
             lane="strip",
             camera="top",
+            driver="drawn_strip",
             condition="lost",
             at=datetime.now(UTC),
             failure="CAM-SILENT",

@@ -13,7 +13,9 @@ from tests.builders import a_defect, an_inspection
 def test_what_the_engine_reports_is_counted_per_lane():
     live = LiveState()
     live.engine(True)
-    live.lane(LaneState(lane="strip", camera="top", condition="running", at=datetime.now(UTC)))
+    live.lane(
+        LaneState(lane="strip", camera="top", driver="drawn_strip", condition="running", at=datetime.now(UTC))
+    )
     live.frame(a_frame_seen(a_strip(), begun_now(lane="strip", code="COIL-1")))
     live.done(
         an_inspection(

@@ -98,7 +98,9 @@ def test_streams_end_when_the_service_does():
 
 
 def test_the_preview_sends_the_newest_frame_with_its_defects_in_the_readers_language(station):
-    station.live.lane(LaneState(lane="strip", camera="top", condition="running", at=datetime.now(UTC)))
+    station.live.lane(
+        LaneState(lane="strip", camera="top", driver="drawn_strip", condition="running", at=datetime.now(UTC))
+    )
     begun = begun_now(lane="strip", code="COIL-1")
     strip = a_strip()
     station.sees(a_frame_seen(strip, begun, sequence=41), begun)

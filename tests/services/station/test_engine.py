@@ -58,7 +58,7 @@ def keep(sink: Keeps, *cameras, frames_per_unit: int = 1, **options) -> tuple[li
         return camera
 
     said: list[LaneState] = []
-    keep_running(lane, open_next, camera="top", say=said.append)
+    keep_running(lane, open_next, camera="top", driver="replay", say=said.append)
     return said, lane.stop
 
 

@@ -51,7 +51,13 @@ class Books:
 
 
 def a_state(number: int) -> LaneState:
-    return LaneState(lane=str(number), camera="c", condition="running", at=datetime(2026, 11, 20, tzinfo=UTC))
+    return LaneState(
+        lane=str(number),
+        camera="c",
+        driver="drawn_strip",
+        condition="running",
+        at=datetime(2026, 11, 20, tzinfo=UTC),
+    )
 
 
 def a_picture(begun) -> FrameSeen:

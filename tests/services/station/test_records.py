@@ -149,7 +149,7 @@ def test_the_first_inspection_on_record_is_told_once(place):
     told = []
     books = a_books(place, first=told.append)
     first = an_inspection()
-    books.commit([LaneState(lane="strip", camera="c", condition="running", at=NOW)])
+    books.commit([LaneState(lane="strip", camera="c", driver="drawn_strip", condition="running", at=NOW)])
     books.commit([first])
     books.commit([an_inspection()])
     assert told == [first]

@@ -61,6 +61,7 @@ def test_a_verdict_of_a_lane_that_stopped_is_marked_doubtful(station, client):
         LaneState(
             lane="parts",
             camera="right",
+            driver="drawn_strip",
             condition="lost",
             at=datetime.now(UTC),
             failure="CAM-SILENT",
@@ -82,7 +83,12 @@ def test_a_verdict_without_the_engine_is_marked_doubtful(station, client):
 def test_a_failure_whose_facts_did_not_come_along_is_shown_by_its_code(station, client):
     station.live.lane(
         LaneState(
-            lane="parts", camera="right", condition="stopped", at=datetime.now(UTC), failure="XYZ-FUTURE"
+            lane="parts",
+            camera="right",
+            driver="drawn_strip",
+            condition="stopped",
+            at=datetime.now(UTC),
+            failure="XYZ-FUTURE",
         )
     )
     assert "XYZ-FUTURE" in _get(client, "/")

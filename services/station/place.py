@@ -1,0 +1,18 @@
+"""Where a station's service is, said apart from it: the supervisor needs none of what the service loads."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ServicePlace:
+    """Where the service keeps things and where it is reached. `seed_history` None: no simulated history."""
+
+    database: str
+    pictures: Path
+    host: str
+    port: int
+    language: str
+    seed_history: int | None
