@@ -78,7 +78,7 @@ class Setup:
     trigger_source: str
 
     @property
-    def waits_for_software(self) -> bool:
+    def waits_for_command(self) -> bool:
         return self.is_triggered and self.trigger_source != LINE_TRIGGER
 
     @property
@@ -167,6 +167,7 @@ class Acquisition:
         self._blocks = 0
         self._lock = Lock()
         self._waiting: Queue[Exposure] | None = None
+        self._waits_for = ""
         self._busy_until_ns = 0
         self._long_until_ns = 0
         self._stop = Event()
@@ -186,7 +187,8 @@ class Acquisition:
         self._stop = Event()
         triggers: Queue[Exposure] = Queue()
         with self._lock:
-            self._waiting = triggers if setup.waits_for_software else None
+            self._waiting = triggers if setup.waits_for_command else None
+            self._waits_for = setup.trigger_source
         self._starts.put(_Start(setup=setup, stop=self._stop, triggers=triggers))
 
     def stop(self) -> None:
@@ -197,13 +199,14 @@ class Acquisition:
         self._starts.put(None)
         self._thread.join()
 
-    def trigger(self) -> None:
-        """A trigger by software, now. Missed while another is exposed, and where nobody waits for one."""
+    def trigger(self, source: str) -> None:
+        """One by a command, now. Missed while another is exposed, and where none from there is waited for."""
         now_ns = self._clock.now_ns()
         number = self._account.counts()["triggers"]
         self._account.add("triggers")
         with self._lock:
-            if self._waiting is not None and now_ns >= max(self._busy_until_ns, self._long_until_ns):
+            is_busy = now_ns < max(self._busy_until_ns, self._long_until_ns)
+            if self._waiting is not None and self._waits_for == source and not is_busy:
                 self._busy_until_ns = now_ns + self._exposure_ns()
                 encoder = self._clock.encoder(now_ns)
                 self._waiting.put(Exposure(index=number, began_ns=now_ns, encoder=encoder, trigger=number))
@@ -233,8 +236,8 @@ class Acquisition:
 
     def _exposed(self, start: _Start) -> Generator[Exposure]:
         setup, stop = start.setup, start.stop
-        if setup.waits_for_software:
-            return self._software(stop, start.triggers)
+        if setup.waits_for_command:
+            return self._commanded(stop, start.triggers)
         if setup.is_triggered:
             return self._parts(stop)
         return self._strip(setup, stop) if self._scene.is_line_scan else self._free(stop)
@@ -283,7 +286,7 @@ class Acquisition:
                 )
             part += 1
 
-    def _software(self, stop: Event, triggers: Queue[Exposure]) -> Generator[Exposure]:
+    def _commanded(self, stop: Event, triggers: Queue[Exposure]) -> Generator[Exposure]:
         try:
             while not stop.is_set():
                 try:

@@ -24,10 +24,11 @@ from cameras.simulator.acquisition import Account, Acquisition, setup_of
 from cameras.simulator.clock import PART_PITCH_COUNTS, LineClock
 from cameras.simulator.description import MODEL, VENDOR, describe
 from cameras.simulator.faults import Fault, FaultPlan, Kind
-from cameras.simulator.features import USER_SETS, features_of
+from cameras.simulator.features import ACTION_TRIGGER, SOFTWARE_TRIGGER, USER_SETS, features_of
 from cameras.simulator.protocol import (
     GVCP_PORT,
     Ack,
+    Action,
     Code,
     Command,
     Discovery,
@@ -262,6 +263,19 @@ class SimulatedCamera:
                 self._account.add("resent", resent.sent)
                 self._account.add("resend_unavailable", resent.unavailable)
                 return None
+            case Action():
+                return self._act(command)
+
+    def _act(self, command: Action) -> bytes | None:
+        """Devices that are not meant, or that nobody controls, do not answer."""
+        registers = self._registers
+        keys = registers.integer("ActionDeviceKey"), registers.integer("ActionGroupKey")
+        is_meant = registers.integer("ActionGroupMask") & command.group_mask
+        if self._control.holder is None or not is_meant or keys != (command.device_key, command.group_key):
+            return None
+        if registers.choice("TriggerSource") == ACTION_TRIGGER:
+            self._acquisition.trigger(ACTION_TRIGGER)
+        return b""
 
     def _write(self, address: int, data: bytes, sender: Sender) -> None:
         if address == CONTROL_AT and len(data) == 4:
@@ -328,7 +342,7 @@ class SimulatedCamera:
             case "AcquisitionStop":
                 self._acquisition.stop()
             case "TriggerSoftware":
-                self._acquisition.trigger()
+                self._acquisition.trigger(SOFTWARE_TRIGGER)
             case "AcquisitionFrameRate" | "Height":
                 self._run_line()
             case "DeviceReset":

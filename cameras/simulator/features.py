@@ -20,7 +20,7 @@ USER_SETS = ("Default", "UserSet1", "UserSet2")
 _IN_USER_SETS = frozenset({"ImageFormatControl", "AcquisitionControl", "AnalogControl", "ChunkDataControl"})
 SIZE_STEP_PX = 4
 SIZE_MIN_PX = 16
-LINE_TRIGGER = "Line1"
+SOFTWARE_TRIGGER, LINE_TRIGGER, ACTION_TRIGGER = "Software", "Line1", "Action1"
 TICKS_PER_S = 1_000_000_000
 
 Access = Literal["RO", "RW", "WO"]
@@ -167,6 +167,7 @@ def features_of(
         *_acquisition(fps),
         *_chunks(),
         *_user_sets(),
+        *_action(),
         *_ptp(),
         *_transport(),
     ]
@@ -358,9 +359,9 @@ def _acquisition(fps: float) -> list[Feature]:
         Choice(
             name="TriggerSource",
             category=here,
-            about="Software, or the line's light barrier",
+            about="Software, the line's light barrier, or an action command of the network",
             is_locked=True,
-            entries=(("Software", 0), (LINE_TRIGGER, 1)),
+            entries=((SOFTWARE_TRIGGER, 0), (LINE_TRIGGER, 1), (ACTION_TRIGGER, 2)),
         ),
         Choice(
             name="TriggerActivation", category=here, about="Edge of the signal", entries=(("RisingEdge", 0),)
@@ -433,6 +434,17 @@ def _user_sets() -> list[Feature]:
             about="The set it has after a restart",
             entries=sets,
         ),
+    ]
+
+
+def _action() -> list[Feature]:
+    return [
+        Integer(name=name, category="ActionControl", about=about, address=address)
+        for name, about, address in (
+            ("ActionDeviceKey", "Key of the devices that act together", 0x90C),
+            ("ActionGroupKey", "Key of the group that acts together", 0x9800),
+            ("ActionGroupMask", "The action is meant where it has one of these bits; 0 for never", 0x9804),
+        )
     ]
 
 

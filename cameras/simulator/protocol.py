@@ -36,6 +36,8 @@ _GVCP_ACK = struct.Struct(">HHHH")
 _PAIR = struct.Struct(">II")
 _FORCE_IP = struct.Struct(">2x6s12x4s12x4s12x4s")
 _RESEND = struct.Struct(">HHII")
+_ACTION = struct.Struct(">III")
+_SCHEDULED_ACTION = struct.Struct(">IIIQ")
 _GVSP = struct.Struct(">HHI")
 _LEADER = struct.Struct(">HHQIIIIIHH")
 _TRAILER = struct.Struct(">HHI")
@@ -69,6 +71,7 @@ class Code(IntEnum):
     WRITE_REGISTERS = 0x0082
     READ_MEMORY = 0x0084
     WRITE_MEMORY = 0x0086
+    ACTION = 0x0100
 
 
 class Content(IntEnum):
@@ -147,7 +150,18 @@ class PacketResend:
     last: int
 
 
-Command = Discovery | ForceIp | ReadRegisters | WriteRegisters | ReadMemory | WriteMemory | PacketResend
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Action:
+    """To every device of these keys whose mask has a bit in common with this one, to act at once."""
+
+    device_key: int
+    group_key: int
+    group_mask: int
+
+
+Command = (
+    Discovery | ForceIp | ReadRegisters | WriteRegisters | ReadMemory | WriteMemory | PacketResend | Action
+)
 
 _CODES: dict[type[Command], Code] = {
     Discovery: Code.DISCOVERY,
@@ -157,6 +171,7 @@ _CODES: dict[type[Command], Code] = {
     ReadMemory: Code.READ_MEMORY,
     WriteMemory: Code.WRITE_MEMORY,
     PacketResend: Code.PACKET_RESEND,
+    Action: Code.ACTION,
 }
 
 
@@ -235,6 +250,12 @@ def parse_command(header: Header) -> Command:
             return PacketResend(
                 channel=channel, block_id=block_id, first=first & PACKET_ID_MAX, last=last & PACKET_ID_MAX
             )
+        case Code.ACTION:
+            is_scheduled = len(body) == _SCHEDULED_ACTION.size
+            _need(not is_scheduled, "an action at a given time", Status.NOT_IMPLEMENTED)
+            _need(len(body) == _ACTION.size, "ACTION has 12 bytes")
+            device_key, group_key, group_mask = _ACTION.unpack(body)
+            return Action(device_key=device_key, group_key=group_key, group_mask=group_mask)
     raise Malformed(f"command 0x{header.code:04X} is not known", Status.NOT_IMPLEMENTED)
 
 
@@ -268,6 +289,8 @@ def _packed(command: Command) -> bytes:
             return _ADDRESS.pack(address) + data
         case PacketResend():
             return _RESEND.pack(command.channel, command.block_id, command.first, command.last)
+        case Action():
+            return _ACTION.pack(command.device_key, command.group_key, command.group_mask)
 
 
 def _need(fits: bool, what: str, status: Status = Status.INVALID_PARAMETER) -> None:

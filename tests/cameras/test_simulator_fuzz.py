@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from cameras.simulator.features import features_of
 from cameras.simulator.protocol import (
     GVCP_PORT,
+    Action,
     Code,
     Discovery,
     ForceIp,
@@ -68,6 +69,7 @@ COMMANDS = st.one_of(
         first=WORDS,
         last=WORDS,
     ),
+    st.builds(Action, device_key=VALUES, group_key=VALUES, group_mask=VALUES),
     st.builds(
         ForceIp,
         mac=st.binary(min_size=6, max_size=6),

@@ -9,6 +9,7 @@ from cameras.simulator.protocol import (
     PAYLOAD_IMAGE,
     PAYLOAD_WITH_CHUNKS,
     Ack,
+    Action,
     Content,
     Discovery,
     ForceIp,
@@ -54,6 +55,7 @@ commands = st.one_of(
         address=aligned,
         data=words.flatmap(lambda word: st.binary(min_size=4 * word, max_size=4 * word)),
     ),
+    st.builds(Action, device_key=u32, group_key=u32, group_mask=u32),
     st.builds(PacketResend, channel=u16, block_id=u16, first=u24, last=u24),
 )
 leaders = st.builds(
@@ -154,7 +156,7 @@ def test_a_read_across_the_alignment_of_words_is_refused_as_such():
 
 
 def test_a_command_nobody_knows_is_not_implemented_rather_than_malformed():
-    header = parse_header(bytes.fromhex("4201 0100 0000 0001"))
+    header = parse_header(bytes.fromhex("4201 0200 0000 0001"))
     with pytest.raises(Malformed) as refused:
         parse_command(header)
     assert refused.value.status is Status.NOT_IMPLEMENTED

@@ -13,7 +13,7 @@ import pytest
 
 from cameras.simulator.device import LOOPBACK
 from cameras.simulator.faults import Kind, parse_faults
-from cameras.simulator.protocol import Discovery
+from cameras.simulator.protocol import Action, Discovery
 from tests.cameras.gige_client import (
     PATIENCE_S,
     Client,
@@ -247,6 +247,8 @@ def test_tshark_finds_nothing_malformed_in_commands_answers_and_pictures(address
         client.must_write("AcquisitionMode", "SingleFrame")
         client.must_write("AcquisitionStart")
         take(client, whole=1)
+        client.must_write("ActionGroupMask", 1)
+        client.ask(Action(device_key=0, group_key=0, group_mask=1))
         client.ask_again(1, 1, 1)
         client.ask_again(99, 1, 1)
         until(lambda: camera.counts()["resend_unavailable"] == 1)
@@ -258,6 +260,8 @@ def test_tshark_finds_nothing_malformed_in_commands_answers_and_pictures(address
         "WRITEREG_ACK (Success)",
         "READREG_ACK",
         "WRITEMEM_ACK",
+        "ACTION_CMD",
+        "ACTION_ACK",
         "PACKETRESEND_CMD Block 1, Packets 1->1",
         "LEADER [Block ID: 1 Packet ID: 0] IMAGE",
         "PAYLOAD [Block ID: 1 Packet ID: 3]",
@@ -339,6 +343,23 @@ def test_viva_keeps_and_brings_back_settings_in_user_sets(loopback):
         assert float(viva.get("ExposureTime")) == 1500, "read anew, not what it remembers"
         viva.set_default_user_set("UserSet1")
         assert viva.get("UserSetDefault") == "UserSet1"
+
+
+@needs_viva
+def test_vivas_action_command_triggers_the_cameras_that_have_its_keys(loopback):
+    import viva_genicam
+
+    with a_camera(address=loopback) as camera, viva_camera(1) as viva:
+        for name, value in (("ActionDeviceKey", 7), ("ActionGroupKey", 9), ("ActionGroupMask", 4)):
+            viva.set(name, str(value))
+        viva.set("TriggerMode", "On")
+        viva.set("TriggerSource", "Action1")
+        with viva.stream() as stream:
+            done = viva_genicam.send_action(7, 9, 0xFF, destination=loopback, timeout_ms=2000)
+            others = viva_genicam.send_action(8, 9, 0xFF, destination=loopback)
+            viva_frames(stream, count=1)
+        assert (done.acks, others.acks) == (1, 0)
+        assert camera.counts()["triggers"] == 1
 
 
 @needs_viva

@@ -1,14 +1,16 @@
 import json
 import struct
 from collections import Counter
+from dataclasses import replace
 from itertools import pairwise
 
 import numpy as np
+import pytest
 
 from cameras.simulator.clock import PART_PITCH_COUNTS
 from cameras.simulator.faults import Fault, FaultPlan, Kind, parse_faults
 from cameras.simulator.features import CHUNKS, IMAGE_CHUNK_ID
-from cameras.simulator.protocol import Discovery, Status, parse_chunks
+from cameras.simulator.protocol import Action, Discovery, Status, parse_chunks
 from cameras.simulator.scene import View, strip_scene
 from inspection.vision.drawing import StripDrawing
 from tests.cameras.gige_client import (
@@ -210,6 +212,54 @@ def test_a_software_trigger_that_nobody_waits_for_is_missed():
         client.take_control()
         client.must_write("TriggerSoftware")
     assert camera.counts() == {"triggers": 1, "triggers_missed": 1}
+
+
+ACTION = Action(device_key=7, group_key=9, group_mask=0b110)
+
+
+def waits_for_action(client, *, mask=0b100):
+    client.must_write("ActionDeviceKey", ACTION.device_key)
+    client.must_write("ActionGroupKey", ACTION.group_key)
+    client.must_write("ActionGroupMask", mask)
+    client.must_write("AcquisitionMode", "Continuous")
+    client.must_write("AcquisitionStart")
+
+
+def test_an_action_command_triggers_a_picture_whoever_sends_it():
+    address = a_free_address()
+    with a_camera_and_client(address=address) as (camera, client), Client(address) as another:
+        pictures(client, 1, TriggerMode="On", TriggerSource="Action1", ExposureTime=10.0)
+        waits_for_action(client)
+        for count in range(1, 4):
+            assert another.ask(ACTION).status == Status.SUCCESS
+            assert list(take(client, whole=1)) == [count]
+        client.must_write("TriggerSoftware")
+        assert drained(client, {}, 0.3) == {}
+    assert camera.counts()["triggers_missed"] == 1, "that by software, which was not waited for"
+
+
+@pytest.mark.parametrize(
+    "other", [{"device_key": 8}, {"group_key": 8}, {"group_mask": 0b011}], ids=lambda other: next(iter(other))
+)
+def test_an_action_command_for_others_is_neither_done_nor_answered(other):
+    with a_camera_and_client() as (camera, client):
+        pictures(client, 1, TriggerMode="On", TriggerSource="Action1")
+        waits_for_action(client)
+        with pytest.raises(TimeoutError):
+            client.ask(replace(ACTION, **other), timeout_s=0.3)
+        assert camera.counts()["triggers"] == 0
+
+
+def test_an_action_command_does_nothing_where_another_source_triggers_or_nobody_controls():
+    with a_camera_and_client() as (camera, client):
+        pictures(client, 1, TriggerMode="On", TriggerSource="Software")
+        waits_for_action(client)
+        assert client.ask(ACTION).status == Status.SUCCESS
+        client.must_write("AcquisitionStop")
+        client.write_word(0xA00, 0)
+        with pytest.raises(TimeoutError):
+            client.ask(ACTION, timeout_s=0.3)
+        assert camera.counts()["triggers"] == 0
 
 
 def test_the_light_barrier_gives_a_picture_for_each_part():
