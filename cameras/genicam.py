@@ -13,11 +13,10 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 from dataclasses import asdict, dataclass
-from importlib.util import find_spec
 from pathlib import Path
 from threading import Event, Lock
 from types import TracebackType
-from typing import Any, Literal, Self
+from typing import Any, Self
 
 from cameras.counting import CountRestarted, ExposureCount
 from cameras.errors import (
@@ -50,6 +49,7 @@ from cameras.pixels import (
     image_of,
 )
 from cameras.placing import StripPlaces
+from cameras.producers import INSTALL_GENICAM, Producer, producer_fails, producer_file
 from cameras.settings import GenicamSettings
 from inspection.types import Frame
 
@@ -59,10 +59,10 @@ try:
 except ImportError as error:
     raise ProducerMissing(
         f"GenICam cameras need harvesters and genicam: {error}.",
-        action='Run: pip install "lynceus[gige]"',
+        action=f"Run: {INSTALL_GENICAM}",
         producer="genicam",
         reason=str(error),
-        install='pip install "lynceus[gige]"',
+        install=INSTALL_GENICAM,
     ) from error
 
 logger = logging.getLogger(__name__)
@@ -79,11 +79,6 @@ was measured to end 5.6 ms late, so 0.07 ms."""
 
 _DISCOVERY_S = 30.0
 _DEVICES = "lynceus-devices "
-
-_INSTALL_GENICAM = 'pip install "lynceus[gige]"'
-_BUILD_OURS = "apt-get install gcc libc6-dev make pkg-config libaravis-dev libusb-1.0-0-dev && make producer"
-
-Producer = Path | Literal["simulated", "lynceus"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -118,36 +113,12 @@ def list_devices(producer: Producer) -> tuple[DeviceInfo, ...]:
             command, stdin=subprocess.DEVNULL, capture_output=True, timeout=_DISCOVERY_S, check=False
         )
     except subprocess.TimeoutExpired as error:
-        raise _producer_fails(path, f"no answer within {_DISCOVERY_S:g} s") from error
+        raise producer_fails(path, f"no answer within {_DISCOVERY_S:g} s") from error
     for line in done.stdout.decode(errors="replace").splitlines():
         if line.startswith(_DEVICES):
             return tuple(DeviceInfo(**device) for device in json.loads(line.removeprefix(_DEVICES)))
     said = done.stderr.decode(errors="replace").strip().splitlines()
-    raise _producer_fails(path, said[-1] if said else f"it ended with status {done.returncode}")
-
-
-def producer_file(producer: Producer) -> Path:
-    """The `.cti` file of a producer. Raises ProducerMissing where there is none."""
-    if producer == "lynceus":
-        return our_producer(Path(__file__).with_name("gentl") / "build")
-    if producer == "simulated":
-        spec = find_spec("genicam")
-        if spec is None or spec.origin is None:
-            raise _producer_fails(Path("viky.cti"), "the genicam package is not installed")
-        path = Path(spec.origin).with_name("viky.cti")
-    else:
-        path = producer.expanduser().resolve()
-    if not path.is_file():
-        raise _producer_fails(path, "there is no such file")
-    return path
-
-
-def our_producer(build: Path) -> Path:
-    """The `.cti` file that `make producer` puts into its build folder. Raises ProducerMissing where it did not."""
-    path = build / "lynceus.cti"
-    if not path.is_file():
-        raise _producer_fails(path, "it is not built", install=_BUILD_OURS)
-    return path
+    raise producer_fails(path, said[-1] if said else f"it ended with status {done.returncode}")
 
 
 class GenicamCamera:
@@ -509,10 +480,10 @@ def _harvester(path: Path) -> Any:
         harvester.update()
     except (OSError, *_VENDOR_ERRORS) as error:
         harvester.reset()
-        raise _producer_fails(path, str(error)) from error
+        raise producer_fails(path, str(error)) from error
     if complaints.last and not harvester.device_info_list:
         harvester.reset()
-        raise _producer_fails(path, complaints.last)
+        raise producer_fails(path, complaints.last)
     return harvester
 
 
@@ -648,16 +619,6 @@ def _user_name(info: Any) -> str:
 
 def _serial(info: Any) -> str:
     return str(_known(lambda: info.serial_number) or info.id_)
-
-
-def _producer_fails(path: Path, reason: str, *, install: str = _INSTALL_GENICAM) -> ProducerMissing:
-    return ProducerMissing(
-        f"The camera library {path} cannot be used: {reason}.",
-        action=f"Check the path, or run: {install}",
-        producer=str(path),
-        reason=reason,
-        install=install,
-    )
 
 
 def _print_devices(path: Path) -> None:

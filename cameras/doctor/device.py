@@ -6,8 +6,9 @@ import time
 
 from cameras.doctor.facts import Opened, Seen, Streamed, Unseen
 from cameras.errors import CameraInUse, CameraSilent
-from cameras.genicam import GenicamCamera, Producer
+from cameras.genicam import GenicamCamera
 from cameras.pixels import FORMATS
+from cameras.producers import Producer
 from cameras.settings import GenicamSettings
 from inspection.errors import InspectionError
 

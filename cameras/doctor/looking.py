@@ -6,14 +6,12 @@ import os
 from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
-from typing import Literal
 
 import cameras
 from cameras.doctor import computer, wire
 from cameras.doctor.facts import Answers, CameraFacts, Facts, Heard, Opened, ProducerFile, Seen, Unseen
 from cameras.errors import ProducerMissing
-
-Producer = Path | Literal["simulated", "lynceus"]
+from cameras.producers import Producer, producer_file
 
 _ELF_HEAD_BYTES = 20
 
@@ -100,8 +98,6 @@ def _path(producer: Producer) -> Path:
     if isinstance(producer, Path):
         return producer.expanduser().resolve()
     try:
-        from cameras.genicam import producer_file
-
         return producer_file(producer)
     except ProducerMissing:
         return Path("viky.cti")

@@ -20,7 +20,8 @@ from services.cli.camera_record import record
 from services.text import language_of_environment, say
 
 if TYPE_CHECKING:
-    from cameras.genicam import DeviceInfo, Producer
+    from cameras.genicam import DeviceInfo
+    from cameras.producers import Producer
     from cameras.simulator.scene import Scene
 
 producer_option = click.option(

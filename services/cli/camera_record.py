@@ -20,7 +20,7 @@ import click
 from services.text import language_of_environment, say
 
 if TYPE_CHECKING:
-    from cameras.genicam import Producer
+    from cameras.producers import Producer
     from cameras.recording import BackgroundRecorder
     from cameras.settings import CameraSettings
     from inspection.protocols import Camera

@@ -112,7 +112,8 @@ def switched_on(device: Device) -> SimulatedCamera:
 def _chain() -> Chain | None:
     """The first that is there; what is installed and does not load is not."""
     with suppress(ProducerMissing):
-        from cameras.genicam import producer_file
+        import cameras.genicam
+        from cameras.producers import producer_file
 
         producer_file("lynceus")
         return "genicam"

@@ -36,7 +36,8 @@ pytest.importorskip("harvesters", reason='pip install "lynceus[gige]"')
 
 from genicam import gentl
 
-from cameras.genicam import GenicamCamera, connected, list_devices, producer_file
+from cameras.genicam import GenicamCamera, connected, list_devices
+from cameras.producers import producer_file
 
 
 def simulated(**settings):

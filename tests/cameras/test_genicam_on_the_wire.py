@@ -159,3 +159,31 @@ def test_an_address_is_given_only_to_a_camera_nobody_holds(parts):
     with camera(), pytest.raises(AddressRefused) as refusal:
         force_ip(heard.mac, "127.0.0.9")
     assert refusal.value.facts["status"] == "0x8006"
+
+
+def test_the_clock_the_temperature_and_a_user_set_are_the_devices_own(parts):
+    with camera(user_set="Default", ptp=True) as opened:
+        next(opened.frames())
+        told = opened.values(["PtpEnable", "PtpStatus", "PtpOffsetFromMaster", "DeviceTemperature"])
+    assert told.keys() == {"PtpEnable", "PtpStatus", "PtpOffsetFromMaster", "DeviceTemperature"}
+    assert told["PtpEnable"] == 1
+    assert told["PtpStatus"] in ("Listening", "Uncalibrated", "Slave")
+    with camera(ptp=False) as opened:
+        assert opened.values(["PtpStatus"]) == {"PtpStatus": "Disabled"}
+    with pytest.raises(SettingRefused) as refusal, camera(user_set="UserSet9"):
+        pass
+    assert "Default" in refusal.value.facts["found"]
+
+
+def test_the_light_barrier_triggers_and_an_input_that_is_not_there_is_refused(parts):
+    with camera(trigger="line", trigger_source="Line1", trigger_activation="RisingEdge") as opened:
+        first, second = islice(opened.frames(), 2)
+        assert second.sequence == first.sequence + 1
+        assert opened.values(["TriggerMode", "TriggerSource"]) == {
+            "TriggerMode": "On",
+            "TriggerSource": "Line1",
+        }
+    with pytest.raises(SettingRefused) as refusal, camera(trigger="encoder"):
+        pass
+    assert refusal.value.facts["setting"] == "trigger_source"
+    assert "Software, Line1" in refusal.value.facts["found"]

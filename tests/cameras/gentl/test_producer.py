@@ -22,7 +22,8 @@ from tests.where import REPOSITORY
 
 pytest.importorskip("harvesters", reason='pip install "lynceus[gige]"')
 
-from cameras.genicam import DeviceInfo, GenicamCamera, connected, list_devices, our_producer, producer_file
+from cameras.genicam import DeviceInfo, GenicamCamera, connected, list_devices
+from cameras.producers import our_producer, producer_file
 from services.cli.camera import camera as command
 
 SOURCES = REPOSITORY / "cameras" / "gentl"
