@@ -16,6 +16,7 @@ import uvicorn
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 from inspection.types import Verdict
+from services.station.messages import LaneState
 from tests.a_station import (
     AStation,
     a_frame_seen,
@@ -287,6 +288,39 @@ def test_everything_fits_the_operators_screen(page, station, language):
         assert page.evaluate("document.documentElement.scrollHeight <= innerHeight")
         assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
         assert page.evaluate(CUT_OFF, WORDS_THAT_MUST_FIT) == []
+
+
+@pytest.mark.parametrize("language", ["zh", "en"])
+def test_a_lost_camera_is_named_with_what_to_do_and_everything_still_fits(page, station, language):
+    part = a_part(3, defective=True)
+    for number in range(12):
+        for lane in ("strip", "parts"):
+            station.finishes(
+                an_inspection(
+                    lane=lane,
+                    unit=a_unit(f"86.999.1/{lane.upper()}-20261120-101530-{number:04d}"),
+                    pictures=(station.keeps(part, lane=lane),),
+                    finished_at=datetime.now(UTC),
+                )
+            )
+    station.live.lane(
+        LaneState(
+            lane="strip",
+            camera="SIM-STRIP-1",
+            driver="gige",
+            condition="lost",
+            at=datetime.now(UTC),
+            failure="CAM-NOT-FOUND",
+            facts={"camera": "SIM-STRIP-1", "wanted": "SIM-STRIP-1", "found": "SIM-PARTS-1"},
+        )
+    )
+    page.goto(f"/?lang={language}")
+    lost = page.locator("[data-lane=strip]")
+    expect(lost.locator(".banner-failure")).to_contain_text("SIM-STRIP-1")
+    expect(lost.locator(".lane-camera")).to_contain_text("GigE Vision")
+    expect(page.locator(".thumbnails li")).to_have_count(24)
+    assert page.evaluate("document.documentElement.scrollHeight <= innerHeight")
+    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
 
 
 @contextmanager
