@@ -9,14 +9,14 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Protocol
 
-from inspection.protocols import Detector
 from inspection.types import ModelRef
+from inspection.vision.screening import TilingDetector
 from models.store import ModelStore, ReleasedModel
 
 __all__ = ["ModelStore", "ReleasedDetector", "open_detector"]
 
 
-class ReleasedDetector(Detector, Protocol):
+class ReleasedDetector(TilingDetector, Protocol):
     """A detector that can say which released bytes it runs."""
 
     @property

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import cv2
 import numpy as np
 from numpy.typing import NDArray
@@ -57,12 +59,21 @@ class BoxDetector:
                 model=f"{self._card.name} {self._card.version}",
                 reason=f"image {image.shape}",
             )
-        height, width = image.shape[:2]
-        if max(height, width) <= _WHOLE_UP_TO * self._card.tile_px:
-            return self._look_at(image)
-        tiles = cut_into_tiles((height, width), tile_px=self._card.tile_px)
+        return self.detect_in(image, self.tiles((image.shape[0], image.shape[1])))
+
+    def tiles(self, image_hw: tuple[int, int]) -> tuple[Tile, ...]:
+        """What `detect` looks at one by one, in its order; a single tile where the image is shown whole."""
+        height, width = image_hw
+        if max(image_hw) <= _WHOLE_UP_TO * self._card.tile_px:
+            return (Tile(left=0, top=0, right=width, bottom=height),)
+        return cut_into_tiles(image_hw, tile_px=self._card.tile_px)
+
+    def detect_in(self, image: Image, tiles: Sequence[Tile]) -> Detections:
+        """As `detect`, but only these of the image's tiles are looked at. Raises as `detect`."""
+        if not tiles:
+            return Detections.none()
         found = [self._look_at(tile.of(image)) for tile in tiles]
-        return self._one_picture(tiles, found, (height, width))
+        return self._one_picture(tiles, found, (image.shape[0], image.shape[1]))
 
     def _look_at(self, image: Image) -> Detections:
         height, width = image.shape[:2]
@@ -78,7 +89,7 @@ class BoxDetector:
         return Detections(xyxy=xyxy, score=found.score, kind=found.kind)
 
     def _one_picture(
-        self, tiles: tuple[Tile, ...], found: list[Detections], image_hw: tuple[int, int]
+        self, tiles: Sequence[Tile], found: list[Detections], image_hw: tuple[int, int]
     ) -> Detections:
         """The detections of all tiles as those of one image: repeats gone, cut pieces joined."""
         placed = [tile.to_image(one.xyxy) for tile, one in zip(tiles, found, strict=True)]

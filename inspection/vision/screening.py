@@ -1,0 +1,280 @@
+"""A cheap first look at every pixel, which picks the places that the network must see.
+
+The screen is learned (models/training/screen.py) and it is strict: what it does not send on is not inspected by
+the network, so its working point is set from what the network would have found (docs/screening.md). Some of the
+quiet places go to the network all the same, for ever, so that what the screen lets escape is counted where it
+runs, not only where it was trained.
+
+Its arithmetic is exact: whole numbers in, weights in whole steps, no sum above what a float64 holds. The same
+picture gives the same places whatever the machine, the libraries and the number of threads.
+"""
+
+from __future__ import annotations
+
+import math
+import zlib
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Protocol
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from inspection.errors import InspectionError
+from inspection.protocols import Detector
+from inspection.types import Detections, Image
+from inspection.vision.boxes import intersections
+from inspection.vision.cells import CELL_PX, DEPTH, Grid, cell_statistics
+from inspection.vision.tiles import Tile
+
+Cells = NDArray[np.bool_]
+Weights = NDArray[np.float64]
+
+WEIGHT_STEP = 2.0**-16
+"""Weights are whole multiples of this."""
+
+_HIDDEN_STEP = 2.0**-8
+_HIDDEN_MOST = 2.0**10
+
+
+class ScreenOverrun(InspectionError):
+    """More of the frame stands out than the network may be given. Nothing of it was inspected."""
+
+    code = "INS-SCREEN-OVERRUN"
+
+
+class TilingDetector(Detector, Protocol):
+    """A detector that looks at an image tile by tile, and can be asked for some of the tiles only."""
+
+    def tiles(self, image_hw: tuple[int, int]) -> tuple[Tile, ...]:
+        """The tiles that `detect` looks at, in its order."""
+        ...
+
+    def detect_in(self, image: Image, tiles: Sequence[Tile]) -> Detections:
+        """As `detect`, but nothing outside these tiles is looked at. In each it finds what `detect` does."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Screen:
+    """A classifier of cells: two layers, each seeing its neighbours, and one score per kind of defect.
+
+    kinds        codes of the defect catalogue
+    thresholds   (K,): a cell is a candidate if the score of any kind reaches that kind's threshold
+    first        (3 · DEPTH + 1, H) weights on a cell's statistics, their sums over 3 x 3 cells, their maxima over
+                 3 x 3 cells, and 1
+    second       (2 · H + 1, H): on the first layer, its sums over 3 x 3 cells, and 1
+    last         (H + 1, K)
+    """
+
+    kinds: tuple[str, ...]
+    thresholds: Weights
+    first: Weights
+    second: Weights
+    last: Weights
+
+    def __post_init__(self) -> None:
+        hidden, count = self.first.shape[1], len(self.kinds)
+        shapes = [self.first.shape, self.second.shape, self.last.shape, self.thresholds.shape]
+        expected = [(3 * DEPTH + 1, hidden), (2 * hidden + 1, hidden), (hidden + 1, count), (count,)]
+        if shapes != expected:
+            raise ValueError(f"weights of the shapes {shapes}, not {expected}")
+        for layer in (self.first, self.second, self.last):
+            whole = layer / WEIGHT_STEP
+            if not np.array_equal(whole, np.rint(whole)) or np.abs(layer).max() > 2.0**7:
+                raise ValueError("weights that are no whole multiples of 2^-16, or above 128: not exact")
+
+    def candidates(self, image: Image) -> Cells:
+        """Which cells of the image, uint8 grey or BGR, the network must see: (rows, columns)."""
+        return self.candidates_of(cell_statistics(image))
+
+    def candidates_of(self, statistics: Grid) -> Cells:
+        return np.asarray((self.scores(statistics) >= self.thresholds).any(axis=2), np.bool_)
+
+    def scores(self, statistics: Grid) -> NDArray[np.float64]:
+        """(rows, columns, K), from the statistics of the cells."""
+        rows, columns, depth = statistics.shape
+        cells = statistics.astype(np.float64)
+        seen = np.ones((rows, columns, 3 * depth + 1))
+        seen[..., :depth] = cells
+        seen[..., depth : 2 * depth] = _sums_around(cells)
+        seen[..., 2 * depth : -1] = cv2.dilate(cells, np.ones((3, 3), np.uint8))
+        hidden = _rectified(_times(seen, self.first))
+        depth = hidden.shape[2]
+        seen = np.ones((rows, columns, 2 * depth + 1))
+        seen[..., :depth] = hidden
+        seen[..., depth:-1] = _sums_around(hidden)
+        seen = _rectified(_times(seen, self.second))
+        return np.asarray(_times(seen, self.last[:-1]) + self.last[-1], np.float64)
+
+
+def _sums_around(cells: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Sums over 3 x 3 cells, of each layer."""
+    # A single row or column has nothing to reflect.
+    border = cv2.BORDER_REFLECT_101 if min(cells.shape[:2]) > 1 else cv2.BORDER_REPLICATE
+    return np.asarray(cv2.boxFilter(cells, -1, (3, 3), normalize=False, borderType=border), np.float64)
+
+
+def _times(cells: NDArray[np.float64], weights: Weights) -> NDArray[np.float64]:
+    rows, columns, depth = cells.shape
+    return np.asarray((cells.reshape(-1, depth) @ weights).reshape(rows, columns, -1), np.float64)
+
+
+def _rectified(cells: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Nothing below 0, in whole steps: so that the next layer's sums are exact, too."""
+    steps = np.rint(np.clip(cells, 0, _HIDDEN_MOST) / _HIDDEN_STEP)
+    return np.asarray(steps * _HIDDEN_STEP, np.float64)
+
+
+def tiles_with(candidates: Cells, tiles: Sequence[Tile]) -> NDArray[np.bool_]:
+    """Which tiles show any part of a candidate cell, (len(tiles),). So every candidate is in a tile."""
+    counts = cv2.integral(candidates.astype(np.uint8))
+    left, top, right, bottom = (
+        np.array([getattr(tile, side) for tile in tiles], np.intp)
+        for side in ("left", "top", "right", "bottom")
+    )
+    left, top, right, bottom = left // CELL_PX, top // CELL_PX, -(-right // CELL_PX), -(-bottom // CELL_PX)
+    inside = counts[bottom, right] - counts[top, right] - counts[bottom, left] + counts[top, left]
+    return np.asarray(inside > 0, np.bool_)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ScreenCounts:
+    """What a screen has done since it was opened.
+
+    tiles     of all frames; sent + quiet
+    sent      shown to the network because something stood out there
+    sampled   of the quiet ones, shown to the network all the same, by lot
+    escaped   of the sampled ones: something was found there that the sent ones did not show
+    overruns  frames refused because too much stood out; they are in no other count
+    """
+
+    frames: int = 0
+    tiles: int = 0
+    sent: int = 0
+    sampled: int = 0
+    escaped: int = 0
+    overruns: int = 0
+
+    @property
+    def quiet(self) -> int:
+        return self.tiles - self.sent
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EscapeRate:
+    """Of the places that a screen holds back: in which share the network would have found something.
+
+    estimate   0..1; None while no quiet place has been sampled
+    at_most    with the given confidence; 1 while none has been sampled
+    """
+
+    estimate: float | None
+    at_most: float
+
+
+def escape_rate(counts: ScreenCounts, *, confidence: float = 0.95) -> EscapeRate:
+    """What the sample of quiet places says about all of them.
+
+    The bound is Clopper and Pearson's, one-sided: the largest rate at which so few escapes, or fewer, still have
+    a chance of 1 - confidence. Source: Biometrika 26 (1934), 404-413.
+    """
+    if not counts.sampled:
+        return EscapeRate(estimate=None, at_most=1.0)
+    low, high = counts.escaped / counts.sampled, 1.0
+    for _ in range(60):
+        middle = (low + high) / 2
+        if _chance_of_at_most(counts.escaped, counts.sampled, middle) > 1 - confidence:
+            low = middle
+        else:
+            high = middle
+    return EscapeRate(estimate=counts.escaped / counts.sampled, at_most=high)
+
+
+def _chance_of_at_most(count: int, trials: int, rate: float) -> float:
+    """The binomial distribution's sum of 0 to `count`."""
+    if rate >= 1:
+        return float(count >= trials)
+    total = 0.0
+    for k in range(count + 1):
+        ways = math.lgamma(trials + 1) - math.lgamma(k + 1) - math.lgamma(trials - k + 1)
+        total += math.exp(ways + (k * math.log(rate) if k else 0.0) + (trials - k) * math.log1p(-rate))
+    return total
+
+
+class Screened:
+    """A detector that looks only where its screen says, and by lot at some of the rest.
+
+    most_tiles     how many tiles of one image may stand out; above, the image is refused
+    quiet_share    0..1, of the tiles that do not stand out: how many are looked at all the same
+
+    The lot is drawn from the image itself: the same image gives the same places and the same detections.
+    """
+
+    def __init__(
+        self, screen: Screen, detector: TilingDetector, *, most_tiles: int, quiet_share: float
+    ) -> None:
+        self._screen = screen
+        self._detector = detector
+        self._most_tiles = most_tiles
+        self._quiet_share = quiet_share
+        self._counts = ScreenCounts()
+
+    @property
+    def counts(self) -> ScreenCounts:
+        return self._counts
+
+    def detect(self, image: Image) -> Detections:
+        """Raises ScreenOverrun, and what the detector raises."""
+        if image.size == 0:
+            return self._detector.detect(image)
+        tiles = self._detector.tiles((image.shape[0], image.shape[1]))
+        statistics = cell_statistics(image)
+        stands_out = tiles_with(self._screen.candidates_of(statistics), tiles)
+        sent = int(np.count_nonzero(stands_out))
+        if sent > self._most_tiles:
+            self._counts = replace(self._counts, overruns=self._counts.overruns + 1)
+            raise ScreenOverrun(
+                f"{sent} of {len(tiles)} places stand out, {self._most_tiles} may be looked at.",
+                action="Look at the picture: is it the lamp, the lens, water or scale? If the steel is like that, "
+                "raise most_tiles in the recipe or inspect without a screen.",
+                found=sent,
+                allowed=self._most_tiles,
+                tiles=len(tiles),
+            )
+        chosen = [tile for tile, stands in zip(tiles, stands_out, strict=True) if stands]
+        found = self._detector.detect_in(image, chosen)
+        by_lot = ~stands_out & _drawn_by_lot(statistics, len(tiles), self._quiet_share)
+        escaped = 0
+        for place in np.flatnonzero(by_lot):
+            here = self._detector.detect_in(image, [tiles[place]])
+            if _is_new(here, found):
+                escaped += 1
+                stands_out[place] = True
+        if escaped:
+            chosen = [tile for tile, stands in zip(tiles, stands_out, strict=True) if stands]
+            found = self._detector.detect_in(image, chosen)
+        self._counts = ScreenCounts(
+            frames=self._counts.frames + 1,
+            tiles=self._counts.tiles + len(tiles),
+            sent=self._counts.sent + sent,
+            sampled=self._counts.sampled + int(np.count_nonzero(by_lot)),
+            escaped=self._counts.escaped + escaped,
+            overruns=self._counts.overruns,
+        )
+        return found
+
+
+def _drawn_by_lot(statistics: Grid, tiles: int, share: float) -> NDArray[np.bool_]:
+    seed = zlib.crc32(statistics[..., 0].astype(np.uint16).tobytes())
+    return np.asarray(np.random.default_rng(seed).random(tiles) < share, np.bool_)
+
+
+def _is_new(here: Detections, found: Detections) -> bool:
+    """Whether anything of `here` has no detection of its kind anywhere over it in `found`."""
+    if not len(here):
+        return False
+    same_kind = np.array(here.kind, object)[:, None] == np.array(found.kind, object)[None, :]
+    shared = (intersections(here.xyxy, found.xyxy) > 0) & same_kind
+    return bool((~shared.any(axis=1)).any())
