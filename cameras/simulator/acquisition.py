@@ -134,6 +134,7 @@ class Acquisition:
 
     happen       does what a fault does to the device as a whole
     device_time  a time of the line's clock, in the device's own ticks
+    report       told of events: name, block id or 0, time of the line's clock
     truth        told of every exposure, trigger without one, and what was sent
     """
 
@@ -151,6 +152,7 @@ class Acquisition:
         is_cut_off: Callable[[], bool],
         device_time: Callable[[int], int],
         truth: Callable[[dict[str, Any]], None],
+        report: Callable[[str, int, int], None],
     ) -> None:
         self._registers = registers
         self._stream = stream
@@ -163,6 +165,7 @@ class Acquisition:
         self._is_cut_off = is_cut_off
         self._device_time = device_time
         self._truth = truth
+        self._report = report
         self._exposures = 0
         self._blocks = 0
         self._lock = Lock()
@@ -312,6 +315,7 @@ class Acquisition:
 
     def _miss(self, trigger: int | None, *, fault: Kind | None = None) -> None:
         self._account.add("triggers_missed")
+        self._report("FrameTriggerMissed", 0, self._clock.now_ns())
         self._truth({"trigger": trigger, "missed": True, "fault": fault})
 
     # --- what --------------------------------------------------------------------------------------
@@ -348,6 +352,7 @@ class Acquisition:
             "timestamp_ns": timestamp,
             "fault": None if fault is None else str(fault.kind),
         }
+        self._report("ExposureEnd", block_id, exposure.began_ns + self._exposure_ns() + exposure.longer_ns)
         view = None if exposure.is_overrun or stop.is_set() else self._view(setup, exposure)
         sent = False
         if view is not None and not self._is_cut_off():

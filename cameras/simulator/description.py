@@ -9,6 +9,7 @@ from xml.etree import ElementTree as ET
 
 from cameras.simulator.features import (
     CHUNKS,
+    EVENTS,
     Boolean,
     Choice,
     Chunk,
@@ -52,6 +53,8 @@ def describe(features: list[Feature]) -> bytes:
         _WRITERS[type(feature)](root, feature)
     for chunk in CHUNKS:
         _chunk(root, chunk)
+    for name in EVENTS:
+        _event(root, name)
     _leaf(root, "Port", "Device")
     ET.indent(root)
     xml: bytes = ET.tostring(root, encoding="utf-8", xml_declaration=True) + b"\n"
@@ -63,6 +66,7 @@ def _categories(root: ET.Element, features: list[Feature]) -> None:
     for feature in features:
         members.setdefault(feature.category, []).append(feature.name)
     members["ChunkDataControl"] += [chunk.feature for chunk in CHUNKS]
+    members["EventControl"] += [f"Event{name}{part}" for name in EVENTS for part in _OF_AN_EVENT]
     top = _node(root, "Category", "Root", "All features")
     for category in members:
         _child(top, "pFeature", category)
@@ -167,6 +171,29 @@ def _chunk(root: ET.Element, chunk: Chunk) -> None:
     _child(register, "Endianess", "BigEndian")
     port = _leaf(root, "Port", f"{chunk.feature}Port")
     _child(port, "ChunkID", f"{chunk.chunk_id:08X}")
+
+
+_OF_AN_EVENT = {
+    "": ("Number of the event", 0x2, 2),
+    "FrameID": ("Block id of the picture; 0 for none", 0x6, 2),
+    "Timestamp": ("When it happened", 0x8, 8),
+}
+"""Where in an EVENT command's body: name, address and length."""
+
+
+def _event(root: ET.Element, name: str) -> None:
+    for part, (about, address, length) in _OF_AN_EVENT.items():
+        feature = f"Event{name}{part}"
+        _child(_node(root, "Integer", feature, about), "pValue", f"{feature}Reg")
+        register = _leaf(root, "IntReg", f"{feature}Reg")
+        _child(register, "Address", f"0x{address:X}")
+        _child(register, "Length", length)
+        _child(register, "AccessMode", "RO")
+        _child(register, "pPort", f"Event{name}Port")
+        _child(register, "Cachable", "NoCache")
+        _child(register, "Sign", "Unsigned")
+        _child(register, "Endianess", "BigEndian")
+    _child(_leaf(root, "Port", f"Event{name}Port"), "EventID", f"{EVENTS[name]:X}")
 
 
 def _register(root: ET.Element, feature: Feature, bits: tuple[int, int] | None) -> None:

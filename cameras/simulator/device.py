@@ -24,7 +24,7 @@ from cameras.simulator.acquisition import Account, Acquisition, setup_of
 from cameras.simulator.clock import PART_PITCH_COUNTS, LineClock
 from cameras.simulator.description import MODEL, VENDOR, describe
 from cameras.simulator.faults import Fault, FaultPlan, Kind
-from cameras.simulator.features import ACTION_TRIGGER, SOFTWARE_TRIGGER, USER_SETS, features_of
+from cameras.simulator.features import ACTION_TRIGGER, EVENTS, SOFTWARE_TRIGGER, USER_SETS, features_of
 from cameras.simulator.protocol import (
     GVCP_PORT,
     Ack,
@@ -32,6 +32,7 @@ from cameras.simulator.protocol import (
     Code,
     Command,
     Discovery,
+    EventMessage,
     ForceIp,
     Header,
     Malformed,
@@ -42,6 +43,7 @@ from cameras.simulator.protocol import (
     WriteMemory,
     WriteRegisters,
     pack_ack,
+    pack_event,
     parse_command,
     parse_header,
 )
@@ -101,6 +103,7 @@ class SimulatedCamera:
         self._cut_off_until_ns = 0
         self._clock_offset_ns = 0
         self._latched = 0
+        self._events = 0
         self._ptp = Ptp()
         self._truth_lock = Lock()
         self._truth_file: IO[str] | None = None
@@ -126,6 +129,7 @@ class SimulatedCamera:
                 is_cut_off=self._is_cut_off,
                 device_time=self._device_time,
                 truth=self._tell,
+                report=self._report,
             )
             opening.callback(self._acquisition.close)
             server = Thread(target=self._serve, name="simulated camera answers", daemon=True)
@@ -169,6 +173,8 @@ class SimulatedCamera:
                 self._listener(opening, _EVERYONE, interface=settings.interface)
             if settings.interface == LOOPBACK:
                 self._listener(opening, str(_LOOPBACK_NETWORK.broadcast_address), interface=LOOPBACK)
+            self._messages = opening.enter_context(socket.socket(socket.AF_INET, socket.SOCK_DGRAM))
+            self._messages.bind((settings.address, 0))
             self._stream = StreamChannel(settings.address)
         except (OSError, ValueError) as error:
             reason = (error.strerror if isinstance(error, OSError) else None) or str(error)
@@ -442,6 +448,7 @@ class SimulatedCamera:
         self._control.drop()
         self._acquisition.stop()
         self._registers.put("GevSCPHostPort", 0)
+        self._registers.put("GevMCPHostPort", 0)
         self._stream.aim("", 0)
 
     def _is_cut_off(self) -> bool:
@@ -454,6 +461,21 @@ class SimulatedCamera:
     def _mac(self) -> int:
         """Locally administered, and one to each address."""
         return 0x024C << 32 | int(ipaddress.ip_address(self._settings.address))
+
+    def _report(self, name: str, block_id: int, at_ns: int) -> None:
+        """An event, to who listens to its message channel. As all of GVCP it may be lost on its way."""
+        registers = self._registers
+        port = registers.integer("GevMCPHostPort")
+        is_wanted = registers.integer("EventNotification", index=list(EVENTS).index(name))
+        if not (port and is_wanted) or self._is_cut_off():
+            return
+        self._events = self._events % 0xFFFF + 1
+        event = EventMessage(event_id=EVENTS[name], block_id=block_id, timestamp=self._device_time(at_ns))
+        try:
+            host = str(ipaddress.ip_address(registers.integer("GevMCDA")))
+            self._messages.sendto(pack_event(event, request_id=self._events), (host, port))
+        except OSError as error:
+            logger.debug("no event to port %s: %s", port, error)
 
     def _tell(self, said: dict[str, Any]) -> None:
         if self._truth_file is None:

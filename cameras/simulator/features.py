@@ -152,6 +152,10 @@ CHUNKS = (
 IMAGE_CHUNK_ID = 0x4C590000
 
 
+EVENTS = {"ExposureEnd": 0x9001, "FrameTriggerMissed": 0x9002}
+"""By number: from 0x9000 on they are the maker's."""
+
+
 def features_of(
     *, sensor_wh_px: tuple[int, int], default_wh_px: tuple[int, int], fps: float, is_line_scan: bool = False
 ) -> list[Feature]:
@@ -168,6 +172,7 @@ def features_of(
         *_chunks(),
         *_user_sets(),
         *_action(),
+        *_events(),
         *_ptp(),
         *_transport(),
     ]
@@ -445,6 +450,45 @@ def _action() -> list[Feature]:
             ("ActionGroupKey", "Key of the group that acts together", 0x9800),
             ("ActionGroupMask", "The action is meant where it has one of these bits; 0 for never", 0x9804),
         )
+    ]
+
+
+def _events() -> list[Feature]:
+    here = "EventControl"
+    return [
+        Choice(
+            name="EventSelector",
+            category=here,
+            about="Which event is meant",
+            entries=tuple((name, index) for index, name in enumerate(EVENTS)),
+            selects=("EventNotification",),
+        ),
+        Choice(
+            name="EventNotification",
+            category=here,
+            about="Whether the selected event is told on the message channel",
+            per="EventSelector",
+            entries=(("Off", 0), ("On", 1)),
+        ),
+        Integer(
+            name="GevMCPHostPort",
+            category="TransportLayerControl",
+            about="Port that events go to; 0 for none",
+            address=0xB00,
+            bits=(0, 16),
+            maximum=65535,
+        ),
+        Integer(
+            name="GevMCDA", category="TransportLayerControl", about="Address that events go to", address=0xB10
+        ),
+        Integer(
+            name="GevMCTT",
+            category="TransportLayerControl",
+            about="Wait for an answer to an event: none is asked for",
+            address=0xB14,
+            access="RO",
+            unit="ms",
+        ),
     ]
 
 

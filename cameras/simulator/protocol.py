@@ -38,6 +38,7 @@ _FORCE_IP = struct.Struct(">2x6s12x4s12x4s12x4s")
 _RESEND = struct.Struct(">HHII")
 _ACTION = struct.Struct(">III")
 _SCHEDULED_ACTION = struct.Struct(">IIIQ")
+_EVENT = struct.Struct(">2xHHHQ")
 _GVSP = struct.Struct(">HHI")
 _LEADER = struct.Struct(">HHQIIIIIHH")
 _TRAILER = struct.Struct(">HHI")
@@ -71,6 +72,7 @@ class Code(IntEnum):
     WRITE_REGISTERS = 0x0082
     READ_MEMORY = 0x0084
     WRITE_MEMORY = 0x0086
+    EVENT = 0x00C0
     ACTION = 0x0100
 
 
@@ -296,6 +298,29 @@ def _packed(command: Command) -> bytes:
 def _need(fits: bool, what: str, status: Status = Status.INVALID_PARAMETER) -> None:
     if not fits:
         raise Malformed(what, status)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EventMessage:
+    """What a device tells its client on the message channel. `block_id` 0 for what is of no picture."""
+
+    event_id: int
+    block_id: int
+    timestamp: int
+
+
+def pack_event(event: EventMessage, *, request_id: int) -> bytes:
+    """As a command that asks for no answer."""
+    body = _EVENT.pack(event.event_id, 0, event.block_id, event.timestamp)
+    return _GVCP_COMMAND.pack(GVCP_KEY, 0, Code.EVENT, len(body), request_id) + body
+
+
+def parse_event(data: bytes) -> EventMessage:
+    """Raises Malformed."""
+    header = parse_header(data)
+    _need(header.code == Code.EVENT and len(header.body) == _EVENT.size, "EVENT has 16 bytes")
+    event_id, _, block_id, timestamp = _EVENT.unpack(header.body)
+    return EventMessage(event_id=event_id, block_id=block_id, timestamp=timestamp)
 
 
 # --- GVSP ----------------------------------------------------------------------------------------------

@@ -30,8 +30,8 @@ Value = int | float | str
 
 _EXCLUSIVE, _CONTROL = 0x1, 0x2
 
-_CAPABILITY = 1 << 31 | 1 << 30 | 1 << 6 | 1 << 2 | 1 << 1 | 1
-"""User-defined name, serial number, actions, packet resend, WRITEMEM, several registers in one command."""
+_CAPABILITY = 1 << 31 | 1 << 30 | 1 << 6 | 1 << 3 | 1 << 2 | 1 << 1 | 1
+"""User-defined name, serial number, actions, events, packet resend, WRITEMEM, several registers in one command."""
 
 
 class Refused(Exception):
@@ -171,6 +171,7 @@ class Registers:
             0x010: 0b101,  # persistent address and link-local
             0x014: 0b101,
             0x600: 1,  # network interfaces
+            0x900: 1,  # message channels
             0x904: 1,  # stream channels
             0x908: 1,  # actions
             0x934: _CAPABILITY,

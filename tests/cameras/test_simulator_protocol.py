@@ -12,6 +12,7 @@ from cameras.simulator.protocol import (
     Action,
     Content,
     Discovery,
+    EventMessage,
     ForceIp,
     Leader,
     Malformed,
@@ -25,11 +26,13 @@ from cameras.simulator.protocol import (
     pack_ack,
     pack_chunk_end,
     pack_command,
+    pack_event,
     pack_leader,
     pack_trailer,
     parse_ack,
     parse_chunks,
     parse_command,
+    parse_event,
     parse_header,
     parse_leader,
     parse_stream_packet,
@@ -136,6 +139,11 @@ def parse_as_command(data):
 def test_rubbish_is_refused_with_one_error_or_means_something(parse, data):
     with suppress(Malformed):
         parse(data)
+
+
+@given(st.builds(EventMessage, event_id=u16, block_id=u16, timestamp=st.integers(0, 2**64 - 1)))
+def test_an_event_is_read_as_it_was_written(event):
+    assert parse_event(pack_event(event, request_id=1)) == event
 
 
 @given(commands, st.data())

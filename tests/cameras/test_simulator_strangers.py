@@ -4,6 +4,7 @@ import os
 import re
 import shutil
 import signal
+import socket
 import subprocess
 import threading
 from contextlib import contextmanager, suppress
@@ -13,7 +14,7 @@ import pytest
 
 from cameras.simulator.device import LOOPBACK
 from cameras.simulator.faults import Kind, parse_faults
-from cameras.simulator.protocol import Action, Discovery
+from cameras.simulator.protocol import GVCP_PORT, Action, Discovery
 from tests.cameras.gige_client import (
     PATIENCE_S,
     Client,
@@ -247,6 +248,11 @@ def test_tshark_finds_nothing_malformed_in_commands_answers_and_pictures(address
         client.must_write("AcquisitionMode", "SingleFrame")
         client.must_write("AcquisitionStart")
         take(client, whole=1)
+        client.must_write("GevMCDA", int.from_bytes(socket.inet_aton("127.0.0.1")))
+        # The dissector knows commands by their port; nobody listens there.
+        client.must_write("GevMCPHostPort", GVCP_PORT)
+        client.must_write("EventNotification", "On", index=1)
+        client.must_write("TriggerSoftware")
         client.must_write("ActionGroupMask", 1)
         client.ask(Action(device_key=0, group_key=0, group_mask=1))
         client.ask_again(1, 1, 1)
@@ -260,6 +266,7 @@ def test_tshark_finds_nothing_malformed_in_commands_answers_and_pictures(address
         "WRITEREG_ACK (Success)",
         "READREG_ACK",
         "WRITEMEM_ACK",
+        "EVENT_CMD",
         "ACTION_CMD",
         "ACTION_ACK",
         "PACKETRESEND_CMD Block 1, Packets 1->1",
@@ -343,6 +350,22 @@ def test_viva_keeps_and_brings_back_settings_in_user_sets(loopback):
         assert float(viva.get("ExposureTime")) == 1500, "read anew, not what it remembers"
         viva.set_default_user_set("UserSet1")
         assert viva.get("UserSetDefault") == "UserSet1"
+
+
+@needs_viva
+def test_viva_is_told_of_exposures_and_of_triggers_that_were_missed(loopback):
+    with a_camera(address=loopback), viva_camera(2) as viva:
+        viva.set("TriggerMode", "On")
+        viva.set("ExposureTime", "1000000")
+        with viva.events(["ExposureEnd", "FrameTriggerMissed"]) as events, viva.stream():
+            viva.execute("TriggerSoftware")
+            viva.execute("TriggerSoftware")
+            told = [events.next_event(timeout_ms=20_000) for _ in range(2)]
+            features = [viva.event_features(event) for event in told]
+    assert [(event.id, event.block_id) for event in told] == [(0x9002, 0), (0x9001, 1)]
+    assert int(features[1]["EventExposureEndFrameID"]) == 1
+    assert int(features[1]["EventExposureEndTimestamp"]) == told[1].ts_dev > told[0].ts_dev > 0
+    assert int(features[1]["EventExposureEnd"]) == 0x9001
 
 
 @needs_viva

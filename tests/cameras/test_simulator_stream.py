@@ -1,6 +1,8 @@
 import json
+import socket
 import struct
 from collections import Counter
+from contextlib import contextmanager
 from dataclasses import replace
 from itertools import pairwise
 
@@ -9,11 +11,12 @@ import pytest
 
 from cameras.simulator.clock import PART_PITCH_COUNTS
 from cameras.simulator.faults import Fault, FaultPlan, Kind, parse_faults
-from cameras.simulator.features import CHUNKS, IMAGE_CHUNK_ID
-from cameras.simulator.protocol import Action, Discovery, Status, parse_chunks
+from cameras.simulator.features import CHUNKS, EVENTS, IMAGE_CHUNK_ID
+from cameras.simulator.protocol import Action, Discovery, Status, parse_chunks, parse_event
 from cameras.simulator.scene import View, strip_scene
 from inspection.vision.drawing import StripDrawing
 from tests.cameras.gige_client import (
+    PATIENCE_S,
     Client,
     a_camera,
     a_camera_and_client,
@@ -223,6 +226,62 @@ def waits_for_action(client, *, mask=0b100):
     client.must_write("ActionGroupMask", mask)
     client.must_write("AcquisitionMode", "Continuous")
     client.must_write("AcquisitionStart")
+
+
+@contextmanager
+def the_events(client, *names):
+    """The message channel of a client that listens for these."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as channel:
+        channel.bind(("127.0.0.1", 0))
+        channel.settimeout(PATIENCE_S)
+        client.must_write("GevMCDA", int.from_bytes(socket.inet_aton("127.0.0.1")))
+        client.must_write("GevMCPHostPort", channel.getsockname()[1])
+        for name in names:
+            client.must_write("EventNotification", "On", index=list(EVENTS).index(name))
+        yield channel
+
+
+def test_each_exposure_is_told_with_the_id_and_time_of_its_picture():
+    with a_camera_and_client() as (_, client):
+        pictures(client, 3, ExposureTime=2000.0)
+        with the_events(client, "ExposureEnd") as channel:
+            client.must_write("AcquisitionStart")
+            told = [parse_event(channel.recv(100)) for _ in range(3)]
+        blocks = take(client, whole=3)
+    assert [event.block_id for event in told] == [1, 2, 3]
+    assert {event.event_id for event in told} == {EVENTS["ExposureEnd"]}
+    ends = [block.leader.timestamp + 2_000_000 for block in blocks.values()]
+    assert [event.timestamp for event in told] == ends
+
+
+def test_only_events_that_are_switched_on_are_told_and_a_missed_trigger_is_one():
+    with a_camera_and_client() as (_, client):
+        pictures(client, 1, TriggerMode="On", ExposureTime=10.0)
+        with the_events(client, "FrameTriggerMissed") as channel:
+            client.must_write("TriggerSoftware")
+            missed_early = parse_event(channel.recv(100))
+            client.must_write("AcquisitionStart")
+            client.must_write("TriggerSoftware")
+            take(client, whole=1)
+            until(lambda: client.write("TriggerMode", "Off") is Status.SUCCESS)
+            client.must_write("TriggerSoftware")
+            told = [missed_early, parse_event(channel.recv(100))]
+    assert {event.event_id for event in told} == {EVENTS["FrameTriggerMissed"]}
+    assert {event.block_id for event in told} == {0}
+
+
+def test_a_dropped_controller_is_told_no_more_events():
+    with a_camera_and_client() as (camera, client):
+        client.take_control()
+        with the_events(client, "FrameTriggerMissed") as channel:
+            client.write_word(0xA00, 0)
+            client.take_control()
+            assert client.read("GevMCPHostPort") == 0
+            client.must_write("TriggerSoftware")
+            assert camera.counts()["triggers_missed"] == 1
+            channel.settimeout(0.3)
+            with pytest.raises(TimeoutError):
+                channel.recv(100)
 
 
 def test_an_action_command_triggers_a_picture_whoever_sends_it():
