@@ -5,6 +5,7 @@ On Linux; elsewhere no device is heard. Source of the layouts: AIA, GigE Vision 
 
 from __future__ import annotations
 
+import math
 import selectors
 import socket
 import sys
@@ -38,12 +39,14 @@ _SIOCGIFNETMASK = 0x891B
 """Linux, <asm-generic/socket.h> and <linux/sockios.h>."""
 
 _EVERYONE = "255.255.255.255"
-_LISTEN_S = 0.7
+_LISTEN_S = 1.0
 _REPEAT_S = 0.2
 """A device answers within a second, most within milliseconds; a question may get lost, so it is asked again."""
 
 _OBEYS_WITHIN_S = 6.0
-"""So long a device may take to begin anew at its new address."""
+"""So long a device may take to begin anew at its new address, and a busy one to be heard at all."""
+
+_SAYS_SO_WITHIN_S = 3.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -96,6 +99,9 @@ def force_ip(mac: str, address: str, *, mask: str = "255.255.255.0", gateway: st
         gateway=IPv4Address(gateway).packed,
     )
     there = discover()
+    end_s = time.monotonic() + _OBEYS_WITHIN_S
+    while wanted not in (device.mac for device in there) and time.monotonic() < end_s:
+        there = discover()
     if wanted not in (device.mac for device in there):
         raise CameraNotFound(
             f"No camera with MAC address {wanted} answers; found {_named(there)}.",
@@ -106,9 +112,11 @@ def force_ip(mac: str, address: str, *, mask: str = "255.255.255.0", gateway: st
         )
     refusal: int = Status.SUCCESS
     with _Broadcast() as broadcast:
-        for _, ack in broadcast.answers(command, seconds=_LISTEN_S):
-            if ack.code == Code.FORCE_IP + 1 and ack.status != Status.SUCCESS:
+        # Once: a device begins anew at each.
+        for _, ack in broadcast.answers(command, seconds=_SAYS_SO_WITHIN_S, repeat_s=math.inf):
+            if ack.code == Code.FORCE_IP + 1:
                 refusal = ack.status
+                break
     now = _at_its_address(wanted, str(IPv4Address(address)), give_up_s=0 if refusal else _OBEYS_WITHIN_S)
     if now is None or now.address != str(IPv4Address(address)):
         found = "-" if now is None else now.address
@@ -178,7 +186,9 @@ class _Broadcast:
     def __exit__(self, *_: object) -> None:
         self._open.close()
 
-    def answers(self, command: Command, *, seconds: float) -> Iterator[tuple[str, Ack]]:
+    def answers(
+        self, command: Command, *, seconds: float, repeat_s: float = _REPEAT_S
+    ) -> Iterator[tuple[str, Ack]]:
         """Interface and answer, of all that come."""
         packet = bytearray(pack_command(command, request_id=1))
         packet[1] |= _ANSWER_BY_BROADCAST
@@ -187,7 +197,7 @@ class _Broadcast:
         while (now_s := time.monotonic()) < end_s and self._selector.get_map():
             if now_s >= ask_s:
                 self._send(packet)
-                ask_s = now_s + _REPEAT_S
+                ask_s = now_s + repeat_s
             for key, _ in self._selector.select(min(ask_s, end_s) - now_s):
                 assert isinstance(key.fileobj, socket.socket)
                 with suppress(OSError, Malformed):
