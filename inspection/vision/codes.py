@@ -1,0 +1,177 @@
+"""Codes on parts and labels, read from a picture. The only file that knows zxing-cpp (Apache-2.0)."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from types import ModuleType
+from typing import Literal
+
+import cv2
+import numpy as np
+
+from inspection.errors import InspectionError
+from inspection.types import Image
+
+CodeKind = Literal["datamatrix", "qr", "code128"]
+KINDS: tuple[CodeKind, ...] = ("datamatrix", "qr", "code128")
+
+_SMALL_PX = 1_500_000
+"""Pictures up to so many pixels are tried at twice their size: in larger ones nobody's modules are that small."""
+
+
+class CodeNotRead(InspectionError):
+    """No code of the kinds asked for can be read."""
+
+    code = "INS-CODE-NOT-READ"
+
+
+class CodesSeveral(InspectionError):
+    """More than one code is there, and nothing says which is the unit's."""
+
+    code = "INS-CODES-SEVERAL"
+
+
+class CodeUnexpected(InspectionError):
+    """What was read does not have the form of the unit's code."""
+
+    code = "INS-CODE-UNEXPECTED"
+
+
+class CodeReaderMissing(InspectionError):
+    """The library that reads codes is not installed."""
+
+    code = "INS-CODE-READER-MISSING"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Code:
+    """One code that was read; its error correction or check digit says that it was read right.
+
+    content     the bytes in it
+    text        the same as text, in the character set the code names; separators of GS1 are the character U+001D
+    aim         AIM symbology identifier, such as `]d2`: GS1 DataMatrix
+    corners_px  top left, top right, bottom right, bottom left of the code as it would be read upright; (x, y)
+    """
+
+    kind: CodeKind
+    content: bytes
+    text: str
+    aim: str
+    corners_px: tuple[tuple[float, float], ...]
+
+
+def read_codes(image: Image, kinds: Sequence[CodeKind] = KINDS) -> tuple[Code, ...]:
+    """All codes of these kinds that can be read, from top to bottom and left to right; may be none.
+
+    The picture is tried as it is, then shrunk, softened and with its dark dots joined (dot-peened marks are dots, not
+    squares), then enlarged, until something is read. So where one code was read, a worse one may be beside it.
+    Raises CodeReaderMissing.
+    """
+    library = _library()
+    grey = np.asarray(image if image.ndim == 2 else cv2.cvtColor(image, cv2.COLOR_BGR2GRAY), np.uint8)
+    for tried, factor in _variants(grey):
+        if found := list(_read(library, tried, factor, kinds)):
+            return tuple(sorted(found, key=lambda code: tuple(reversed(code.corners_px[0]))))
+    return ()
+
+
+def read_code(image: Image, kinds: Sequence[CodeKind] = KINDS, *, form: str | None = None) -> Code:
+    """The one code in the picture.
+
+    form  regular expression that the whole text must match; others beside it, a supplier's say, are left alone
+
+    Raises CodeNotRead, CodeUnexpected, CodesSeveral, CodeReaderMissing.
+    """
+    read = read_codes(image, kinds)
+    if not read:
+        raise CodeNotRead(
+            f"No code can be read ({', '.join(kinds)}).",
+            action="Check that the code is in the picture, sharp, evenly lit and whole.",
+            kinds=", ".join(kinds),
+        )
+    wanted = [code for code in read if form is None or re.fullmatch(form, code.text)]
+    if not wanted:
+        texts = _listed(read)
+        raise CodeUnexpected(
+            f"What was read does not have the form {form}: {texts}.",
+            action="Check that the right code is in the picture, and the form the recipe asks for.",
+            texts=texts,
+            form=form,
+        )
+    if len(wanted) > 1:
+        texts = _listed(wanted)
+        raise CodesSeveral(
+            f"{len(wanted)} codes are in the picture, and one is wanted: {texts}.",
+            action="Cover or leave out the others, or give the form of the one that is meant.",
+            count=len(wanted),
+            texts=texts,
+        )
+    return wanted[0]
+
+
+def _listed(codes: Sequence[Code]) -> str:
+    return ", ".join(repr(code.text) for code in codes)
+
+
+def _library() -> ModuleType:
+    try:
+        import zxingcpp
+    except ImportError as error:
+        raise CodeReaderMissing(
+            "The library that reads codes is not installed.",
+            action='Install it: pip install "lynceus[codes]"',
+        ) from error
+    return zxingcpp
+
+
+def _variants(grey: Image) -> Iterator[tuple[Image, float]]:
+    """Pictures to try, and how much smaller each is. The order is that of what they cost and add on dot-peened
+    DataMatrix: 5, 7 and 8 of 9 with the first three alone, 9 together."""
+    yield grey, 1.0
+    yield from ((change(_shrunk(grey, factor)), factor) for factor, change in _CHANGES)
+    if grey.size <= _SMALL_PX:
+        yield np.asarray(cv2.resize(grey, None, fx=2, fy=2, interpolation=cv2.INTER_CUBIC), np.uint8), 0.5
+
+
+def _shrunk(grey: Image, factor: float) -> Image:
+    size = [max(round(side / factor), 1) for side in grey.shape[::-1]]
+    return np.asarray(cv2.resize(grey, size, interpolation=cv2.INTER_AREA), np.uint8)
+
+
+def _softened(sigma: float) -> Callable[[Image], Image]:
+    return lambda grey: np.asarray(cv2.GaussianBlur(grey, (0, 0), sigma), np.uint8)
+
+
+def _joined(side: int) -> Callable[[Image], Image]:
+    round_ = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (side, side))
+    return lambda grey: np.asarray(cv2.morphologyEx(grey, cv2.MORPH_OPEN, round_), np.uint8)
+
+
+_CHANGES = ((3.0, _softened(1.5)), (3.0, _joined(5)), (2.0, _softened(3.0)), (2.0, _joined(7)))
+
+
+def _read(library: ModuleType, grey: Image, factor: float, kinds: Sequence[CodeKind]) -> Iterator[Code]:
+    formats = {
+        "datamatrix": library.BarcodeFormat.DataMatrix,
+        "qr": library.BarcodeFormat.QRCode,
+        "code128": library.BarcodeFormat.Code128,
+    }
+    asked = [formats[kind] for kind in kinds]
+    for found in library.read_barcodes(
+        np.ascontiguousarray(grey), formats=asked, text_mode=library.TextMode.Plain
+    ):
+        kind = next((kind for kind in kinds if found.symbology == formats[kind]), None)
+        place = found.position
+        corners = (place.top_left, place.top_right, place.bottom_right, place.bottom_left)
+        if kind is not None and found.bytes:
+            yield Code(
+                kind=kind,
+                content=bytes(found.bytes),
+                text=found.text,
+                aim=found.symbology_identifier,
+                corners_px=tuple(
+                    ((at.x + 0.5) * factor - 0.5, (at.y + 0.5) * factor - 0.5) for at in corners
+                ),
+            )
