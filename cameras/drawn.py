@@ -11,7 +11,7 @@ from typing import Self
 from cameras.pacing import Clock, Exposures, SystemClock
 from cameras.settings import DrawnPartsSettings, DrawnStripSettings
 from inspection.types import Frame, Image
-from inspection.vision.drawing import StripDrawing, draw_part
+from inspection.vision.drawing import RollMark, StripDrawing, draw_part
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,6 +73,8 @@ def drawn_strip(name: str, settings: DrawnStripSettings, *, clock: Clock | None 
         settings.seed,
         width_px=settings.width_px,
         defects_per_megapixel=settings.defects_per_megapixel,
+        margin_px=settings.margin_px,
+        roll_mark=_roll_mark(settings),
     )
     scene = _Scene(
         draw=lambda index: strip.frame(index, height_px=settings.height_px).pixels,
@@ -80,6 +82,17 @@ def drawn_strip(name: str, settings: DrawnStripSettings, *, clock: Clock | None 
         is_triggered=False,
     )
     return DrawnCamera(name, scene, frames_per_s=settings.frames_per_s, buffers=settings.buffers, clock=clock)
+
+
+def _roll_mark(settings: DrawnStripSettings) -> RollMark | None:
+    mark = settings.roll_mark
+    if mark is None:
+        return None
+    return RollMark(
+        period_px=mark.period_mm / settings.mm_per_px,
+        rows=mark.frames * settings.height_px,
+        of=mark.of_frames * settings.height_px,
+    )
 
 
 def drawn_parts(name: str, settings: DrawnPartsSettings, *, clock: Clock | None = None) -> DrawnCamera:

@@ -119,10 +119,19 @@ class ReplaySettings(_Settings):
     repeat: bool = False
 
 
+class RollMarkSettings(_Settings):
+    """A mark of a roll that is dirty in the last `frames` of each `of_frames`, then cleaned."""
+
+    period_mm: Annotated[float, Field(gt=0, le=10_000)]
+    frames: Annotated[int, Field(ge=1)]
+    of_frames: Annotated[int, Field(ge=1)]
+
+
 class DrawnStripSettings(_Settings):
     """An endless drawn strip. `buffers` is how many frames wait for a busy lane before the oldest is lost.
 
     defects_per_megapixel  the mean; 0 draws a strip without any
+    margin_px              of background beside the strip, on average; 0: the strip fills the picture
     """
 
     driver: Literal["drawn_strip"] = "drawn_strip"
@@ -131,8 +140,16 @@ class DrawnStripSettings(_Settings):
     height_px: Annotated[int, Field(ge=16, le=4096)] = 400
     mm_per_px: Annotated[float, Field(gt=0, le=100)] = 0.5
     defects_per_megapixel: Annotated[float, Field(ge=0, le=20)] = 1.6
+    margin_px: Annotated[int, Field(ge=0, le=1000)] = 0
+    roll_mark: RollMarkSettings | None = None
     frames_per_s: FramesPerSecond = 2.0
     buffers: BuffersOfDrawing = 4
+
+    @model_validator(mode="after")
+    def _has_room_for_defects(self) -> Self:
+        if 4 * self.margin_px > self.width_px / 2:
+            raise ValueError("margin_px is more than an eighth of width_px")
+        return self
 
 
 class DrawnPartsSettings(_Settings):

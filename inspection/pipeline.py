@@ -48,6 +48,7 @@ class Pipeline:
             if self.edges is not None:
                 left, top = (self.roi_px.x1, self.roi_px.y1) if self.roi_px else (0.0, 0.0)
                 edges = self.edges.find(image, frame, left_px=left, top_px=top)
+                image = self.edges.mirrored(image, edges, left_px=left)
             laps.mark("check")
             found = self.detector.detect(image)
             check_finite(found)

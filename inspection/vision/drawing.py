@@ -46,17 +46,40 @@ class Drawing:
     truth: tuple[DrawnDefect, ...]
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RollMark:
+    """What a dirty roll leaves once a turn, always alike and at one place across; now and then the roll is cleaned.
+
+    period_px  along the strip; need not be a whole number
+    rows, of   so many rows with marks, the last ones of each so many
+    """
+
+    period_px: float
+    rows: int
+    of: int
+    kind: str = "patch"
+
+
 class StripDrawing:
     """An endless hot-rolled strip, cut into frames. Steel runs on over the frame borders.
 
     Frame `index` of height h shows rows index * h to (index + 1) * h. The layers of the texture repeat
     after different numbers of rows, so the sum of them does not repeat within a coil. Each defect lies
-    within one frame; their number per frame is Poisson distributed.
+    within one frame; their number per frame is Poisson distributed. Only a roll's mark may be cut by a border.
 
     defects_per_megapixel   1.6 leaves about 60 % of frames of 800 x 400 px without a defect
+    margin_px               of dark background at either side, on average: the strip wanders a little; 0: none
     """
 
-    def __init__(self, seed: int, *, width_px: int = 800, defects_per_megapixel: float = 1.6) -> None:
+    def __init__(
+        self,
+        seed: int,
+        *,
+        width_px: int = 800,
+        defects_per_megapixel: float = 1.6,
+        margin_px: int = 0,
+        roll_mark: RollMark | None = None,
+    ) -> None:
         rng = np.random.default_rng([seed, 0])
         self._seed = seed
         self._width_px = width_px
@@ -72,6 +95,10 @@ class StripDrawing:
         )
         self._layers = _steel_layers(rng, self._steel, width_px, rows=(1021, 1511, 2503, 1801, 3203))
         self._illumination = _illumination(rng, width_px, depth=0.10)
+        self._margin_px = margin_px
+        self._roll_mark = roll_mark
+        if roll_mark is not None:
+            self._mark = _a_roll_mark(seed, roll_mark.kind)
 
     def frame(self, index: int, *, height_px: int = 400) -> Drawing:
         surface = _stretch(self._layers, index * height_px, height_px)
@@ -80,8 +107,56 @@ class StripDrawing:
         rng = np.random.default_rng([self._seed, 1, index])
         count = int(rng.poisson(self._rate * height_px * self._width_px / 1e6))
         kinds = [STRIP_KINDS[k] for k in rng.integers(0, len(STRIP_KINDS), count)]
-        truth = _paint(rng, surface, kinds, self._steel.mean)
+        truth = _paint(rng, surface, kinds, self._steel.mean, margin_px=self._margin_px)
+        if self._roll_mark is not None:
+            truth += self._marked(surface, index * height_px, self._roll_mark)
+        if self._margin_px:
+            self._lay_on_background(surface, index * height_px, rng)
         return Drawing(pixels=_as_image(surface), truth=truth)
+
+    def _marked(self, surface: Field, first_row: int, mark: RollMark) -> tuple[DrawnDefect, ...]:
+        """The marks that show in these rows, or part of them, painted in."""
+        height, width = self._mark.shape
+        left = round(0.31 * (self._width_px - width))
+        drawn = []
+        first_turn = int(np.ceil((first_row - height) / mark.period_px))
+        for turn in range(max(0, first_turn), int((first_row + len(surface)) / mark.period_px) + 1):
+            row = round(turn * mark.period_px)
+            top, bottom = max(row, first_row), min(row + height, first_row + len(surface))
+            if top >= bottom or row % mark.of < mark.of - mark.rows:
+                continue
+            surface[top - first_row : bottom - first_row, left : left + width] += (
+                self._steel.mean * self._mark[top - row : bottom - row]
+            )
+            drawn.append(
+                DrawnDefect(
+                    kind=mark.kind, box_px=Box(left, top - first_row, left + width, bottom - first_row)
+                )
+            )
+        return tuple(drawn)
+
+    def _lay_on_background(self, surface: Field, first_row: int, rng: Random) -> None:
+        rows = np.arange(first_row, first_row + len(surface))[:, None]
+        # The strip wanders over tens of metres and breathes by a pixel.
+        sway = 0.15 * self._margin_px * np.sin(2 * np.pi * rows / 9001) + 0.6 * np.sin(2 * np.pi * rows / 733)
+        columns = np.arange(self._width_px)[None, :]
+        inside = np.minimum(
+            columns + 1 - self._margin_px - sway, self._width_px - self._margin_px + sway - columns
+        )
+        share = cv2.GaussianBlur(np.clip(inside, 0, 1).astype(np.float32), (0, 0), 0.8)
+        background = 17 + 3 * rng.standard_normal(surface.shape, dtype=np.float32)
+        surface += (1 - share) * (background - surface)
+
+
+def _a_roll_mark(seed: int, kind: str) -> Field:
+    """The paint of one mark, cut to what can be seen of it."""
+    for attempt in range(100):
+        paint = _STRIP_PAINTERS[kind](np.random.default_rng([seed, 3, attempt]), 90, 90)
+        seen = _visible_box(paint)
+        if seen is not None:
+            x1, y1, x2, y2 = seen
+            return paint[y1:y2, x1:x2]
+    raise ValueError(f"{kind} cannot be painted so small")
 
 
 def draw_strip_patch(seed: int, *, size_px: int = 200, kinds: Sequence[str] | None = None) -> Drawing:
@@ -200,8 +275,10 @@ def _as_image(surface: Field) -> Image:
 # --- defects of the strip ------------------------------------------------------------------------------
 
 
-def _paint(rng: Random, surface: Field, kinds: Sequence[str], mean: float) -> tuple[DrawnDefect, ...]:
-    """Paint defects side by side into `surface`, in place."""
+def _paint(
+    rng: Random, surface: Field, kinds: Sequence[str], mean: float, *, margin_px: int = 0
+) -> tuple[DrawnDefect, ...]:
+    """Paint defects side by side into `surface`, in place, and none nearer to its sides than twice `margin_px`."""
     height, width = surface.shape
     # On coarse grain the same paint would drown: there it is laid on up to twice as thick.
     thickness = mean * float(np.clip(surface.std() / (0.09 * mean), 1, 2))
@@ -214,7 +291,7 @@ def _paint(rng: Random, surface: Field, kinds: Sequence[str], mean: float) -> tu
         x1, y1, x2, y2 = seen
         paint = paint[y1:y2, x1:x2]
         for _ in range(8):
-            left = int(rng.integers(0, width - paint.shape[1] + 1))
+            left = int(rng.integers(2 * margin_px, width - 2 * margin_px - paint.shape[1] + 1))
             top = int(rng.integers(0, height - paint.shape[0] + 1))
             box = Box(left, top, left + paint.shape[1], top + paint.shape[0])
             if not any(_touch(box, other.box_px) for other in drawn):

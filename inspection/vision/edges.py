@@ -8,13 +8,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from itertools import pairwise
+from math import ceil, floor
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from inspection.errors import InspectionError
-from inspection.types import Defect, EdgePoint, Frame, Image, Measurement, Surface
+from inspection.types import Box, Defect, EdgePoint, Frame, Image, Measurement, Surface
 
 MIN_CONTRAST = 20.0
 """Grey levels between background and strip. Below it shading across the strip looks like an edge."""
@@ -31,7 +32,7 @@ _BLURRED_PX = 4
 """The grey of the strip is taken this far inside its edge: nearer, the lens has mixed it with the background."""
 
 _ON_STRIP_PX = 2.0
-"""What does not reach this far in from an edge lies beside the strip."""
+"""So far inside its edge the lens still mixes the strip with the background. What reaches no farther lies beside it."""
 
 WIDTH = "width"
 
@@ -81,11 +82,34 @@ class StripEdges:
             for middle, left, right in zip(middles.tolist(), lefts.tolist(), rights.tolist(), strict=True)
         )
 
+    def mirrored(self, image: Image, edges: tuple[EdgePoint, ...], *, left_px: float = 0.0) -> Image:
+        """A copy in which the strip goes on beyond its edges as its own mirror image.
+
+        To a network what lies beside the strip is a defect: beside drawn strip without any, strip-surface 1.0.0 found
+        5 patches in 6 frames, and in the mirrored ones nothing.
+        """
+        x_scale = self.surface.x_mm_per_px
+        assert x_scale is not None, "a recipe with edges gives a scale"
+        copy = image.copy()
+        width = image.shape[1]
+        borders = np.linspace(0, image.shape[0], len(edges) + 1).astype(int)
+        for point, (top, bottom) in zip(edges, pairwise(borders.tolist()), strict=True):
+            x_origin_mm = self.surface.x_origin_mm + left_px * x_scale
+            left = ceil((point.left_mm - x_origin_mm) / x_scale + _ON_STRIP_PX)
+            right = width - floor((point.right_mm - x_origin_mm) / x_scale - _ON_STRIP_PX)
+            rows = copy[top:bottom]
+            rows[:, :left] = rows[:, left : 2 * left][:, ::-1]
+            rows[:, width - right :] = rows[:, width - 2 * right : width - right][:, ::-1]
+        return copy
+
     def placed(self, defects: tuple[Defect, ...], edges: tuple[EdgePoint, ...]) -> tuple[Defect, ...]:
-        """Those that lie on the strip, each with its distances from the edges."""
-        beside_mm = _ON_STRIP_PX * (self.surface.x_mm_per_px or 0.0)
-        placed = (_with_distances(defect, edges) for defect in defects)
-        return tuple(one for one in placed if one.edge_far_mm is None or one.edge_far_mm > beside_mm)
+        """Those that lie on the strip, as much of them as does, each with its distances from the edges."""
+        x_scale = self.surface.x_mm_per_px
+        assert x_scale is not None, "a recipe with edges gives a scale"
+        placed = (_on_strip(defect, edges, x_scale) for defect in defects)
+        return tuple(
+            one for one in placed if one.edge_far_mm is None or one.edge_far_mm > _ON_STRIP_PX * x_scale
+        )
 
 
 def width_of(edges: tuple[EdgePoint, ...]) -> Measurement:
@@ -115,7 +139,7 @@ def _crossing(profile: Profile, outside: float, strip: float) -> float | None:
     if abs(strip - outside) < MIN_CONTRAST:
         return None
     # 0 is background, 1 is strip, whichever of them is the brighter.
-    share = (profile[: len(profile) // 2 + _HOLDS_PX] - outside) / (strip - outside)
+    share = (profile[: len(profile) // 2] - outside) / (strip - outside)
     sums = np.concatenate([[0.0], np.cumsum(share)])
     goes_on = (sums[_HOLDS_PX:] - sums[:-_HOLDS_PX]) / _HOLDS_PX >= 0.5
     found = np.flatnonzero((share[: len(goes_on)] >= 0.5) & goes_on)
@@ -146,7 +170,7 @@ def _steady(found: list[float | None], *, side: str) -> NDArray[np.float64]:
     return np.asarray(np.median([padded[:-2], padded[1:-1], padded[2:]], axis=0), np.float64)
 
 
-def _with_distances(defect: Defect, edges: tuple[EdgePoint, ...]) -> Defect:
+def _on_strip(defect: Defect, edges: tuple[EdgePoint, ...], x_scale: float) -> Defect:
     box = defect.box_mm
     if box is None:
         return defect
@@ -156,8 +180,13 @@ def _with_distances(defect: Defect, edges: tuple[EdgePoint, ...]) -> Defect:
     left = np.interp(rows, along, [point.left_mm for point in edges])
     right = np.interp(rows, along, [point.right_mm for point in edges])
     deepest = np.clip((left + right) / 2, box.x1, box.x2)
-    return replace(
-        defect,
-        edge_near_mm=float(np.minimum(box.x1 - left, right - box.x2).min()),
-        edge_far_mm=float(np.minimum(deepest - left, right - deepest).max()),
-    )
+    far_mm = float(np.minimum(deepest - left, right - deepest).max())
+    # What the mirror image adds beyond an edge is not there.
+    cut_left, cut_right = max(0.0, float(left.min()) - box.x1), max(0.0, box.x2 - float(right.max()))
+    if far_mm > 0:
+        box = Box(box.x1 + cut_left, box.y1, box.x2 - cut_right, box.y2)
+        px = defect.box_px
+        px = Box(px.x1 + cut_left / x_scale, px.y1, px.x2 - cut_right / x_scale, px.y2)
+        defect = replace(defect, box_mm=box, box_px=px)
+    near_mm = float(np.minimum(box.x1 - left, right - box.x2).min())
+    return replace(defect, edge_near_mm=near_mm, edge_far_mm=far_mm)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from datetime import datetime
 from typing import Literal
 from uuid import UUID
@@ -9,7 +10,7 @@ from uuid import UUID
 from pydantic import BaseModel
 
 from inspection.identity import IdentifierCode
-from inspection.types import Box, Defect, Inspection, InspectionBegun, Verdict
+from inspection.types import Box, Defect, Inspection, InspectionBegun, Repeat, Strip, Verdict
 from services.live import LaneNow, LiveState
 from services.station.messages import FrameSeen, LaneCondition
 from services.web.rendering import kind_colour, kind_name
@@ -142,6 +143,75 @@ class InspectionHead(BaseModel):
         )
 
 
+class StretchAnswer(BaseModel):
+    from_mm: float
+    to_mm: float
+
+
+class EdgePointAnswer(BaseModel):
+    y_mm: float
+    left_mm: float
+    right_mm: float
+
+
+class RepeatAnswer(BaseModel):
+    """Marks of one kind in step along the strip, `period_mm` apart ± one standard error.
+
+    `missed`: due between `first_mm` and `last_mm` and not found. `chance`: bound of the probability that defects at
+    random places line up like this anywhere on a coil.
+    """
+
+    kind: str
+    name: str
+    colour: str
+    x_mm: float
+    period_mm: float
+    period_error_mm: float
+    first_mm: float
+    last_mm: float
+    hits: int
+    missed: int
+    chance: float
+
+    @staticmethod
+    def of(repeat: Repeat, catalogue: Catalogue, language: str) -> RepeatAnswer:
+        return RepeatAnswer(
+            name=kind_name(catalogue, language, repeat.kind),
+            colour=kind_colour(catalogue, repeat.kind),
+            **asdict(repeat),
+        )
+
+
+class StripAnswer(BaseModel):
+    """What a strip map is drawn from, with the inspection's defects: mm, x across, y from the head.
+
+    `head` and `tail` hold defects that are recorded and not judged; `unseen` was not inspected. `edges` of a long
+    strip are thinned.
+    """
+
+    length_mm: float
+    x_from_mm: float
+    x_to_mm: float
+    head: StretchAnswer | None
+    tail: StretchAnswer | None
+    unseen: list[StretchAnswer]
+    edges: list[EdgePointAnswer]
+    repeats: list[RepeatAnswer]
+
+    @staticmethod
+    def of(strip: Strip, catalogue: Catalogue, language: str) -> StripAnswer:
+        return StripAnswer(
+            length_mm=strip.length_mm,
+            x_from_mm=strip.x_from_mm,
+            x_to_mm=strip.x_to_mm,
+            head=None if strip.head is None else StretchAnswer(**asdict(strip.head)),
+            tail=None if strip.tail is None else StretchAnswer(**asdict(strip.tail)),
+            unseen=[StretchAnswer(**asdict(one)) for one in strip.unseen],
+            edges=[EdgePointAnswer(**asdict(one)) for one in strip.edges],
+            repeats=[RepeatAnswer.of(one, catalogue, language) for one in strip.repeats],
+        )
+
+
 class InspectionAnswer(BaseModel):
     """Everything one station has to say about one unit. `failures`: error code to frames.
 
@@ -158,6 +228,7 @@ class InspectionAnswer(BaseModel):
     finished_at: datetime
     verdict: VerdictName
     grade: str | None
+    strip: StripAnswer | None
     defects: list[DefectAnswer]
     measurements: list[MeasurementAnswer]
     frames: FramesAnswer
@@ -182,6 +253,7 @@ class InspectionAnswer(BaseModel):
             finished_at=inspection.finished_at,
             verdict=verdict_name(inspection.verdict),
             grade=inspection.grade,
+            strip=None if inspection.strip is None else StripAnswer.of(inspection.strip, catalogue, language),
             defects=[DefectAnswer.of(defect, catalogue, language) for defect in inspection.defects],
             measurements=[
                 MeasurementAnswer(

@@ -21,8 +21,9 @@ from services.api.units import recorded
 from services.live import LaneNow, LiveState
 from services.problems import LaneUnknown, status_of
 from services.text import Explanation, explain, explain_code, say, say_failure
-from services.web.rendering import code_url, page
+from services.web.rendering import code_url, page, picture_url
 from services.web.shifts import ShiftCounts
+from services.web.strip_map import StripMap, pictured, strip_map
 from traceability import samples
 from traceability.errors import CodeNotParsed, PictureMissing, TooFewSubgroups, UnitUnknown
 from traceability.identifiers import parse
@@ -153,6 +154,7 @@ def trace(request: Request, here: Here, language: Language, code: str) -> Respon
         unit=inspections[-1].unit,
         inspections=inspections[::-1],
         shown={inspection.id: _shown(inspection) for inspection in inspections},
+        maps={inspection.id: _map(inspection) for inspection in inspections},
         failures={code: say_failure(code, language) for one in inspections for code in one.failures},
     )
 
@@ -264,4 +266,16 @@ def _shown(inspection: Inspection) -> tuple[Shown, ...]:
             ),
         )
         for picture in inspection.pictures
+    )
+
+
+def _map(inspection: Inspection) -> StripMap | None:
+    """A defect on it leads to its picture, and where none was kept to its row in the table."""
+    if inspection.strip is None:
+        return None
+    urls = {(one.camera, one.sequence): picture_url(inspection, one.sha256) for one in inspection.pictures}
+    return strip_map(
+        inspection.strip,
+        inspection.defects,
+        href=lambda number, defect: pictured(defect, urls) or f"#defect-{inspection.id}-{number}",
     )

@@ -16,7 +16,7 @@ from markupsafe import Markup
 
 from inspection.identity import IdentifierCode
 from inspection.types import Inspection, Verdict
-from services.text import LANGUAGES, say
+from services.text import LANGUAGES, catalogue, say
 from services.web.language import PARAMETER, keep_choice, language_of
 from station_config import Catalogue, Title
 
@@ -35,6 +35,7 @@ def page(request: Request, template: str, *, status: int = 200, **values: object
         "kind_name": partial(kind_name, serving.catalogue, language),
         "kind_colour": partial(kind_colour, serving.catalogue),
         "kind_is_critical": partial(kind_is_critical, serving.catalogue),
+        "quantity_name": partial(quantity_name, language),
         "lane_name": partial(lane_name, serving.lane_titles, language),
         "when": partial(when, language),
         "when_minutes": partial(when_minutes, language),
@@ -119,6 +120,11 @@ def kind_name(catalogue: Catalogue, language: str, kind: str) -> str:
     """A kind of defect by its name; by its code where a plant has dropped it from its catalogue."""
     known = catalogue.get(kind)
     return kind if known is None else known.name(language)
+
+
+def quantity_name(language: str, name: str) -> str:
+    """A quantity of ours by its name; one that a recipe named, as it is called there."""
+    return catalogue(language).get(f"web.quantity.{name}", name)
 
 
 def lane_name(titles: Mapping[str, Title], language: str, lane: str) -> str:

@@ -83,3 +83,16 @@ def test_a_plant_that_only_reads_settings_loads_no_camera_library():
         cwd=Path(__file__).parents[2],
     )
     assert done.stdout.strip() == "[]"
+
+
+def test_a_drawn_strip_keeps_room_for_defects_between_its_margins():
+    made = CAMERA.validate_python(
+        {
+            "driver": "drawn_strip",
+            "margin_px": 24,
+            "roll_mark": {"period_mm": 314.2, "frames": 12, "of_frames": 48},
+        }
+    )
+    assert (made.margin_px, made.roll_mark.period_mm) == (24, 314.2)
+    with pytest.raises(ValidationError, match="margin_px"):
+        CAMERA.validate_python({"driver": "drawn_strip", "margin_px": 101})

@@ -7,6 +7,7 @@ from inspection.vision.drawing import (
     PART_KINDS,
     STRIP_KINDS,
     Drawing,
+    RollMark,
     StripDrawing,
     draw_part,
     draw_strip_patch,
@@ -32,6 +33,34 @@ def test_a_frame_of_strip_is_the_same_each_time_it_is_drawn():
 
 def test_another_seed_is_another_strip():
     assert not np.array_equal(STRIP.frame(0).pixels, StripDrawing(8).frame(0).pixels)
+
+
+def test_a_dirty_roll_marks_the_strip_once_a_turn_until_it_is_cleaned():
+    strip = StripDrawing(
+        7, defects_per_megapixel=0, roll_mark=RollMark(period_px=623.5, rows=4000, of=10_000)
+    )
+    clean = StripDrawing(7, defects_per_megapixel=0)
+    begins = []
+    for index in range(25):
+        drawing = strip.frame(index)
+        assert_truth_lies_in_the_picture(drawing)
+        for mark in drawing.truth:
+            if mark.box_px.y1 > 0:
+                begins.append(400 * index + mark.box_px.y1)
+        is_marked = not np.array_equal(drawing.pixels, clean.frame(index).pixels)
+        assert is_marked == bool(drawing.truth)
+    assert [round(begin / 623.5) for begin in begins] == [10, 11, 12, 13, 14, 15, 16]
+    assert all(abs(begin - round(begin / 623.5) * 623.5) <= 0.5 for begin in begins)
+
+
+def test_beside_a_strip_with_margins_is_background_and_no_defect():
+    strip = StripDrawing(7, defects_per_megapixel=6, margin_px=30)
+    for index in range(5):
+        drawing = strip.frame(index)
+        assert drawing.pixels[:, :22].max() < 40
+        assert drawing.pixels[:, -22:].max() < 40
+        assert drawing.pixels[:, 45:-45].mean() > 80
+        assert all(one.box_px.x1 >= 60 and one.box_px.x2 <= 740 for one in drawing.truth)
 
 
 def test_steel_runs_on_over_the_border_of_two_frames():

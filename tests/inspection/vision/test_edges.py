@@ -94,8 +94,16 @@ def test_a_bright_line_beside_the_strip_is_not_its_edge():
         (a_strip(60, 580, strip=60, beside=50), "left"),
         (np.full((256, 640), 90, np.uint8), "left"),
         (np.full((256, 40), 90, np.uint8), "left"),
+        (a_strip(330, 600), "left"),
     ],
-    ids=["left out of sight", "right out of sight", "no contrast", "no strip", "too narrow a picture"],
+    ids=[
+        "left out of sight",
+        "right out of sight",
+        "no contrast",
+        "no strip",
+        "too narrow a picture",
+        "beyond the middle",
+    ],
 )
 def test_an_edge_that_is_not_to_be_seen_is_an_error_and_never_a_width(pixels, side):
     with pytest.raises(EdgeMissing) as refusal:
@@ -115,12 +123,28 @@ def test_a_defect_knows_how_near_to_an_edge_it_comes_and_how_far_from_it_it_reac
     assert distances(Box(110, 0, 130, 20)) == (10, 30)
     assert distances(Box(450, 0, 495, 20)) == (5, 50)
     assert distances(Box(150, 0, 450, 20)) == (50, 200)
-    assert distances(Box(90, 0, 130, 20)) == (-10, 30)
+    assert distances(Box(90, 0, 130, 20)) == (0, 30)
 
 
 def test_what_lies_beside_the_strip_is_no_defect_of_it():
     assert distances(Box(20, 0, 99, 20)) is None
     assert distances(Box(501, 0, 560, 20)) is None
+
+
+def test_a_defect_is_as_large_as_what_of_it_lies_on_the_strip():
+    across = a_defect(box_mm=Box(90, 0, 130, 20), box_px=Box(160, 0, 240, 40))
+    (cut,) = EDGES.placed((across,), STRAIGHT)
+    assert (cut.box_mm, cut.box_px) == (Box(100, 0, 130, 20), Box(180, 0, 240, 40))
+
+
+def test_beyond_its_edges_the_strip_goes_on_as_its_mirror_image_and_is_untouched_between_them():
+    pixels = a_strip(60, 580, slope=0.05)
+    mirrored = EDGES.mirrored(pixels, found_in(pixels))
+    assert (mirrored > 100).all()
+    assert np.array_equal(mirrored[:, 72:565], pixels[:, 72:565])
+    part = EDGES.mirrored(pixels[:, 30:], found_in(pixels), left_px=30)
+    assert np.array_equal(part[:, 40:500], pixels[:, 70:530])
+    assert (part > 100).all()
 
 
 def test_the_nearest_place_counts_where_the_edge_runs_askew():

@@ -2,9 +2,9 @@ from __future__ import annotations
 
 from uuid import UUID
 
-from inspection.types import Verdict
+from inspection.types import Box, Piece, Verdict
 from tests.a_station import a_part, defects_of
-from tests.builders import a_defect, a_measurement, a_unit, an_inspection
+from tests.builders import a_defect, a_measurement, a_strip_map, a_unit, an_inspection
 
 
 def test_a_unit_tells_all_that_was_seen_of_it(station, client):
@@ -50,6 +50,29 @@ def test_a_defect_whose_scale_is_unknown_has_no_millimetres(station, client):
     done = station.finishes(an_inspection(defects=(a_defect(box_mm=None),)))
     defect = client.get(f"/api/v1/inspections/{done.id}").json()["defects"][0]
     assert (defect["box_mm"], defect["length_mm"], defect["area_mm2"]) == (None, None, None)
+
+
+def test_a_coil_tells_all_that_its_map_is_drawn_from(station, client):
+    piece = Piece(sequence=42, box_px=Box(10, 0, 15, 30))
+    defect = a_defect(edge_near_mm=-0.5, edge_far_mm=4.0, pieces=(piece,))
+    done = station.finishes(an_inspection(strip=a_strip_map(), defects=(defect,), grade="B"))
+    answer = client.get(f"/api/v1/inspections/{done.id}", headers={"Accept-Language": "zh"}).json()
+    strip = answer["strip"]
+    assert answer["grade"] == "B"
+    assert (strip["length_mm"], strip["x_from_mm"], strip["x_to_mm"]) == (60_000, 0, 400)
+    assert strip["head"] == {"from_mm": 0, "to_mm": 500}
+    assert strip["unseen"] == [{"from_mm": 20_000, "to_mm": 20_200}]
+    assert strip["edges"][1] == {"y_mm": 20_100, "left_mm": 12, "right_mm": 390}
+    repeat = strip["repeats"][0]
+    assert (repeat["kind"], repeat["name"], repeat["period_mm"]) == ("pits", "麻点", 1885)
+    told = answer["defects"][0]
+    assert (told["edge_near_mm"], told["edge_far_mm"]) == (-0.5, 4.0)
+    assert told["pieces"] == [{"sequence": 42, "box_px": [10, 0, 15, 30]}]
+
+
+def test_a_part_has_no_strip(station, client):
+    done = station.finishes(an_inspection())
+    assert client.get(f"/api/v1/inspections/{done.id}").json()["strip"] is None
 
 
 def test_a_kind_that_left_the_catalogue_is_called_by_its_code(station, client):

@@ -5,10 +5,10 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from fastapi.testclient import TestClient
 
-from inspection.types import Verdict
+from inspection.types import Box, Piece, Verdict
 from services.station.messages import LaneState
 from tests.a_station import STATION, a_frame_seen, a_part, a_strip, begun_now, defects_of, hours_of_parts
-from tests.builders import a_measurement, a_unit, an_inspection
+from tests.builders import a_defect, a_measurement, a_strip_map, a_unit, an_inspection
 
 BROWSER = {"Accept": "text/html"}
 WORDS = {
@@ -163,6 +163,47 @@ def test_the_trace_tells_what_was_seen_by_which_camera_model_and_recipe(station,
     ):
         assert told in page
     assert page.count('class="overlay-box"') == len(part.truth)
+
+
+@pytest.mark.parametrize("language", ["zh", "en"])
+def test_the_trace_of_a_coil_has_its_map_and_calls_its_roll_mark_out_by_period(station, client, language):
+    strip = a_strip()
+    picture = station.keeps(strip, lane="strip", sequence=41)
+    scratch = a_defect(
+        camera="strip", box_mm=Box(100, 4000, 101, 4200), pieces=(Piece(sequence=42, box_px=Box(1, 0, 9, 9)),)
+    )
+    unseen = a_defect(camera="strip", sequence=99, box_mm=Box(20, 100, 30, 400))
+    done = station.finishes(
+        an_inspection(
+            unit=a_unit("86.999.1/C-1"),
+            defects=(scratch, unseen),
+            pictures=(picture,),
+            strip=a_strip_map(),
+            measurements=(a_measurement(name="width"),),
+            grade="B",
+        )
+    )
+    page = _get(client, "/trace/86.999.1/C-1", language)
+    assert "1,885.0 ± 0.40 mm" in page
+    assert f'href="/picture/{picture.sha256}?inspection={done.id}" aria-label="1. ' in page
+    assert f'href="#defect-{done.id}-2"' in page
+    assert f'id="defect-{done.id}-2"' in page
+    assert "map-unjudged" in page
+    assert {"zh": "未检：0.20 m", "en": "Not inspected: 0.20 m"}[language] in page
+    assert {"zh": "宽度（平均）", "en": "Width, mean"}[language] in page
+    assert {"zh": "等级", "en": "Grade"}[language] in page
+
+
+def test_a_defect_is_boxed_in_every_frame_that_shows_some_of_it(station, client):
+    pictures = [station.keeps(a_strip(number), lane="strip", sequence=number) for number in (41, 42, 43)]
+    scratch = a_defect(camera="strip", pieces=(Piece(sequence=42, box_px=Box(77, 0, 88, 99)),))
+    done = station.finishes(an_inspection(pictures=tuple(pictures), defects=(scratch,)))
+
+    def boxes(picture):
+        return _get(client, f"/picture/{picture.sha256}?inspection={done.id}").count('class="overlay-box"')
+
+    assert [boxes(picture) for picture in pictures] == [1, 1, 0]
+    assert 'x="77' in _get(client, f"/picture/{pictures[1].sha256}?inspection={done.id}")
 
 
 def test_a_code_scanned_whole_leads_straight_to_its_unit(station, client):
