@@ -7,7 +7,7 @@ import os
 import pickle
 import struct
 import time
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from multiprocessing.reduction import DupFd
 from pathlib import Path
 from typing import Any, Final, Self
@@ -55,16 +55,20 @@ class Ring:
     between. A frame that finds no free slot is counted in `missed`, and never written. The memory has no name:
     it is gone when both sides are, however they end. It is not taken from /dev/shm, whose size does not matter.
 
-    Made by the reader and passed to the writer when that is spawned; each closes its own.
+    Made by the reader and passed to the writer when that is spawned; each closes its own. Making it raises OSError.
     """
 
     def __init__(self) -> None:
-        self._memory = os.memfd_create("lynceus-frames")
-        os.ftruncate(self._memory, _PAGE)
         # Of a semaphore, not of a counter, one is taken at a time.
         flags = os.EFD_SEMAPHORE | os.EFD_NONBLOCK | os.EFD_CLOEXEC
-        self._filled = os.eventfd(0, flags)
-        self._free = os.eventfd(0, flags)
+        with ExitStack() as making:
+            self._memory = os.memfd_create("lynceus-frames")
+            making.callback(os.close, self._memory)
+            os.ftruncate(self._memory, _PAGE)
+            self._filled = os.eventfd(0, flags)
+            making.callback(os.close, self._filled)
+            self._free = os.eventfd(0, flags)
+            making.pop_all()
         self._map()
 
     def __getstate__(self) -> tuple[Any, ...]:

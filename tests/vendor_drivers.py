@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import ctypes
 import os
+import resource
 import signal
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import partial
@@ -106,6 +108,19 @@ def vendor(**behaviour: Any) -> Callable[[Clock], VendorCamera]:
 
 def _vendor(behaviour: dict[str, Any], clock: Clock) -> VendorCamera:
     return VendorCamera(clock=clock, **behaviour)
+
+
+@contextmanager
+def room_for_descriptors(more: int) -> Iterator[None]:
+    """So many files can be opened, and no more."""
+    lowest_free = os.dup(0)
+    os.close(lowest_free)
+    before = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (lowest_free + more, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, before)
 
 
 # --- what vendors' libraries do ------------------------------------------------------------------------------

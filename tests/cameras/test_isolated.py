@@ -118,6 +118,18 @@ def test_a_library_that_crashes_while_it_starts_is_a_lost_camera():
     assert multiprocessing.active_children() == []
 
 
+@pytest.mark.parametrize("descriptors_left", [0, 4])
+def test_a_process_that_cannot_be_started_is_a_lost_camera(descriptors_left):
+    camera = isolated()
+    with (
+        vendor_drivers.room_for_descriptors(descriptors_left),
+        pytest.raises(CameraLost, match="Too many open files"),
+    ):
+        camera.__enter__()
+    with camera:
+        assert next(camera.frames()).sequence == 0
+
+
 def test_a_library_that_does_not_come_back_from_its_start_is_ended():
     bounds = Bounds(start_s=3)
     with pytest.raises(CameraLost, match="did not start within 3 s"):
@@ -247,7 +259,8 @@ from cameras.isolated import Bounds, IsolatedCamera
 from tests import vendor_drivers
 from tests.vendor_drivers import vendor
 driver = vendor(then=getattr(vendor_drivers, sys.argv[1]))
-with IsolatedCamera("top", driver, buffers=4, bounds=Bounds(still_s=0.5)) as camera:
+bounds = Bounds(still_s=float(sys.argv[2]), stop_s=60)
+with IsolatedCamera("top", driver, buffers=4, bounds=bounds) as camera:
     frames = camera.frames()
     for _ in range(3):
         next(frames)
@@ -258,9 +271,9 @@ with IsolatedCamera("top", driver, buffers=4, bounds=Bounds(still_s=0.5)) as cam
 
 @pytest.fixture
 def program(tmp_path):
-    def start(then):
+    def start(then, *, still_s=60.0):
         return subprocess.Popen(
-            [sys.executable, "-W", "error", "-c", PROGRAM, then],
+            [sys.executable, "-W", "error", "-c", PROGRAM, then, str(still_s)],
             cwd=REPOSITORY,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
@@ -273,7 +286,7 @@ def program(tmp_path):
 
 @pytest.mark.parametrize("then", ["nothing", "hangs", "hangs_and_holds_python"])
 def test_the_cameras_process_ends_with_the_program_however_that_ends(program, then):
-    with program(then) as running:
+    with program(then, still_s=0.5) as running:
         camera = psutil.Process(int(running.stdout.readline()))
         assert camera.is_running()
         running.kill()

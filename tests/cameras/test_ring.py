@@ -15,7 +15,7 @@ if sys.platform != "linux":
 
 from cameras.ring import FrameTooLarge, MemoryShort, Ring
 from inspection.types import Frame
-from tests.vendor_drivers import a_frame
+from tests.vendor_drivers import a_frame, room_for_descriptors
 
 LARGEST = 96
 
@@ -111,6 +111,13 @@ def test_a_ring_leaves_no_descriptor_open():
         ring.reserve(2, LARGEST)
         ring.put(a_frame(0, side_px=8))
         ring.take()
+    assert descriptors() == before
+
+
+def test_a_ring_that_cannot_be_made_leaves_no_descriptor_open():
+    before = descriptors()
+    with room_for_descriptors(1), pytest.raises(OSError, match="Too many open files"):
+        Ring()
     assert descriptors() == before
 
 
