@@ -69,13 +69,7 @@ class DrawnCamera:
 
 def drawn_strip(name: str, settings: DrawnStripSettings, *, clock: Clock | None = None) -> DrawnCamera:
     """A camera above an endless strip: each frame goes on where the one before ended."""
-    strip = StripDrawing(
-        settings.seed,
-        width_px=settings.width_px,
-        defects_per_megapixel=settings.defects_per_megapixel,
-        margin_px=settings.margin_px,
-        roll_mark=_roll_mark(settings),
-    )
+    strip = strip_of(settings)
     scene = _Scene(
         draw=lambda index: strip.frame(index, height_px=settings.height_px).pixels,
         y_advance_mm=settings.height_px * settings.mm_per_px,
@@ -84,14 +78,21 @@ def drawn_strip(name: str, settings: DrawnStripSettings, *, clock: Clock | None 
     return DrawnCamera(name, scene, frames_per_s=settings.frames_per_s, buffers=settings.buffers, clock=clock)
 
 
-def _roll_mark(settings: DrawnStripSettings) -> RollMark | None:
+def strip_of(settings: DrawnStripSettings) -> StripDrawing:
+    """The strip that these settings describe."""
     mark = settings.roll_mark
-    if mark is None:
-        return None
-    return RollMark(
-        period_px=mark.period_mm / settings.mm_per_px,
-        rows=mark.frames * settings.height_px,
-        of=mark.of_frames * settings.height_px,
+    return StripDrawing(
+        settings.seed,
+        width_px=settings.width_px,
+        defects_per_megapixel=settings.defects_per_megapixel,
+        margin_px=settings.margin_px,
+        roll_mark=None
+        if mark is None
+        else RollMark(
+            period_px=mark.period_mm / settings.mm_per_px,
+            rows=mark.frames * settings.height_px,
+            of=mark.of_frames * settings.height_px,
+        ),
     )
 
 

@@ -52,8 +52,13 @@ def strip_scene(
     seed: int = 0, *, wh_px: tuple[int, int] = (800, 400), defects_per_megapixel: float = 1.6
 ) -> Scene:
     """An endless drawn strip under a line-scan camera."""
+    strip = StripDrawing(seed, width_px=wh_px[0], defects_per_megapixel=defects_per_megapixel)
+    return scene_of(strip, wh_px=wh_px)
+
+
+def scene_of(strip: StripDrawing, *, wh_px: tuple[int, int]) -> Scene:
+    """This strip under a line-scan camera; `wh_px` has the strip's own width."""
     width, height = wh_px
-    strip = StripDrawing(seed, width_px=width, defects_per_megapixel=defects_per_megapixel)
 
     def look(index: int, lines: int) -> View:
         drawing = strip.frame(index, height_px=lines)

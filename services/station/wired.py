@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from typing import Final, Literal
 
+from cameras.drawn import strip_of
 from cameras.errors import ProducerMissing
 from cameras.settings import (
     CameraSettings,
@@ -20,7 +21,7 @@ from cameras.settings import (
 )
 from cameras.simulator.device import DeviceSettings, SimulatedCamera
 from cameras.simulator.protocol import GVCP_PORT
-from cameras.simulator.scene import parts_scene, strip_scene
+from cameras.simulator.scene import parts_scene, scene_of
 from inspection.errors import InspectionError
 from services.station.ending import stop_when_told
 from station_config import LaneSettings, StationSettings
@@ -95,11 +96,7 @@ def switched_on(device: Device) -> SimulatedCamera:
     """The device, not yet entered. It shows what the drawn camera it stands for would draw."""
     match device.sees:
         case DrawnStripSettings() as strip:
-            scene = strip_scene(
-                strip.seed,
-                wh_px=(strip.width_px, strip.height_px),
-                defects_per_megapixel=strip.defects_per_megapixel,
-            )
+            scene = scene_of(strip_of(strip), wh_px=(strip.width_px, strip.height_px))
         case DrawnPartsSettings() as parts:
             scene = parts_scene(parts.seed, size_px=parts.size_px)
     return SimulatedCamera(

@@ -8,9 +8,10 @@ import numpy as np
 import pytest
 
 from cameras import open_camera
+from cameras.drawn import strip_of
 from cameras.settings import ReplaySettings
 from cameras.simulator.protocol import GVCP_PORT
-from inspection.vision.drawing import StripDrawing, draw_part
+from inspection.vision.drawing import draw_part
 from services.station.wired import switched_on, wired
 from station_config import load_station
 
@@ -37,7 +38,7 @@ def test_the_pictures_that_arrive_are_those_the_drawn_cameras_would_have_given()
         with switched_on(device), open_camera(lane.name, lane.camera) as camera:
             seen.append(list(islice(camera.frames(), 2)))
     drawn = demo.lanes[0].camera
-    strip = StripDrawing(drawn.seed, width_px=800, defects_per_megapixel=drawn.defects_per_megapixel)
+    strip = strip_of(drawn)
     drawings = [
         [strip.frame(index, height_px=400).pixels for index in range(40)],
         [draw_part(demo.lanes[1].camera.seed, index, size_px=400).pixels for index in range(40)],
