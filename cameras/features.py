@@ -220,7 +220,8 @@ class _Writing:
             is_taken = _is_taken(value, self.nodes.read(name))
         except NodeRefused as error:
             logger.info("%s = %s is refused: %s", name, value, error)
-            is_taken = False
+            # What cannot be set may be so all the same.
+            is_taken = _found(self.nodes, name) == value
         if not is_taken:
             self.note(setting, name)
         return is_taken

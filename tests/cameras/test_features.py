@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cameras.features import Change, apply_settings, make_idle, values_of
+from cameras.features import Change, NodeRefused, apply_settings, make_idle, values_of
 from cameras.settings import GenicamSettings
 from tests.fake_cameras import Choice, Deed, FakeFeatures, Number
 
@@ -138,6 +138,17 @@ def test_binning_and_scan_type_come_before_the_size_they_bound():
         "Width",
     ]
     assert device.read("DeviceScanType") == "Linescan"
+
+
+def test_what_cannot_be_set_but_is_so_is_taken():
+    def refuses(_):
+        raise NodeRefused("read-only")
+
+    scan_type = Choice(entries=("Linescan",), value="Linescan")
+    scan_type.takes = refuses
+    assert applied(FakeFeatures(DeviceScanType=scan_type), device_scan_type="line").changes == ()
+    (change,) = applied(FakeFeatures(DeviceScanType=scan_type), device_scan_type="area").changes
+    assert (change.found, change.is_refused) == ("Linescan", True)
 
 
 def test_a_free_camera_waits_for_no_trigger_wherever_one_was_left_on():

@@ -9,11 +9,14 @@ import sys
 import time
 from itertools import islice
 
+import cv2
+import numpy as np
 import pytest
 
 from cameras.errors import AddressRefused, CameraInUse, CameraNotFound, CameraSilent, SettingRefused
 from cameras.gvcp import discover, force_ip
 from cameras.settings import GenicamSettings
+from tests.fake_cameras import a_picture
 from tests.gige import a_simulated_device
 from tests.where import REPOSITORY
 
@@ -106,7 +109,12 @@ def test_frames_of_a_strip_lie_where_the_encoder_was_as_the_truth_says(tmp_path)
     with (
         a_simulated_device(*options, serial=SERIAL),
         camera(
-            width_px=800, height_px=100, chunks=True, mm_per_encoder_count=MM_PER_COUNT, exposure_us=50.0
+            width_px=800,
+            height_px=100,
+            chunks=True,
+            mm_per_encoder_count=MM_PER_COUNT,
+            exposure_us=50.0,
+            device_scan_type="line",
         ) as opened,
     ):
         frames = list(islice(opened.frames(), 8))
@@ -187,3 +195,19 @@ def test_the_light_barrier_triggers_and_an_input_that_is_not_there_is_refused(pa
         pass
     assert refusal.value.facts["setting"] == "trigger_source"
     assert "Software, Line1" in refusal.value.facts["found"]
+
+
+GREY = ("Mono8", "Mono10", "Mono10p", "Mono10Packed", "Mono12", "Mono12p", "Mono12Packed", "Mono16")
+COLOUR = ("BayerRG8", "RGB8", "BGR8")
+
+
+def test_a_picture_comes_as_it_is_in_every_format_the_device_sends(tmp_path):
+    picture = a_picture(7, height=48, width=64)
+    cv2.imwrite(str(tmp_path / "one.png"), picture)
+    with a_simulated_device("--show", str(tmp_path), "--frames-per-s", "20", serial=SERIAL):
+        for name in GREY:
+            with camera(pixel_format=name, width_px=64, height_px=48) as opened:
+                assert np.array_equal(next(opened.frames()).pixels, picture), name
+        for name in COLOUR:
+            with camera(pixel_format=name, width_px=64, height_px=48) as opened:
+                assert next(opened.frames()).pixels.shape == (48, 64, 3), name
