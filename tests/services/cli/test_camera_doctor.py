@@ -65,10 +65,11 @@ def test_the_status_tells_wrong_from_unreachable():
 
 def test_a_camera_that_works_is_said_to_in_lines_the_worst_first(run):
     with our_device():
-        examined = run("--seconds", "0.5")
+        # Without pictures: how many come through depends on how busy this machine is.
+        examined = run("--seconds", "0")
     assert examined.return_value == 0
     lines = examined.stdout.splitlines()
-    assert any("LYN2" in line and line.endswith("[frames]") for line in lines)
+    assert any("LYN2" in line and line.endswith("[opens]") and line.startswith("✓") for line in lines)
     signs = [line[0] for line in lines if line[0] in "✗?!✓"]
     assert signs == sorted(signs, key="✗?!✓".index)
     assert lines[-1].startswith("Wrong: 0.")
