@@ -330,8 +330,12 @@ def pictures_in(folder: Path) -> tuple[Path, ...]:
 
 
 def png_of(pixels: Image) -> bytes:
-    """PNG, quickly rather than small: a recording must keep up with its camera."""
-    done, png = cv2.imencode(".png", pixels, (cv2.IMWRITE_PNG_COMPRESSION, 1))
+    """PNG, quickly rather than small: a recording must keep up with its camera.
+
+    No compression level is given: with one, OpenCV leaves its fast strategy (benchmarks/cameras/recording.py:
+    48 MB/s instead of 115, and larger).
+    """
+    done, png = cv2.imencode(".png", pixels)
     if not done:
         raise ValueError(f"no PNG can be made of {pixels.dtype} {pixels.shape}")
     return png.tobytes()

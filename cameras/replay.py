@@ -119,16 +119,25 @@ class ReplayCamera:
         recorded = exposure.recorded
         if recorded is None:
             return Frame(pixels=pixels, camera=self._name, sequence=sequence, captured_at=self._clock.utc())
+        if rounds == 0:
+            return Frame(
+                pixels=pixels,
+                camera=self._name,
+                sequence=sequence,
+                captured_at=recorded.captured_at,
+                device_time_ns=recorded.device_time_ns,
+                y_origin_mm=recorded.y_origin_mm,
+                trigger=recorded.trigger,
+                chunks=recorded.chunks,
+            )
+        # Without what the device said of an exposure, its own counts and times: that is of that exposure alone.
         return Frame(
             pixels=pixels,
             camera=self._name,
             sequence=sequence,
             captured_at=recorded.captured_at + rounds * each_round.time,
-            device_time_ns=recorded.device_time_ns if rounds == 0 else None,
             y_origin_mm=recorded.y_origin_mm + rounds * each_round.y_mm,
             trigger=None if recorded.trigger is None else recorded.trigger + rounds * each_round.triggers,
-            # What the device said of an exposure, its own counts and times, is of that exposure alone.
-            chunks=recorded.chunks if rounds == 0 else {},
         )
 
     def _wait_until(self, due_s: float) -> None:

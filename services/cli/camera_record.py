@@ -72,26 +72,28 @@ FEATURES = (
 
 
 class _CtrlC:
-    """Ends a recording, however it is asked; while the run itself is opened or closed it waits for that."""
+    """Ends the wait for a frame. A frame that came is still recorded, and the run is closed as it should be."""
 
     def __init__(self) -> None:
         self.is_asked = False
-        self._may_raise = False
+        self._is_waiting = False
 
     def __call__(self, number: int, frame: object) -> None:
         self.is_asked = True
-        if self._may_raise:
+        if self._is_waiting:
             raise KeyboardInterrupt
 
-    @contextmanager
-    def ends_this(self) -> Iterator[None]:
+    def next_of(self, frames: Iterator[Frame]) -> Frame | None:
+        """The next frame; None where there is none, or where the recording is to end."""
+        frame = None
         try:
-            self._may_raise = True
-            yield
+            self._is_waiting = True
+            if not self.is_asked:
+                frame = next(frames, None)
+            self._is_waiting = False
         except KeyboardInterrupt:
-            pass
-        finally:
-            self._may_raise = False
+            self._is_waiting = False
+        return frame
 
 
 @dataclass(kw_only=True)
@@ -157,8 +159,10 @@ def record(
         table = settings.model_dump(mode="json", exclude_none=True)
         recorder = BackgroundRecorder(Recorder(out, settings=table, device=found))
         before = {number: signal.signal(number, ctrl_c) for number in (signal.SIGINT, signal.SIGTERM)}
+        has_begun = False
         try:
             with recorder:
+                has_begun = True
                 if not as_json:
                     click.echo(say("camera.record.began", language, camera=name, folder=out), err=True)
                 _take(camera, recorder, account, ctrl_c, frames=frames, seconds=seconds)
@@ -166,7 +170,7 @@ def record(
             for number, handler in before.items():
                 signal.signal(number, handler)
             # Also where the camera was lost or the disk is full: what came until then is in the folder.
-            if account.frames:
+            if has_begun:
                 _tell(_facts(name, out, recorder, account), language, as_json=as_json)
     return 1 if account.holes or recorder.lost else 0
 
@@ -216,14 +220,12 @@ def _take(
     seconds: float | None,
 ) -> None:
     end_s = None if seconds is None else time.monotonic() + seconds
-    with ctrl_c.ends_this():
-        if ctrl_c.is_asked:
+    source = camera.frames()
+    while (frame := ctrl_c.next_of(source)) is not None:
+        account.add(frame)
+        recorder.take(frame)
+        if account.frames == frames or (end_s is not None and time.monotonic() >= end_s):
             return
-        for frame in camera.frames():
-            account.add(frame)
-            recorder.take(frame)
-            if account.frames == frames or (end_s is not None and time.monotonic() >= end_s):
-                return
 
 
 def _chosen(

@@ -180,7 +180,7 @@ def test_ctrl_c_ends_a_recording_as_it_should_be_ended(station, tmp_path):
     assert (process.returncode in (0, 1), errors) == (True, "")
     recorded = read_run(tmp_path / "run")
     assert not recorded.is_cut_off
-    assert (f"Pictures recorded: {len(recorded.frames)}" in said) == bool(recorded.frames)
+    assert f"Pictures recorded: {len(recorded.frames)}" in said
 
 
 def test_a_full_disk_ends_the_recording_with_what_to_do_and_what_it_holds_can_be_played(station, tmp_path):
