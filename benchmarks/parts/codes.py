@@ -52,10 +52,12 @@ def report(name: str, kinds: tuple[CodeKind, ...], pictures: Iterator[tuple[Path
     count = raw = read = right = 0
     took_ms = []
     for file, content in pictures:
-        grey = cv2.imdecode(np.fromfile(file, np.uint8), cv2.IMREAD_GRAYSCALE)
-        if grey is None:
+        decoded = cv2.imdecode(np.fromfile(file, np.uint8), cv2.IMREAD_GRAYSCALE)
+        if decoded is None:
             continue
-        raw += bool(zxingcpp.read_barcodes(grey, formats=[FORMATS[kind] for kind in kinds]))
+        grey = np.asarray(decoded, np.uint8)
+        formats = zxingcpp.BarcodeFormats([FORMATS[kind] for kind in kinds])
+        raw += bool(zxingcpp.read_barcodes(grey, formats=formats))
         began = time.process_time()
         codes = read_codes(grey, kinds)
         took_ms.append((time.process_time() - began) * 1e3)
