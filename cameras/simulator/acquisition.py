@@ -15,7 +15,7 @@ from typing import Any
 import cv2
 import numpy as np
 
-from cameras.simulator.clock import NS_PER_S, PART_PITCH_COUNTS, LineClock
+from cameras.simulator.clock import NS_PER_S, PART_PITCH_COUNTS, LineClock, lines_at
 from cameras.simulator.faults import OF_SEVERAL, ON_THE_WIRE, Fault, FaultPlan, Kind
 from cameras.simulator.features import CHUNKS, IMAGE_CHUNK_ID, LINE_TRIGGER
 from cameras.simulator.pixels import PIXEL_FORMATS, PixelFormat
@@ -427,6 +427,7 @@ class Acquisition:
             "Timestamp": struct.pack(">Q", timestamp),
             "ExposureTime": struct.pack(">d", self._exposure_us(exposure)),
             "EncoderValue": struct.pack(">Q", exposure.encoder),
+            "LineStatusAll": struct.pack(">I", lines_at(exposure.encoder)),
         }
         parts = [pack_chunk_end(IMAGE_CHUNK_ID, length=image_bytes)]
         for chunk in CHUNKS:

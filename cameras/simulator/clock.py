@@ -12,6 +12,11 @@ PART_PITCH_COUNTS = 1000
 """Encoder counts from one part to the next."""
 
 
+def lines_at(encoder: int) -> int:
+    """The device's inputs at a count: bit 0 is Line1, the light barrier, which a part covers for half a pitch."""
+    return int(encoder % PART_PITCH_COUNTS < PART_PITCH_COUNTS // 2)
+
+
 class LineClock:
     """One line, which starts when this is made and runs at a steady speed until it is given another.
 

@@ -21,7 +21,7 @@ from typing import IO, Any, Self
 
 from cameras.errors import AddressUnusable
 from cameras.simulator.acquisition import Account, Acquisition, setup_of
-from cameras.simulator.clock import PART_PITCH_COUNTS, LineClock
+from cameras.simulator.clock import PART_PITCH_COUNTS, LineClock, lines_at
 from cameras.simulator.description import MODEL, VENDOR, describe
 from cameras.simulator.faults import Fault, FaultPlan, Kind
 from cameras.simulator.features import ACTION_TRIGGER, EVENTS, SOFTWARE_TRIGGER, USER_SETS, features_of
@@ -50,7 +50,7 @@ from cameras.simulator.protocol import (
 from cameras.simulator.ptp import STATES, Ptp
 from cameras.simulator.registers import CONTROL_AT, Control, Identity, Refused, Registers, Sender, Value
 from cameras.simulator.scene import Scene, strip_scene
-from cameras.simulator.stream import StreamChannel
+from cameras.simulator.stream import StreamChannel, sender_at
 
 logger = logging.getLogger(__name__)
 
@@ -100,6 +100,7 @@ class SimulatedCamera:
         self._account = Account()
         self._control = Control()
         self._closing = Event()
+        self._returns = Event()
         self._cut_off_until_ns = 0
         self._clock_offset_ns = 0
         self._latched = 0
@@ -111,6 +112,7 @@ class SimulatedCamera:
     def __enter__(self) -> Self:
         settings = self._settings
         self._closing.clear()
+        self._address = settings.address
         with ExitStack() as opening:
             if settings.truth is not None:
                 self._truth_file = opening.enter_context(settings.truth.open("w", encoding="utf-8"))
@@ -168,13 +170,15 @@ class SimulatedCamera:
             if ipaddress.IPv4Address(settings.address).is_unspecified:
                 raise ValueError("that is every address, not one")
             self._selector = opening.enter_context(selectors.DefaultSelector())
-            self._socket = self._listener(opening, settings.address)
+            self._socket = self._listener(settings.address)
+            opening.callback(lambda: self._socket.close())
             if settings.interface is not None:
-                self._listener(opening, _EVERYONE, interface=settings.interface)
+                opening.enter_context(self._listener(_EVERYONE, interface=settings.interface))
             if settings.interface == LOOPBACK:
-                self._listener(opening, str(_LOOPBACK_NETWORK.broadcast_address), interface=LOOPBACK)
-            self._messages = opening.enter_context(socket.socket(socket.AF_INET, socket.SOCK_DGRAM))
-            self._messages.bind((settings.address, 0))
+                everyone_here = str(_LOOPBACK_NETWORK.broadcast_address)
+                opening.enter_context(self._listener(everyone_here, interface=LOOPBACK))
+            self._messages = sender_at(settings.address)
+            opening.callback(lambda: self._messages.close())
             self._stream = StreamChannel(settings.address)
         except (OSError, ValueError) as error:
             reason = (error.strerror if isinstance(error, OSError) else None) or str(error)
@@ -187,16 +191,18 @@ class SimulatedCamera:
             ) from error
         opening.callback(self._stream.close)
 
-    def _listener(self, opening: ExitStack, address: str, *, interface: str | None = None) -> socket.socket:
-        listener = opening.enter_context(socket.socket(socket.AF_INET, socket.SOCK_DGRAM))
-        if interface is not None:
-            # All devices of a network hear its broadcasts. Without the interface, this one would hear those
-            # of every network this computer is in.
-            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            listener.setsockopt(socket.SOL_SOCKET, _SO_BINDTODEVICE, interface.encode())
-        listener.bind((address, self._settings.port))
-        listener.setblocking(False)
-        self._selector.register(listener, selectors.EVENT_READ)
+    def _listener(self, address: str, *, interface: str | None = None) -> socket.socket:
+        with ExitStack() as opening:
+            listener = opening.enter_context(socket.socket(socket.AF_INET, socket.SOCK_DGRAM))
+            if interface is not None:
+                # All devices of a network hear its broadcasts. Without the interface, this one would hear those
+                # of every network this computer is in.
+                listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+                listener.setsockopt(socket.SOL_SOCKET, _SO_BINDTODEVICE, interface.encode())
+            listener.bind((address, self._settings.port))
+            listener.setblocking(False)
+            self._selector.register(listener, selectors.EVENT_READ)
+            opening.pop_all()
         return listener
 
     def _serve(self) -> None:
@@ -206,15 +212,25 @@ class SimulatedCamera:
                 assert isinstance(listener, socket.socket)
                 try:
                     data, sender = listener.recvfrom(2048)
-                except (BlockingIOError, ConnectionRefusedError):
-                    # The second: a client went away before its answer came.
+                except OSError:
+                    # Nothing there after all, or a client went away before its answer came, or this one moved.
                     continue
                 if not self._is_cut_off():
                     self._answer(data, sender)
+            if self._returns.is_set() and not self._is_cut_off():
+                self._returns.clear()
+                self._return()
             timeout_s = self._registers.integer("GevHeartbeatTimeout") / 1000
             if self._control.is_silent(now_s=time.monotonic(), timeout_s=timeout_s):
                 self._account.add("heartbeats_lost")
                 self._drop_control()
+
+    def _return(self) -> None:
+        """To its own address, after a restart: one that it was forced to is forgotten."""
+        try:
+            self._move(self._settings.address)
+        except OSError as error:
+            logger.warning("the simulated camera stays at %s: %s", self._address, error)
 
     def _answer(self, data: bytes, sender: Sender) -> None:
         try:
@@ -294,15 +310,34 @@ class SimulatedCamera:
         self._registers.write(address, data)
 
     def _force_ip(self, command: ForceIp) -> bytes | None:
-        """Its address is given on its command line: it confirms that one, and takes no other."""
+        """Another address of this computer's own network, until it restarts. 0 is "ask again": it stays."""
         if command.mac != self._mac().to_bytes(6):
             return None
         if self._control.holder is not None:
             raise Refused(Status.ACCESS_DENIED)
-        asked = str(ipaddress.ip_address(command.address))
-        if asked not in ("0.0.0.0", self._settings.address):  # noqa: S104 - "ask again", not an address to bind
+        wanted = ipaddress.IPv4Address(command.address)
+        if wanted.is_unspecified or str(wanted) == self._address:
+            return b""
+        is_here = ipaddress.IPv4Address(self._address) in _LOOPBACK_NETWORK and wanted in _LOOPBACK_NETWORK
+        if not is_here or wanted == _LOOPBACK_NETWORK.broadcast_address:
             raise Refused(Status.INVALID_PARAMETER)
+        try:
+            self._move(str(wanted))
+        except OSError as error:
+            raise Refused(Status.INVALID_PARAMETER) from error
         return b""
+
+    def _move(self, address: str) -> None:
+        """Raises OSError where it cannot listen there, and then stays where it is."""
+        before = self._socket
+        self._socket = self._listener(address)
+        self._selector.unregister(before)
+        before.close()
+        self._messages.close()
+        self._messages = sender_at(address)
+        self._stream.move(address)
+        self._address = address
+        self._registers.put("GevCurrentIPAddress", int(ipaddress.ip_address(address)))
 
     # --- registers -------------------------------------------------------------------------------------
 
@@ -333,6 +368,7 @@ class SimulatedCamera:
             done=self._done,
             live={
                 "EncoderValue": self._clock.encoder,
+                "LineStatusAll": lambda: lines_at(self._clock.encoder()),
                 "PayloadSize": lambda: setup_of(self._registers).payload_bytes,
                 "GevTimestampValue": lambda: self._latched,
                 "GevCCP": lambda: self._control.privilege,
@@ -440,6 +476,9 @@ class SimulatedCamera:
         self._registers.put("UserSetDefault", user_set)
         self._registers.take(self._user_sets[user_set])
         self._run_line()
+        self._registers.put("GevCurrentIPAddress", int(ipaddress.ip_address(self._address)))
+        if self._address != self._settings.address:
+            self._returns.set()
         self._ptp.disable()
         self._clock_offset_ns = -self._clock.now_ns()
 

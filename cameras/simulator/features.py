@@ -148,6 +148,15 @@ CHUNKS = (
         unit="counts",
         about="The line's encoder when the exposure began; of a line scan, at its first line.",
     ),
+    Chunk(
+        name="LineStatusAll",
+        feature="ChunkLineStatusAll",
+        chunk_id=0x4C590005,
+        length=4,
+        is_float=False,
+        unit="",
+        about="The inputs when the exposure began: bit 0 is Line1.",
+    ),
 )
 IMAGE_CHUNK_ID = 0x4C590000
 
@@ -380,6 +389,13 @@ def _acquisition(fps: float) -> list[Feature]:
             minimum=0.0,
             maximum=24.0,
             unit="dB",
+        ),
+        Integer(
+            name="LineStatusAll",
+            category="DigitalIOControl",
+            about="The inputs now: bit 0 is Line1, the light barrier",
+            access="RO",
+            is_live=True,
         ),
         Integer(
             name="EncoderValue",

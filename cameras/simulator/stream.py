@@ -124,13 +124,7 @@ class StreamChannel:
     """Sends to one place at a time. Raises OSError where it cannot bind to `address`."""
 
     def __init__(self, address: str) -> None:
-        self._socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-        try:
-            self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 2**20)
-            self._socket.bind((address, 0))
-        except OSError:
-            self._socket.close()
-            raise
+        self._socket = sender_at(address)
         self._lock = Lock()
         self._target: tuple[str, int] | None = None
         self._kept: OrderedDict[int, Block] = OrderedDict()
@@ -138,6 +132,11 @@ class StreamChannel:
 
     def close(self) -> None:
         self._socket.close()
+
+    def move(self, address: str) -> None:
+        """Send from another address; for a channel that is aimed nowhere."""
+        before, self._socket = self._socket, sender_at(address)
+        before.close()
 
     @property
     def port(self) -> int:
@@ -238,6 +237,18 @@ class StreamChannel:
                 # Too large for the path, or no route: as with a real device, the packet does not arrive.
                 logger.debug("a packet could not be sent: %s", error)
             return
+
+
+def sender_at(address: str) -> socket.socket:
+    """Of packets that come from there. Raises OSError where this computer has no such address."""
+    sender = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    try:
+        sender.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 2**20)
+        sender.bind((address, 0))
+    except OSError:
+        sender.close()
+        raise
+    return sender
 
 
 def _order(block: Block, fault: Fault | None) -> Sequence[int]:

@@ -19,7 +19,15 @@ from cameras.simulator.protocol import (
     WriteRegisters,
     pack_command,
 )
-from tests.cameras.gige_client import Client, a_camera, a_camera_and_client, a_free_address, a_scene, until
+from tests.cameras.gige_client import (
+    Client,
+    a_camera,
+    a_camera_and_client,
+    a_free_address,
+    a_scene,
+    take,
+    until,
+)
 
 
 @pytest.fixture
@@ -215,7 +223,7 @@ def test_a_camera_restarts_with_the_user_set_it_is_told_to(client):
 def answers(client):
     try:
         return client.ask(Discovery(), timeout_s=0.2).status == Status.SUCCESS
-    except TimeoutError:
+    except (TimeoutError, ConnectionRefusedError):
         return False
 
 
@@ -271,21 +279,43 @@ def test_the_test_packet_has_the_size_that_was_asked_for(client):
         assert client.read("GevSCPSFireTestPacket") == 0
 
 
-def test_force_ip_for_another_camera_is_not_answered_and_for_this_one_only_with_its_address(free_camera):
+def force_ip(client, address, *, mac=None):
+    own = client.ask(Discovery()).body[0x0A:0x10]
+    return ForceIp(mac=mac or own, address=socket.inet_aton(address), mask=bytes(4), gateway=bytes(4))
+
+
+def test_force_ip_moves_the_camera_until_it_restarts():
+    address, new = a_free_address(), a_free_address()
+    with a_camera(address=address), Client(address) as before, Client(new) as after:
+        before.send(pack_command(force_ip(before, new), request_id=9))
+        until(lambda: answers(after))
+        assert not answers(before)
+        assert after.ask(Discovery()).body[0x24:0x28] == socket.inet_aton(new)
+        after.start()
+        take(after, whole=2)
+        after.must_write("DeviceReset")
+        until(lambda: answers(before))
+        assert before.ask(Discovery()).body[0x24:0x28] == socket.inet_aton(address)
+        assert not answers(after)
+
+
+def test_force_ip_for_another_camera_is_not_answered(free_camera):
     _, client = free_camera
-    mac = client.ask(Discovery()).body[0x0A:0x10]
-    own = client.ask(ReadMemory(address=0x24, count=4)).body[4:]
-    none = bytes(4)
-    other = ForceIp(mac=b"\x02other", address=own, mask=none, gateway=none)
-    client.send(pack_command(other, request_id=9))
+    client.send(pack_command(force_ip(client, a_free_address(), mac=b"\x02other"), request_id=9))
     with pytest.raises(TimeoutError):
         client.answer(timeout_s=0.3)
-    same = ForceIp(mac=mac, address=own, mask=none, gateway=none)
-    assert client.ask(same).status == Status.SUCCESS
-    moved = ForceIp(mac=mac, address=socket.inet_aton("127.0.0.1"), mask=none, gateway=none)
-    assert client.ask(moved).status == Status.INVALID_PARAMETER
+    assert answers(client)
+
+
+def test_force_ip_to_where_it_cannot_be_leaves_the_camera_where_it_is(free_camera):
+    _, client = free_camera
+    taken = a_free_address()
+    with a_camera(address=taken):
+        for address in (taken, "192.0.2.77", "127.255.255.255"):
+            assert client.ask(force_ip(client, address)).status == Status.INVALID_PARAMETER
+    assert client.ask(force_ip(client, "0.0.0.0")).status == Status.SUCCESS
     client.take_control()
-    assert client.ask(same).status == Status.ACCESS_DENIED
+    assert client.ask(force_ip(client, a_free_address())).status == Status.ACCESS_DENIED
 
 
 def test_several_registers_are_written_in_order_until_one_is_refused(client):

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cameras.errors import FaultsUnreadable, RunUnreadable
-from cameras.simulator.clock import PART_PITCH_COUNTS, LineClock
+from cameras.simulator.clock import PART_PITCH_COUNTS, LineClock, lines_at
 from cameras.simulator.faults import Fault, FaultPlan, Kind, parse_faults
 from cameras.simulator.ptp import Ptp
 from cameras.simulator.scene import folder_scene, parts_scene, prepared_scene, strip_scene
@@ -65,6 +65,11 @@ def test_parts_pass_one_pitch_after_another():
     assert clock.part_after(0) == 1
     assert clock.part_after(PART_PITCH_COUNTS - 1) == 1
     assert clock.part_after(PART_PITCH_COUNTS) == 2
+
+
+def test_a_part_covers_the_light_barrier_for_half_a_pitch():
+    covered = [lines_at(count) for count in range(2 * PART_PITCH_COUNTS)]
+    assert covered == ([1] * (PART_PITCH_COUNTS // 2) + [0] * (PART_PITCH_COUNTS // 2)) * 2
 
 
 def test_waiting_for_a_time_that_is_past_takes_no_time_and_a_stop_ends_any():

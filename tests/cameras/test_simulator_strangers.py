@@ -369,6 +369,19 @@ def test_viva_is_told_of_exposures_and_of_triggers_that_were_missed(loopback):
 
 
 @needs_viva
+def test_viva_gives_a_camera_another_address(loopback):
+    import viva_genicam
+
+    new = a_free_address()
+    with a_camera(address=loopback, interface=LOOPBACK), Client(new) as client:
+        (found,) = [
+            each for each in viva_genicam.discover(timeout_ms=2000, iface="lo") if each.ip == loopback
+        ]
+        viva_genicam.force_ip(found.mac, new, "255.0.0.0", iface="lo")
+        assert client.ask(Discovery()).body[0x24:0x28] == socket.inet_aton(new)
+
+
+@needs_viva
 def test_vivas_action_command_triggers_the_cameras_that_have_its_keys(loopback):
     import viva_genicam
 

@@ -174,6 +174,16 @@ def test_chunks_say_of_each_picture_its_count_time_exposure_and_encoder():
     assert {block.trailer.chunk_bytes for block in blocks} == {len(blocks[0].payload)}
 
 
+def test_the_light_barrier_is_covered_in_every_picture_that_it_triggered():
+    with a_camera_and_client() as (camera, client):
+        client.take_control()
+        client.must_write("ChunkModeActive", 1)
+        client.must_write("ChunkEnable", 1, index=4)
+        blocks = all_of(camera, client, 3, TriggerMode="On", TriggerSource="Line1").values()
+    lines = [parse_chunks(block.payload)[CHUNK_IDS["LineStatusAll"]] for block in blocks]
+    assert lines == [b"\0\0\0\1"] * 3
+
+
 def test_only_chunks_that_are_switched_on_travel():
     with a_camera_and_client() as (camera, client):
         client.take_control()
