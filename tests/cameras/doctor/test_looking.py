@@ -258,6 +258,19 @@ def test_a_camera_is_found_by_whichever_name_is_known(name):
     assert isinstance(facts.cameras[0].opened, Opened)
 
 
+def test_a_camera_that_follows_the_networks_clock_says_how_far_it_is_off():
+    with a_camera_in_its_own_process() as address:
+        with Client(address) as client:
+            client.take_control()
+            client.must_write("PtpEnable", 1)
+            client.must_write("GevHeartbeatTimeout", 3000)
+            client.write_word(CONTROL_AT, 0)
+        facts = look("lynceus", wanted=None, seconds=4.0)
+    one = found(facts, "clock")
+    assert (one.severity, one.facts["status"]) == (Severity.OK, "Slave")
+    assert found(facts, "temperature").severity is Severity.OK
+
+
 def test_a_serial_number_nobody_has_names_those_that_are_there():
     with a_camera_in_its_own_process():
         facts = look("lynceus", wanted="4711", seconds=0)
