@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import socket
 import sys
+import time
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
+from pathlib import Path
 from typing import Final, Literal
 
 from cameras.drawn import strip_of
@@ -29,10 +31,14 @@ from station_config import LaneSettings, StationSettings
 _ADDRESS: Final = "127.86.{station}.{camera}"
 """On Linux all of 127.0.0.0/8 is this computer. 127.0.0.1 is left to those who look only there."""
 
+_LOCALHOST: Final = "127.0.0.1"
+"""The client that pip installs looks for cameras of this computer nowhere else (cameras/gige.py)."""
+
+_PATIENCE_S: Final = 2.0
 _STATIONS: Final = range(1, 255)
 
 Chain = Literal["genicam", "gige"]
-Unwired = Literal["not_linux", "no_client", "no_address"]
+Unwired = Literal["not_linux", "no_client", "localhost_taken", "no_address"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,17 +60,21 @@ class Wired:
     why_not: Unwired | None = None
 
 
-def wired(station: StationSettings) -> Wired:
+def wired(station: StationSettings, *, build: Path | None = None) -> Wired:
     """The station with a simulated camera for each drawn one, at addresses that are free now.
 
     Read through harvesters and our own GenTL producer where both are there, else through the client that pip
     installs. A second station on this computer gets other addresses, and other serial numbers.
+
+    build  where our producer is built, if not where `make producer` puts it
     """
     if sys.platform != "linux":
         return Wired(station=station, why_not="not_linux")
-    chain = _chain()
+    chain = _chain(build)
     if chain is None:
         return Wired(station=station, why_not="no_client")
+    if chain == "gige" and not _is_soon_free(_LOCALHOST):
+        return Wired(station=station, why_not="localhost_taken")
     for number in _STATIONS:
         devices = _devices(station.lanes, number)
         if all(_is_free(device.address) for device in devices):
@@ -106,13 +116,13 @@ def switched_on(device: Device) -> SimulatedCamera:
     )
 
 
-def _chain() -> Chain | None:
+def _chain(build: Path | None) -> Chain | None:
     """The first that is there; what is installed and does not load is not."""
     with suppress(ProducerMissing):
         import cameras.genicam
-        from cameras.producers import producer_file
+        from cameras.producers import our_producer, producer_file
 
-        producer_file("lynceus")
+        producer_file("lynceus") if build is None else our_producer(build)
         return "genicam"
     with suppress(ProducerMissing):
         import cameras.gige  # noqa: F401
@@ -139,6 +149,14 @@ def _devices(lanes: Sequence[LaneSettings], number: int) -> tuple[Device, ...]:
         )
         for camera, (name, sees) in enumerate(_drawn(lanes).items(), start=1)
     )
+
+
+def _is_soon_free(address: str) -> bool:
+    """A lane of another station that opens its camera is there for a moment."""
+    give_up_s = time.monotonic() + _PATIENCE_S
+    while not (is_free := _is_free(address)) and time.monotonic() < give_up_s:
+        time.sleep(_PATIENCE_S / 10)
+    return is_free
 
 
 def _is_free(address: str) -> bool:

@@ -14,9 +14,16 @@ from cameras.simulator.protocol import GVCP_PORT
 from inspection.vision.drawing import draw_part
 from services.station.wired import switched_on, wired
 from station_config import load_station
+from tests.gige import a_network_of_its_own
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="simulated cameras run on Linux only")
 pytest.importorskip("viva_genicam", reason='pip install "lynceus[gige]"')
+
+
+@pytest.fixture(autouse=True)
+def network():
+    with a_network_of_its_own():
+        yield
 
 
 def test_every_drawn_camera_becomes_a_device_that_shows_the_same():
@@ -30,9 +37,9 @@ def test_every_drawn_camera_becomes_a_device_that_shows_the_same():
         assert lane.model_copy(update={"camera": before.camera}) == before
 
 
-def test_the_pictures_that_arrive_are_those_the_drawn_cameras_would_have_given():
+def test_the_pictures_that_arrive_are_those_the_drawn_cameras_would_have_given(tmp_path):
     demo = load_station("demo")
-    on_the_wire = wired(demo)
+    on_the_wire = wired(demo, build=tmp_path)
     seen = []
     for lane, device in zip(on_the_wire.station.lanes, on_the_wire.devices, strict=True):
         with switched_on(device), open_camera(lane.name, lane.camera) as camera:
@@ -59,6 +66,16 @@ def test_a_second_station_on_this_computer_has_other_addresses_and_serial_number
     for one, other in zip(first.devices, second.devices, strict=True):
         assert one.address != other.address
         assert one.serial != other.serial
+
+
+def test_where_the_pip_only_client_cannot_look_the_pictures_are_drawn_and_it_is_said_why(tmp_path):
+    demo = load_station("demo")
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as taken:
+        assert wired(demo, build=tmp_path).chain == "gige"
+        taken.bind(("127.0.0.1", GVCP_PORT))
+        drawn = wired(demo, build=tmp_path)
+    assert drawn.why_not == "localhost_taken"
+    assert (drawn.station, drawn.devices, drawn.chain) == (demo, (), None)
 
 
 def test_a_camera_that_is_not_drawn_stays_as_it_is(tmp_path):
