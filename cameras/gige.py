@@ -70,7 +70,7 @@ _QUIET_S = 0.5
 _ASK_S = 0.4
 _ASKS = 3
 """Three unanswered questions: the device is gone. With _QUIET_S that is 1.7 s. The library itself never says
-so: 25 s after its device was killed it still called the control held."""
+so: of a device that was killed it goes on saying that it controls it."""
 
 _LOOK_MS = 500
 _INTRODUCE_MS = 200
