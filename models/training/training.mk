@@ -3,11 +3,13 @@
 
 PYTHON ?= python3
 NEU_DET ?= ../shared/data/neu_det
+# Holds neu_det, xsdd and magnetic_tile.
+SCREEN_DATA ?= ../shared/data
 TRAINED_VERSION ?= 1.0.0
 # Not into models/released: what was released is replaced by no command. Copy the folder there to release it.
 TRAINED_INTO ?= runs/released
 
-.PHONY: train-strip train-part
+.PHONY: train-strip train-part train-screen
 
 # torch comes first and alone: pip then keeps its CPU build when ultralytics asks for any torch.
 .venv-training/ready: pyproject.toml
@@ -23,3 +25,7 @@ train-strip: .venv-training/ready
 train-part: .venv-training/ready
 	.venv-training/bin/python -m models.training.train part
 	.venv-training/bin/python -m models.training.release part --version $(TRAINED_VERSION) --into $(TRAINED_INTO)
+
+# Of the newest released strip-surface: a screen learns to foresee one network.
+train-screen: .venv-training/ready
+	.venv-training/bin/python -m models.training.screen --version $(TRAINED_VERSION) --into $(TRAINED_INTO) --data $(SCREEN_DATA)
