@@ -1,4 +1,4 @@
-"""How fast the simulated camera sends, and what of a core that takes: on loopback, with nobody reading.
+"""How fast the simulated camera draws and sends, and what of a core sending takes: on loopback, nobody reading.
 
 PYTHONPATH=. python benchmarks/cameras/sending.py [--size 2048] [--seconds 3]
 """
@@ -10,7 +10,7 @@ import socket
 import time
 
 from cameras.simulator.device import SimulatedCamera
-from cameras.simulator.scene import prepared_scene, strip_scene
+from cameras.simulator.scene import Scene, parts_scene, prepared_scene, strip_scene
 from tests.cameras.gige_client import Client, a_camera, a_free_address
 
 PACKET_SIZES = (1400, 8192, 16384)
@@ -21,7 +21,10 @@ def main() -> None:
     parser.add_argument("--size", type=int, default=2048, help="width and height, px")
     parser.add_argument("--seconds", type=float, default=3.0, help="for each packet size")
     given = parser.parse_args()
-    scene = prepared_scene(strip_scene(wh_px=(given.size, given.size)), 4)
+    strip = strip_scene(wh_px=(given.size, given.size))
+    for each in (strip, parts_scene(size_px=given.size)):
+        print(f"{each.about}: {drawing_s(each) * 1000:.0f} ms to draw {given.size} x {given.size} px")
+    scene = prepared_scene(strip, 4)
     address = a_free_address()
     print("packet  pictures/s   MB/s  share of a core")
     with (
@@ -40,6 +43,14 @@ def main() -> None:
             rate, core = measured(camera, given.seconds)
             client.must_write("AcquisitionStop")
             print(f"{packet_size:6}  {rate:10.0f}  {rate * given.size**2 / 1e6:5.0f}  {core:15.2f}")
+
+
+def drawing_s(scene: Scene) -> float:
+    """For one picture, the mean of four."""
+    began_s = time.monotonic()
+    for index in range(4):
+        scene.look(index, scene.default_wh_px[1])
+    return (time.monotonic() - began_s) / 4
 
 
 def measured(camera: SimulatedCamera, seconds: float) -> tuple[float, float]:

@@ -149,11 +149,15 @@ DESCRIPTIONS = {
 
 
 UNREAD = {
-    ("pip", "no register of the width"),
-    ("pip", "no register of the payload"),
-    ("pip", "no payload at all"),
+    ("pip", lie)
+    for lie in (
+        "cut before its end",
+        "no register of the width",
+        "no register of the payload",
+        "no payload at all",
+    )
 }
-"""Where a client takes the size from the pictures themselves, it need not notice."""
+"""What a client may read as far as it goes, or take from the pictures themselves: then they must be right."""
 
 
 def assert_right(seen):
