@@ -262,8 +262,9 @@ def test_no_misuse_makes_it_crash_leak_or_touch_memory_that_is_not_its_own(devic
 @watched_by
 def test_a_device_lost_in_mid_stream_breaks_nothing_and_leaks_nothing(device, tmp_path, watcher, flags):
     command = [*watcher, str(built_client(tmp_path, watcher, flags)), device.serial, "lost"]
+    ours_knows_first = {**SANITIZED, "LYNCEUS_GENTL_LOST_AFTER_MS": "auto"}
     with subprocess.Popen(
-        command, env=SANITIZED, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        command, env=ours_knows_first, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     ) as client:
         assert client.stdout.readline() == "frames come\n"
         device.kill()
