@@ -11,6 +11,7 @@ from pathlib import Path
 import click
 from rich.console import Console
 
+from cameras.errors import AddressUnusable
 from inspection.errors import InspectionError
 from inspection.types import Inspection
 from services.cli.options import VAR, default_database
@@ -22,6 +23,7 @@ from station_config import load_station
 
 HISTORY_SEED = 20261120
 HOST = "127.0.0.1"
+TRIES = 5
 
 MADE_HERE = ("lynceus.db", "lynceus.db-wal", "lynceus.db-shm", "pictures")
 """What the demo puts into `var`, and all that --clean takes away."""
@@ -61,22 +63,29 @@ def demo(port: int, clean: bool) -> int:
 
     told: list[Inspection] = []
     console.print(say("cli.demo.starting", language))
-    demo_station = wired(load_station("demo"))
-    console.print(_said_of(demo_station, language), soft_wrap=True, markup=False)
-    run_station(
-        demo_station.station,
-        ServicePlace(
-            database=default_database(),
-            pictures=VAR / "pictures",
-            host=HOST,
-            port=port,
-            language=language,
-            seed_history=HISTORY_SEED,
-        ),
-        devices=demo_station.devices,
-        ready=lambda: console.print(say("cli.demo.ready", language)),
-        first=first,
-    )
+    for tries_left in reversed(range(TRIES)):
+        demo_station = wired(load_station("demo"))
+        console.print(_said_of(demo_station, language), soft_wrap=True, markup=False)
+        try:
+            run_station(
+                demo_station.station,
+                ServicePlace(
+                    database=default_database(),
+                    pictures=VAR / "pictures",
+                    host=HOST,
+                    port=port,
+                    language=language,
+                    seed_history=HISTORY_SEED,
+                ),
+                devices=demo_station.devices,
+                ready=lambda: console.print(say("cli.demo.ready", language)),
+                first=first,
+            )
+            break
+        except AddressUnusable:
+            # Another demo that began at the same moment was faster: there are other addresses.
+            if not tries_left:
+                raise
     console.print(say("cli.demo.stopped", language))
     return 0
 
