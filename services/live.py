@@ -14,7 +14,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from inspection.types import Inspection, InspectionBegun, Verdict
+from inspection.types import Inspection, InspectionBegun, Repeat, Verdict
 from services.station.messages import FrameSeen, LaneCondition, LaneState
 from services.telemetry import Metrics
 
@@ -27,7 +27,7 @@ class LaneNow:
 
     revision        grows with every change but a frame's; `frames` grows with every frame
     condition       None until the engine has said it; camera and driver are empty until then
-    in_hand         the unit in view; the three after it are about that unit so far
+    in_hand         the unit in view; the four after it are about that unit so far
     recent          finished inspections, newest first, at most RECENT
     last_sign       when the lane last gave a sign of life, by its own clock
     """
@@ -44,6 +44,7 @@ class LaneNow:
     in_hand_frames: int = 0
     in_hand_defects: int = 0
     in_hand_worst: Verdict | None = None
+    in_hand_repeats: tuple[Repeat, ...] = ()
     frame: FrameSeen | None = None
     recent: tuple[Inspection, ...] = ()
     last_sign: datetime | None = None
@@ -91,7 +92,14 @@ class LiveState:
     # --- fed by the service's engine thread
 
     def begun(self, begun: InspectionBegun) -> None:
-        self._change(begun.lane, in_hand=begun, in_hand_frames=0, in_hand_defects=0, in_hand_worst=None)
+        self._change(
+            begun.lane,
+            in_hand=begun,
+            in_hand_frames=0,
+            in_hand_defects=0,
+            in_hand_worst=None,
+            in_hand_repeats=(),
+        )
 
     def frame(self, seen: FrameSeen) -> None:
         self.metrics.frame(seen)
@@ -105,6 +113,9 @@ class LiveState:
                     in_hand_frames=now.in_hand_frames + 1,
                     in_hand_defects=now.in_hand_defects + len(seen.result.defects),
                     in_hand_worst=Verdict.worst(worst),
+                    in_hand_repeats=seen.result.repeats,
+                    # A roll that marks the strip is news, and so is each further mark of it.
+                    revision=now.revision + (seen.result.repeats != now.in_hand_repeats),
                 )
             self._lanes[seen.lane] = replace(
                 now, frames=now.frames + 1, frame=seen, last_sign=seen.captured_at
@@ -123,6 +134,7 @@ class LiveState:
                 revision=now.revision + 1,
                 recent=(inspection, *others)[:RECENT],
                 in_hand=None if is_in_hand else now.in_hand,
+                in_hand_repeats=() if is_in_hand else now.in_hand_repeats,
                 last_sign=inspection.finished_at,
             )
         self._wake()

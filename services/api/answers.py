@@ -299,6 +299,15 @@ class FoundAnswer(BaseModel):
     codes: list[CodeAnswer]
 
 
+class RepeatHead(BaseModel):
+    """Marks in step along the strip in view, so far: of a roll of about this circumference."""
+
+    kind: str
+    x_mm: float
+    period_mm: float
+    hits: int
+
+
 class InHandAnswer(BaseModel):
     """The unit in view, so far. `worst` is None before its first frame."""
 
@@ -308,6 +317,7 @@ class InHandAnswer(BaseModel):
     frames: int
     defects: int
     worst: VerdictName | None
+    repeats: list[RepeatHead]
 
     @staticmethod
     def of(begun: InspectionBegun, lane: LaneNow) -> InHandAnswer:
@@ -319,6 +329,10 @@ class InHandAnswer(BaseModel):
             frames=lane.in_hand_frames,
             defects=lane.in_hand_defects,
             worst=None if worst is None else verdict_name(worst),
+            repeats=[
+                RepeatHead(kind=one.kind, x_mm=one.x_mm, period_mm=one.period_mm, hits=one.hits)
+                for one in lane.in_hand_repeats
+            ],
         )
 
 

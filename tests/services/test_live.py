@@ -2,13 +2,14 @@ from __future__ import annotations
 
 import asyncio
 import threading
+from dataclasses import replace
 from datetime import UTC, datetime
 
 from inspection.types import Verdict
 from services.live import RECENT, LiveState
 from services.station.messages import LaneState
 from tests.a_station import a_frame_seen, a_part, a_strip, begun_now
-from tests.builders import an_inspection
+from tests.builders import a_strip_map, an_inspection
 
 
 def test_a_station_that_has_heard_nothing_has_no_lanes_and_no_engine():
@@ -31,6 +32,24 @@ def test_a_unit_in_view_counts_its_frames_and_defects_and_keeps_its_worst_verdic
     assert now.in_hand == begun
     assert (now.in_hand_frames, now.in_hand_defects) == (2, len(bad.truth))
     assert now.in_hand_worst is Verdict.REJECT
+
+
+def test_a_roll_mark_is_news_of_the_unit_in_view_and_gone_with_the_next():
+    live = LiveState()
+    begun = begun_now(lane="strip", code="COIL-1")
+    live.begun(begun)
+    seen = a_frame_seen(a_strip(), begun)
+    live.frame(seen)
+    before = live.of_lane("strip").revision
+    repeats = a_strip_map().repeats
+    marked = replace(seen, result=replace(seen.result, repeats=repeats))
+    live.frame(marked)
+    now = live.of_lane("strip")
+    assert (now.in_hand_repeats, now.revision) == (repeats, before + 1)
+    live.frame(marked)
+    assert live.of_lane("strip").revision == before + 1
+    live.begun(begun_now(lane="strip", code="COIL-2"))
+    assert live.of_lane("strip").in_hand_repeats == ()
 
 
 def test_a_new_unit_begins_at_nothing():

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -51,6 +52,26 @@ def test_only_an_accepted_unit_is_ever_green(station, client):
     for verdict in set(Verdict) - {Verdict.ACCEPT}:
         station.finishes(an_inspection(lane="parts", verdict=verdict))
         assert "tile verdict-ACCEPT" not in _get(client, "/lanes/parts/panel")
+
+
+@pytest.mark.parametrize("language", ["zh", "en"])
+def test_a_roll_mark_is_called_out_by_its_period_while_its_coil_is_in_view_and_after(
+    station, client, language
+):
+    station.runs()
+    begun = begun_now(lane="strip", code="COIL-1")
+    seen = a_frame_seen(a_strip(), begun)
+    repeats = a_strip_map().repeats
+    station.sees(replace(seen, result=replace(seen.result, repeats=repeats)), begun)
+    words = {
+        "zh": ("辊印，周期 1,885.0 mm", "上一卷有辊印"),
+        "en": ("Roll mark every 1,885.0 mm", "Last coil: roll"),
+    }
+    assert words[language][0] in _get(client, "/lanes/strip/panel", language)
+    (told,) = client.get("/api/v1/station").json()["lanes"][-1]["in_hand"]["repeats"]
+    assert (told["kind"], told["period_mm"], told["hits"]) == ("pits", 1885, 8)
+    station.finishes(an_inspection(id=begun.id, lane="strip", strip=a_strip_map()))
+    assert words[language][1] in _get(client, "/lanes/strip/panel", language)
 
 
 def test_a_verdict_of_a_lane_that_stopped_is_marked_doubtful(station, client):
