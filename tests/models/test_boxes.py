@@ -2,9 +2,14 @@
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
+from inspection.types import Detections
 from inspection.vision.drawing import StripDrawing
+from inspection.vision.tiles import cut_into_tiles
 from models import ModelStore, open_detector
+from models.boxes import in_one_picture
 from models.card import ModelCard
 from models.evaluation import Judged, misses, precision
 from models.training.dataset import Labelled, read_neu
@@ -89,3 +94,55 @@ def test_kinds_are_those_the_demo_draws():
         "scratch",
     }
     assert set(ModelStore().find(PART).card.kinds) == {"chip", "crack", "stain"}
+
+
+# --- what tiles cut
+
+IMAGE_HW = (400, 800)
+TILES = cut_into_tiles(IMAGE_HW, tile_px=200)
+
+
+@st.composite
+def separate_boxes(draw):
+    """Defects of which no two of a kind come so near to each other that they could be pieces of one."""
+    placed = []
+    for _ in range(draw(st.integers(0, 6))):
+        x, y = draw(st.integers(0, 780)), draw(st.integers(0, 380))
+        box = (x, y, min(x + draw(st.integers(8, 500)), 800), min(y + draw(st.integers(8, 300)), 400))
+        kind = draw(st.sampled_from(["patch", "scratch"]))
+        if all(kind != other or are_apart(box, there) for there, other in placed):
+            placed.append((box, kind))
+    return placed
+
+
+def are_apart(one, two):
+    across = max(one[0], two[0]) - min(one[2], two[2])
+    along = max(one[1], two[1]) - min(one[3], two[3])
+    return across > 6 or along > 6
+
+
+def shown_in(tile, defects, random):
+    """What a detector would say of this tile if it missed nothing; it is never quite as sure."""
+    pieces = []
+    for (x1, y1, x2, y2), kind in defects:
+        inside = (max(x1, tile.left), max(y1, tile.top), min(x2, tile.right), min(y2, tile.bottom))
+        if inside[2] - inside[0] >= 4 and inside[3] - inside[1] >= 4:
+            pieces.append((random.uniform(0.4, 0.99), inside, kind))
+    pieces.sort(reverse=True)
+    corner = np.array([tile.left, tile.top, tile.left, tile.top], np.float32)
+    return Detections(
+        xyxy=np.array([box for _, box, _ in pieces], np.float32).reshape(-1, 4) - corner,
+        score=np.array([score for score, _, _ in pieces], np.float32),
+        kind=tuple(kind for _, _, kind in pieces),
+    )
+
+
+@given(separate_boxes(), st.randoms(use_true_random=False))
+def test_a_defect_that_tiles_cut_comes_out_once_with_its_true_size(defects, random):
+    found = in_one_picture(
+        TILES, [shown_in(tile, defects, random) for tile in TILES], IMAGE_HW, suppress_above=0.5
+    )
+    assert sorted(zip(found.xyxy.round().tolist(), found.kind, strict=True)) == sorted(
+        (list(map(float, box)), kind) for box, kind in defects
+    )
+    assert (np.diff(found.score) <= 0).all()
