@@ -314,7 +314,7 @@ def take(truth: Path, *, triggers: int) -> tuple[list[Given], Counter[str]]:
                             look=hashlib.sha256(frame.pixels.tobytes()).hexdigest(),
                         )
                     )
-                    if len(given) % 50 == 0 and _is_done(truth, triggers):
+                    if len(given) % 50 == 0 and _is_done(_lines(truth), given[-1], triggers):
                         return given, said
         except InspectionError as error:
             said[error.code] += 1
@@ -347,10 +347,15 @@ def _answers(client: Any) -> bool:
     return True
 
 
-def _is_done(truth: Path, triggers: int) -> bool:
-    lines = _lines(truth)
-    pictures = max((line.get("exposure", 0) for line in lines[-100:]), default=0)
-    return pictures > _pictures(triggers) and _passed(lines, len(lines) - 1) >= triggers
+def _is_done(lines: Sequence[Mapping[str, Any]], newest: Given, triggers: int) -> bool:
+    at = _place(lines, newest)
+    return lines[at].get("exposure", 0) > _pictures(triggers) and _passed(lines, at) >= triggers
+
+
+def _place(lines: Sequence[Mapping[str, Any]], frame: Given) -> int:
+    """Where the truth has a frame; its end, for one that it does not have."""
+    places = (at for at, line in enumerate(lines) if line.get("timestamp_ns") == frame.device_time_ns)
+    return max(places, default=-1)
 
 
 def _passed(lines: Sequence[Mapping[str, Any]], at: int) -> int:
@@ -377,10 +382,9 @@ def run(*, triggers: int, frames_per_s: float, breaks_each: int) -> tuple[Balanc
         with _options(), a_network_of_its_own(), a_device(truth, faults, frames_per_s=frames_per_s):
             given, said = take(truth, triggers=triggers)
         lines = _lines(truth)
-        last = max(
-            at for at, line in enumerate(lines) if line.get("timestamp_ns") == given[-1].device_time_ns
+        found = balance(
+            lines, given, triggers=_passed(lines, _place(lines, given[-1])), looks=looks, ends=said.total()
         )
-        found = balance(lines, given, triggers=_passed(lines, last), looks=looks, ends=said.total())
     return found, said
 
 
