@@ -17,7 +17,7 @@ from collections.abc import Iterable, Sequence
 from math import inf, isfinite
 from typing import TypeGuard
 
-from inspection.types import Box, Defect, Grade, Limit, Repeat, Verdict, Zone
+from inspection.types import Box, Defect, Grade, Limit, Measurement, Repeat, Tolerance, Verdict, Zone
 
 _OF_UNITS = ("count", "per_m", "repeat_hits")
 
@@ -37,6 +37,24 @@ def judge_defect(defect: Defect, limits: Iterable[Limit]) -> Verdict:
 def judge(defects: Iterable[Defect], limits: Sequence[Limit]) -> Verdict:
     """The verdict of one frame that was inspected. No defect is ACCEPT."""
     return max((judge_defect(defect, limits) for defect in defects), default=Verdict.ACCEPT)
+
+
+def judge_measurements(measured: Iterable[Measurement], tolerances: Iterable[Tolerance]) -> Verdict:
+    """The verdict of what was measured. Twice the standard uncertainty decides (ISO 14253-1): within its tolerance by
+    more than that is ACCEPT, outside by more is REJECT, and nobody knows in between: REVIEW. So is what was not
+    measured, or is no number."""
+    values = {one.name: one for one in measured}
+    return max((_conforms(values.get(one.name), one) for one in tolerances), default=Verdict.ACCEPT)
+
+
+def _conforms(one: Measurement | None, tolerance: Tolerance) -> Verdict:
+    lower, upper = _or(tolerance.lower, -inf), _or(tolerance.upper, inf)
+    unsure = 2 * (0.0 if one is None else one.uncertainty or 0.0)
+    if one is None or not (isfinite(one.value) and isfinite(unsure)):
+        return Verdict.REVIEW
+    if one.value + unsure < lower or one.value - unsure > upper:
+        return Verdict.REJECT
+    return Verdict.ACCEPT if lower <= one.value - unsure and one.value + unsure <= upper else Verdict.REVIEW
 
 
 def judge_unit(defects: Sequence[Defect], limits: Sequence[Limit], repeats: Sequence[Repeat] = ()) -> Verdict:

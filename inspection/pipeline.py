@@ -8,14 +8,15 @@ from time import perf_counter
 import numpy as np
 
 from inspection.errors import DetectionsInvalid, InspectionError
-from inspection.judging import judge
+from inspection.judging import judge, judge_measurements
 from inspection.protocols import Detector
-from inspection.types import Box, Detections, EdgePoint, Frame, FrameResult, Limit, Surface
+from inspection.types import Box, Detections, EdgePoint, Frame, FrameResult, Limit, Measurement, Surface
 from inspection.vision.correction import FlatField, crop
 from inspection.vision.edges import StripEdges, width_of
 from inspection.vision.health import check_health
 from inspection.vision.locating import locate, stretch_of
 from inspection.vision.outline import PartOutline
+from inspection.vision.part import GaugedPart
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -23,7 +24,8 @@ class Pipeline:
     """All that one camera's frames go through, in order. Remembers nothing between frames.
 
     roi_px  region of interest in pixels of the frame; None is all of it
-    part    what a part looks like from here, so that an empty fixture is not a good part; None for strip
+    part    what a part looks like from here, so that an empty fixture is not a good part, and what is measured on
+            it; None for strip
     edges   finds the edges of strip, so that what lies beside it is not taken for it; None: not looked for
     """
 
@@ -32,7 +34,7 @@ class Pipeline:
     limits: tuple[Limit, ...]
     flat_field: FlatField = field(default_factory=FlatField)
     roi_px: Box | None = None
-    part: PartOutline | None = None
+    part: PartOutline | GaugedPart | None = None
     edges: StripEdges | None = None
 
     def inspect(self, frame: Frame) -> FrameResult:
@@ -42,7 +44,7 @@ class Pipeline:
             image = self.flat_field.correct(crop(frame.pixels, self.roi_px))
             laps.mark("correct")
             check_health(image)
-            if self.part is not None:
+            if isinstance(self.part, PartOutline):
                 self.part.check(image)
             edges: tuple[EdgePoint, ...] = ()
             if self.edges is not None:
@@ -50,6 +52,10 @@ class Pipeline:
                 edges = self.edges.find(image, frame, left_px=left, top_px=top)
                 image = self.edges.mirrored(image, edges, left_px=left)
             laps.mark("check")
+            measured: tuple[Measurement, ...] = ()
+            if isinstance(self.part, GaugedPart):
+                measured = self.part.measure(image, self.surface)
+                laps.mark("measure")
             found = self.detector.detect(image)
             check_finite(found)
             laps.mark("detect")
@@ -59,13 +65,15 @@ class Pipeline:
         if self.edges is not None:
             defects = self.edges.placed(defects, edges)
         verdict = judge(defects, self.limits)
+        if isinstance(self.part, GaugedPart):
+            verdict = max(verdict, judge_measurements(measured, self.part.tolerances))
         laps.mark("judge")
         return FrameResult(
             camera=frame.camera,
             sequence=frame.sequence,
             verdict=verdict,
             defects=defects,
-            measurements=(width_of(edges),) if edges else (),
+            measurements=(*measured, width_of(edges)) if edges else measured,
             timings_ms=laps.ms,
             stretch=stretch_of(image, frame, self.surface, roi_px=self.roi_px),
             edges=edges,

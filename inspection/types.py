@@ -211,6 +211,15 @@ class Limit:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Tolerance:
+    """Between which values a measured quantity must lie, in its unit. None: open on that side."""
+
+    name: str
+    lower: float | None
+    upper: float | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Grade:
     """A grade of units. A unit has it when none of its limits is reached; `reject_from` is what counts here."""
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
@@ -10,8 +10,10 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from cameras.settings import CameraSettings
 from inspection.repeats import RepeatRules
 from inspection.strip import StripRules
-from inspection.types import Box, Grade, Limit, Measure, Surface, Zone
+from inspection.types import Box, Grade, Limit, Measure, Surface, Tolerance, Zone
+from inspection.vision.measuring import CircleGauge, Edge, Gauge, LineGauge, Quantity, QuantityKind
 from inspection.vision.outline import PartOutline
+from inspection.vision.part import GaugedPart
 
 Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,39}$")]
 Code = Annotated[str, Field(min_length=1, max_length=40)]
@@ -125,14 +127,134 @@ class RoiSettings(Settings):
         return Box(self.x, self.y, self.x + self.width, self.y + self.height)
 
 
+class _EdgeSettings(Settings):
+    """What counts as the edge a gauge is for, and how far to each side it is searched."""
+
+    reach_mm: Annotated[float, Field(gt=0)]
+    brightness: Literal["rising", "falling", "either"] = "either"
+    choice: Literal["strongest", "first"] = "strongest"
+    min_contrast: Annotated[float, Field(ge=1, le=255)] = 20.0
+
+    def edge(self) -> Edge:
+        return Edge(brightness=self.brightness, choice=self.choice, min_contrast=self.min_contrast)
+
+
+class CircleGaugeSettings(_EdgeSettings):
+    """A round edge, mm from the middle of the part's outline; searched from inside to outside."""
+
+    shape: Literal["circle"]
+    centre_mm: tuple[float, float] = (0.0, 0.0)
+    radius_mm: Annotated[float, Field(gt=0)]
+    from_deg: Annotated[float, Field(ge=-360, le=360)] = 0.0
+    to_deg: Annotated[float, Field(ge=-360, le=360)] = 360.0
+
+    @model_validator(mode="after")
+    def _is_an_arc(self) -> Self:
+        if not 30 <= self.to_deg - self.from_deg <= 360:
+            raise ValueError("from_deg to to_deg must be an arc of 30 to 360 degrees")
+        return self
+
+    def gauge(self) -> Gauge:
+        return CircleGauge(
+            centre_mm=self.centre_mm,
+            radius_mm=self.radius_mm,
+            reach_mm=self.reach_mm,
+            from_deg=self.from_deg,
+            to_deg=self.to_deg,
+            edge=self.edge(),
+        )
+
+
+class LineGaugeSettings(_EdgeSettings):
+    """A straight edge, mm from the middle of the part's outline; searched from the left of its way to the right."""
+
+    shape: Literal["line"]
+    start_mm: tuple[float, float]
+    end_mm: tuple[float, float]
+
+    @model_validator(mode="after")
+    def _has_a_length(self) -> Self:
+        if self.start_mm == self.end_mm:
+            raise ValueError("start_mm and end_mm are the same place")
+        return self
+
+    def gauge(self) -> Gauge:
+        return LineGauge(start_mm=self.start_mm, end_mm=self.end_mm, reach_mm=self.reach_mm, edge=self.edge())
+
+
+class QuantitySettings(Settings):
+    """What is measured, from which gauges, and between which values it must lie, mm or degrees."""
+
+    name: Annotated[str, Field(min_length=1, max_length=40)]
+    kind: QuantityKind
+    of: Annotated[tuple[Name, ...], Field(min_length=1, max_length=2)]
+    lower: float | None = None
+    upper: float | None = None
+    added_uncertainty: AtLeastZero = 0.0
+
+    @model_validator(mode="after")
+    def _is_a_range(self) -> Self:
+        if self.lower is not None and self.upper is not None and not self.lower < self.upper:
+            raise ValueError("lower is not below upper")
+        return self
+
+    def fits(self, shapes: Sequence[str]) -> bool:
+        return {
+            "diameter": list(shapes) == ["circle"],
+            "distance": len(shapes) == 2,
+            "angle": list(shapes) == ["line", "line"],
+        }[self.kind]
+
+
 class PartSettings(Settings):
-    """How much of the picture a part fills. Where this is set, a picture without a part is not inspected."""
+    """How much of the picture a part fills, and what is measured on it. Where this is set, a picture without a part
+    is not inspected."""
 
     min_share: Share
     max_share: Share
+    long_axis_deg: Annotated[float, Field(ge=-180, le=180)] | None = None
+    scale_uncertainty: Annotated[float, Field(ge=0, le=0.1)] | None = None
+    gauges: dict[Name, Annotated[CircleGaugeSettings | LineGaugeSettings, Field(discriminator="shape")]] = {}
+    measurements: tuple[QuantitySettings, ...] = ()
 
-    def outline(self) -> PartOutline:
-        return PartOutline(min_share=self.min_share, max_share=self.max_share)
+    def mistakes(self) -> Iterator[str]:
+        """What is wrong between the keys, each of which is right by itself."""
+        if self.measurements and self.scale_uncertainty is None:
+            yield "part.scale_uncertainty: missing; measurements need it"
+        names = [one.name for one in self.measurements]
+        if len(set(names)) != len(names):
+            yield f"part.measurements: two have the same name: {', '.join(names)}"
+        for number, one in enumerate(self.measurements):
+            key = f"part.measurements.{number}"
+            if unknown := [name for name in one.of if name not in self.gauges]:
+                yield f"{key}.of = {unknown[0]!r}: not in [part.gauges]; known: {', '.join(self.gauges)}"
+            elif not one.fits(shapes := [self.gauges[name].shape for name in one.of]):
+                yield f"{key}: there is no {one.kind} of {' and '.join(shapes)}"
+        used = {name for one in self.measurements for name in one.of}
+        for name in self.gauges:
+            if name not in used:
+                yield f"part.gauges.{name}: no measurement uses it"
+
+    def outline(self) -> PartOutline | GaugedPart:
+        """How the part is known to be there, and what is measured on it; for settings without mistakes."""
+        outline = PartOutline(min_share=self.min_share, max_share=self.max_share)
+        if not self.measurements:
+            return outline
+        return GaugedPart(
+            outline=outline,
+            long_axis_deg=self.long_axis_deg,
+            gauges={name: gauge.gauge() for name, gauge in self.gauges.items()},
+            quantities=tuple(
+                Quantity(name=one.name, kind=one.kind, of=one.of, added_uncertainty=one.added_uncertainty)
+                for one in self.measurements
+            ),
+            tolerances=tuple(
+                Tolerance(name=one.name, lower=one.lower, upper=one.upper)
+                for one in self.measurements
+                if one.lower is not None or one.upper is not None
+            ),
+            scale_uncertainty=self.scale_uncertainty or 0.0,
+        )
 
 
 class RepeatSettings(Settings):
@@ -205,6 +327,12 @@ class RecipeSettings(Settings):
                 yield f"{key}: a limit on repeat_hits has no zone and no min_length_mm"
             if one.measure == "repeat_hits" and (self.strip is None or self.strip.repeats is None):
                 yield f"{key}.measure = 'repeat_hits': needs [strip.repeats]"
+        if self.part is not None:
+            yield from self.part.mistakes()
+            if self.part.measurements and (
+                self.surface.x_mm_per_px is None or self.surface.y_mm_per_px is None
+            ):
+                yield "part.measurements: needs surface.x_mm_per_px and surface.y_mm_per_px"
         if self.strip is not None and (self.surface.x_mm_per_px is None or self.surface.y_mm_per_px is None):
             yield "strip: needs surface.x_mm_per_px and surface.y_mm_per_px"
         if not (self.strip is not None and self.strip.edges):

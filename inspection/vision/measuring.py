@@ -123,6 +123,7 @@ class CircleGauge:
 
 
 Gauge = LineGauge | CircleGauge
+QuantityKind = Literal["diameter", "distance", "angle"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -131,11 +132,14 @@ class Quantity:
 
     kind   `diameter` of a circle; `distance` of two circles' middles, of a middle from a line, or of two lines (the
            mean of each one's middle from the other); `angle` between two lines, 0 … 90 degrees
+    added_uncertainty  standard uncertainty, mm or degrees, that a measured master part showed beyond what is known
+                       here: how the lamp shows these edges
     """
 
     name: str
-    kind: Literal["diameter", "distance", "angle"]
+    kind: QuantityKind
     of: tuple[str, ...]
+    added_uncertainty: float = 0.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -415,46 +419,53 @@ def _check(name: str, kept: NDArray[np.bool_], sigma: float, mm_per_px: float) -
 
 
 def _quantity(quantity: Quantity, fits: Sequence[Line | Circle], plane: Plane) -> Measurement:
+    value, uncertainty, unit = _value(quantity, fits, plane)
+    return Measurement(
+        name=quantity.name,
+        value=value,
+        unit=unit,
+        uncertainty=math.hypot(uncertainty, quantity.added_uncertainty),
+    )
+
+
+def _value(quantity: Quantity, fits: Sequence[Line | Circle], plane: Plane) -> tuple[float, float, str]:
+    """Value, standard uncertainty and unit."""
     match quantity.kind, fits:
         case "diameter", [Circle() as circle]:
             value = 2 * circle.radius_mm
             spread = 2 * math.sqrt(float(circle.covariance[2, 2]))
-            return _in_mm(quantity.name, value, spread, 2 * circle.u_edge_mm, plane)
+            return _in_mm(value, spread, 2 * circle.u_edge_mm, plane)
         case "distance", [Circle() as a, Circle() as b]:
             way = b.centre_mm - a.centre_mm
             value = float(np.linalg.norm(way))
             way = way / max(value, 1e-12)
             middles = a.covariance[:2, :2] + b.covariance[:2, :2]
             # An edge that lies wrong all around leaves the middle where it is.
-            return _in_mm(quantity.name, value, math.sqrt(float(way @ middles @ way)), 0.0, plane)
+            return _in_mm(value, math.sqrt(float(way @ middles @ way)), 0.0, plane)
         case "distance", [Circle() as circle, Line() as line] | [Line() as line, Circle() as circle]:
             normal = np.array([-line.direction[1], line.direction[0]])
             lever = float((circle.centre_mm - line.middle_mm) @ line.direction)
             spread = math.hypot(line.u_offset_mm, lever * line.u_angle)
             spread = math.hypot(spread, math.sqrt(float(normal @ circle.covariance[:2, :2] @ normal)))
-            value = abs(line.offset(circle.centre_mm))
-            return _in_mm(quantity.name, value, spread, line.u_edge_mm, plane)
+            return _in_mm(abs(line.offset(circle.centre_mm)), spread, line.u_edge_mm, plane)
         case "distance", [Line() as a, Line() as b]:
             value = (abs(a.offset(b.middle_mm)) + abs(b.offset(a.middle_mm))) / 2
             lever = float((b.middle_mm - a.middle_mm) @ a.direction) / 2
             spread = math.hypot(a.u_offset_mm, b.u_offset_mm, lever * a.u_angle, lever * b.u_angle)
             # A lamp that eats into one edge eats into the other: their shifts add up.
-            return _in_mm(quantity.name, value, spread, a.u_edge_mm + b.u_edge_mm, plane)
+            return _in_mm(value, spread, a.u_edge_mm + b.u_edge_mm, plane)
         case "angle", [Line() as a, Line() as b]:
             cross = float(a.direction[0] * b.direction[1] - a.direction[1] * b.direction[0])
-            value = math.atan2(abs(cross), abs(float(a.direction @ b.direction)))
+            turn = math.atan2(abs(cross), abs(float(a.direction @ b.direction)))
             # A scale that is wrong one way only turns a line by half of it at most.
             u = math.hypot(a.u_angle, b.u_angle, plane.scale_uncertainty / 2)
-            return Measurement(
-                name=quantity.name, value=math.degrees(value), unit="°", uncertainty=math.degrees(u)
-            )
+            return math.degrees(turn), math.degrees(u), "°"
     kinds = ", ".join(type(one).__name__.lower() for one in fits)
     raise ValueError(f"{quantity.name}: there is no {quantity.kind} of {kinds or 'nothing'}")
 
 
-def _in_mm(name: str, value: float, spread: float, edge: float, plane: Plane) -> Measurement:
-    u = math.hypot(spread, edge, value * plane.scale_uncertainty)
-    return Measurement(name=name, value=value, unit="mm", uncertainty=u)
+def _in_mm(value: float, spread: float, edge: float, plane: Plane) -> tuple[float, float, str]:
+    return value, math.hypot(spread, edge, value * plane.scale_uncertainty), "mm"
 
 
 def _not_found(gauge: str, found: str, allowed: str) -> EdgeNotFound:

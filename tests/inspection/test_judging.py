@@ -5,8 +5,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from inspection.judging import grade_of, judge, judge_defect, judge_unit
-from inspection.types import Box, Defect, Grade, Limit, Repeat, Verdict, Zone
+from inspection.judging import grade_of, judge, judge_defect, judge_measurements, judge_unit
+from inspection.types import Box, Defect, Grade, Limit, Repeat, Tolerance, Verdict, Zone
+from tests.builders import a_measurement
 
 EDGE = Zone(name="edge", edge_within_mm=25)
 BODY = Zone(name="body", edge_beyond_mm=25)
@@ -282,3 +283,51 @@ def test_a_unit_has_the_best_grade_whose_limits_it_stays_below():
     assert grade_of([a_scratch(4)], [a, b]) is b
     assert grade_of([a_scratch(6)], [a, b]) is None
     assert grade_of([a_scratch(None)], [a, b]) is None
+
+
+# --- measurements --------------------------------------------------------------------------------------
+
+WIDTH = Tolerance(name="width", lower=10.0, upper=20.0)
+
+
+@pytest.mark.parametrize(
+    ("value", "verdict"),
+    [
+        (15.0, Verdict.ACCEPT),
+        (10.2, Verdict.ACCEPT),
+        (10.1, Verdict.REVIEW),
+        (9.9, Verdict.REVIEW),
+        (9.7, Verdict.REJECT),
+        (19.8, Verdict.ACCEPT),
+        (20.1, Verdict.REVIEW),
+        (20.3, Verdict.REJECT),
+        (nan, Verdict.REVIEW),
+        (inf, Verdict.REVIEW),
+    ],
+)
+def test_a_size_near_its_limit_by_less_than_it_is_known_goes_to_review(value, verdict):
+    assert judge_measurements([a_measurement(value=value, uncertainty=0.1)], [WIDTH]) is verdict
+
+
+def test_a_size_that_was_not_measured_goes_to_review():
+    assert judge_measurements([a_measurement(name="length")], [WIDTH]) is Verdict.REVIEW
+    assert judge_measurements([], []) is Verdict.ACCEPT
+
+
+def test_a_size_of_unknown_uncertainty_that_is_no_number_goes_to_review():
+    assert judge_measurements([a_measurement(value=15.0, uncertainty=nan)], [WIDTH]) is Verdict.REVIEW
+    assert judge_measurements([a_measurement(value=15.0, uncertainty=None)], [WIDTH]) is Verdict.ACCEPT
+
+
+@given(st.floats(0, 30), st.floats(0, 3), st.floats(0, 3))
+def test_less_certainty_never_accepts_or_refuses_what_more_did_not(value, uncertainty, more):
+    sure = judge_measurements([a_measurement(value=value, uncertainty=uncertainty)], [WIDTH])
+    unsure = judge_measurements([a_measurement(value=value, uncertainty=uncertainty + more)], [WIDTH])
+    assert unsure in (sure, Verdict.REVIEW)
+
+
+@given(st.floats(0, 30), st.floats(0, 2), st.floats(0, 5))
+def test_a_narrower_tolerance_is_never_milder(value, uncertainty, by):
+    narrow = Tolerance(name="width", lower=10.0 + by / 2, upper=20.0 - by / 2)
+    measured = [a_measurement(value=value, uncertainty=uncertainty)]
+    assert judge_measurements(measured, [narrow]) >= judge_measurements(measured, [WIDTH])

@@ -6,10 +6,12 @@ import pytest
 
 from inspection.errors import InspectionError
 from inspection.pipeline import Pipeline
-from inspection.types import Box, Detections, Frame, Limit, Stretch, Surface, Verdict
+from inspection.types import Box, Detections, Frame, Limit, Stretch, Surface, Tolerance, Verdict
 from inspection.vision.correction import FlatField
 from inspection.vision.edges import StripEdges
+from inspection.vision.measuring import LineGauge, Quantity
 from inspection.vision.outline import PartOutline
+from inspection.vision.part import GaugedPart
 
 SURFACE = Surface(name="top", x_mm_per_px=0.5, y_mm_per_px=0.25)
 LIMITS = (Limit(kinds=frozenset({"scratch"}), measure="score", review_from=0.3, reject_from=0.6),)
@@ -142,3 +144,62 @@ def test_correcting_the_blank_itself_makes_it_even():
     for per_column in (True, False):
         even = FlatField.from_blank(blank, per_column=per_column).correct(blank)
         assert int(even.max()) - int(even.min()) <= 1  # rounding
+
+
+def a_measured_plate(**limits: float | None) -> GaugedPart:
+    """A plate of 24 x 12 px, 12 mm long at 0.5 mm per px, its length held to limits."""
+    ends = {
+        name: LineGauge(start_mm=(x, -1.0), end_mm=(x, 1.0), reach_mm=1.5)
+        for name, x in (("left", -6.0), ("right", 6.0))
+    }
+    return GaugedPart(
+        outline=PartOutline(min_share=0.05, max_share=0.5),
+        long_axis_deg=None,
+        gauges=ends,
+        quantities=(Quantity(name="length", kind="distance", of=("left", "right")),),
+        tolerances=(Tolerance(name="length", **{"lower": None, "upper": None, **limits}),),
+        scale_uncertainty=0.001,
+    )
+
+
+def a_plate():
+    picture = np.full((48, 64), 30, np.uint8)
+    picture[14:34, 20:44] = 150
+    return picture
+
+
+@pytest.mark.parametrize(
+    ("limits", "verdict"),
+    [
+        ({"lower": 11.9, "upper": 12.1}, Verdict.ACCEPT),
+        ({"lower": 12.0}, Verdict.REVIEW),
+        ({"upper": 11.9}, Verdict.REJECT),
+    ],
+)
+def test_what_is_measured_is_in_the_result_and_judged(limits, verdict):
+    plate = a_frame(a_plate())
+    surface = replace(SURFACE, y_mm_per_px=0.5)
+    result = a_pipeline(part=a_measured_plate(**limits), surface=surface).inspect(plate)
+    assert [one.name for one in result.measurements] == ["length"]
+    assert result.measurements[0].value == pytest.approx(12.0, abs=0.02)
+    assert result.verdict is verdict
+    assert "measure" in result.timings_ms
+
+
+def test_a_defect_outweighs_a_size_that_is_right():
+    surface = replace(SURFACE, y_mm_per_px=0.5)
+    part = a_measured_plate(lower=11.9, upper=12.1)
+    result = a_pipeline(Finds((1, 2, 3, 4)), part=part, surface=surface).inspect(a_frame(a_plate()))
+    assert result.verdict is Verdict.REJECT
+
+
+def test_a_part_that_cannot_be_measured_is_not_inspected():
+    surface = replace(SURFACE, y_mm_per_px=0.5)
+    ragged = a_plate()
+    ragged[14:34, 12:20] = 150
+    part = a_measured_plate(lower=11.9, upper=12.1)
+    result = a_pipeline(part=part, surface=surface).inspect(a_frame(ragged))
+    assert (result.verdict, result.failure) == (Verdict.NOT_INSPECTED, "INS-EDGE-NOT-FOUND")
+    assert result.measurements == ()
+    nothing = a_frame(np.random.default_rng(1).integers(20, 50, (48, 64)).astype(np.uint8))
+    assert a_pipeline(part=part, surface=surface).inspect(nothing).failure == "INS-PART-MISSING"

@@ -2,7 +2,8 @@ from pathlib import Path
 
 import pytest
 
-from inspection.types import Zone
+from inspection.types import Tolerance, Zone
+from inspection.vision.part import GaugedPart
 from station_config import load_catalogue, load_recipe, load_station
 from station_config.errors import ConfigInvalid, ConfigMissing, ConfigSyntax
 from station_config.loading import HERE
@@ -176,3 +177,69 @@ def test_a_recipe_that_refuses_nothing_is_refused(tmp_path):
     for limits in ("", "limits = []\n"):
         with pytest.raises(ConfigInvalid, match="limits"):
             load_recipe(written(tmp_path, limits + without))
+
+
+MEASURED = (
+    RECIPE
+    + """
+[surface]
+x_mm_per_px = 0.5
+y_mm_per_px = 0.5
+[part]
+min_share = 0.1
+max_share = 0.9
+scale_uncertainty = 0.001
+[part.gauges.rim]
+shape = "circle"
+radius_mm = 40
+reach_mm = 2
+[part.gauges.side]
+shape = "line"
+start_mm = [-5, 40]
+end_mm = [5, 40]
+reach_mm = 2
+[[part.measurements]]
+name = "diameter"
+kind = "diameter"
+of = ["rim"]
+lower = 79
+upper = 81
+[[part.measurements]]
+name = "side"
+kind = "distance"
+of = ["rim", "side"]
+"""
+)
+
+
+def test_a_recipe_says_what_is_measured_on_a_part_and_between_which_values_it_must_lie(tmp_path):
+    settings = load_recipe(written(tmp_path, MEASURED)).settings
+    part = settings.part.outline()
+    assert isinstance(part, GaugedPart)
+    assert [one.name for one in part.quantities] == ["diameter", "side"]
+    assert part.tolerances == (Tolerance(name="diameter", lower=79, upper=81),)
+    assert part.gauges["rim"].radius_mm == 40
+
+
+@pytest.mark.parametrize(
+    ("wrong", "right"),
+    [
+        ('of = ["rim"]', 'of = ["bore"]'),
+        ('of = ["rim"]', 'of = ["side"]'),
+        ('of = ["rim"]', 'of = ["rim", "side"]'),
+        ('of = ["rim", "side"]', 'of = ["rim", "rim", "side"]'),
+        ('kind = "distance"', 'kind = "angle"'),
+        ('name = "side"', 'name = "diameter"'),
+        ("scale_uncertainty = 0.001", ""),
+        ("y_mm_per_px = 0.5", ""),
+        ("lower = 79", "lower = 82"),
+        ("reach_mm = 2", "reach_mm = 0"),
+        ("end_mm = [5, 40]", "end_mm = [-5, 40]"),
+        ("radius_mm = 40", "radius_mm = 40\nto_deg = 10"),
+        ('of = ["rim", "side"]', 'of = ["rim", "rim"]'),
+    ],
+)
+def test_a_measurement_that_cannot_be_made_is_refused_when_the_recipe_is_read(tmp_path, wrong, right):
+    assert wrong in MEASURED
+    with pytest.raises(ConfigInvalid):
+        load_recipe(written(tmp_path, MEASURED.replace(wrong, right)))
