@@ -572,7 +572,9 @@ def _bandwidths(facts: Facts) -> Iterator[Finding]:
     there = {(device.mac, device.serial, device.interface) for device in facts.heard}
     for interface in facts.interfaces:
         if interface.name in cameras and not interface.is_loopback:
-            on_link = sum(1 for _, _, name in there if name == interface.name)
+            heard = sum(1 for _, _, name in there if name == interface.name)
+            # A camera that was opened is on the link, though its answer may not be among those heard.
+            on_link = max(heard, len(cameras[interface.name]))
             yield _bandwidth(interface, cameras[interface.name], on_link)
 
 
