@@ -173,7 +173,7 @@ def drawn_parts(
         yield Labelled(name=f"part_{index}", pixels=drawing.pixels, truth=drawing.truth)
 
 
-def make_strip_set(neu: Path, folder: Path, *, drawn: int = 300, clean: int = 120) -> TrainingSet:
+def make_strip_set(neu: Path, folder: Path, *, drawn: int = 300, clean: int = 360) -> TrainingSet:
     """NEU-DET's train list with drawn strip, defect-free strip included; NEU-DET's val list to choose by."""
     parts = [
         ("NEU-DET train.txt", NEU_LICENCE, read_neu(neu, "train.txt")),
