@@ -14,7 +14,7 @@ from inspection.types import Box, Detections, EdgePoint, Frame, FrameResult, Lim
 from inspection.vision.correction import FlatField, crop
 from inspection.vision.edges import StripEdges, width_of
 from inspection.vision.health import check_health
-from inspection.vision.locating import locate, stretch_of
+from inspection.vision.locating import locate, seen_in
 from inspection.vision.outline import PartOutline
 from inspection.vision.part import GaugedPart
 
@@ -75,7 +75,7 @@ class Pipeline:
             defects=defects,
             measurements=(*measured, width_of(edges)) if edges else measured,
             timings_ms=laps.ms,
-            stretch=stretch_of(image, frame, self.surface, roi_px=self.roi_px),
+            seen_mm=seen_in(image, frame, self.surface, roi_px=self.roi_px),
             edges=edges,
         )
 

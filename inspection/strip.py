@@ -48,7 +48,7 @@ class StripSurface:
         assert x_scale is not None, "a recipe with strip gives a scale"
         assert y_scale is not None, "a recipe with strip gives a scale"
         self._rules = rules
-        self._x_scale, self._y_scale = x_scale, y_scale
+        self._y_scale = y_scale
         self._joiner = SurfaceJoiner(x_mm_per_px=x_scale, y_mm_per_px=y_scale)
         self._finder = None if rules.repeats is None else RepeatFinder(rules.repeats)
         self._edges: list[EdgePoint] = []
@@ -56,7 +56,7 @@ class StripSurface:
         self._seen: list[Stretch] = []
         self._measured: dict[tuple[str, str], _Summary] = defaultdict(_Summary)
         self._frame_mm = 0.0
-        self._width_px = 0
+        self._across = rules.surface.x_origin_mm, rules.surface.x_origin_mm
 
     def place(self, frame: Frame, exposure: int) -> Frame:
         """The frame where it lies on the coil, if it shows this exposure, counted from 0 and lost ones with it.
@@ -64,15 +64,16 @@ class StripSurface:
         Every exposure of a line scan camera shows as many rows, so a lost one leaves its own length unseen.
         """
         self._frame_mm = frame.pixels.shape[0] * self._y_scale
-        self._width_px = frame.pixels.shape[1]
         return replace(frame, y_origin_mm=exposure * self._frame_mm)
 
     def add(self, result: FrameResult) -> None:
         """One frame that was placed, and inspected or not."""
-        if result.stretch is None:
+        if result.seen_mm is None:
             return
-        self._seen = _merged([*self._seen, result.stretch], gap_mm=self._y_scale / 2)
-        for defect in self._joiner.add(result.defects, result.stretch):
+        stretch = Stretch(from_mm=result.seen_mm.y1, to_mm=result.seen_mm.y2)
+        self._across = result.seen_mm.x1, result.seen_mm.x2
+        self._seen = _merged([*self._seen, stretch], gap_mm=self._y_scale / 2)
+        for defect in self._joiner.add(result.defects, stretch):
             if self._finder is not None:
                 self._finder.add(defect)
         for point in result.edges:
@@ -110,8 +111,8 @@ class StripSurface:
         tail_mm = min(self._rules.tail_mm, length_mm) if has_tail else 0.0
         return Strip(
             length_mm=length_mm,
-            x_from_mm=self._rules.surface.x_origin_mm,
-            x_to_mm=self._rules.surface.x_origin_mm + self._width_px * self._x_scale,
+            x_from_mm=self._across[0],
+            x_to_mm=self._across[1],
             head=Stretch(from_mm=0.0, to_mm=head_mm) if head_mm else None,
             tail=Stretch(from_mm=length_mm - tail_mm, to_mm=length_mm) if tail_mm else None,
             unseen=_between(self._seen, length_mm, gap_mm=self._y_scale / 2),

@@ -331,7 +331,7 @@ class FrameResult:
 
     timings_ms  per step, in the order of the steps
     failure     error code when the frame could not be judged, else None
-    stretch     the length of surface that was inspected in it; None where the scale is not known
+    seen_mm     the part of the surface that was inspected in it; None where the scale is not known
     edges       of the strip, from the top of the frame down; none where they are not looked for
     repeats     those known of its unit once this frame was seen
     """
@@ -343,7 +343,7 @@ class FrameResult:
     measurements: tuple[Measurement, ...]
     timings_ms: dict[str, float]
     failure: str | None = None
-    stretch: Stretch | None = None
+    seen_mm: Box | None = None
     edges: tuple[EdgePoint, ...] = ()
     repeats: tuple[Repeat, ...] = ()
 

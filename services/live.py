@@ -13,12 +13,25 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from datetime import datetime
+from typing import TypedDict
 
-from inspection.types import Inspection, InspectionBegun, Repeat, Verdict
+from inspection.types import (
+    Box,
+    Defect,
+    FrameResult,
+    Inspection,
+    InspectionBegun,
+    Repeat,
+    Stretch,
+    Verdict,
+)
 from services.station.messages import FrameSeen, LaneCondition, LaneState
 from services.telemetry import Metrics
 
 RECENT = 12
+
+PLACED = 300
+"""A live map shows no more, and every frame copies them."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,7 +40,8 @@ class LaneNow:
 
     revision        grows with every change but a frame's; `frames` grows with every frame
     condition       None until the engine has said it; camera and driver are empty until then
-    in_hand         the unit in view; the four after it are about that unit so far
+    in_hand         the unit in view; all that begin like it are about that unit so far, of a coil also where it
+                    was seen and where not, and the defects placed on it, the newest PLACED
     recent          finished inspections, newest first, at most RECENT
     last_sign       when the lane last gave a sign of life, by its own clock
     """
@@ -45,6 +59,9 @@ class LaneNow:
     in_hand_defects: int = 0
     in_hand_worst: Verdict | None = None
     in_hand_repeats: tuple[Repeat, ...] = ()
+    in_hand_seen_mm: Box | None = None
+    in_hand_unseen: tuple[Stretch, ...] = ()
+    in_hand_placed: tuple[Defect, ...] = ()
     frame: FrameSeen | None = None
     recent: tuple[Inspection, ...] = ()
     last_sign: datetime | None = None
@@ -99,6 +116,9 @@ class LiveState:
             in_hand_defects=0,
             in_hand_worst=None,
             in_hand_repeats=(),
+            in_hand_seen_mm=None,
+            in_hand_unseen=(),
+            in_hand_placed=(),
         )
 
     def frame(self, seen: FrameSeen) -> None:
@@ -114,6 +134,7 @@ class LiveState:
                     in_hand_defects=now.in_hand_defects + len(seen.result.defects),
                     in_hand_worst=Verdict.worst(worst),
                     in_hand_repeats=seen.result.repeats,
+                    **_surface(now, seen.result),
                     # A roll that marks the strip is news, and so is each further mark of it.
                     revision=now.revision + (seen.result.repeats != now.in_hand_repeats),
                 )
@@ -225,3 +246,26 @@ class LiveState:
             watchers = tuple(self._watchers)
         for watcher in watchers:
             watcher.wake()
+
+
+class _Surface(TypedDict):
+    in_hand_seen_mm: Box | None
+    in_hand_unseen: tuple[Stretch, ...]
+    in_hand_placed: tuple[Defect, ...]
+
+
+def _surface(now: LaneNow, result: FrameResult) -> _Surface:
+    """What a lane knows of its coil's surface once this frame was seen, too."""
+    before, frame = now.in_hand_seen_mm, result.seen_mm
+    unseen = now.in_hand_unseen
+    if frame is not None:
+        reached = 0.0 if before is None else before.y2
+        # Less than a hundredth of a frame is a rounding, not a gap.
+        if frame.y1 - reached > 0.01 * frame.height:
+            unseen = (*unseen, Stretch(from_mm=reached, to_mm=frame.y1))[-PLACED:]
+        frame = Box(frame.x1, 0.0, frame.x2, max(reached, frame.y2))
+    return {
+        "in_hand_seen_mm": frame or before,
+        "in_hand_unseen": unseen,
+        "in_hand_placed": (*now.in_hand_placed, *result.defects)[-PLACED:],
+    }

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from inspection.types import Box, Defect, Detections, Frame, Image, Stretch, Surface
+from inspection.types import Box, Defect, Detections, Frame, Image, Surface
 
 
 def locate(
@@ -31,12 +31,11 @@ def locate(
     return tuple(defects)
 
 
-def stretch_of(image: Image, frame: Frame, surface: Surface, *, roi_px: Box | None = None) -> Stretch | None:
-    """The length of surface that `image`, the region of interest of the frame, shows."""
-    if surface.y_mm_per_px is None:
-        return None
-    top = frame.y_origin_mm + (roi_px.y1 if roi_px else 0.0) * surface.y_mm_per_px
-    return Stretch(from_mm=top, to_mm=top + image.shape[0] * surface.y_mm_per_px)
+def seen_in(image: Image, frame: Frame, surface: Surface, *, roi_px: Box | None = None) -> Box | None:
+    """The part of the surface that `image`, the region of interest of the frame, shows, mm."""
+    left, top = (roi_px.x1, roi_px.y1) if roi_px else (0.0, 0.0)
+    height, width = image.shape[:2]
+    return _on_surface(Box(left, top, left + width, top + height), frame, surface)
 
 
 def _on_surface(box_px: Box, frame: Frame, surface: Surface) -> Box | None:

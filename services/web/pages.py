@@ -23,7 +23,7 @@ from services.problems import LaneUnknown, status_of
 from services.text import Explanation, explain, explain_code, say, say_failure
 from services.web.rendering import code_url, page, picture_url
 from services.web.shifts import ShiftCounts
-from services.web.strip_map import StripMap, pictured, strip_map
+from services.web.strip_map import StripMap, live_map, pictured, strip_map
 from traceability import samples
 from traceability.errors import CodeNotParsed, PictureMissing, TooFewSubgroups, UnitUnknown
 from traceability.identifiers import parse
@@ -99,18 +99,26 @@ def station(request: Request, here: Here, language: Language) -> Response:
 @router.get("/lanes/{lane}/panel")
 def lane_panel(request: Request, here: Here, live: Live, language: Language, lane: str) -> Response:
     """A lane's part of the page, and the station's mode, which depends on its lanes."""
-    now = live.of_lane(lane)
-    if now is None:
-        lanes = ", ".join(known.lane for known in live.lanes())
-        raise LaneUnknown(
-            f"This station has no lane {lane}.", action=f"Choose one of: {lanes}.", lane=lane, lanes=lanes
-        )
+    now = _lane(live, lane)
     return page(
         request,
         "lane_panel.html",
         panel=_panel(now, here.shift_counts, language),
         mode=_mode(live),
         engine_connected=live.engine_connected,
+    )
+
+
+@router.get("/lanes/{lane}/map")
+def lane_map(request: Request, here: Here, live: Live, language: Language, lane: str) -> Response:
+    """The coil in view as far as it has come; nothing where a lane has no strip."""
+    now = _lane(live, lane)
+    return page(
+        request,
+        "_live_map.html",
+        lane=now.lane,
+        drawn=live_map(now),
+        length_mm=0.0 if now.in_hand_seen_mm is None else now.in_hand_seen_mm.y2,
     )
 
 
@@ -230,6 +238,16 @@ def subgroup(
         lane=lane,
         most_units=MOST_UNITS,
     )
+
+
+def _lane(live: LiveState, lane: str) -> LaneNow:
+    now = live.of_lane(lane)
+    if now is None:
+        lanes = ", ".join(known.lane for known in live.lanes())
+        raise LaneUnknown(
+            f"This station has no lane {lane}.", action=f"Choose one of: {lanes}.", lane=lane, lanes=lanes
+        )
+    return now
 
 
 def _panel(lane: LaneNow, shift_counts: ShiftCounts, language: str) -> Panel:

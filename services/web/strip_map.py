@@ -13,6 +13,7 @@ from typing import Final
 
 from inspection.strip import is_judged
 from inspection.types import Defect, Repeat, Stretch, Strip
+from services.live import LaneNow
 
 WIDTH: Final = 1100
 LEFT: Final = 70
@@ -20,6 +21,9 @@ RIGHT: Final = 14
 TOP: Final = 10
 BODY: Final = 150
 BELOW: Final = 30
+
+LIVE_WIDTH: Final = 620
+LIVE_BODY: Final = 30
 
 LEAST_MARK: Final = 7.0
 """A smaller defect is drawn this large: on a kilometre of strip a metre is one unit."""
@@ -87,15 +91,21 @@ class StripMap:
 
 
 def strip_map(
-    strip: Strip, defects: Sequence[Defect], *, href: Callable[[int, Defect], str]
+    strip: Strip,
+    defects: Sequence[Defect],
+    *,
+    href: Callable[[int, Defect], str],
+    width: float = WIDTH,
+    body: float = BODY,
 ) -> StripMap | None:
     """The map of a coil; None of one of which nobody knows the length.
 
-    href  where a defect leads to: its number in the table, counted from 1, and itself
+    href         where a defect leads to: its number in the table, counted from 1, and itself
+    width, body  of the whole drawing, and how high the strip is in it
     """
     if strip.length_mm <= 0 or strip.x_to_mm <= strip.x_from_mm:
         return None
-    view = Area(x=LEFT, y=TOP, width=WIDTH - LEFT - RIGHT, height=BODY)
+    view = Area(x=LEFT, y=TOP, width=width - LEFT - RIGHT, height=body)
     along = view.width / strip.length_mm
     across = view.height / (strip.x_to_mm - strip.x_from_mm)
 
@@ -113,8 +123,8 @@ def strip_map(
     shown = sorted(placed, key=lambda one: (-(one[1].length_mm or 0.0), one[0]))[:MOST_MARKS]
     metres = strip.length_mm >= 2000
     return StripMap(
-        width=WIDTH,
-        height=TOP + BODY + BELOW,
+        width=width,
+        height=TOP + body + BELOW,
         view=view,
         outline=_outline(strip, x_of, y_of),
         head=None if strip.head is None else of_stretch(strip.head),
@@ -134,7 +144,7 @@ def strip_map(
         lines=tuple(_line(one, x_of, y_of) for one in strip.repeats),
         along=tuple(
             Tick(at=x_of(value), text=f"{value / 1000 if metres else value:g}")
-            for value in _round_values(0.0, strip.length_mm, about=10)
+            for value in _round_values(0.0, strip.length_mm, about=round(width / 110))
         ),
         across=tuple(
             Tick(at=y_of(value), text=f"{value:g}")
@@ -142,6 +152,26 @@ def strip_map(
         ),
         along_in_metres=metres,
         not_drawn=len(defects) - len(shown),
+    )
+
+
+def live_map(lane: LaneNow) -> StripMap | None:
+    """Of the coil in view, as far as it has come. It grows towards the right, and what is there moves together."""
+    seen = lane.in_hand_seen_mm
+    if seen is None:
+        return None
+    strip = Strip(
+        length_mm=seen.y2,
+        x_from_mm=seen.x1,
+        x_to_mm=seen.x2,
+        head=None,
+        tail=None,
+        unseen=lane.in_hand_unseen,
+        edges=(),
+        repeats=lane.in_hand_repeats,
+    )
+    return strip_map(
+        strip, lane.in_hand_placed, href=lambda number, defect: "", width=LIVE_WIDTH, body=LIVE_BODY
     )
 
 

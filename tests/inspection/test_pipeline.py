@@ -6,7 +6,7 @@ import pytest
 
 from inspection.errors import InspectionError
 from inspection.pipeline import Pipeline
-from inspection.types import Box, Detections, Frame, Limit, Stretch, Surface, Tolerance, Verdict
+from inspection.types import Box, Detections, Frame, Limit, Surface, Tolerance, Verdict
 from inspection.vision.correction import FlatField
 from inspection.vision.edges import StripEdges
 from inspection.vision.measuring import LineGauge, Quantity
@@ -95,13 +95,12 @@ def test_defects_in_a_region_of_interest_keep_their_place_in_the_frame():
     assert result.defects[0].box_px == Box(11, 22, 13, 24)
 
 
-def test_a_frame_says_which_length_of_surface_it_shows():
-    assert a_pipeline().inspect(a_frame(y_origin_mm=100.0)).stretch == Stretch(from_mm=100.0, to_mm=112.0)
+def test_a_frame_says_which_part_of_the_surface_it_shows():
+    assert a_pipeline().inspect(a_frame(y_origin_mm=100.0)).seen_mm == Box(0.0, 100.0, 32.0, 112.0)
     region = Box(10, 20, 60, 40)
-    assert a_pipeline(roi_px=region).inspect(a_frame(y_origin_mm=100.0)).stretch == Stretch(
-        from_mm=105.0, to_mm=110.0
-    )
-    assert a_pipeline(surface=Surface(name="top")).inspect(a_frame()).stretch is None
+    shown = a_pipeline(roi_px=region).inspect(a_frame(y_origin_mm=100.0)).seen_mm
+    assert shown == Box(5.0, 105.0, 30.0, 110.0)
+    assert a_pipeline(surface=Surface(name="top")).inspect(a_frame()).seen_mm is None
 
 
 def a_strip_between(left: int, right: int):

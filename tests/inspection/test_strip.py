@@ -67,7 +67,7 @@ def sees(tally: UnitTally, sequence: int, *boxes: Defect, **more) -> None:
                 "defects": shown,
                 "measurements": (),
                 "timings_ms": {},
-                "stretch": Stretch(from_mm=top, to_mm=bottom),
+                "seen_mm": Box(10, top, 410, bottom),
                 **more,
             }
         )
@@ -244,7 +244,7 @@ def test_neither_verdict_nor_map_depends_on_the_order_in_which_frames_are_judged
             defects=shown,
             measurements=(),
             timings_ms={},
-            stretch=Stretch(from_mm=top, to_mm=top + FRAME_MM),
+            seen_mm=Box(10, top, 410, top + FRAME_MM),
         )
         lost = FrameResult.not_inspected(frame, failure="INS-IMAGE-UNFIT")
         results.append(lost if sequence in failed else judged)

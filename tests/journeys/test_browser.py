@@ -15,7 +15,7 @@ import pytest
 import uvicorn
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
-from inspection.types import Verdict
+from inspection.types import Box, Verdict
 from services.station.messages import LaneState
 from tests.a_station import (
     AStation,
@@ -28,7 +28,7 @@ from tests.a_station import (
     hours_of_parts,
     needs_libraries,
 )
-from tests.builders import a_unit, an_inspection
+from tests.builders import a_defect, a_strip_map, a_unit, an_inspection
 
 QUIET = (
     "--no-sandbox",
@@ -264,6 +264,45 @@ def test_a_screen_whose_station_is_gone_says_so_instead_of_looking_well(browser,
     expect(page.locator("[data-lost]")).to_be_visible(timeout=20_000)
     expect(page.locator("[data-lane=parts] .is-stale")).to_be_visible()
     page.close()
+
+
+@pytest.mark.parametrize("language", ["zh", "en"])
+def test_a_coil_grows_on_its_map_calls_its_roll_mark_out_and_all_of_it_still_fits(page, station, language):
+    for verdict in (*Verdict, *Verdict, *Verdict):
+        station.finishes(an_inspection(lane="strip", verdict=verdict, finished_at=datetime.now(UTC)))
+    begun = begun_now(lane="strip", code="86.999.1/COIL-20261120-101530-0009")
+    seen = a_frame_seen(a_strip(), begun)
+    station.live.begun(begun)
+    page.goto(f"/?lang={language}")
+    for number in (0, 2):
+        shown = replace(seen.result, sequence=number, seen_mm=Box(0, 200 * number, 400, 200 * number + 200))
+        station.live.frame(replace(seen, result=replace(shown, repeats=a_strip_map().repeats)))
+    expect(page.locator("[data-lane=strip] .banner-repeat")).to_contain_text("1,885.0 mm")
+    expect(page.locator("[data-lane=strip] .live-map .map-defect").first).to_be_visible()
+    expect(page.locator("[data-lane=strip] .live-map svg")).to_have_attribute(
+        "aria-label", re.compile("0.60 m")
+    )
+    assert page.evaluate("document.documentElement.scrollHeight <= innerHeight")
+    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+
+
+def test_a_coils_map_is_walked_by_keyboard_and_leads_to_its_pictures(page, station):
+    drawing = a_strip()
+    picture = station.keeps(drawing, lane="strip", sequence=41)
+    first = a_defect(camera="strip", box_mm=Box(100, 4000, 140, 4200))
+    second = a_defect(camera="strip", sequence=99, box_mm=Box(20, 30_000, 30, 30_400))
+    unit = a_unit("86.999.1/C-1")
+    station.finishes(
+        an_inspection(unit=unit, defects=(first, second), pictures=(picture,), strip=a_strip_map())
+    )
+    page.goto(f"/trace/{unit}")
+    page.locator("a.map-defect").first.focus()
+    page.keyboard.press("Tab")
+    page.keyboard.press("Enter")
+    expect(page).to_have_url(re.compile("#defect-.*-2$"))
+    page.locator("a.map-defect").first.focus()
+    page.keyboard.press("Enter")
+    expect(page).to_have_url(re.compile(f"/picture/{picture.sha256}"))
 
 
 @pytest.mark.parametrize("language", ["zh", "en"])

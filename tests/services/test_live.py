@@ -5,11 +5,11 @@ import threading
 from dataclasses import replace
 from datetime import UTC, datetime
 
-from inspection.types import Verdict
-from services.live import RECENT, LiveState
+from inspection.types import Box, Stretch, Verdict
+from services.live import PLACED, RECENT, LiveState
 from services.station.messages import LaneState
 from tests.a_station import a_frame_seen, a_part, a_strip, begun_now
-from tests.builders import a_strip_map, an_inspection
+from tests.builders import a_defect, a_strip_map, an_inspection
 
 
 def test_a_station_that_has_heard_nothing_has_no_lanes_and_no_engine():
@@ -50,6 +50,31 @@ def test_a_roll_mark_is_news_of_the_unit_in_view_and_gone_with_the_next():
     assert live.of_lane("strip").revision == before + 1
     live.begun(begun_now(lane="strip", code="COIL-2"))
     assert live.of_lane("strip").in_hand_repeats == ()
+
+
+def test_the_surface_of_the_coil_in_view_grows_with_its_frames_and_has_its_holes():
+    live = LiveState()
+    begun = begun_now(lane="strip", code="COIL-1")
+    live.begun(begun)
+    seen = a_frame_seen(a_strip(), begun)
+    for top in (200, 400, 1000):
+        live.frame(replace(seen, result=replace(seen.result, seen_mm=Box(10, top, 410, top + 200))))
+    now = live.of_lane("strip")
+    assert now.in_hand_seen_mm == Box(10, 0, 410, 1200)
+    assert now.in_hand_unseen == (Stretch(from_mm=0, to_mm=200), Stretch(from_mm=600, to_mm=1000))
+    assert len(now.in_hand_placed) == 3 * len(seen.result.defects)
+    live.begun(begun_now(lane="strip", code="COIL-2"))
+    assert live.of_lane("strip").in_hand_seen_mm is None
+
+
+def test_a_coil_full_of_defects_keeps_its_newest_for_the_map():
+    live = LiveState()
+    begun = begun_now(lane="strip", code="COIL-1")
+    live.begun(begun)
+    seen = a_frame_seen(a_strip(), begun)
+    crowd = tuple(a_defect(sequence=number) for number in range(PLACED + 7))
+    live.frame(replace(seen, result=replace(seen.result, defects=crowd)))
+    assert live.of_lane("strip").in_hand_placed == crowd[7:]
 
 
 def test_a_new_unit_begins_at_nothing():

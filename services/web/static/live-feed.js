@@ -7,6 +7,7 @@ const LOST_AFTER_MS = 6000; // three of the server's `alive` events
 const TICK_MS = 500;
 const COUNTS_AFTER_MS = 1500;
 const AGAIN_AFTER_MS = 1000;
+const MAP_AFTER_MS = 1000;
 
 class LiveFeed extends HTMLElement {
   connectedCallback() {
@@ -63,6 +64,7 @@ class LiveFeed extends HTMLElement {
       return;
     }
     this.redraw(lane);
+    this.redrawMap(lane);
   }
 
   onProgress({ lane, frames, defects, last_sign_at: lastSignAt }) {
@@ -76,6 +78,25 @@ class LiveFeed extends HTMLElement {
     show("[data-frames]", frames);
     show("[data-defects]", defects);
     section.querySelector("[data-tile]").dataset.lastSign = lastSignAt;
+    this.redrawMap(lane);
+  }
+
+  // The coil in view grows with every frame; once a second is as often as anyone looks.
+  async redrawMap(lane) {
+    const map = this.section(lane).querySelector("[data-map]");
+    map.isBehind = true;
+    if (map.isWaiting) return;
+    map.isWaiting = true;
+    map.isBehind = false;
+    try {
+      await window.htmx.ajax("GET", map.dataset.map, { source: map, target: map, swap: "innerHTML" });
+    } catch {
+      // As for the panel: the silence of the events says it.
+    }
+    setTimeout(() => {
+      map.isWaiting = false;
+      if (map.isBehind && this.isConnected) this.redrawMap(lane);
+    }, MAP_AFTER_MS);
   }
 
   section(lane) {

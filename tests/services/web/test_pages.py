@@ -74,6 +74,21 @@ def test_a_roll_mark_is_called_out_by_its_period_while_its_coil_is_in_view_and_a
     assert words[language][1] in _get(client, "/lanes/strip/panel", language)
 
 
+def test_the_coil_in_view_has_a_map_as_far_as_it_has_come_and_a_part_has_none(station, client):
+    station.runs()
+    begun = begun_now(lane="strip", code="COIL-1")
+    seen = a_frame_seen(a_strip(), begun)
+    shown = replace(seen.result, seen_mm=Box(0, 600, 400, 800), repeats=a_strip_map().repeats)
+    station.sees(replace(seen, result=shown), begun)
+    drawn = _get(client, "/lanes/strip/map")
+    assert "so far 0.80 m" in drawn
+    assert drawn.count('class="map-defect"') == len(seen.result.defects)
+    assert 'fill="url(#unseen-strip)"' in drawn
+    assert "map-repeat" in drawn
+    assert "<svg" not in _get(client, "/lanes/parts/map")
+    assert client.get("/lanes/nobody/map", headers=BROWSER).status_code == 404
+
+
 def test_a_verdict_of_a_lane_that_stopped_is_marked_doubtful(station, client):
     station.runs()
     station.finishes(an_inspection(lane="parts"))
