@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import signal
+import subprocess
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
@@ -32,7 +34,7 @@ from inspection.types import Frame
 from tests import vendor_drivers
 from tests.cameras.gige_client import a_camera, a_free_address
 from tests.fake_cameras import FakeDevice, TurnedClock, exposures
-from tests.gige import a_gige_device, a_simulated_device
+from tests.gige import a_gige_device, a_network_of_its_own, a_simulated_device, built_producer
 
 FRAMES = 12
 
@@ -75,6 +77,10 @@ def genicam_from_our_device(_: Path) -> Camera:
 
 def isolated_genicam_from_our_device(_: Path) -> Camera:
     return open_camera("top", OUR_DEVICE)
+
+
+def genicam_from_vivas_device(_: Path) -> Camera:
+    return open_camera("top", GenicamSettings(producer="lynceus", buffers=16))
 
 
 def genicam_in_this_process(settings: GenicamSettings) -> Camera:
@@ -148,7 +154,33 @@ def vivas_device() -> Iterator[str]:
         yield address
 
 
+@contextmanager
+def vivas_device_on_a_network_of_its_own() -> Iterator[None]:
+    """In a process of its own, which is on that network whole: threads it started earlier would not be."""
+    built_producer()
+    lines = (
+        "import sys",
+        "from viva_genicam.testing import FakeGigeCamera",
+        # Not at one address: it would not hear who looks for cameras.
+        "with FakeGigeCamera(160, 120, 20, bind_ip='0.0.0.0'):",
+        "    print('on', flush=True)",
+        "    sys.stdin.read()",
+    )
+    command = [sys.executable, "-c", "\n".join(lines)]
+    with (
+        a_network_of_its_own(),
+        subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as device,
+    ):
+        try:
+            assert device.stdout is not None
+            assert device.stdout.readline() == "on\n"
+            yield
+        finally:
+            device.kill()
+
+
 DEVICES = {
+    genicam_from_vivas_device: vivas_device_on_a_network_of_its_own,
     genicam_over_our_producer: a_gige_device,
     isolated_genicam_over_our_producer: a_gige_device,
     genicam_from_our_device: our_device,
@@ -169,6 +201,7 @@ DEVICES = {
         pytest.param(isolated_genicam_over_our_producer, marks=needs_genicam),
         pytest.param(genicam_from_our_device, marks=needs_genicam),
         pytest.param(isolated_genicam_from_our_device, marks=needs_genicam),
+        pytest.param(genicam_from_vivas_device, marks=[needs_genicam, needs_viva]),
         pytest.param(gige_from_our_device, marks=needs_viva),
         pytest.param(gige_from_vivas_device_in_this_process, marks=needs_viva),
         pytest.param(gige_from_aravis_device, marks=needs_viva),
