@@ -94,19 +94,11 @@ class Screen:
 
     def scores(self, statistics: Grid) -> NDArray[np.float64]:
         """(rows, columns, K), from the statistics of the cells."""
-        rows, columns, depth = statistics.shape
         cells = statistics.astype(np.float64)
-        seen = np.ones((rows, columns, 3 * depth + 1))
-        seen[..., :depth] = cells
-        seen[..., depth : 2 * depth] = _sums_around(cells)
-        seen[..., 2 * depth : -1] = cv2.dilate(cells, np.ones((3, 3), np.uint8))
-        hidden = _rectified(_times(seen, self.first))
-        depth = hidden.shape[2]
-        seen = np.ones((rows, columns, 2 * depth + 1))
-        seen[..., :depth] = hidden
-        seen[..., depth:-1] = _sums_around(hidden)
-        seen = _rectified(_times(seen, self.second))
-        return np.asarray(_times(seen, self.last[:-1]) + self.last[-1], np.float64)
+        largest = np.asarray(cv2.dilate(cells, np.ones((3, 3), np.uint8)), np.float64)
+        hidden = _rectified(_layer(self.first, cells, _sums_around(cells), largest))
+        hidden = _rectified(_layer(self.second, hidden, _sums_around(hidden)))
+        return _layer(self.last, hidden)
 
 
 def _sums_around(cells: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -116,9 +108,15 @@ def _sums_around(cells: NDArray[np.float64]) -> NDArray[np.float64]:
     return np.asarray(cv2.boxFilter(cells, -1, (3, 3), normalize=False, borderType=border), np.float64)
 
 
-def _times(cells: NDArray[np.float64], weights: Weights) -> NDArray[np.float64]:
-    rows, columns, depth = cells.shape
-    return np.asarray((cells.reshape(-1, depth) @ weights).reshape(rows, columns, -1), np.float64)
+def _layer(weights: Weights, *parts: NDArray[np.float64]) -> NDArray[np.float64]:
+    """The parts of every cell times their rows of the weights, and the last row added. Exact in any order."""
+    rows, columns, _ = parts[0].shape
+    total, at = weights[-1], 0
+    for part in parts:
+        depth = part.shape[2]
+        total = total + part.reshape(-1, depth) @ weights[at : at + depth]
+        at += depth
+    return np.asarray(total.reshape(rows, columns, -1), np.float64)
 
 
 def _rectified(cells: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -220,6 +218,7 @@ class Screened:
         self._most_tiles = most_tiles
         self._quiet_share = quiet_share
         self._counts = ScreenCounts()
+        _keep_freed_memory()
 
     @property
     def counts(self) -> ScreenCounts:
@@ -264,6 +263,15 @@ class Screened:
             overruns=self._counts.overruns,
         )
         return found
+
+
+def _keep_freed_memory() -> None:
+    """Let the process keep what each picture's statistics need, instead of giving it back and asking anew.
+
+    Handing 10 MB back to the kernel and faulting them in again took 5 of 9 ms a picture. glibc keeps as much as
+    twice the largest mapping it has seen freed, at most 32 MB; this one is never touched. Elsewhere it does nothing.
+    """
+    np.empty(31 << 20, np.uint8)
 
 
 def _drawn_by_lot(statistics: Grid, tiles: int, share: float) -> NDArray[np.bool_]:
