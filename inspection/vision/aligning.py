@@ -90,6 +90,8 @@ class Template:
 
         -1 where the template does not fit into the picture.
         """
+        if not grey.size:
+            return np.eye(2, 3), -1.0
         short = min(self.pixels.shape)
         factor = max(short / _COARSE_PX, 1.0)
         if near is None:

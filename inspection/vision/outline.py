@@ -33,7 +33,8 @@ class PartOutline:
         """The part's bounding box in px; PartMissing if nothing of its size is there, or it is cut off."""
         grey = image if image.ndim == 2 else cv2.cvtColor(image, cv2.COLOR_BGR2GRAY)
         # At a quarter of the size: a part is large, and this has a millisecond.
-        small = cv2.resize(grey, None, fx=0.25, fy=0.25, interpolation=cv2.INTER_AREA)
+        quarter = [max(round(side / 4), 1) for side in grey.shape[::-1]]
+        small = cv2.resize(grey, quarter, interpolation=cv2.INTER_AREA)
         small = cv2.GaussianBlur(small, (5, 5), 0)
         _, mask = cv2.threshold(small, 0, 255, cv2.THRESH_BINARY | cv2.THRESH_OTSU)
         outlines, _ = cv2.findContours(mask, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_SIMPLE)

@@ -122,8 +122,10 @@ def test_what_is_measured_follows_the_part(aligner):
         np.zeros((SIZE_PX, SIZE_PX), np.uint8),
         noisy(np.full((SIZE_PX, SIZE_PX), 120, np.float32), sigma=30, seed=5),
         shape_picture(lambda places: 5 - np.hypot(places[..., 0] - 60, places[..., 1] - 60), size_px=SIZE_PX),
+        np.full((1, 1), 90, np.uint8),
+        picture(MASTER_POSE)[:12],
     ],
-    ids=["empty", "black", "noise", "another part"],
+    ids=["empty", "black", "noise", "another part", "one pixel", "a strip of it"],
 )
 def test_no_part_is_not_a_part(aligner, image):
     with pytest.raises((PartNotFound, PartMissing)):
