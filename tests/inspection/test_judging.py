@@ -2,7 +2,7 @@ from dataclasses import replace
 from math import inf, nan
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from inspection.judging import grade_of, judge, judge_defect, judge_measurements, judge_unit
@@ -319,6 +319,7 @@ def test_a_size_of_unknown_uncertainty_that_is_no_number_goes_to_review():
     assert judge_measurements([a_measurement(value=15.0, uncertainty=None)], [WIDTH]) is Verdict.ACCEPT
 
 
+@settings(deadline=None)
 @given(st.floats(0, 30), st.floats(0, 3), st.floats(0, 3))
 def test_less_certainty_never_accepts_or_refuses_what_more_did_not(value, uncertainty, more):
     sure = judge_measurements([a_measurement(value=value, uncertainty=uncertainty)], [WIDTH])
@@ -326,6 +327,7 @@ def test_less_certainty_never_accepts_or_refuses_what_more_did_not(value, uncert
     assert unsure in (sure, Verdict.REVIEW)
 
 
+@settings(deadline=None)
 @given(st.floats(0, 30), st.floats(0, 2), st.floats(0, 5))
 def test_a_narrower_tolerance_is_never_milder(value, uncertainty, by):
     narrow = Tolerance(name="width", lower=10.0 + by / 2, upper=20.0 - by / 2)

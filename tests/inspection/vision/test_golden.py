@@ -1,5 +1,7 @@
 """Golden-template comparison, judged on drawn prints with drawn defects, and on a few real boards."""
 
+from datetime import UTC, datetime
+
 import cv2
 import numpy as np
 import pytest
@@ -7,7 +9,8 @@ from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
 from inspection.errors import ImageUnsuitable
-from inspection.types import Box, Detections, Image
+from inspection.pipeline import Pipeline
+from inspection.types import Box, Detections, Frame, Image, Limit, Surface, Verdict
 from inspection.vision.aligning import PartNotFound
 from inspection.vision.decoding import decode_image
 from inspection.vision.golden import GoldenPrint
@@ -190,3 +193,25 @@ def test_real_boards_show_their_defects():
     assert there > 20
     assert caught >= 0.9 * there
     assert reported <= 1.5 * there
+
+
+def test_a_window_of_a_frame_that_must_not_be_written_to_is_compared_like_a_copy(golden):
+    picture = seen(painted(printed(), *DEFECTS["spur"][:2]))
+    frame = np.pad(picture, 10)
+    frame.setflags(write=False)
+    np.testing.assert_array_equal(golden.detect(frame[10:-10, 10:-10]).xyxy, golden.detect(picture).xyxy)
+
+
+def test_in_a_pipeline_a_print_that_is_not_there_leaves_the_frame_not_inspected(golden):
+    limit = Limit(kinds=frozenset({EXTRA}), measure="score", review_from=None, reject_from=0.5)
+    pipeline = Pipeline(detector=golden, surface=Surface(name="print"), limits=(limit,))
+
+    def verdict_of(pixels: Image) -> tuple[Verdict, str | None]:
+        frame = Frame(pixels=pixels, camera="top", sequence=1, captured_at=datetime(2026, 11, 20, tzinfo=UTC))
+        result = pipeline.inspect(frame)
+        return result.verdict, result.failure
+
+    assert verdict_of(seen(printed(), seed=7)) == (Verdict.ACCEPT, None)
+    assert verdict_of(seen(painted(printed(), *DEFECTS["spur"][:2]))) == (Verdict.REJECT, None)
+    upside_down = np.ascontiguousarray(seen(printed())[::-1])
+    assert verdict_of(upside_down) == (Verdict.NOT_INSPECTED, "INS-PART-NOT-FOUND")

@@ -244,6 +244,7 @@ def test_a_calibrated_camera_measures_through_its_lens():
 # --- the fits alone ------------------------------------------------------------------------------------
 
 
+@settings(deadline=None)
 @given(st.floats(-10, 10), st.floats(-10, 10), st.floats(0.5, 50))
 def test_points_on_a_circle_give_the_circle(x, y, radius):
     angle = np.linspace(0, 4, 30)
@@ -252,6 +253,7 @@ def test_points_on_a_circle_give_the_circle(x, y, radius):
     assert_allclose([*circle.centre_mm, circle.radius_mm], [x, y, radius], atol=1e-6 * radius + 1e-9)
 
 
+@settings(deadline=None)
 @given(st.floats(-10, 10), st.floats(0, 180), st.floats(-20, 20))
 def test_points_on_a_line_lie_on_the_line_fitted(offset, angle, beyond):
     along = np.array([np.cos(np.radians(angle)), np.sin(np.radians(angle))])
