@@ -36,7 +36,7 @@ _ON_STRIP_PX = 2.0
 
 WIDTH = "width"
 
-Profile = NDArray[np.float32]
+Profiles = NDArray[np.float32]
 
 
 class EdgeMissing(InspectionError):
@@ -65,12 +65,14 @@ class StripEdges:
         height = image.shape[0]
         grey = image if image.ndim == 2 else cv2.cvtColor(image, cv2.COLOR_BGR2GRAY)
         borders = np.linspace(0, height, max(1, round(height / BLOCK_ROWS)) + 1).astype(int)
-        profiles = [
-            cv2.reduce(grey[top:bottom], 0, cv2.REDUCE_AVG, dtype=cv2.CV_32F)[0]
-            for top, bottom in pairwise(borders.tolist())
-        ]
-        lefts = _steady([_edge(profile) for profile in profiles], side="left")
-        rights = _steady([_edge(profile[::-1]) for profile in profiles], side="right")
+        profiles = np.stack(
+            [
+                cv2.reduce(grey[top:bottom], 0, cv2.REDUCE_AVG, dtype=cv2.CV_32F)[0]
+                for top, bottom in pairwise(borders.tolist())
+            ]
+        )
+        lefts = _steady(_edges(profiles), side="left")
+        rights = _steady(_edges(profiles[:, ::-1]), side="right")
         width = grey.shape[1]
         middles = (borders[:-1] + borders[1:]) / 2
         return tuple(
@@ -119,43 +121,46 @@ def width_of(edges: tuple[EdgePoint, ...]) -> Measurement:
     return Measurement(name=WIDTH, value=float(widths.mean()), unit="mm", uncertainty=error)
 
 
-def _edge(profile: Profile) -> float | None:
-    """Where the strip begins, px from the profile's first pixel; None where nothing stands out there."""
-    if len(profile) < 4 * (_MARGIN_PX + _HOLDS_PX):
-        return None
-    outside = float(np.median(profile[:_MARGIN_PX]))
-    strip = float(np.median(profile[len(profile) // 3 : -len(profile) // 3]))
-    coarse = _crossing(profile, outside, strip)
-    if coarse is None:
-        return None
+def _edges(profiles: Profiles) -> NDArray[np.float64]:
+    """Where the strip begins in each block, px from the profile's first pixel; NaN where nothing stands out there."""
+    width = profiles.shape[1]
+    if width < 4 * (_MARGIN_PX + _HOLDS_PX):
+        return np.full(len(profiles), np.nan)
+    outside = np.median(profiles[:, :_MARGIN_PX], axis=1)
+    strip = np.median(profiles[:, width // 3 : -width // 3 : 4], axis=1)
+    coarse = _crossings(profiles, outside, strip)
     # The lamp falls off towards the edges: the strip's own grey just inside, the background's just outside.
-    at = round(coarse)
-    inside = profile[at + _BLURRED_PX : at + _BLURRED_PX + _HOLDS_PX]
-    beside = profile[max(at - _BLURRED_PX - _HOLDS_PX, 0) : max(at - _BLURRED_PX, 1)]
-    return _crossing(profile, float(np.median(beside)), float(np.median(inside)))
+    at = np.rint(np.nan_to_num(coarse, nan=width / 2)).astype(np.intp)[:, None]
+    inside = np.take_along_axis(profiles, at + _BLURRED_PX + np.arange(_HOLDS_PX), axis=1)
+    beside = np.take_along_axis(profiles, np.maximum(at - _BLURRED_PX - 1 - np.arange(_HOLDS_PX), 0), axis=1)
+    fine = _crossings(profiles, np.median(beside, axis=1), np.median(inside, axis=1))
+    return np.where(np.isnan(coarse), np.nan, fine)
 
 
-def _crossing(profile: Profile, outside: float, strip: float) -> float | None:
-    if abs(strip - outside) < MIN_CONTRAST:
-        return None
-    # 0 is background, 1 is strip, whichever of them is the brighter.
-    share = (profile[: len(profile) // 2] - outside) / (strip - outside)
-    sums = np.concatenate([[0.0], np.cumsum(share)])
-    goes_on = (sums[_HOLDS_PX:] - sums[:-_HOLDS_PX]) / _HOLDS_PX >= 0.5
-    found = np.flatnonzero((share[: len(goes_on)] >= 0.5) & goes_on)
-    if len(found) == 0 or found[0] == 0:
-        return None
-    first = int(found[0])
-    before, after = float(share[first - 1]), float(share[first])
+def _crossings(
+    profiles: Profiles, outside: NDArray[np.floating], strip: NDArray[np.floating]
+) -> NDArray[np.float64]:
+    contrast = strip - outside
+    stands_out = np.abs(contrast) >= MIN_CONTRAST
+    # 0 is background, 1 is strip, whichever of them is the brighter; the strip covers the middle.
+    half = profiles[:, : profiles.shape[1] // 2]
+    share = (half - outside[:, None]) / np.where(stands_out, contrast, 1.0)[:, None]
+    goes_on = cv2.blur(share, (_HOLDS_PX, 1), anchor=(0, 0), borderType=cv2.BORDER_REPLICATE) >= 0.5
+    is_first = (share >= 0.5) & goes_on
+    first = np.argmax(is_first, axis=1)
+    rows = np.arange(len(profiles))
+    before, after = share[rows, np.maximum(first - 1, 0)], share[rows, first]
+    is_found = stands_out & is_first[rows, first] & (first > 0)
     # Greys belong to the middles of pixels.
-    return first - 0.5 + (0.5 - before) / (after - before)
+    step = np.where(is_found, after - before, 1.0)
+    return np.where(is_found, first - 0.5 + (0.5 - before) / step, np.nan)
 
 
-def _steady(found: list[float | None], *, side: str) -> NDArray[np.float64]:
+def _steady(found: NDArray[np.float64], *, side: str) -> NDArray[np.float64]:
     """Each block's edge as the middle one of three neighbours': a notch or a stain moves one, not the edge."""
-    known = [(index, edge) for index, edge in enumerate(found) if edge is not None]
+    known = np.flatnonzero(~np.isnan(found))
     missing = len(found) - len(known)
-    if 2 * missing > len(found) or not known:
+    if 2 * missing > len(found):
         raise EdgeMissing(
             f"The {side} edge of the strip does not stand out in {missing} of {len(found)} blocks of rows.",
             action="Check that both edges of the strip and some background are in the picture, and the lamp.",
@@ -163,7 +168,7 @@ def _steady(found: list[float | None], *, side: str) -> NDArray[np.float64]:
             missing=missing,
             blocks=len(found),
         )
-    edges = np.interp(np.arange(len(found)), [index for index, _ in known], [edge for _, edge in known])
+    edges = np.interp(np.arange(len(found)), known, found[known])
     if len(edges) < 3:
         return edges
     padded = np.concatenate([edges[:1], edges, edges[-1:]])
