@@ -228,6 +228,8 @@ class PartSettings(Settings):
             key = f"part.measurements.{number}"
             if unknown := [name for name in one.of if name not in self.gauges]:
                 yield f"{key}.of = {unknown[0]!r}: not in [part.gauges]; known: {', '.join(self.gauges)}"
+            elif len(set(one.of)) < len(one.of):
+                yield f"{key}.of: {one.of[0]!r} twice"
             elif not one.fits(shapes := [self.gauges[name].shape for name in one.of]):
                 yield f"{key}: there is no {one.kind} of {' and '.join(shapes)}"
         used = {name for one in self.measurements for name in one.of}

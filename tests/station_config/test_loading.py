@@ -236,7 +236,10 @@ def test_a_recipe_says_what_is_measured_on_a_part_and_between_which_values_it_mu
         ("reach_mm = 2", "reach_mm = 0"),
         ("end_mm = [5, 40]", "end_mm = [-5, 40]"),
         ("radius_mm = 40", "radius_mm = 40\nto_deg = 10"),
-        ('of = ["rim", "side"]', 'of = ["rim", "rim"]'),
+        (
+            'of = ["rim", "side"]',
+            'of = ["rim", "rim"]\n[[part.measurements]]\nname = "x"\nkind = "distance"\nof = ["rim", "side"]',
+        ),
     ],
 )
 def test_a_measurement_that_cannot_be_made_is_refused_when_the_recipe_is_read(tmp_path, wrong, right):
