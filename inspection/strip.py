@@ -25,6 +25,10 @@ MOST_EDGE_POINTS = 256
 """Of a longer strip every second point goes, again and again: a page shows no more, and memory stays bounded."""
 
 
+_ROUNDING_MM = 1e-6
+"""Sums of many frames and a box at the end of the last one differ in the last digits."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StripRules:
     """What a recipe says of strip.
@@ -55,16 +59,23 @@ class StripSurface:
         self._keep_each, self._edges_seen = 1, 0
         self._seen: list[Stretch] = []
         self._measured: dict[tuple[str, str], _Summary] = defaultdict(_Summary)
-        self._frame_mm = 0.0
+        # What was placed last: how many exposures in all, where it ends, how long it is.
+        self._placed, self._end_mm, self._frame_mm = 0, 0.0, 0.0
         self._across = rules.surface.x_origin_mm, rules.surface.x_origin_mm
 
     def place(self, frame: Frame, exposure: int) -> Frame:
         """The frame where it lies on the coil, if it shows this exposure, counted from 0 and lost ones with it.
 
-        Every exposure of a line scan camera shows as many rows, so a lost one leaves its own length unseen.
+        Exposures come in their order. A lost one leaves the length of the frame before it unseen, or, before the
+        first, of that one: a line scan camera takes as many rows each time, but for a shorter last frame.
         """
-        self._frame_mm = frame.pixels.shape[0] * self._y_scale
-        return replace(frame, y_origin_mm=exposure * self._frame_mm)
+        height_mm = frame.pixels.shape[0] * self._y_scale
+        self._end_mm = self._end_of(exposure, height_mm)
+        frame = replace(frame, y_origin_mm=self._end_mm)
+        self._end_mm += height_mm
+        self._frame_mm = height_mm
+        self._placed = exposure + 1
+        return frame
 
     def add(self, result: FrameResult) -> None:
         """One frame that was placed, and inspected or not."""
@@ -106,7 +117,7 @@ class StripSurface:
 
     def strip(self, *, exposures: int, has_tail: bool) -> Strip:
         """What was seen of `exposures`. has_tail: the end was seen; else nobody knows which part is the tail."""
-        length_mm = exposures * self._frame_mm
+        length_mm = self._end_of(exposures, self._frame_mm)
         head_mm = min(self._rules.head_mm, length_mm)
         tail_mm = min(self._rules.tail_mm, length_mm) if has_tail else 0.0
         return Strip(
@@ -120,6 +131,10 @@ class StripSurface:
             repeats=self.repeats,
         )
 
+    def _end_of(self, exposures: int, frame_mm: float) -> float:
+        """Where so many exposures end, of which those after the last placed were lost."""
+        return self._end_mm + (exposures - self._placed) * (self._frame_mm or frame_mm)
+
     def _keep(self, point: EdgePoint) -> None:
         if self._edges_seen % self._keep_each == 0:
             self._edges.append(point)
@@ -130,12 +145,14 @@ class StripSurface:
 
 
 def is_judged(defect: Defect, strip: Strip) -> bool:
-    """Whether any of it lies outside of head and tail. Where its place is not known, it is judged."""
+    """Whether any of it lies outside of head and tail. Where its place is not known, or is not on the coil, it is."""
     box = defect.box_mm
     if box is None:
         return True
     in_head = strip.head is not None and box.y2 <= strip.head.to_mm
-    in_tail = strip.tail is not None and box.y1 >= strip.tail.from_mm
+    in_tail = (
+        strip.tail is not None and strip.tail.from_mm <= box.y1 <= box.y2 <= strip.tail.to_mm + _ROUNDING_MM
+    )
     return not (in_head or in_tail)
 
 

@@ -139,6 +139,45 @@ def test_a_defect_that_reaches_out_of_head_or_tail_is_judged(y_from, y_to):
     assert closed.verdict is Verdict.REJECT
 
 
+def test_a_shorter_last_frame_ends_the_coil_where_it_ends_and_excuses_no_more_than_the_tail():
+    defect = a_scratch(210, 390)
+    tally = run(a_coil(tail_mm=100), 3, defect)
+    tally.due(3)
+    last = tally.place(Frame(pixels=PIXELS[:80], camera="top", sequence=3, captured_at=NOW))
+    assert last.y_origin_mm == 600
+    tally.add(
+        FrameResult(
+            camera="top",
+            sequence=3,
+            verdict=Verdict.ACCEPT,
+            defects=(),
+            measurements=(),
+            timings_ms={},
+            seen_mm=Box(10, 600, 410, 640),
+        )
+    )
+    closed = tally.close(NOW)
+    assert (closed.strip.length_mm, closed.strip.tail) == (640, Stretch(from_mm=540, to_mm=640))
+    assert closed.strip.unseen == ()
+    assert closed.verdict is Verdict.REJECT
+
+
+@given(st.lists(st.tuples(st.integers(16, 400), st.integers(0, 2)), min_size=1, max_size=10))
+def test_frames_follow_on_each_other_whatever_their_lengths_and_lost_ones_leave_room(frames):
+    tally = a_coil()
+    sequence, end_mm = -1, 0.0
+    for rows, lost in frames:
+        sequence += 1 + lost
+        tally.due(sequence)
+        tally.lost(lost, reason=FRAME_LOST)
+        frame = tally.place(Frame(pixels=PIXELS[:rows], camera="top", sequence=sequence, captured_at=NOW))
+        assert frame.y_origin_mm >= end_mm
+        assert (frame.y_origin_mm == end_mm) == (lost == 0)
+        end_mm = frame.y_origin_mm + rows * 0.5
+        tally.add(FrameResult.not_inspected(frame, failure="INS-IMAGE-UNFIT"))
+    assert tally.close(NOW).strip.length_mm == end_mm
+
+
 def test_a_coil_that_was_cut_short_has_no_tail_to_excuse_its_defects():
     tally = run(a_coil(tail_mm=400), 3, a_scratch(410, 590))
     tally.cut_short("CAM-LOST")
