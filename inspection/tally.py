@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
 from typing import TypeVar
 
-from inspection.judging import grade_of, judge, judge_unit
+from inspection.judging import grade_of, judge, judge_measurements, judge_unit
 from inspection.strip import StripRules, StripSurface, is_judged
 from inspection.types import (
     Defect,
@@ -25,6 +25,7 @@ from inspection.types import (
     Measurement,
     Repeat,
     Strip,
+    Tolerance,
     Verdict,
 )
 
@@ -50,6 +51,43 @@ def with_losses(frames: Iterable[_Counted]) -> Iterator[tuple[_Counted, int]]:
             lost = frame.sequence - expected if frame.sequence > expected else 1
         expected = frame.sequence + 1
         yield frame, lost
+
+
+def judged_again(
+    inspection: Inspection,
+    limits: Sequence[Limit],
+    *,
+    grades: Sequence[Grade] = (),
+    tolerances: Sequence[Tolerance] = (),
+) -> tuple[Verdict, str | None]:
+    """Verdict and grade that a unit on record would have had under other limits, tolerances of measurements and grades.
+
+    What was seen stays as it was: defects, repeats, head and tail, and what was not inspected.
+    """
+    strip = inspection.strip
+    repeats = () if strip is None else strip.repeats
+    judged = [one for one in inspection.defects if strip is None or is_judged(one, strip)]
+    verdicts = [
+        judge_unit(judged, limits, repeats),
+        judge_measurements(inspection.measurements, tolerances),
+    ]
+    if inspection.failures or inspection.unaccounted or not inspection.frames_inspected:
+        verdicts.append(Verdict.NOT_INSPECTED)
+    return _graded(verdicts, judged, grades, repeats)
+
+
+def _graded(
+    verdicts: Sequence[Verdict], judged: Sequence[Defect], grades: Sequence[Grade], repeats: Sequence[Repeat]
+) -> tuple[Verdict, str | None]:
+    """The worst of the verdicts and the grade of a unit that was inspected in full and not refused.
+
+    One that fits no grade goes to review.
+    """
+    verdict = Verdict.worst(verdicts)
+    if not grades or verdict >= Verdict.NOT_INSPECTED:
+        return verdict, None
+    grade = grade_of(judged, grades, repeats)
+    return (Verdict.worst([verdict, Verdict.REVIEW]), None) if grade is None else (verdict, grade.name)
 
 
 class UnitTally:
@@ -154,10 +192,7 @@ class UnitTally:
             verdicts.append(Verdict.NOT_INSPECTED)
         if self._lost or unaccounted or not self._seen:
             verdicts.append(Verdict.NOT_INSPECTED)
-        grade = None
-        if self._grades and Verdict.worst(verdicts) < Verdict.NOT_INSPECTED:
-            grade = grade_of(judged, self._grades, repeats)
-            verdicts.append(Verdict.REVIEW if grade is None else Verdict.ACCEPT)
+        verdict, grade = _graded(verdicts, judged, self._grades, repeats)
         begun = self.begun
         return Inspection(
             id=begun.id,
@@ -168,7 +203,7 @@ class UnitTally:
             models=begun.models,
             started_at=begun.started_at,
             finished_at=finished_at,
-            verdict=Verdict.worst(verdicts),
+            verdict=verdict,
             defects=tuple(defects),
             measurements=tuple(measurements),
             triggers=self._triggers,
@@ -177,6 +212,6 @@ class UnitTally:
             frames_lost=self._lost,
             failures=failures,
             pictures=(),
-            grade=None if grade is None else grade.name,
+            grade=grade,
             strip=strip,
         )

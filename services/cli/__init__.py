@@ -17,6 +17,7 @@ COMMANDS = {
     "inspect": "services.cli.inspect:inspect",
     "trace": "services.cli.trace:trace",
     "spc": "services.cli.spc:spc",
+    "recipe": "services.cli.recipe:recipe",
     "camera": "services.cli.camera:camera",
 }
 """Loaded when asked for: `lynceus trace` needs no camera library and no network runtime."""

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from inspection.repeats import RepeatRules
 from inspection.strip import MOST_EDGE_POINTS, StripRules
-from inspection.tally import FRAME_LOST, NOTHING_JUDGED, UnitTally
+from inspection.tally import FRAME_LOST, NOTHING_JUDGED, UnitTally, judged_again
 from inspection.types import (
     Box,
     Defect,
@@ -300,3 +300,5 @@ def test_neither_verdict_nor_map_depends_on_the_order_in_which_frames_are_judged
     first, again = closed(results), closed(random.sample(results, 8))
     assert (first.verdict, first.defects, first.strip) == (again.verdict, again.defects, again.strip)
     assert (first.verdict >= Verdict.NOT_INSPECTED) or not failed
+    # Judged again by what is on record, under the same limits, it comes out the same.
+    assert judged_again(first, (LONG, FEW)) == (first.verdict, first.grade)
