@@ -52,6 +52,18 @@ class ImageUnfit(InspectionError):
     code = "INS-IMAGE-UNFIT"
 
 
+class DetectorFailed(InspectionError):
+    """The detector raised something that is no refusal of ours. Facts: reason."""
+
+    code = "INS-DETECTOR-FAILED"
+
+
+class DetectorOvertime(InspectionError):
+    """The detector gave no answer in the time that it has. Facts: budget_ms."""
+
+    code = "INS-DETECTOR-OVERTIME"
+
+
 class DetectionsInvalid(InspectionError):
     """The detector answered with numbers that are none."""
 

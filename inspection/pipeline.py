@@ -2,15 +2,26 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass, field
 from time import perf_counter
 
 import numpy as np
 
-from inspection.errors import DetectionsInvalid, InspectionError
+from inspection.errors import DetectionsInvalid, DetectorFailed, ImageUnsuitable, InspectionError
 from inspection.judging import judge, judge_measurements
 from inspection.protocols import Detector
-from inspection.types import Box, Detections, EdgePoint, Frame, FrameResult, Limit, Measurement, Surface
+from inspection.types import (
+    Box,
+    Detections,
+    EdgePoint,
+    Frame,
+    FrameResult,
+    Image,
+    Limit,
+    Measurement,
+    Surface,
+)
 from inspection.vision.correction import FlatField, crop
 from inspection.vision.edges import StripEdges, width_of
 from inspection.vision.health import check_health
@@ -18,12 +29,16 @@ from inspection.vision.locating import locate, seen_in
 from inspection.vision.outline import PartOutline
 from inspection.vision.part import GaugedPart
 
+logger = logging.getLogger(__name__)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pipeline:
     """All that one camera's frames go through, in order. Remembers nothing between frames.
 
     roi_px  region of interest in pixels of the frame; None is all of it
+    frame_wh_px  the only size of frame that surface, region and flat field are true for, its height None where the
+            last frame of a coil may be shorter; None: any
     part    what a part looks like from here, so that an empty fixture is not a good part, and what is measured on
             it; None for strip
     edges   finds the edges of strip, so that what lies beside it is not taken for it; None: not looked for
@@ -36,11 +51,13 @@ class Pipeline:
     roi_px: Box | None = None
     part: PartOutline | GaugedPart | None = None
     edges: StripEdges | None = None
+    frame_wh_px: tuple[int, int | None] | None = None
 
     def inspect(self, frame: Frame) -> FrameResult:
         """Judge one frame. Whatever keeps it from being judged leaves it NOT_INSPECTED, with the reason."""
         laps = Laps()
         try:
+            check_kind(frame.pixels, self.frame_wh_px)
             image = self.flat_field.correct(crop(frame.pixels, self.roi_px))
             laps.mark("correct")
             check_health(image)
@@ -56,8 +73,7 @@ class Pipeline:
             if isinstance(self.part, GaugedPart):
                 measured = self.part.measure(image, self.surface)
                 laps.mark("measure")
-            found = self.detector.detect(image)
-            check_finite(found)
+            found = detections_of(self.detector, image)
             laps.mark("detect")
         except InspectionError as error:
             return FrameResult.not_inspected(frame, failure=error.code, timings_ms=laps.ms)
@@ -78,6 +94,54 @@ class Pipeline:
             seen_mm=seen_in(image, frame, self.surface, roi_px=self.roi_px),
             edges=edges,
         )
+
+
+def check_kind(pixels: Image, frame_wh_px: tuple[int, int | None] | None) -> None:
+    """Raise ImageUnsuitable for what is no picture, or not one of the size that the recipe is for."""
+    is_image = pixels.ndim == 2 or (pixels.ndim == 3 and pixels.shape[2] == 3)
+    if pixels.dtype != np.uint8 or not is_image or pixels.size == 0:
+        raise _unsuitable("kind", f"{pixels.dtype} {pixels.shape}", "uint8 (h, w) or (h, w, 3)")
+    if frame_wh_px is not None:
+        height, width = pixels.shape[:2]
+        asked = frame_wh_px[0], frame_wh_px[1] or height
+        if (width, height) != asked:
+            raise _unsuitable("size", f"{width} x {height} px", f"{asked[0]} x {frame_wh_px[1] or '…'} px")
+
+
+def _unsuitable(reason: str, found: str, allowed: str) -> ImageUnsuitable:
+    return ImageUnsuitable(
+        f"The frame does not suit the recipe ({reason}): {found}, allowed {allowed}.",
+        action="Set the camera as the recipe says, or calibrate again and change the recipe.",
+        reason=reason,
+        found=found,
+        allowed=allowed,
+    )
+
+
+def detections_of(detector: Detector, image: Image) -> Detections:
+    """What the detector finds. Raises DetectionsInvalid, DetectorFailed, and what of ours the detector raises.
+
+    A detector is what others plug in. Whatever it throws costs this frame, not the lane.
+    """
+    try:
+        found = detector.detect(image)
+    except InspectionError:
+        raise
+    except Exception as error:
+        logger.exception("The detector failed on a frame")
+        raise DetectorFailed(
+            f"The detector failed: {type(error).__name__}: {error}",
+            action="The frame counts as not inspected. If this repeats, report it with the log.",
+            reason=f"{type(error).__name__}: {error}",
+        ) from error
+    if not isinstance(found, Detections):
+        raise DetectorFailed(
+            f"The detector answered with {type(found).__name__}.",
+            action="The frame counts as not inspected. Report it: this detector is not made for this program.",
+            reason=f"answer {type(found).__name__}",
+        )
+    check_finite(found)
+    return found
 
 
 def check_finite(found: Detections) -> None:

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
-from typing import TypeVar
+from typing import Protocol, TypeVar
 
 from inspection.judging import grade_of, judge, judge_measurements, judge_unit
 from inspection.strip import StripRules, StripSurface, is_judged
@@ -30,11 +30,21 @@ from inspection.types import (
 )
 
 FRAME_LOST = "CAM-FRAME-LOST"
+OVERRUN = "INS-OVERRUN"
+"""Came in, and newer frames came before its turn."""
+CLOCK_BACKWARDS = "INS-CLOCK-BACKWARDS"
+"""Taken before the frame before it, by the clock of the camera or of this computer."""
 UNACCOUNTED = "INS-UNACCOUNTED"
 NOTHING_JUDGED = "INS-NOTHING-JUDGED"
 """Head and tail leave nothing of the coil: no defect of it was judged."""
 
-_Counted = TypeVar("_Counted", Frame, FrameResult)
+
+class _HasCount(Protocol):
+    @property
+    def sequence(self) -> int: ...
+
+
+_Counted = TypeVar("_Counted", bound=_HasCount)
 
 
 def with_losses(frames: Iterable[_Counted]) -> Iterator[tuple[_Counted, int]]:
@@ -121,6 +131,16 @@ class UnitTally:
         self._failures: Counter[str] = Counter()
         self._failed = 0
         self._lost = 0
+
+    @property
+    def triggers(self) -> int:
+        """Exposures due so far."""
+        return self._triggers
+
+    @property
+    def seen(self) -> int:
+        """Frames so far, judged or not."""
+        return self._seen
 
     @property
     def repeats(self) -> tuple[Repeat, ...]:

@@ -7,7 +7,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from cameras.settings import CameraSettings
+from cameras.settings import CameraSettings, ReplaySettings
 from inspection.repeats import RepeatRules
 from inspection.strip import StripRules
 from inspection.types import Box, Grade, Limit, Measure, Surface, Tolerance, Zone
@@ -20,6 +20,9 @@ Code = Annotated[str, Field(min_length=1, max_length=40)]
 Share = Annotated[float, Field(ge=0, le=1)]
 AtLeastZero = Annotated[float, Field(ge=0)]
 
+REPLAY_HOLDS = 16
+"""Frames held for a busy lane while a recording plays at its own times, as of a camera."""
+
 
 class Settings(BaseModel):
     """Frozen, and unknown keys are refused: a misspelt limit would be a limit that does not hold."""
@@ -29,22 +32,42 @@ class Settings(BaseModel):
 
 
 class SurfaceSettings(Settings):
-    """How pixels lie on the surface. Without a scale, results are in pixels and limits in mm go to review."""
+    """How pixels lie on the surface. Without a scale, results are in pixels and limits in mm go to review.
+
+    width_px, height_px  of the frames that this is true for: one of another size is not inspected. Without a height
+                         any is right, as a coil's last frame may be shorter
+    """
 
     name: Annotated[str, Field(min_length=1, max_length=40)] = "surface"
     x_mm_per_px: Annotated[float, Field(gt=0, le=100)] | None = None
     y_mm_per_px: Annotated[float, Field(gt=0, le=100)] | None = None
     x_origin_mm: float = 0.0
+    width_px: Annotated[int, Field(ge=16, le=65536)] | None = None
+    height_px: Annotated[int, Field(ge=16, le=65536)] | None = None
+
+    @model_validator(mode="after")
+    def _is_a_size(self) -> Self:
+        if self.height_px is not None and self.width_px is None:
+            raise ValueError("height_px without width_px")
+        return self
 
     def surface(self) -> Surface:
-        return Surface(**self.model_dump())
+        return Surface(**self.model_dump(exclude={"width_px", "height_px"}))
+
+    def frame_wh_px(self) -> tuple[int, int | None] | None:
+        """The only size of frame this is true for; None: any."""
+        return None if self.width_px is None else (self.width_px, self.height_px)
 
 
 class DetectorSettings(Settings):
-    """Which released model looks. Without a version it is the newest at the time the station starts."""
+    """Which released model looks. Without a version it is the newest at the time the station starts.
+
+    budget_ms  without an answer for so long, the frame is not inspected and the network is loaded anew
+    """
 
     model: Name
     version: Annotated[str, Field(pattern=r"^\d+\.\d+\.\d+$")] | None = None
+    budget_ms: Annotated[float, Field(ge=50, le=60_000)] = 5000.0
 
 
 class ZoneSettings(Settings):
@@ -412,6 +435,13 @@ class LaneSettings(Settings):
         """What records call the camera: what the settings tell it by, else what drives it."""
         named = getattr(self.camera, "serial", None) or getattr(self.camera, "device", None)
         return named or self.camera.driver
+
+    @property
+    def frames_held(self) -> int | None:
+        """Frames held for a busy lane; None for a recording that waits for its lane."""
+        if isinstance(self.camera, ReplaySettings):
+            return None if self.camera.pace == "fast" else REPLAY_HOLDS
+        return self.camera.buffers
 
 
 class StationSettings(Settings):

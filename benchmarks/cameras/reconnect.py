@@ -45,7 +45,7 @@ from inspection.types import (
     Verdict,
 )
 from services.station.engine import keep_running
-from services.station.lane import Lane
+from services.station.lane import Lane, ReadyRecipe
 from services.station.messages import LaneState
 from services.station.units import CountedUnits
 from tests.gige import a_network_of_its_own, built_producer
@@ -222,9 +222,11 @@ def a_lane(watched: Watched) -> Lane:
     return Lane(
         name="top",
         station="reconnect",
-        recipe=RecipeRef(name="none", revision=1, sha256="0" * 64),
-        models=(),
-        pipeline=Pipeline(detector=FindsNothing(), surface=Surface(name="top"), limits=()),
+        recipe=ReadyRecipe(
+            ref=RecipeRef(name="none", revision=1, sha256="0" * 64),
+            models=(),
+            pipeline=Pipeline(detector=FindsNothing(), surface=Surface(name="top"), limits=()),
+        ),
         units=partial(CountedUnits, FRAMES_PER_UNIT, mint),
         sinks=[watched],
         stop=threading.Event(),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import partial
 
 from inspection.pipeline import Pipeline
@@ -11,7 +12,8 @@ from inspection.protocols import Detector, Sink
 from inspection.types import ModelRef
 from inspection.vision.edges import StripEdges
 from models import open_detector
-from services.station.lane import Lane
+from services.station.budget import WithinBudget
+from services.station.lane import Lane, ReadyRecipe
 from services.station.units import CountedUnits
 from station_config import LaneSettings, Recipe, StationSettings, load_recipe
 from traceability.identifiers import Minter
@@ -26,20 +28,34 @@ def build_lane(
     stop: threading.Event,
 ) -> Lane:
     """A lane ready to run: its recipe read, its model checked, loaded and warm. Raises CFG- and MOD- errors."""
-    recipe = load_recipe(lane.recipe)
-    pipeline, model = build_pipeline(recipe)
-    strip = recipe.settings.strip
     return Lane(
         name=lane.name,
         station=station.name,
-        recipe=recipe.ref,
+        recipe=build_recipe(load_recipe(lane.recipe)),
+        holds=lane.frames_held,
+        units=partial(CountedUnits, lane.unit.frames, partial(minter.mint, lane.unit.kind.upper())),
+        sinks=sinks,
+        stop=stop,
+    )
+
+
+def build_recipe(recipe: Recipe) -> ReadyRecipe:
+    """A recipe built and warm. Raises MOD- errors."""
+    pipeline, model = build_pipeline(recipe)
+    asked = recipe.settings.detector
+    watched = WithinBudget(
+        pipeline.detector,
+        again=partial(open_detector, asked.model, version=model.version, threads=1),
+        budget_ms=asked.budget_ms,
+    )
+    pipeline = replace(pipeline, detector=watched)
+    strip = recipe.settings.strip
+    return ReadyRecipe(
+        ref=recipe.ref,
         models=(model,),
         pipeline=pipeline,
         grades=recipe.settings.graded_by(),
         strip=None if strip is None else strip.rules(pipeline.surface),
-        units=partial(CountedUnits, lane.unit.frames, partial(minter.mint, lane.unit.kind.upper())),
-        sinks=sinks,
-        stop=stop,
     )
 
 
@@ -61,6 +77,7 @@ def build_pipeline(
         Pipeline(
             detector=detector,
             surface=surface,
+            frame_wh_px=settings.surface.frame_wh_px(),
             limits=settings.judged_by(),
             roi_px=None if settings.roi_px is None else settings.roi_px.box(),
             part=None if settings.part is None else settings.part.outline(),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
 import uuid_utils
@@ -15,8 +15,10 @@ from inspection.identity import IdentifierCode
 from inspection.pipeline import Pipeline
 from inspection.protocols import Camera, Sink, UnitSource
 from inspection.strip import StripRules
-from inspection.tally import FRAME_LOST, UnitTally, with_losses
+from inspection.tally import CLOCK_BACKWARDS, FRAME_LOST, OVERRUN, UnitTally, with_losses
 from inspection.types import Frame, FrameResult, Grade, InspectionBegun, ModelRef, RecipeRef
+from services.station.account import LaneAccount
+from services.station.intake import Arrived, Intake
 
 STOPPED = "SVC-STATION-STOPPED"
 CAMERA_ENDED = "CAM-LOST"
@@ -26,27 +28,54 @@ MAX_UNITS_PER_HOLE = 1000
 """A larger jump of the device's count is recorded as one unit that lost all of it, not as a flood of units."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReadyRecipe:
+    """A recipe with all that judges by it built and warm, so that a lane can take it up between two units."""
+
+    ref: RecipeRef
+    models: tuple[ModelRef, ...]
+    pipeline: Pipeline
+    grades: tuple[Grade, ...] = ()
+    strip: StripRules | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Doubtful:
+    """`count` exposures up to `sequence` that may be of either neighbour. `charged` answers for them already."""
+
+    sequence: int
+    count: int
+    reason: str
+    charged: IdentifierCode | None
+
+
 @dataclass(slots=True, kw_only=True)
 class Lane:
     """Inspects what one camera sees, unit by unit, until told to stop or the camera is lost.
 
     units  makes a source of units for each run: a camera that comes back counts anew, and so do its units
     sinks  told of every unit and frame, in order, on this thread; the reject gate comes first
+    holds  frames held while a frame is inspected, as of `Intake`
     """
 
     name: str
     station: str
-    recipe: RecipeRef
-    models: tuple[ModelRef, ...]
-    pipeline: Pipeline
+    recipe: ReadyRecipe
     units: Callable[[], UnitSource]
     sinks: Sequence[Sink]
     stop: threading.Event
-    grades: tuple[Grade, ...] = ()
-    strip: StripRules | None = None
+    holds: int | None = None
+    account: LaneAccount = field(init=False)
+    _next_recipe: ReadyRecipe | None = field(default=None, init=False)
+    _taken_up: Callable[[], None] = field(default=lambda: None, init=False)
     _tally: UnitTally | None = field(default=None, init=False)
     _answered_to: int | None = field(default=None, init=False)
-    _camera: Camera | None = field(default=None, init=False)
+    _intake: Intake | None = field(default=None, init=False)
+    _before: Frame | None = field(default=None, init=False)
+    _doubtful: list[_Doubtful] = field(default_factory=list, init=False)
+
+    def __post_init__(self) -> None:
+        self.account = LaneAccount(lane=self.name)
 
     def run(self, camera: Camera, *, started: Callable[[], None]) -> None:
         """Inspect until stopped or until the frames end. Closes the unit in hand whatever happens.
@@ -54,15 +83,18 @@ class Lane:
         started  called once the camera runs
         """
         units = self.units()
-        self._answered_to = None
+        self._answered_to, self._before = None, None
+        self._doubtful.clear()
         why_ended = CAMERA_ENDED
+        intake = Intake(camera, holds=self.holds)
+        before = self.account
         try:
-            with camera:
-                self._camera = camera
+            with intake:
+                self._intake = intake
                 started()
                 # Told to stop while the camera started, when nobody could leave it yet.
                 if not self.stop.is_set():
-                    self._inspect_all(camera, units)
+                    self._inspect_all(intake, units, before)
             if self.stop.is_set():
                 why_ended = STOPPED
         except InspectionError as error:
@@ -72,57 +104,143 @@ class Lane:
             why_ended = LANE_FAILED
             raise
         finally:
-            self._camera = None
-            if self._tally is not None:
-                self._tally.cut_short(why_ended)
-                self._finish()
+            self._intake = None
+            self._cut_short(why_ended)
+            if why_ended == LANE_FAILED:
+                self._leave_unseen(intake, units)
+            self._finish()
+            self._balance(intake, before)
 
     def leave(self) -> None:
         """End the frames of a camera that may be silent, so that `run` returns. Once `stop` is set, from another
         thread."""
-        camera = self._camera
-        if camera is not None:
-            camera.__exit__(None, None, None)
+        intake = self._intake
+        if intake is not None:
+            intake.leave()
 
-    def _inspect_all(self, camera: Camera, units: UnitSource) -> None:
-        for frame, lost in with_losses(camera.frames()):
-            self._account_for(lost, frame, units)
-            tally = self._due(frame.sequence, units.unit_of(frame))
-            self._inspect(frame, tally)
-            if units.completes_unit(frame):
-                self._finish()
+    def change_to(self, recipe: ReadyRecipe, *, taken_up: Callable[[], None]) -> None:
+        """Take up another recipe with the next unit that begins; from any thread. The newest one asked for counts.
+
+        taken_up  called on the lane's thread, before that unit is begun
+        """
+        self._taken_up = taken_up
+        self._next_recipe = recipe
+
+    def _inspect_all(self, intake: Intake, units: UnitSource, before: LaneAccount) -> None:
+        for arrived, lost in with_losses(intake.arrivals()):
+            self._account_for(lost, arrived.sequence, units)
+            frame = arrived.frame
+            if frame is None:
+                self._pass_over(arrived.sequence, units)
+            else:
+                tally = self._due(frame.sequence, self._unit_of(frame, units))
+                if self.stop.is_set():
+                    # Exposed before the stop, and nobody will look at it.
+                    tally.lost(1, reason=STOPPED)
+                    self.account = replace(self.account, passed_over=self.account.passed_over + 1)
+                else:
+                    self._inspect(frame, tally, arrived)
+                if units.completes_unit(frame):
+                    self._finish()
+            self._balance(intake, before)
             if self.stop.is_set():
-                return
+                intake.leave()
 
-    def _inspect(self, frame: Frame, tally: UnitTally) -> None:
+    def _inspect(self, frame: Frame, tally: UnitTally, arrived: Arrived) -> None:
         frame = tally.place(frame)
         try:
-            result = self.pipeline.inspect(frame)
+            if self._is_out_of_order(frame):
+                result = FrameResult.not_inspected(frame, failure=CLOCK_BACKWARDS)
+            else:
+                result = self.recipe.pipeline.inspect(frame)
         except Exception:
             tally.add(FrameResult.not_inspected(frame, failure=LANE_FAILED))
+            self.account = replace(self.account, results=self.account.results + 1)
             raise
         tally.add(result)
-        if tally.repeats:
-            result = replace(result, repeats=tally.repeats)
+        timings_ms = {"wait": arrived.waited_ms, **result.timings_ms}
+        result = replace(result, repeats=tally.repeats, timings_ms=timings_ms)
+        self.account = self.account.with_result(timings_ms)
         for sink in self.sinks:
             sink.frame_done(tally.begun, frame, result)
 
-    def _account_for(self, lost: int, frame: Frame, units: UnitSource) -> None:
+    def _is_out_of_order(self, frame: Frame) -> bool:
+        """Whether a clock says that this frame was taken before the one before it: then it may be an old picture, or
+        its time is wrong. A device that counts anew may begin its time anew."""
+        before, self._before = self._before, frame
+        if before is None or frame.sequence <= before.sequence:
+            return False
+        if frame.captured_at < before.captured_at:
+            return True
+        times_ns = before.device_time_ns, frame.device_time_ns
+        return times_ns[0] is not None and times_ns[1] is not None and times_ns[1] < times_ns[0]
+
+    def _unit_of(self, frame: Frame, units: UnitSource) -> IdentifierCode:
+        """The unit of a frame that came. What was lost before it and may be its, too, is charged to it."""
+        unit = units.unit_of(frame)
+        for one in self._doubtful:
+            if one.charged is None:
+                self._due(one.sequence, unit).lost(one.count, reason=one.reason)
+            elif one.charged != unit:
+                # One of them is enough to withhold it; how many of them are its nobody can say.
+                self._due(one.sequence, unit).lost(1, reason=one.reason)
+                self._withheld()
+        self._doubtful.clear()
+        return unit
+
+    def _account_for(self, lost: int, before: int, units: UnitSource) -> None:
+        """Charge the `lost` exposures before this one to their units."""
         if lost > MAX_UNITS_PER_HOLE:
-            unit = units.unit_of_lost(frame.sequence - 1) or units.unit_of(frame)
-            self._due(frame.sequence - 1, unit).lost(lost, reason=FRAME_LOST)
+            self._lose(before - 1, FRAME_LOST, units, count=lost)
             return
-        for sequence in range(frame.sequence - lost, frame.sequence):
-            unit_of_lost = units.unit_of_lost(sequence)
-            if unit_of_lost is not None:
-                self._due(sequence, unit_of_lost).lost(1, reason=FRAME_LOST)
-                continue
-            # The hole may belong to either unit: withhold both.
-            if self._tally is not None:
-                self._due(sequence, self._tally.begun.unit).lost(1, reason=FRAME_LOST)
-            following = units.unit_of(frame)
-            if self._tally is None or self._tally.begun.unit != following:
-                self._due(sequence, following).lost(1, reason=FRAME_LOST)
+        for sequence in range(before - lost, before):
+            self._lose(sequence, FRAME_LOST, units)
+
+    def _pass_over(self, sequence: int, units: UnitSource) -> None:
+        account = self.account
+        self.account = replace(account, passed_over=account.passed_over + 1, dropped=account.dropped + 1)
+        self._lose(sequence, OVERRUN, units)
+
+    def _lose(self, sequence: int, reason: str, units: UnitSource, *, count: int = 1) -> None:
+        unit = units.unit_of_lost(sequence)
+        if unit is not None:
+            self._due(sequence, unit).lost(count, reason=reason)
+            return
+        # The hole may belong to either unit: withhold both, the second once it is known.
+        charged = None if self._tally is None else self._tally.begun.unit
+        if charged is not None:
+            self._due(sequence, charged).lost(count, reason=reason)
+        self._doubtful.append(_Doubtful(sequence=sequence, count=count, reason=reason, charged=charged))
+
+    def _cut_short(self, why: str) -> None:
+        if self._tally is not None:
+            self._tally.cut_short(why)
+            self._withheld()
+
+    def _leave_unseen(self, intake: Intake, units: UnitSource) -> None:
+        """Charge what came and will not be looked at any more, since this lane has failed."""
+        failed_in = self._tally
+        for arrived in intake.rest():
+            if self._answered_to is not None:
+                self._account_for(max(0, arrived.sequence - self._answered_to - 1), arrived.sequence, units)
+            self.account = replace(self.account, passed_over=self.account.passed_over + 1)
+            self._lose(arrived.sequence, LANE_FAILED, units)
+        if self._tally is not failed_in:
+            self._cut_short(LANE_FAILED)
+
+    def _withheld(self) -> None:
+        self.account = replace(self.account, withheld=self.account.withheld + 1)
+
+    def _balance(self, intake: Intake, before: LaneAccount) -> None:
+        """Bring the account up to what came in, at a moment when nothing is between two hands."""
+        tally = self._tally
+        self.account = replace(
+            self.account,
+            exposures=before.exposures + intake.exposures,
+            frames=before.frames + intake.frames,
+            in_hand_triggers=0 if tally is None else tally.triggers,
+            in_hand_results=0 if tally is None else tally.seen,
+        )
 
     def _due(self, sequence: int, unit: IdentifierCode) -> UnitTally:
         """The tally of `unit`, which owes an answer for whatever the device counted up to `sequence`.
@@ -139,21 +257,24 @@ class Lane:
         if self._tally is not None and self._tally.begun.unit == unit:
             return self._tally
         self._finish()
+        if self._next_recipe is not None:
+            self.recipe, self._next_recipe = self._next_recipe, None
+            self._taken_up()
         begun = InspectionBegun(
             id=UUID(bytes=uuid_utils.uuid7().bytes),
             unit=unit,
             station=self.station,
             lane=self.name,
-            recipe=self.recipe,
-            models=self.models,
+            recipe=self.recipe.ref,
+            models=self.recipe.models,
             started_at=datetime.now(UTC),
         )
         self._tally = UnitTally(
             begun,
-            self.pipeline.limits,
+            self.recipe.pipeline.limits,
             after=self._answered_to,
-            grades=self.grades,
-            strip=self.strip,
+            grades=self.recipe.grades,
+            strip=self.recipe.strip,
         )
         for sink in self.sinks:
             sink.unit_begun(begun)
@@ -163,6 +284,8 @@ class Lane:
         if self._tally is None:
             return
         tally, self._tally = self._tally, None
-        inspection = tally.close(datetime.now(UTC))
+        # A clock that was put back would let a unit end before it began.
+        inspection = tally.close(max(datetime.now(UTC), tally.begun.started_at + timedelta(microseconds=1)))
+        self.account = self.account.with_unit(inspection)
         for sink in self.sinks:
             sink.unit_done(inspection)

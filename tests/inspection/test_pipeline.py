@@ -70,6 +70,51 @@ def test_a_detector_that_fails_leaves_the_frame_not_inspected():
     assert (result.verdict, result.failure) == (Verdict.NOT_INSPECTED, "INS-ERROR")
 
 
+class Throws:
+    def detect(self, image):
+        raise KeyError("tile 3")
+
+
+class AnswersOddly:
+    def detect(self, image):
+        return [(1, 2, 3, 4)]
+
+
+@pytest.mark.parametrize("detector", [Throws(), AnswersOddly()])
+def test_whatever_a_detector_throws_or_answers_costs_the_frame_and_not_the_lane(detector):
+    result = a_pipeline(detector).inspect(a_frame())
+    assert (result.verdict, result.failure) == (Verdict.NOT_INSPECTED, "INS-DETECTOR-FAILED")
+
+
+@pytest.mark.parametrize(
+    "pixels",
+    [
+        np.zeros((48, 64), np.float32),
+        np.zeros((48, 64), np.uint16),
+        np.zeros((48, 64, 4), np.uint8),
+        np.zeros((0, 64), np.uint8),
+        np.zeros(64, np.uint8),
+    ],
+    ids=lambda pixels: f"{pixels.dtype}{pixels.shape}",
+)
+def test_what_is_no_picture_is_not_inspected(pixels):
+    result = a_pipeline().inspect(a_frame(pixels))
+    assert (result.verdict, result.failure) == (Verdict.NOT_INSPECTED, "INS-IMAGE-UNSUITABLE")
+
+
+@pytest.mark.parametrize(
+    ("size", "failure"),
+    [
+        ((64, 48), None),
+        ((64, None), None),
+        ((65, 48), "INS-IMAGE-UNSUITABLE"),
+        ((64, 49), "INS-IMAGE-UNSUITABLE"),
+    ],
+)
+def test_a_frame_of_another_size_than_the_calibration_is_for_is_not_inspected(size, failure):
+    assert a_pipeline(frame_wh_px=size).inspect(a_frame()).failure == failure
+
+
 @pytest.mark.parametrize("box", [(0, 0, np.nan, 4), (0, 0, np.inf, 4)])
 def test_a_detector_that_answers_with_no_numbers_leaves_the_frame_not_inspected(box):
     result = a_pipeline(Finds(box)).inspect(a_frame())

@@ -1,8 +1,16 @@
 import pytest
 
 from cameras.errors import CameraLost, CameraSilent, RunUnreadable
-from inspection.errors import DetectionsInvalid, ImageUnfit, ImageUnreadable, ImageUnsuitable, InspectionError
-from inspection.tally import FRAME_LOST, NOTHING_JUDGED, UNACCOUNTED
+from inspection.errors import (
+    DetectionsInvalid,
+    DetectorFailed,
+    DetectorOvertime,
+    ImageUnfit,
+    ImageUnreadable,
+    ImageUnsuitable,
+    InspectionError,
+)
+from inspection.tally import CLOCK_BACKWARDS, FRAME_LOST, NOTHING_JUDGED, OVERRUN, UNACCOUNTED
 from inspection.vision.edges import EdgeMissing
 from inspection.vision.outline import PartMissing
 from models.errors import DetectionFailed
@@ -20,6 +28,8 @@ ERRORS = [
     PartMissing,
     EdgeMissing,
     DetectionsInvalid,
+    DetectorFailed,
+    DetectorOvertime,
     DetectionFailed,
     CameraLost,
     CameraSilent,
@@ -29,6 +39,8 @@ ERRORS = [
 ]
 CODES = [error.code for error in ERRORS] + [
     FRAME_LOST,
+    OVERRUN,
+    CLOCK_BACKWARDS,
     UNACCOUNTED,
     NOTHING_JUDGED,
     STOPPED,

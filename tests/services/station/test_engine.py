@@ -9,10 +9,10 @@ import pytest
 from cameras.errors import CameraLost, CameraNotFound
 from inspection.types import Verdict
 from services.station.engine import CAMERA_RETRY_S, keep_running
-from services.station.lane import LANE_FAILED
+from services.station.lane import LANE_FAILED, Lane
 from services.station.messages import LaneState
 from tests import vendor_drivers
-from tests.services.station.test_lane import Keeps, Plays, Sees, a_lane
+from tests.services.station.test_lane import Keeps, Plays, a_lane
 from tests.vendor_drivers import vendor
 
 
@@ -89,8 +89,15 @@ def test_a_camera_that_ran_is_opened_again_at_once_and_one_that_did_not_after_a_
     assert 0 < after_a_while <= CAMERA_RETRY_S
 
 
+class FallsOverItself(Lane):
+    """A lane with a mistake of ours in it."""
+
+    def _due(self, sequence, unit):
+        raise ZeroDivisionError
+
+
 def test_a_mistake_of_ours_stops_the_lane_and_is_said():
-    said, _ = keep(Keeps(), Plays(0), detector=Sees(ZeroDivisionError()))
+    said, _ = keep(Keeps(), Plays(0), of=FallsOverItself)
     assert conditions(said) == ["starting", "running", "stopped"]
     assert said[-1].failure == LANE_FAILED
 

@@ -1,5 +1,6 @@
 import threading
-from datetime import UTC, datetime
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from itertools import count
 
 import numpy as np
@@ -12,10 +13,11 @@ from inspection.identity import IdentifierCode
 from inspection.pipeline import Pipeline
 from inspection.repeats import RepeatRules
 from inspection.strip import StripRules
-from inspection.tally import FRAME_LOST, UNACCOUNTED
+from inspection.tally import CLOCK_BACKWARDS, FRAME_LOST, OVERRUN, UNACCOUNTED
 from inspection.types import Detections, Frame, RecipeRef, Surface, Verdict
-from services.station.lane import LANE_FAILED, MAX_UNITS_PER_HOLE, STOPPED, Lane
+from services.station.lane import LANE_FAILED, MAX_UNITS_PER_HOLE, STOPPED, Lane, ReadyRecipe
 from services.station.units import CountedUnits
+from tests.services.station.test_intake import Pushes
 
 TEXTURE = np.tile(np.arange(64, dtype=np.uint8) * 3, (32, 1))
 
@@ -120,19 +122,34 @@ class UnreadLabels:
 class Forgets(Lane):
     """A lane with a mistake in it: this frame it passes over."""
 
-    def _inspect(self, frame, tally):
+    def _inspect(self, frame, tally, arrived):
         if frame.sequence != 1:
-            super()._inspect(frame, tally)
+            super()._inspect(frame, tally, arrived)
 
 
 class IgnoresHoles(Lane):
     """Another mistake: what was lost is accounted for nowhere."""
 
-    def _account_for(self, lost, frame, units):
+    def _account_for(self, lost, before, units):
         pass
 
 
-def a_lane(sink: Keeps, *, frames_per_unit: int = 1, detector=None, units=None, of=Lane, strip=None) -> Lane:
+def a_recipe(name: str, *, detector=None, strip=None) -> ReadyRecipe:
+    return ReadyRecipe(
+        ref=RecipeRef(name=name, revision=1, sha256="0" * 64),
+        models=(),
+        pipeline=Pipeline(
+            detector=detector or Sees(),
+            surface=Surface(name="top") if strip is None else strip.surface,
+            limits=(),
+        ),
+        strip=strip,
+    )
+
+
+def a_lane(
+    sink: Keeps, *, frames_per_unit: int = 1, detector=None, units=None, of=Lane, strip=None, holds=None
+) -> Lane:
     numbers = count(1)
 
     def mint():
@@ -142,17 +159,11 @@ def a_lane(sink: Keeps, *, frames_per_unit: int = 1, detector=None, units=None, 
     return of(
         name="top",
         station="s",
-        recipe=RecipeRef(name="r", revision=1, sha256="0" * 64),
-        models=(),
-        pipeline=Pipeline(
-            detector=detector or Sees(),
-            surface=Surface(name="top") if strip is None else strip.surface,
-            limits=(),
-        ),
-        strip=strip,
+        recipe=a_recipe("r", detector=detector, strip=strip),
         units=units or (lambda: CountedUnits(frames_per_unit, mint)),
         sinks=[sink],
         stop=threading.Event(),
+        holds=holds,
     )
 
 
@@ -210,15 +221,26 @@ def test_a_camera_that_dies_between_two_parts_costs_no_part():
     assert [i.verdict for i in sink.done] == [Verdict.ACCEPT] * 2
 
 
+class FallsOver(Pipeline):
+    """A pipeline with a mistake of ours in it."""
+
+    def inspect(self, frame):
+        raise ZeroDivisionError
+
+
 def test_a_mistake_of_the_program_leaves_no_unit_without_a_verdict():
     sink = Keeps()
+    lane = a_lane(sink)
+    broken = FallsOver(detector=Sees(), surface=Surface(name="top"), limits=())
+    lane.recipe = replace(lane.recipe, pipeline=broken)
     with pytest.raises(ZeroDivisionError):
-        a_lane(sink, detector=Sees(ZeroDivisionError())).run(Plays(0), started=lambda: None)
+        lane.run(Plays(0), started=lambda: None)
     (ended,) = sink.done
     assert ended.verdict is Verdict.NOT_INSPECTED
     # The frame it fell over, and one for the rest of the unit.
     assert (ended.frames_failed, ended.frames_lost, ended.unaccounted) == (1, 1, 0)
     assert ended.failures == {LANE_FAILED: 2}
+    assert lane.account.gap == 0
 
 
 def test_a_frame_that_the_lane_passed_over_is_unaccounted_and_its_coil_is_not_accepted():
@@ -313,3 +335,166 @@ def test_whatever_a_device_counts_no_exposure_is_left_unaccounted(counts, frames
     sink = run(Plays(*counts), frames_per_unit=frames_per_unit, units=units)
     assert all(i.unaccounted == 0 for i in sink.done)
     assert sum(i.frames_inspected for i in sink.done) == len(counts)
+
+
+class ThrowsOn(Sees):
+    """A detector of somebody else's, with a mistake that shows on some pictures."""
+
+    def __init__(self, *numbers: int) -> None:
+        super().__init__()
+        self._numbers = iter(range(1000))
+        self._throws = set(numbers)
+
+    def detect(self, image):
+        if next(self._numbers) in self._throws:
+            raise KeyError("tile 3")
+        return super().detect(image)
+
+
+def test_a_detector_that_throws_costs_the_frame_and_the_next_is_inspected():
+    sink = run(Plays(0, 1, 2), detector=ThrowsOn(1))
+    assert [i.verdict.name for i in sink.done] == ["ACCEPT", "NOT_INSPECTED", "ACCEPT"]
+    assert sink.done[1].failures == {"INS-DETECTOR-FAILED": 1}
+    # The line is told of it as of any other frame.
+    assert [result.failure for _, result in sink.frames] == [None, "INS-DETECTOR-FAILED", None]
+
+
+class TellsTime(Plays):
+    """Gives a frame for each of these (seconds of this computer's clock, nanoseconds of its own)."""
+
+    def __init__(self, *times: tuple[int, int]) -> None:
+        super().__init__(*range(len(times)))
+        self._times = times
+
+    def frames(self):
+        for frame, (second, device_ns) in zip(super().frames(), self._times, strict=True):
+            at = frame.captured_at + timedelta(seconds=second)
+            yield replace(frame, captured_at=at, device_time_ns=device_ns)
+
+
+@pytest.mark.parametrize(
+    "times", [((10, 1), (11, 2), (5, 3), (6, 4)), ((10, 5), (11, 6), (12, 2), (13, 3))], ids=["ours", "its"]
+)
+def test_a_clock_that_runs_backwards_costs_the_frame_that_says_so_and_the_next_is_inspected(times):
+    sink = run(TellsTime(*times))
+    assert [i.verdict.name for i in sink.done] == ["ACCEPT", "ACCEPT", "NOT_INSPECTED", "ACCEPT"]
+    assert sink.done[2].failures == {CLOCK_BACKWARDS: 1}
+    assert all(i.started_at < i.finished_at for i in sink.done)
+
+
+def test_a_lane_that_is_too_slow_records_each_part_it_passed_over_as_not_inspected():
+    looked_at = threading.Event()
+    camera = Pushes(0, 1, 2, 3, 4, 5, after_first=looked_at)
+    sink = Keeps()
+    lane = a_lane(sink, detector=Waits(camera.all_given, looked_at), holds=2)
+    sink.unit_done = lambda inspection: (
+        sink.done.append(inspection),
+        len(sink.done) == 6 and (lane.stop.set(), lane.leave()),
+    )
+    lane.run(camera, started=lambda: None)
+    # The first was in hand while all the others came.
+    assert [i.verdict.name for i in sink.done] == ["ACCEPT", *["NOT_INSPECTED"] * 3, "ACCEPT", "ACCEPT"]
+    assert [i.failures for i in sink.done[1:4]] == [{OVERRUN: 1}] * 3
+    account = lane.account
+    assert (account.exposures, account.dropped, account.results, account.gap) == (6, 3, 3, 0)
+    assert account.slowest_step in ("correct", "check", "detect", "judge")
+
+
+class Waits(Sees):
+    """A detector that is slow enough for everything else to come meanwhile."""
+
+    def __init__(self, until: threading.Event, begun: threading.Event | None = None) -> None:
+        super().__init__()
+        self._until = until
+        self._begun = begun or threading.Event()
+
+    def detect(self, image):
+        self._begun.set()
+        assert self._until.wait(60)
+        return super().detect(image)
+
+
+def test_the_last_exposures_before_a_stop_are_recorded_as_not_inspected():
+    camera = Pushes(0, 1, 2, 3)
+    sink = Keeps()
+    lane = a_lane(sink, detector=Waits(camera.all_given), holds=8)
+    sink.frame_done = lambda *_: lane.stop.set()
+    lane.run(camera, started=lambda: None)
+    assert [i.verdict.name for i in sink.done] == ["ACCEPT", *["NOT_INSPECTED"] * 3]
+    assert [i.failures for i in sink.done[1:]] == [{STOPPED: 1}] * 3
+    assert lane.account.gap == 0
+
+
+def test_frames_that_wait_when_a_lane_falls_over_are_recorded_too():
+    camera = Pushes(0, 1, 2, 5)
+    sink = Keeps()
+    lane = a_lane(sink, holds=8)
+
+    def falls_over(*_):
+        assert camera.all_given.wait(60)
+        raise ZeroDivisionError
+
+    sink.frame_done = falls_over
+    with pytest.raises(ZeroDivisionError):
+        lane.run(camera, started=lambda: None)
+    # And one each for what the failure left of the first, and for the rest of the last.
+    assert sum(i.triggers for i in sink.done) == 6 + 2
+    assert [i.verdict.name for i in sink.done] == ["NOT_INSPECTED"] * 6
+    assert lane.account.gap == 0
+
+
+@given(st.lists(st.integers(0, 9), min_size=1, max_size=30), st.integers(1, 4), st.booleans())
+def test_a_lanes_account_balances_whatever_a_device_counts(counts, frames_per_unit, are_labelled):
+    units = (lambda: UnreadLabels(last_of_first=4)) if are_labelled else None
+    sink = Keeps()
+    lane = a_lane(sink, frames_per_unit=frames_per_unit, units=units)
+    lane.run(Plays(*counts), started=lambda: None)
+    lane.run(Plays(*counts), started=lambda: None)
+    account = lane.account
+    assert account.gap == 0
+    assert account.frames == 2 * len(counts)
+    assert account.units == len(sink.done)
+    assert account.triggers == sum(i.triggers for i in sink.done) == account.exposures + account.withheld
+
+
+@pytest.mark.parametrize("mistaken", [Forgets, IgnoresHoles])
+def test_an_account_that_does_not_balance_says_so(mistaken):
+    sink = Keeps()
+    lane = a_lane(sink, frames_per_unit=3, of=mistaken)
+    lane.run(Plays(0, 1, 2, 6, 7, 8), started=lambda: None)
+    assert lane.account.gap + lane.account.unaccounted > 0
+
+
+class ChargesNobody(Lane):
+    """A lane with yet another mistake: of a hole it tells the tally and not the one it belongs to."""
+
+    def _due(self, sequence, unit):
+        tally = super()._due(sequence, unit)
+        if sequence == 1:
+            tally._triggers -= 1
+            tally.lost = lambda count, *, reason: None
+        return tally
+
+
+def test_a_hole_that_no_unit_answers_for_is_a_gap_in_the_account_though_every_unit_balances():
+    sink = Keeps()
+    lane = a_lane(sink, frames_per_unit=3, of=ChargesNobody)
+    lane.run(Plays(0, 2), started=lambda: None)
+    assert [i.unaccounted for i in sink.done] == [0]
+    assert lane.account.gap == 1
+
+
+def test_another_recipe_is_taken_up_with_the_next_unit_and_costs_no_frame():
+    sink = Keeps()
+    lane = a_lane(sink, frames_per_unit=3)
+    taken_up = []
+    sink.frame_done = lambda begun, frame, result: (
+        sink.frames.append((begun.id, result)),
+        frame.sequence == 1
+        and lane.change_to(a_recipe("other"), taken_up=lambda: taken_up.append(len(sink.frames))),
+    )
+    lane.run(Plays(*range(9)), started=lambda: None)
+    assert [i.recipe.name for i in sink.done] == ["r", "other", "other"]
+    assert [i.frames_inspected for i in sink.done] == [3, 3, 3]
+    assert taken_up == [3]
+    assert lane.account.gap == 0

@@ -1,0 +1,88 @@
+"""A detector that may hang costs one frame, not the lane."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable
+from queue import SimpleQueue
+from typing import Final
+
+from inspection.errors import DetectorOvertime, InspectionError
+from inspection.protocols import Detector
+from inspection.types import Detections, Image
+
+logger = logging.getLogger(__name__)
+
+MOST_HUNG: Final = 4
+"""A thread that hangs cannot be ended, and each keeps its network in memory. After so many the detector is given up
+until the station is started again: every frame is then NOT_INSPECTED at once."""
+
+
+class WithinBudget:
+    """A Detector that looks on a thread of its own and is given up for another when it does not answer in time.
+
+    again      makes another detector of the same kind; the one that hangs is left where it hangs
+    budget_ms  from being asked to the answer. Handing over takes about 0.05 ms
+
+    `detect` raises DetectorOvertime, and what the detector raises.
+    """
+
+    def __init__(self, detector: Detector, *, again: Callable[[], Detector], budget_ms: float) -> None:
+        self._detector: Detector | None = detector
+        self._again = again
+        self._budget_ms = budget_ms
+        self._hung = 0
+        self._worker: _Worker | None = None
+
+    def detect(self, image: Image) -> Detections:
+        if self._hung >= MOST_HUNG:
+            raise self._overtime(f"gave no answer {self._hung} times and is given up")
+        if self._detector is None:
+            self._detector = self._again()
+        if self._worker is None:
+            self._worker = _Worker(self._detector)
+        answer = self._worker.ask(image, self._budget_ms / 1000)
+        if answer is None:
+            self._worker.leave()
+            self._worker = self._detector = None
+            self._hung += 1
+            raise self._overtime("gave no answer")
+        if isinstance(answer, BaseException):
+            raise answer
+        return answer
+
+    def _overtime(self, what: str) -> InspectionError:
+        return DetectorOvertime(
+            f"The detector {what}; it has {self._budget_ms:g} ms.",
+            action="The frame counts as not inspected. If this repeats, start the station again and report it.",
+            budget_ms=f"{self._budget_ms:g}",
+        )
+
+
+class _Worker:
+    """One thread with one detector. Left, it ends with the answer nobody waits for any more."""
+
+    def __init__(self, detector: Detector) -> None:
+        self._detector = detector
+        self._asked: SimpleQueue[Image | None] = SimpleQueue()
+        self._answer: Detections | BaseException | None = None
+        self._has_answered = threading.Event()
+        threading.Thread(target=self._work, name="detector", daemon=True).start()
+
+    def ask(self, image: Image, timeout_s: float) -> Detections | BaseException | None:
+        """The answer, or what was raised; None where neither came in time."""
+        self._has_answered.clear()
+        self._asked.put(image)
+        return self._answer if self._has_answered.wait(timeout_s) else None
+
+    def leave(self) -> None:
+        self._asked.put(None)
+
+    def _work(self) -> None:
+        while (image := self._asked.get()) is not None:
+            try:
+                self._answer = self._detector.detect(image)
+            except BaseException as error:  # noqa: BLE001 - raised again where the answer is waited for
+                self._answer = error
+            self._has_answered.set()

@@ -1,0 +1,149 @@
+"""Between a camera and its lane: frames are taken as they come, a few are held, and of more the oldest is dropped."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections import deque
+from collections.abc import Iterator
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Final, Self
+
+from inspection.protocols import Camera
+from inspection.types import Frame
+
+logger = logging.getLogger(__name__)
+
+_END_S: Final = 5.0
+"""A camera that was left ends its frames at once; one that does not is not waited for any longer."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Arrived:
+    """A frame that came from the camera, in its order.
+
+    frame      None: it was dropped, since newer ones came before its turn; its pixels are gone
+    waited_ms  from its coming to its turn
+    """
+
+    sequence: int
+    frame: Frame | None
+    waited_ms: float = 0.0
+
+
+class Intake:
+    """Enters a camera, takes every frame of it on a thread of its own and gives them one by one to the lane.
+
+    So a camera's own buffers stay empty, and what is dropped under load is counted here one by one, the oldest
+    first: what is inspected is what lies in front of the line now.
+
+    holds  frames held for a busy lane; None: the camera waits for the lane, as a recording does that is played as
+           fast as it can be inspected. Nothing is dropped then, and no thread is needed.
+
+    `exposures` and `frames` count what was given out, from the camera's numbers and one by one: the first hand of
+    the lane's account, which knows nothing of units (docs/accounting.md).
+    """
+
+    def __init__(self, camera: Camera, *, holds: int | None) -> None:
+        self._camera = camera
+        self._holds = holds
+        self._changed = threading.Condition()
+        self._dropped: deque[int] = deque()
+        self._held: deque[tuple[float, Frame]] = deque()
+        self._has_ended = False
+        self._is_left = False
+        self._failed: BaseException | None = None
+        self._last: int | None = None
+        self.exposures = 0
+        self.frames = 0
+        self._thread = threading.Thread(target=self._take_all, name="intake", daemon=True)
+
+    def __enter__(self) -> Self:
+        self._camera.__enter__()
+        if self._holds is not None:
+            self._thread.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.leave()
+        if self._thread.ident is not None:
+            self._thread.join(_END_S)
+            if self._thread.is_alive():
+                logger.warning("A camera that was left goes on; it is not waited for.")
+
+    def leave(self) -> None:
+        """Leave the camera, from whichever thread. What is held is still given."""
+        self._is_left = True
+        self._camera.__exit__(None, None, None)
+
+    def arrivals(self) -> Iterator[Arrived]:
+        """All that comes, dropped frames too, until the camera's frames end. Raises what `frames` raises, after what
+        came before."""
+        for arrived in self._straight() if self._holds is None else self._through_the_hold():
+            self._count(arrived.sequence)
+            yield arrived
+
+    def rest(self) -> Iterator[Arrived]:
+        """What came before the camera was left, and was not given yet."""
+        while self._dropped or self._held:
+            arrived = self._next()
+            if arrived is not None:
+                self._count(arrived.sequence)
+                yield arrived
+
+    def _straight(self) -> Iterator[Arrived]:
+        for frame in self._camera.frames():
+            yield Arrived(sequence=frame.sequence, frame=frame)
+            if self._is_left:
+                return
+
+    def _through_the_hold(self) -> Iterator[Arrived]:
+        while (arrived := self._next()) is not None:
+            yield arrived
+        if self._failed is not None:
+            raise self._failed
+
+    def _next(self) -> Arrived | None:
+        with self._changed:
+            self._changed.wait_for(lambda: self._dropped or self._held or self._has_ended)
+            if self._dropped:
+                return Arrived(sequence=self._dropped.popleft(), frame=None)
+            if self._held:
+                came_s, frame = self._held.popleft()
+                waited_ms = round((time.monotonic() - came_s) * 1000, 3)
+                return Arrived(sequence=frame.sequence, frame=frame, waited_ms=waited_ms)
+            return None
+
+    def _count(self, sequence: int) -> None:
+        # A count that goes back says of one exposure at least that it was lost, beside the one that came.
+        risen = 1 if self._last is None else sequence - self._last
+        self.exposures += risen if risen > 0 else 2
+        self.frames += 1
+        self._last = sequence
+
+    # --- on the intake's thread
+
+    def _take_all(self) -> None:
+        try:
+            for frame in self._camera.frames():
+                self._hold(frame)
+        except BaseException as error:  # noqa: BLE001 - raised again on the lane's thread
+            self._failed = error
+        with self._changed:
+            self._has_ended = True
+            self._changed.notify()
+
+    def _hold(self, frame: Frame) -> None:
+        assert self._holds is not None
+        with self._changed:
+            self._held.append((time.monotonic(), frame))
+            while len(self._held) > self._holds:
+                self._dropped.append(self._held.popleft()[1].sequence)
+            self._changed.notify()
