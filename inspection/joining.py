@@ -8,7 +8,8 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from inspection.types import Box, Defect, Detections, Piece, Stretch
+from inspection.types import Box, Defect, Detections, Mask, Piece, Stretch
+from inspection.vision.boxes import overlaps
 
 # Two pieces belong together when they face each other over at least this share of the shorter side. A long
 # scratch runs straight on into the next tile; two scratches that merely cross do not face each other.
@@ -32,7 +33,8 @@ def join(found: Detections, *, cut: NDArray[np.bool_]) -> Detections:
     cut   (N,): which detections end at the border of a tile; those that do not are left as they are, except
           that a cut piece may join one
 
-    Every given box lies in a returned box of its kind. A whole has the score of its surest piece.
+    Every given box lies in a returned box of its kind. A whole has the score of its surest piece, and all pixels of
+    its pieces' masks; no mask where one of them has none.
     """
     if not cut.any():
         return found
@@ -40,15 +42,47 @@ def join(found: Detections, *, cut: NDArray[np.bool_]) -> Detections:
     low, high = (pick(found.score[:, None], found.score[None, :]) for pick in (np.minimum, np.maximum))
     together = _touching(found.xyxy) & (low >= _COMPARABLE * high)
     together &= (kind[:, None] == kind[None, :]) & (cut[:, None] | cut[None, :])
-    group = _connected(together)
+    return _made_one(found, _connected(together))
+
+
+def agreed(found: Sequence[Detections], *, above: float) -> Detections:
+    """What several detectors found in one image; what two of them call by the same kind in the same place is one.
+
+    above   overlap, 0..1, above which two boxes of a kind are the same defect: one box then encloses both
+
+    Each detector is taken at its word that two boxes of its own are two defects.
+    """
+    every = Detections.together(found)
+    if sum(len(one) > 0 for one in found) < 2:
+        return every
+    finder = np.concatenate([np.full(len(one), number) for number, one in enumerate(found)])
+    finder = finder[np.argsort(-np.concatenate([one.score for one in found]), kind="stable")]
+    kind = np.array(every.kind)
+    same = overlaps(every.xyxy, every.xyxy) > above
+    same &= (kind[:, None] == kind[None, :]) & (finder[:, None] != finder[None, :])
+    return _made_one(every, _connected(same))
+
+
+def _made_one(found: Detections, group: NDArray[np.intp]) -> Detections:
+    """Each group of detections, named by the lowest index in it, as one. They come surest first, so that one has the
+    highest score of its group and order is kept."""
     leaders = np.flatnonzero(group == np.arange(len(group)))
+    if len(leaders) == len(found):
+        return found
     xyxy = np.empty((len(leaders), 4), np.float32)
+    masks: list[Mask | None] = []
     for row, leader in enumerate(leaders):
-        pieces = found.xyxy[group == leader]
-        xyxy[row, :2] = pieces[:, :2].min(axis=0)
-        xyxy[row, 2:] = pieces[:, 2:].max(axis=0)
-    # Detections come surest first, so the first of a group has its highest score and order is kept.
-    return Detections(xyxy=xyxy, score=found.score[leaders], kind=tuple(found.kind[i] for i in leaders))
+        members = np.flatnonzero(group == leader)
+        xyxy[row, :2] = found.xyxy[members, :2].min(axis=0)
+        xyxy[row, 2:] = found.xyxy[members, 2:].max(axis=0)
+        known = [mask for member in members if (mask := found.masks[member]) is not None]
+        masks.append(Mask.union(known) if len(known) == len(members) else None)
+    return Detections(
+        xyxy=xyxy,
+        score=found.score[leaders],
+        kind=tuple(found.kind[leader] for leader in leaders),
+        masks=tuple(masks),
+    )
 
 
 def _touching(xyxy: NDArray[np.float32]) -> NDArray[np.bool_]:
@@ -173,6 +207,7 @@ class _Whole:
         boxes = [piece.box_mm for piece in self.pieces if piece.box_mm is not None]
         nears = [piece.edge_near_mm for piece in self.pieces]
         fars = [piece.edge_far_mm for piece in self.pieces]
+        areas = [piece.mask_area_mm2 for piece in self.pieces]
         return replace(
             surest,
             box_mm=Box(
@@ -183,6 +218,7 @@ class _Whole:
             ),
             edge_near_mm=None if None in nears else min(near for near in nears if near is not None),
             edge_far_mm=None if None in fars else max(far for far in fars if far is not None),
+            mask_area_mm2=None if None in areas else sum(area for area in areas if area is not None),
             pieces=tuple(
                 Piece(sequence=piece.sequence, box_px=piece.box_px) for piece in sorted(rest, key=_place)
             ),

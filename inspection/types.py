@@ -7,8 +7,8 @@ or `(height, width, 3)` BGR. Times: aware UTC. A quantity carries its unit in it
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import IntEnum
 from typing import Literal
@@ -82,30 +82,92 @@ class Frame:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Mask:
+    """Which pixels of an image belong to a defect.
+
+    pixels      bool (height, width): a window of the image, no larger than the defect needs
+    left, top   column and row of the image where the window begins
+    """
+
+    left: int
+    top: int
+    pixels: NDArray[np.bool_]
+
+    @property
+    def area_px(self) -> int:
+        return int(np.count_nonzero(self.pixels))
+
+    def moved(self, left: int, top: int) -> Mask:
+        """The same in an image that has this one `left` columns and `top` rows inside."""
+        return replace(self, left=self.left + left, top=self.top + top)
+
+    @staticmethod
+    def union(masks: Sequence[Mask]) -> Mask:
+        """What is in any of them; of one or more."""
+        left, top = min(one.left for one in masks), min(one.top for one in masks)
+        right = max(one.left + one.pixels.shape[1] for one in masks)
+        bottom = max(one.top + one.pixels.shape[0] for one in masks)
+        pixels = np.zeros((bottom - top, right - left), np.bool_)
+        for one in masks:
+            height, width = one.pixels.shape
+            pixels[one.top - top :, one.left - left :][:height, :width] |= one.pixels
+        return Mask(left=left, top=top, pixels=pixels)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Detections:
     """What a detector found in one image, the surest first.
 
-    xyxy   float32 (N, 4), px of the image given
-    score  float32 (N,), 0..1, descending
-    kind   N codes of the defect catalogue
+    xyxy    float32 (N, 4), px of the image given
+    score   float32 (N,), 0..1, descending
+    kind    N codes of the defect catalogue
+    masks   N: which pixels of the image belong to each, where the detector says so, else None. Left out: of none
     N may be 0: the image was looked at and nothing was found.
     """
 
     xyxy: NDArray[np.float32]
     score: NDArray[np.float32]
     kind: tuple[str, ...]
+    masks: tuple[Mask | None, ...] = ()
 
     def __post_init__(self) -> None:
         n = len(self.kind)
-        if self.xyxy.shape != (n, 4) or self.score.shape != (n,):
-            raise ValueError(f"{n} kinds, but boxes {self.xyxy.shape} and scores {self.score.shape}")
+        if not self.masks:
+            object.__setattr__(self, "masks", (None,) * n)
+        if self.xyxy.shape != (n, 4) or self.score.shape != (n,) or len(self.masks) != n:
+            raise ValueError(
+                f"{n} kinds, but boxes {self.xyxy.shape}, scores {self.score.shape}, {len(self.masks)} masks"
+            )
 
     def __len__(self) -> int:
         return len(self.kind)
 
+    def picked(self, rows: NDArray[np.intp]) -> Detections:
+        """Only these, in this order."""
+        return Detections(
+            xyxy=self.xyxy[rows],
+            score=self.score[rows],
+            kind=tuple(self.kind[row] for row in rows),
+            masks=tuple(self.masks[row] for row in rows),
+        )
+
     @staticmethod
     def none() -> Detections:
         return Detections(xyxy=np.empty((0, 4), np.float32), score=np.empty((0,), np.float32), kind=())
+
+    @staticmethod
+    def together(found: Sequence[Detections]) -> Detections:
+        """All of them, the surest first; equally sure ones in the order given."""
+        if not found:
+            return Detections.none()
+        score = np.concatenate([one.score for one in found])
+        every = Detections(
+            xyxy=np.concatenate([one.xyxy for one in found]),
+            score=score,
+            kind=tuple(kind for one in found for kind in one.kind),
+            masks=tuple(mask for one in found for mask in one.masks),
+        )
+        return every.picked(np.argsort(-score, kind="stable"))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -124,6 +186,9 @@ class Defect:
     pieces                      in the other frames that show some of it, in the order of their count
     edge_near_mm, edge_far_mm   how near to the nearer edge of the strip it comes, and how far from it it
                                 reaches; below 0 is beyond the edge. None where no edge was looked for.
+    mask_area_mm2               area of the pixels that belong to it; None where the detector gave a box, or all of
+                                them are not known, or the scale is not
+    outline_px                  corners of the line around those pixels, in the frame that shows it; none for a box
     """
 
     kind: str
@@ -135,6 +200,8 @@ class Defect:
     edge_near_mm: float | None = None
     edge_far_mm: float | None = None
     pieces: tuple[Piece, ...] = ()
+    mask_area_mm2: float | None = None
+    outline_px: tuple[tuple[float, float], ...] = ()
 
     def box_in(self, camera: str, sequence: int) -> Box | None:
         """Where this frame shows it, px; None where it does not."""
@@ -151,6 +218,9 @@ class Defect:
 
     @property
     def area_mm2(self) -> float | None:
+        """Of its pixels where they are known, else of its box."""
+        if self.mask_area_mm2 is not None:
+            return self.mask_area_mm2
         return None if self.box_mm is None else self.box_mm.area
 
 

@@ -195,6 +195,8 @@ def _defect_row(defect: Defect) -> Row:
         "edge_near_mm": defect.edge_near_mm,
         "edge_far_mm": defect.edge_far_mm,
         "pieces": [asdict(piece) for piece in defect.pieces] or None,
+        "mask_area_mm2": defect.mask_area_mm2,
+        "outline_px": [list(corner) for corner in defect.outline_px] or None,
     }
 
 
@@ -214,6 +216,8 @@ def _defect_from(row: Found) -> Defect:
         pieces=tuple(
             Piece(sequence=piece["sequence"], box_px=Box(**piece["box_px"])) for piece in row["pieces"] or ()
         ),
+        mask_area_mm2=row["mask_area_mm2"],
+        outline_px=tuple((x, y) for x, y in row["outline_px"] or ()),
     )
 
 

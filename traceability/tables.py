@@ -137,6 +137,8 @@ defect = Table(
     Column("edge_near_mm", Double),
     Column("edge_far_mm", Double),
     Column("pieces", JSON(none_as_null=True)),
+    Column("mask_area_mm2", Double),
+    Column("outline_px", JSON(none_as_null=True)),
     Index(None, "kind", "inspection_id"),
 )
 

@@ -24,7 +24,7 @@ STRIP_PX: Final = 22
 def annotate(
     image: Image, defects: Iterable[Defect], *, verdict: Verdict, colours: Mapping[str, str]
 ) -> Image:
-    """A BGR copy with boxes, kind and score, and the verdict in a strip above the picture.
+    """A BGR copy with boxes and outlines, kind and score, and the verdict in a strip above the picture.
 
     colours  `#RRGGBB` per kind; white for a kind that has none. The strip covers no pixel of the picture.
     """
@@ -34,6 +34,9 @@ def annotate(
         box = defect.box_px
         corner = (round(box.x1), round(box.y1))
         cv2.rectangle(canvas, corner, (round(box.x2) - 1, round(box.y2) - 1), colour, 1)
+        if defect.outline_px:
+            corners = np.rint(np.array(defect.outline_px)).astype(np.int32)
+            cv2.polylines(canvas, [corners], True, colour, 1, cv2.LINE_AA)
         _label(canvas, f"{defect.kind} {defect.score:.2f}", corner, colour)
     strip = np.full((STRIP_PX, canvas.shape[1], 3), VERDICT_COLOURS[verdict], np.uint8)
     cv2.putText(

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from inspection.types import Box, Defect, Detections, Frame, Image, Surface
+from inspection.types import Box, Defect, Detections, Frame, Image, Mask, Surface
+from inspection.vision.regions import outline
 
 
 def locate(
@@ -14,8 +15,8 @@ def locate(
     """
     left, top = (roi_px.x1, roi_px.y1) if roi_px else (0.0, 0.0)
     defects = []
-    for (x1, y1, x2, y2), score, kind in zip(
-        found.xyxy.tolist(), found.score.tolist(), found.kind, strict=True
+    for (x1, y1, x2, y2), score, kind, mask in zip(
+        found.xyxy.tolist(), found.score.tolist(), found.kind, found.masks, strict=True
     ):
         box_px = Box(x1 + left, y1 + top, x2 + left, y2 + top)
         defects.append(
@@ -26,9 +27,17 @@ def locate(
                 box_mm=_on_surface(box_px, frame, surface),
                 camera=frame.camera,
                 sequence=frame.sequence,
+                mask_area_mm2=None if mask is None else _area_mm2(mask, surface),
+                outline_px=() if mask is None else tuple((x + left, y + top) for x, y in outline(mask)),
             )
         )
     return tuple(defects)
+
+
+def _area_mm2(mask: Mask, surface: Surface) -> float | None:
+    if surface.x_mm_per_px is None or surface.y_mm_per_px is None:
+        return None
+    return mask.area_px * surface.x_mm_per_px * surface.y_mm_per_px
 
 
 def seen_in(image: Image, frame: Frame, surface: Surface, *, roi_px: Box | None = None) -> Box | None:

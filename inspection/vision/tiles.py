@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
-from inspection.types import Image
+from inspection.types import Detections, Image
 from inspection.vision.boxes import Boxes
 
 # How near to a border of its tile a box must come to count as cut there, px of the image. Networks place edges
@@ -30,6 +30,11 @@ class Tile:
 
     def to_image(self, xyxy: Boxes) -> Boxes:
         return xyxy + np.array([self.left, self.top, self.left, self.top], np.float32)
+
+    def placed(self, found: Detections) -> Detections:
+        """What was found in the tile, as found in the image."""
+        masks = tuple(None if mask is None else mask.moved(self.left, self.top) for mask in found.masks)
+        return replace(found, xyxy=self.to_image(found.xyxy), masks=masks)
 
     def cuts(self, xyxy: Boxes, *, image_hw: tuple[int, int]) -> NDArray[np.bool_]:
         """Which boxes, px of the image, end at a border of this tile that is not one of the image."""

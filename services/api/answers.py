@@ -42,6 +42,7 @@ class DefectAnswer(BaseModel):
     """`box_mm` is the whole of it; `box_px` is in frame `sequence`, what other frames show is in `pieces`.
 
     `edge_near_mm` and `edge_far_mm`: how near to the nearer edge of the strip it comes, how far in it reaches.
+    `outline_px`: the corners of the line around its pixels, where the detector says which they are; else empty.
     """
 
     kind: str
@@ -52,6 +53,7 @@ class DefectAnswer(BaseModel):
     box_mm: Corners | None
     length_mm: float | None
     area_mm2: float | None
+    outline_px: list[tuple[float, float]]
     edge_near_mm: float | None
     edge_far_mm: float | None
     camera: str
@@ -69,6 +71,7 @@ class DefectAnswer(BaseModel):
             box_mm=None if defect.box_mm is None else _corners(defect.box_mm),
             length_mm=defect.length_mm,
             area_mm2=defect.area_mm2,
+            outline_px=list(defect.outline_px),
             edge_near_mm=defect.edge_near_mm,
             edge_far_mm=defect.edge_far_mm,
             camera=defect.camera,

@@ -157,6 +157,8 @@ def _defect_as_json(defect: Defect) -> dict[str, object]:
         "score": round(defect.score, 4),
         "box_px": [round(side, 2) for side in (px.x1, px.y1, px.x2, px.y2)],
         "box_mm": None if mm is None else [round(side, 3) for side in (mm.x1, mm.y1, mm.x2, mm.y2)],
+        "area_mm2": None if defect.area_mm2 is None else round(defect.area_mm2, 4),
+        "outline_px": [[round(x, 1), round(y, 1)] for x, y in defect.outline_px],
     }
 
 

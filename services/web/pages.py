@@ -13,7 +13,7 @@ from uuid import UUID
 from fastapi import APIRouter, Query, Request
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
 
-from inspection.types import Defect, Inspection, PictureRef
+from inspection.types import Box, Defect, Inspection, PictureRef
 from services.api.pictures import Sha256
 from services.api.serving import Here, Language, Live
 from services.api.spc import ChartAnswer, Selection, chart_of
@@ -278,13 +278,19 @@ def _shown(inspection: Inspection) -> tuple[Shown, ...]:
         Shown(
             picture=picture,
             defects=tuple(
-                replace(defect, box_px=box)
+                _in(picture, defect, box)
                 for defect in inspection.defects
                 if (box := defect.box_in(picture.camera, picture.sequence)) is not None
             ),
         )
         for picture in inspection.pictures
     )
+
+
+def _in(picture: PictureRef, defect: Defect, box_px: Box) -> Defect:
+    """The defect as this picture shows it. The line around it is that of the frame that shows it most surely."""
+    is_its_own = picture.sequence == defect.sequence
+    return replace(defect, box_px=box_px, outline_px=defect.outline_px if is_its_own else ())
 
 
 def _map(inspection: Inspection) -> StripMap | None:

@@ -6,8 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from inspection.joining import SurfaceJoiner, join
-from inspection.types import Box, Defect, Detections, Stretch
+from inspection.joining import SurfaceJoiner, agreed, join
+from inspection.types import Box, Defect, Detections, Mask, Stretch
+from tests.builders import a_defect
 
 
 def found(*rows):
@@ -235,3 +236,86 @@ def test_what_is_settled_is_not_kept_waiting():
         assert len(joiner._waiting) == 2
     (whole,) = joiner.finish()
     assert whole.length_mm == 10_000
+
+
+def masked(*boxes, kinds=None, score=None):
+    """Detections of full boxes, with masks of the same extent."""
+    found = boxes_found(*boxes, kinds=kinds, score=score)
+    return replace(
+        found,
+        masks=tuple(
+            Mask(left=x1, top=y1, pixels=np.ones((y2 - y1, x2 - x1), np.bool_)) for x1, y1, x2, y2 in boxes
+        ),
+    )
+
+
+def boxes_found(*boxes, kinds=None, score=None):
+    n = len(boxes)
+    return Detections(
+        xyxy=np.array(boxes, np.float32).reshape(-1, 4),
+        score=np.array(score or [0.9 - 0.1 * i for i in range(n)], np.float32),
+        kind=kinds or ("scratch",) * n,
+    )
+
+
+def test_a_defect_that_tiles_cut_keeps_all_its_pixels_and_counts_shared_ones_once():
+    found = masked((10, 0, 20, 55), (10, 45, 20, 90))
+    whole = join(found, cut=np.array([True, True]))
+    assert [mask.area_px for mask in whole.masks] == [10 * 90]
+
+
+def test_a_defect_of_which_one_piece_has_no_mask_has_none():
+    found = masked((10, 0, 20, 55), (10, 45, 20, 90))
+    found = replace(found, masks=(found.masks[0], None))
+    assert join(found, cut=np.array([True, True])).masks == (None,)
+
+
+def test_what_two_detectors_call_the_same_in_the_same_place_is_one_defect_that_encloses_both():
+    one, two = boxes_found((10, 10, 30, 30), score=[0.6]), boxes_found((12, 10, 34, 30), score=[0.8])
+    found = agreed([one, two], above=0.5)
+    assert found.xyxy.tolist() == [[10, 10, 34, 30]]
+    assert found.score.tolist() == [np.float32(0.8)]
+
+
+def test_two_kinds_in_one_place_stay_two_defects():
+    one, two = boxes_found((10, 10, 30, 30)), boxes_found((10, 10, 30, 30), kinds=("pits",))
+    assert sorted(agreed([one, two], above=0.5).kind) == ["pits", "scratch"]
+
+
+def test_two_boxes_of_one_detector_stay_two_defects():
+    found = boxes_found((10, 10, 30, 30), (11, 10, 31, 30))
+    assert len(agreed([found, Detections.none()], above=0.5)) == 2
+    assert len(agreed([found], above=0.5)) == 2
+
+
+@given(
+    st.lists(
+        st.lists(
+            st.tuples(st.integers(0, 30), st.integers(0, 30), st.integers(1, 20), st.integers(1, 20)),
+            max_size=3,
+        ),
+        max_size=3,
+    )
+)
+def test_several_detectors_lose_nothing_that_one_of_them_found(found):
+    each = [boxes_found(*((x, y, x + w, y + h) for x, y, w, h in boxes)) for boxes in found]
+    together = agreed(each, above=0.5)
+    for one in each:
+        for box in one.xyxy:
+            inside = (together.xyxy[:, :2] <= box[:2]) & (together.xyxy[:, 2:] >= box[2:])
+            assert inside.all(axis=1).any()
+    assert (np.diff(together.score) <= 0).all()
+
+
+def test_the_area_of_a_defect_cut_by_frames_is_the_sum_of_its_pieces_or_not_known():
+    joiner = SurfaceJoiner(x_mm_per_px=1.0, y_mm_per_px=1.0)
+    upper = a_defect(box_mm=Box(10, 80, 20, 100), sequence=0, mask_area_mm2=120.0)
+    lower = a_defect(box_mm=Box(10, 100, 20, 110), sequence=1, mask_area_mm2=60.0)
+    joiner.add([upper], Stretch(from_mm=0, to_mm=100))
+    joiner.add([lower], Stretch(from_mm=100, to_mm=200))
+    assert [one.area_mm2 for one in joiner.joined()] == [180.0]
+
+    joiner = SurfaceJoiner(x_mm_per_px=1.0, y_mm_per_px=1.0)
+    joiner.add([upper], Stretch(from_mm=0, to_mm=100))
+    joiner.add([replace(lower, mask_area_mm2=None)], Stretch(from_mm=100, to_mm=200))
+    assert [one.area_mm2 for one in joiner.joined()] == [300.0]

@@ -40,6 +40,7 @@ def test_an_inspection_comes_back_as_it_was_recorded(store: TraceStore):
         defects=(
             a_defect(),
             a_defect(kind="pitted_surface", box_mm=None),
+            a_defect(mask_area_mm2=3.5, outline_px=((10.5, 20.5), (14.5, 20.5), (14.5, 119.5))),
             a_defect(
                 edge_near_mm=-1.5, edge_far_mm=8.25, pieces=(Piece(sequence=42, box_px=Box(10, 0, 15, 30)),)
             ),
