@@ -17,3 +17,12 @@ def shared(*parts: str) -> Path:
     if not path.exists():
         pytest.skip(f"not there: set LYNCEUS_SHARED to the folder that holds {'/'.join(parts)}")
     return path
+
+
+def vectors(*parts: str) -> Path:
+    """Published test vectors: LYNCEUS_VECTORS names a folder with others of the same kind, else the shared ones."""
+    root = os.environ.get("LYNCEUS_VECTORS")
+    path = Path(root).joinpath(*parts) if root else shared("vectors", *parts)
+    if not path.exists():
+        pytest.skip(f"not there: set LYNCEUS_VECTORS to the folder that holds {'/'.join(parts)}")
+    return path

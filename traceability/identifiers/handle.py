@@ -1,38 +1,81 @@
 """Handle form: `<prefix>/<suffix>`, as in 86.100.12/00121336401058520109.
 
-The prefix is dot-separated segments (country, industry, enterprise; how many is not fixed), the first a
-number. The suffix is the enterprise's own, any printable text, with further slashes if it likes.
-Source: Handle syntax, handle.net; prefixes of the national nodes begin with 86 or 88, which we do not check.
+The prefix is dot-separated segments, the first a number; how many is not fixed. Under a national top node they are
+country, industry and enterprise. The suffix is the enterprise's own, any printable text, with further slashes if it
+likes. Source: Handle syntax, handle.net; 《工业互联网标识解析应用技术》 2.2.1 for the segments.
 """
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from string import ascii_letters, digits
+
+from traceability.identifiers.faults import Fault, Reading
 
 SCHEME = "handle"
 
+NATIONAL_PREFIXES = ("86", "88")
+"""First segments under which the second is an industry and the third an enterprise."""
 
-def first_mistake(code: str) -> tuple[int, str] | None:
-    """Index of the first character that cannot be, and what could stand there."""
-    prefix, _, suffix = code.partition("/")
-    start = 0
-    for number, segment in enumerate(prefix.split(".")):
+_SUFFIX = "0-9 A-Z a-z 汉字 …"
+
+# Textbook, table 2-4.
+_LONGEST_ENTERPRISE = 20
+
+
+def read(
+    code: str, *, lenient: bool = False, national_prefixes: Collection[str] = NATIONAL_PREFIXES
+) -> Reading:
+    """ASCII capitals of the prefix mean nothing, those of the suffix do. A trailing slash is kept."""
+    start = len("hdl:") if code.lower().startswith("hdl:") else 0
+    prefix, slash, suffix = code[start:].partition("/")
+    faults: list[Fault] = []
+    at = start
+    segments = prefix.split(".")
+    for number, segment in enumerate(segments):
         allowed = digits if number == 0 else digits + ascii_letters + "-_"
         expected = "0-9" if number == 0 else "0-9 A-Z a-z - _"
-        for index, letter in enumerate(segment, start):
-            if letter not in allowed:
-                return index, expected
-        if not segment:
-            return start, expected
-        start += len(segment) + 1
-    # Here `start` is where the suffix begins.
-    for index, letter in enumerate(suffix, start):
-        if not letter.isprintable():
-            return index, "0-9 A-Z a-z 汉字 …"
-    return None if suffix else (start, "0-9 A-Z a-z 汉字 …")
+        wrong = next((index for index, letter in enumerate(segment, at) if letter not in allowed), None)
+        if wrong is not None or not segment:
+            faults.append(
+                Fault(
+                    index=at if wrong is None else wrong, reason="handle_prefix_malformed", expected=expected
+                )
+            )
+        at += len(segment) + 1
+    if not slash:
+        faults.append(Fault(index=len(code), reason="handle_slash_missing", expected="/"))
+    else:
+        wrong = next((index for index, letter in enumerate(suffix, at) if not letter.isprintable()), None)
+        if wrong is not None:
+            faults.append(Fault(index=wrong, reason="character_not_printable", expected=_SUFFIX))
+        elif not suffix:
+            faults.append(Fault(index=at, reason="handle_suffix_missing", expected=_SUFFIX))
+    return Reading(
+        canon=f"{prefix.lower()}/{suffix}",
+        faults=tuple(faults),
+        notes=_notes(segments, start, national_prefixes),
+        parts=_parts(segments, suffix, national_prefixes),
+    )
 
 
-def canon(code: str) -> str:
-    """ASCII capitals of the prefix mean nothing, those of the suffix do. A trailing slash is kept."""
-    prefix, _, suffix = code.partition("/")
-    return f"{prefix.lower()}/{suffix}"
+def _is_national(segments: list[str], national_prefixes: Collection[str]) -> bool:
+    return segments[0] in national_prefixes and len(segments) >= 3
+
+
+def _notes(segments: list[str], start: int, national_prefixes: Collection[str]) -> tuple[Fault, ...]:
+    if _is_national(segments, national_prefixes) and len(segments[2]) > _LONGEST_ENTERPRISE:
+        at = start + len(segments[0]) + len(segments[1]) + 2 + _LONGEST_ENTERPRISE
+        return (Fault(index=at, reason="enterprise_too_long", expected=f"≤ {_LONGEST_ENTERPRISE}"),)
+    return ()
+
+
+def _parts(
+    segments: list[str], suffix: str, national_prefixes: Collection[str]
+) -> tuple[tuple[str, str], ...]:
+    parts = [("prefix", ".".join(segments))]
+    if _is_national(segments, national_prefixes):
+        parts += zip(
+            ("country", "industry", "enterprise"), (*segments[:2], ".".join(segments[2:])), strict=True
+        )
+    return (*parts, ("suffix", suffix))

@@ -42,4 +42,4 @@ def unit_code_of_file(sha256: str, *, prefix: str = EXAMPLE_PREFIX) -> Identifie
 
 
 def _code(text: str) -> IdentifierCode:
-    return IdentifierCode(scheme=handle.SCHEME, raw=text, canon=handle.canon(text))
+    return IdentifierCode(scheme=handle.SCHEME, raw=text, canon=handle.read(text).canon)

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import json
 import unicodedata
 from datetime import UTC, datetime, timedelta, timezone
 
@@ -9,14 +8,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from inspection.errors import InspectionError
-from tests.where import shared
 from traceability.errors import CodeNotParsed
-from traceability.identifiers import LONGEST, Minter, parse, unit_code_of_file
+from traceability.identifiers import LONGEST, Minter, oid, parse, unit_code_of_file
 
 prefixes = st.from_regex(r"[0-9]{1,4}(\.[0-9A-Za-z_-]{1,8}){0,4}", fullmatch=True)
 suffixes = st.text(min_size=1, max_size=60).map(lambda text: unicodedata.normalize("NFC", text).strip())
 suffixes = suffixes.filter(lambda text: text != "" and text.isprintable())
-plain_numbers = st.text(st.sampled_from("0123456789ABCxyz._-:#+卷号ÄßЖ"), min_size=1, max_size=60)
+plain_numbers = st.text(st.sampled_from("0123456789ABCxyz._-:#+卷号ÄßЖ"), min_size=1, max_size=60).filter(
+    lambda text: not oid.looks_like(text)
+)
 STARTED = datetime(2026, 11, 20, 10, 15, 30, tzinfo=UTC)
 
 
@@ -47,19 +47,6 @@ def test_any_text_is_a_code_or_is_refused_with_the_place_of_the_mistake(text: st
         assert parse(str(code)) == code
 
 
-def test_the_textbook_example_is_a_handle():
-    examples = json.loads(shared("vectors", "cn", "cn_identifier_examples.json").read_text(encoding="utf-8"))
-    for example in examples["handle"]:
-        code = parse(example["id"])
-        assert (code.scheme, code.canon) == ("handle", example["id"])
-        assert code.canon.split("/", 1) == [example["prefix"], example["suffix"]]
-
-
-def test_a_resolvers_sample_is_a_handle():
-    samples = json.loads(shared("vectors", "handle", "handle_rest_samples.json").read_text(encoding="utf-8"))
-    assert parse(samples["resolve_ok"]["body"]["handle"]).scheme == "handle"
-
-
 def test_capitals_mean_nothing_in_a_prefix_and_something_in_a_suffix():
     assert parse("86.ABC.1/Coil-7") == parse("86.abc.1/Coil-7")
     assert parse("86.abc.1/Coil-7") != parse("86.abc.1/coil-7")
@@ -88,7 +75,6 @@ def test_a_scanners_line_end_is_not_part_of_the_code():
         ("C 17", 2),
         ("C-17\x00", 5),
         ("/17", 1),
-        ("VAA08810012345678/abc123", 1),
         ("86./17", 4),
         ("86.1 0/17", 5),
         ("86.100/", 8),
