@@ -11,7 +11,7 @@ from fastapi import FastAPI, Response
 from fastapi.routing import APIRoute
 from fastapi.staticfiles import StaticFiles
 
-from services.api import health, pictures, spc, units
+from services.api import genealogy, health, pictures, spc, units
 from services.api import station as station_now
 from services.api.serving import Serving
 from services.live import RECENT, LiveState
@@ -69,7 +69,7 @@ def create_app(
         lane_titles=lane_titles,
         shift_counts=ShiftCounts(store, station, Shifts()),
     )
-    for noun in (station_now, units, pictures, spc):
+    for noun in (station_now, units, genealogy, pictures, spc):
         app.include_router(noun.router, prefix="/api/v1")
     app.include_router(health.router)
     app.include_router(pages.router)

@@ -13,7 +13,8 @@ from alembic import command
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url, text
+from sqlalchemy import URL, Connection, Engine, Table, create_engine, event, make_url, text
+from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError
 
 from inspection.errors import InspectionError
@@ -63,6 +64,19 @@ def writing(engine: Engine) -> Iterator[Connection]:
         engine.execution_options(**{_WRITES: True}).begin() as connection,
     ):
         yield connection
+
+
+def lock(connection: Connection, key: int) -> None:
+    """Let one writer at a time pass, until its transaction ends. SQLite has one writer anyway."""
+    if connection.dialect.name == "postgresql":
+        connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": key})
+
+
+def insert_new(connection: Connection, table: Table, *key: str) -> postgresql.Insert | sqlite.Insert:
+    """An insert that leaves rows alone whose key is there already."""
+    if connection.dialect.name == "postgresql":
+        return postgresql.insert(table).on_conflict_do_nothing(index_elements=list(key))
+    return sqlite.insert(table).on_conflict_do_nothing(index_elements=list(key))
 
 
 @contextmanager
@@ -190,8 +204,7 @@ def _upgrade(engine: Engine, shown: str) -> None:
     if found == head:
         return
     with writing(engine) as connection:
-        if engine.dialect.name == "postgresql":
-            connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _UPGRADE_LOCK})
+        lock(connection, _UPGRADE_LOCK)
         # Another process may have upgraded while this one waited for the lock.
         found = MigrationContext.configure(connection).get_current_revision()
         if found is not None and found not in {revision.revision for revision in script.walk_revisions()}:

@@ -17,6 +17,24 @@ class UnitUnknown(InspectionError):
     code = "TRC-UNIT-UNKNOWN"
 
 
+class RecordUnknown(InspectionError):
+    """No record of that id. Facts: id."""
+
+    code = "TRC-RECORD-UNKNOWN"
+
+
+class LinkOutside(InspectionError):
+    """A cut beyond its unit. Facts: link, unit, side, from_mm, to_mm, size_mm, slack_mm."""
+
+    code = "TRC-LINK-OUTSIDE"
+
+
+class LinkCycle(InspectionError):
+    """A unit would be its own ancestor. Facts: unit, path."""
+
+    code = "TRC-LINK-CYCLE"
+
+
 class DatabaseUnreachable(InspectionError):
     """No answer from the database, or no database there. Facts: database, reason."""
 

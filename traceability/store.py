@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -14,7 +14,6 @@ from sqlalchemy import (
     ColumnElement,
     Connection,
     Engine,
-    Table,
     case,
     delete,
     exists,
@@ -22,7 +21,6 @@ from sqlalchemy import (
     select,
     tuple_,
 )
-from sqlalchemy.dialects import postgresql, sqlite
 from uuid_utils.compat import uuid7
 
 from inspection.identity import IdentifierCode
@@ -65,6 +63,14 @@ class Counts:
     in_hand: int
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Named:
+    """What a code names: its row, and the unit behind it, which may have other codes."""
+
+    identifier_id: int
+    unit_id: UUID
+
+
 class TraceStore:
     """Records and finds inspections. Any number of threads and processes may use the same database.
 
@@ -103,7 +109,7 @@ class TraceStore:
             recorded = _existing(connection, [one.id for one in begun])
             rows = [begun_row(one) for one in begun if one.id not in recorded]
             if rows:
-                connection.execute(self._insert_new(tables.inspection_begun, "id"), rows)
+                connection.execute(database.insert_new(connection, tables.inspection_begun, "id"), rows)
 
     def record(self, inspections: Sequence[Inspection]) -> int:
         """Keep finished inspections, all or none, and say how many were new.
@@ -113,12 +119,15 @@ class TraceStore:
         if not inspections:
             return 0
         with database.writing(self._engine) as connection:
-            identifiers = self._identifiers(connection, inspections)
+            named = self.naming(connection, [one.unit for one in inspections])
             by_id = {one.id: one for one in inspections}
-            heads = [inspection_row(one, identifiers[_key(one.unit)]) for one in by_id.values()]
+            heads = [inspection_row(one, named[one.unit].identifier_id) for one in by_id.values()]
             added: Sequence[UUID] = (
                 connection.execute(
-                    self._insert_new(tables.inspection, "id").returning(tables.inspection.c.id), heads
+                    database.insert_new(connection, tables.inspection, "id").returning(
+                        tables.inspection.c.id
+                    ),
+                    heads,
                 )
                 .scalars()
                 .all()
@@ -127,40 +136,36 @@ class TraceStore:
             for table, rows in child_rows(new).items():
                 if rows:
                     connection.execute(table.insert(), rows)
-            for ids in _portions(list(by_id)):
+            for ids in portions(list(by_id)):
                 finished = tables.inspection_begun.c.id.in_(ids)
                 connection.execute(delete(tables.inspection_begun).where(finished))
         return len(new)
 
-    def _identifiers(self, connection: Connection, inspections: Sequence[Inspection]) -> dict[_Key, int]:
-        """The identifiers of all units, those not yet known added, each with a unit of its own."""
+    def naming(self, connection: Connection, codes: Iterable[IdentifierCode]) -> dict[IdentifierCode, Named]:
+        """The units of all codes, those not yet known added, each with a unit of its own."""
         # In one order for all: two writers that wait for each other's codes would wait for ever.
-        wanted = sorted({_key(one.unit) for one in inspections})
-        known = _known(connection, wanted)
-        missing = [key for key in wanted if key not in known]
-        if not missing:
-            return known
-        now = datetime.now(UTC)
-        units = {key: uuid7() for key in missing}
-        connection.execute(tables.unit.insert(), [{"id": id_, "created_at": now} for id_ in units.values()])
-        connection.execute(
-            self._insert_new(tables.identifier, "scheme", "canon"),
-            [
-                {"unit_id": unit_id, "scheme": scheme, "canon": canon}
-                for (scheme, canon), unit_id in units.items()
-            ],
-        )
-        # Another writer may have named the same unit a moment ago: then ours was not needed.
-        taken = exists().where(tables.identifier.c.unit_id == tables.unit.c.id)
-        for ids in _portions(list(units.values())):
-            connection.execute(delete(tables.unit).where(tables.unit.c.id.in_(ids), ~taken))
-        return known | _known(connection, missing)
-
-    def _insert_new(self, table: Table, *key: str) -> postgresql.Insert | sqlite.Insert:
-        """An insert that leaves rows alone whose key is there already."""
-        if self._engine.dialect.name == "postgresql":
-            return postgresql.insert(table).on_conflict_do_nothing(index_elements=list(key))
-        return sqlite.insert(table).on_conflict_do_nothing(index_elements=list(key))
+        wanted = sorted({_key(code): code for code in codes}.items())
+        known = _known(connection, [key for key, _ in wanted])
+        missing = [key for key, _ in wanted if key not in known]
+        if missing:
+            now = datetime.now(UTC)
+            units = {key: uuid7() for key in missing}
+            connection.execute(
+                tables.unit.insert(), [{"id": id_, "created_at": now} for id_ in units.values()]
+            )
+            connection.execute(
+                database.insert_new(connection, tables.identifier, "scheme", "canon"),
+                [
+                    {"unit_id": unit_id, "scheme": scheme, "canon": canon}
+                    for (scheme, canon), unit_id in units.items()
+                ],
+            )
+            # Another writer may have named the same unit a moment ago: then ours was not needed.
+            taken = exists().where(tables.identifier.c.unit_id == tables.unit.c.id)
+            for ids in portions(list(units.values())):
+                connection.execute(delete(tables.unit).where(tables.unit.c.id.in_(ids), ~taken))
+            known |= _known(connection, missing)
+        return {code: known[key] for key, code in wanted}
 
     # ------------------------------------------------------------------ finding
 
@@ -189,11 +194,7 @@ class TraceStore:
         with self.reading() as connection:
             found = inspections_selected(connection, wanted)
         if not found:
-            raise UnitUnknown(
-                f"Nothing is recorded under {unit}.",
-                action="Check the code, also its capitals, or search for a part of it.",
-                unit=str(unit),
-            )
+            raise _unknown(unit)
         return found
 
     def latest(
@@ -290,9 +291,22 @@ class TraceStore:
         with self.reading() as connection:
             return tuple(connection.execute(rows).scalars())
 
+    # ------------------------------------------------------------------ for the other modules of this package
+
     def reading(self) -> AbstractContextManager[Connection]:
-        """For the other modules of this package, which count where the data is."""
+        """As of one moment."""
         return database.reading(self._engine)
+
+    def writing(self) -> AbstractContextManager[Connection]:
+        """Whole or not at all."""
+        return database.writing(self._engine)
+
+    def unit_id(self, connection: Connection, code: IdentifierCode) -> UUID:
+        """The unit that a code names. Raises UnitUnknown."""
+        named = _known(connection, [_key(code)]).get(_key(code))
+        if named is None:
+            raise _unknown(code)
+        return named.unit_id
 
 
 def of(*, station: str | None, lane: str | None, simulated: bool | None) -> list[ColumnElement[bool]]:
@@ -302,27 +316,38 @@ def of(*, station: str | None, lane: str | None, simulated: bool | None) -> list
     return [column == value for column, value in wanted if value is not None]
 
 
+def _unknown(unit: IdentifierCode) -> UnitUnknown:
+    return UnitUnknown(
+        f"Nothing is recorded under {unit}.",
+        action="Check the code, also its capitals, or search for a part of it.",
+        unit=str(unit),
+    )
+
+
 def _key(code: IdentifierCode) -> _Key:
     return code.scheme, code.canon
 
 
 def _existing(connection: Connection, ids: Sequence[UUID]) -> set[UUID]:
     found: set[UUID] = set()
-    for some in _portions(ids):
+    for some in portions(ids):
         rows = select(tables.inspection.c.id).where(tables.inspection.c.id.in_(some))
         found.update(connection.execute(rows).scalars())
     return found
 
 
-def _known(connection: Connection, keys: Sequence[_Key]) -> dict[_Key, int]:
-    found: dict[_Key, int] = {}
+def _known(connection: Connection, keys: Sequence[_Key]) -> dict[_Key, Named]:
+    found: dict[_Key, Named] = {}
     table = tables.identifier.c
-    for some in _portions(keys):
-        rows = select(table.scheme, table.canon, table.id).where(tuple_(table.scheme, table.canon).in_(some))
-        found.update({(row.scheme, row.canon): row.id for row in connection.execute(rows)})
+    for some in portions(keys):
+        rows = select(table.scheme, table.canon, table.id, table.unit_id).where(
+            tuple_(table.scheme, table.canon).in_(some)
+        )
+        for row in connection.execute(rows):
+            found[row.scheme, row.canon] = Named(identifier_id=row.id, unit_id=row.unit_id)
     return found
 
 
-def _portions(items: Sequence[_T]) -> Iterator[Sequence[_T]]:
+def portions(items: Sequence[_T]) -> Iterator[Sequence[_T]]:
     for start in range(0, len(items), IDS_AT_ONCE):
         yield items[start : start + IDS_AT_ONCE]

@@ -1,6 +1,7 @@
 """The tables. Nothing outside this package sees a row; `store.py` speaks in the types of `inspection`.
 
-Rows are only ever added, except in `inspection_begun`, which holds the units in hand.
+Rows are only ever added, except in `inspection_begun`, which holds the units in hand. What was corrected names its
+correction in `voided_by` and stays.
 """
 
 from __future__ import annotations
@@ -179,4 +180,88 @@ inspection_begun = Table(
     Column("recipe_sha256", _SHA256, nullable=False),
     Column("models", JSON, nullable=False),
     Column("started_at", UtcTime, nullable=False),
+)
+
+
+# ------------------------------------------------------------------ genealogy
+
+_KIND = String(16)
+
+unit_form = Table(
+    "unit_form",
+    metadata,
+    Column("id", Uuid, primary_key=True),
+    Column("unit_id", ForeignKey("unit.id"), nullable=False),
+    Column("identifier_id", ForeignKey("identifier.id"), nullable=False),
+    Column("kind", _KIND, nullable=False),
+    Column("length_mm", Double),
+    Column("width_mm", Double),
+    Column("quantity", Double),
+    Column("quantity_unit", Text),
+    Column("voided_by", Uuid),
+    Index(None, "unit_id", "voided_by"),
+)
+
+link = Table(
+    "link",
+    metadata,
+    Column("id", Uuid, primary_key=True),
+    Column("parent_id", ForeignKey("unit.id"), nullable=False),
+    Column("child_id", ForeignKey("unit.id"), nullable=False),
+    # Under which of their codes they were named, as the statement said it.
+    Column("parent_identifier_id", ForeignKey("identifier.id"), nullable=False),
+    Column("child_identifier_id", ForeignKey("identifier.id"), nullable=False),
+    Column("kind", _KIND, nullable=False),
+    Column("step", Uuid),
+    Column("quantity", Double),
+    Column("voided_by", Uuid),
+    # Walking up or down reads these alone.
+    Index(None, "parent_id", "voided_by", "child_id"),
+    Index(None, "child_id", "voided_by", "parent_id"),
+)
+
+link_cut = Table(
+    "link_cut",
+    metadata,
+    Column("link_id", ForeignKey("link.id"), primary_key=True),
+    Column("position", Integer, primary_key=True),
+    *(Column(f"parent_{side}_mm", Double, nullable=False) for side in ("x1", "y1", "x2", "y2")),
+    *(Column(f"child_{side}_mm", Double, nullable=False) for side in ("x1", "y1", "x2", "y2")),
+    Column("is_reversed", Boolean, nullable=False),
+    Column("is_mirrored", Boolean, nullable=False),
+    Column("is_turned", Boolean, nullable=False),
+    Column("is_flipped", Boolean, nullable=False),
+    Column("sigma_x_mm", Double, nullable=False),
+    Column("sigma_y_mm", Double, nullable=False),
+)
+
+correction = Table(
+    "correction",
+    metadata,
+    Column("id", Uuid, primary_key=True),
+    Column("record_kind", _KIND, nullable=False),
+    Column("record_id", Uuid, nullable=False, unique=True),
+    Column("reason", Text, nullable=False),
+    Column("made_at", UtcTime, nullable=False),
+    Column("made_by", _SHA256),
+)
+
+# Names of people stand here and nowhere else: records hold the commitment, and erasing a row leaves them whole.
+person = Table(
+    "person",
+    metadata,
+    Column("commitment", _SHA256, primary_key=True),
+    Column("name", Text, nullable=False, unique=True),
+    Column("salt", String(64), nullable=False),
+)
+
+# What came a second time under the id of a record, and said something else.
+contradiction = Table(
+    "contradiction",
+    metadata,
+    Column("sha256", _SHA256, primary_key=True),
+    Column("record_kind", _KIND, nullable=False),
+    Column("record_id", Uuid, nullable=False, index=True),
+    Column("said", JSON, nullable=False),
+    Column("received_at", UtcTime, nullable=False),
 )

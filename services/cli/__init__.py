@@ -16,13 +16,14 @@ COMMANDS = {
     "demo": "services.cli.demo:demo",
     "inspect": "services.cli.inspect:inspect",
     "trace": "services.cli.trace:trace",
+    "genealogy": "services.cli.genealogy:genealogy",
     "spc": "services.cli.spc:spc",
     "recipe": "services.cli.recipe:recipe",
     "camera": "services.cli.camera:camera",
 }
 """Loaded when asked for: `lynceus trace` needs no camera library and no network runtime."""
 
-CALLED_WRONGLY = ("CFG-", "TRC-CODE-NOT-PARSED", "SVC-NOTHING-GIVEN")
+CALLED_WRONGLY = ("CFG-", "TRC-CODE-NOT-PARSED", "SVC-NOTHING-GIVEN", "SVC-REQUEST-INVALID")
 UNREACHABLE = (
     "TRC-DATABASE-UNREACHABLE",
     "CAM-NOT-FOUND",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from math import isfinite
 from pathlib import Path
 
 import click
@@ -23,3 +24,26 @@ database_option = click.option(
     default=default_database,
     help=say("cli.option.database", language_of_environment()),
 )
+
+
+class Numbers(click.ParamType[tuple[float, ...]]):
+    """So many numbers, with commas between."""
+
+    name = "numbers"
+
+    def __init__(self, count: int) -> None:
+        self._count = count
+
+    def convert(
+        self, value: object, param: click.Parameter | None, ctx: click.Context | None
+    ) -> tuple[float, ...]:
+        try:
+            numbers = tuple(float(part) for part in str(value).split(","))
+        except ValueError:
+            numbers = ()
+        if len(numbers) != self._count or not all(isfinite(one) for one in numbers):
+            message = say(
+                "cli.option.numbers", language_of_environment(), count=self._count, value=str(value)
+            )
+            self.fail(message, param, ctx)
+        return numbers

@@ -11,12 +11,15 @@ from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
-from inspection.types import Defect, Inspection, Verdict
+from inspection.identity import IdentifierCode
+from inspection.types import Box, Defect, Inspection, Verdict
 from services.api.answers import CodeAnswer, InspectionAnswer, UnitAnswer, verdict_name
-from services.cli.options import database_option
+from services.api.genealogy import PlacedAnswer, PlacesAnswer, RelativeAnswer, RelativesAnswer
+from services.cli.options import Numbers, database_option
 from services.text import language_of_environment, say
 from station_config import Catalogue, load_catalogue
 from traceability.errors import UnitUnknown
+from traceability.genealogy.tracing import Placed, Relative, ancestors, at_risk, descendants, place_up
 from traceability.identifiers import parse
 from traceability.store import TraceStore
 
@@ -34,12 +37,28 @@ SIMILAR_SHOWN = 5
 @click.command(help=say("cli.trace", language_of_environment()))
 @click.argument("code")
 @click.option("--json", "as_json", is_flag=True, help=say("cli.trace.json", language_of_environment()))
+@click.option("--up", "way", flag_value="up", help=say("cli.trace.up", language_of_environment()))
+@click.option("--down", "way", flag_value="down", help=say("cli.trace.down", language_of_environment()))
+@click.option("--at", type=Numbers(2), metavar="X,Y", help=say("cli.trace.at", language_of_environment()))
+@click.option(
+    "--box", type=Numbers(4), metavar="X1,Y1,X2,Y2", help=say("cli.trace.box", language_of_environment())
+)
 @database_option
-def trace(code: str, as_json: bool, database: str) -> None:
+def trace(
+    code: str,
+    as_json: bool,
+    way: str | None,
+    at: tuple[float, ...] | None,
+    box: tuple[float, ...] | None,
+    database: str,
+) -> None:
     language = language_of_environment()
     unit = parse(code)
     catalogue = load_catalogue()
     with TraceStore.open(database) as store:
+        if way is not None or at is not None or box is not None:
+            click.echo(_kin(store, unit, way, at, box, as_json=as_json, language=language))
+            return
         try:
             inspections = store.inspections_of(unit)
         except UnitUnknown:
@@ -65,6 +84,59 @@ def as_answer(inspections: tuple[Inspection, ...], catalogue: Catalogue, languag
         verdict=verdict_name(inspections[-1].verdict),
         inspections=[InspectionAnswer.of(one, catalogue, language) for one in inspections],
     )
+
+
+def _kin(
+    store: TraceStore,
+    unit: IdentifierCode,
+    way: str | None,
+    at: tuple[float, ...] | None,
+    box: tuple[float, ...] | None,
+    *,
+    as_json: bool,
+    language: str,
+) -> str:
+    """Relatives of the unit, or where a place on it lies on them: one a line, or as the service answers."""
+    if at is not None or box is not None:
+        placed = (
+            place_up(store, unit, at[0], at[1]) if at is not None else at_risk(store, unit, Box(*(box or ())))
+        )
+        if as_json:
+            places = PlacesAnswer(places=[PlacedAnswer.of(one) for one in placed])
+            return places.model_dump_json(indent=2)
+        return "\n".join(_said_of_place(one, language) for one in placed)
+    relatives = ancestors(store, unit) if way == "up" else descendants(store, unit)
+    if as_json:
+        return RelativesAnswer(relatives=[RelativeAnswer.of(one) for one in relatives]).model_dump_json(
+            indent=2
+        )
+    return "\n".join(f"{one.unit}  {_kind(one, language)}".rstrip() for one in relatives)
+
+
+def _said_of_place(placed: Placed, language: str) -> str:
+    head = f"{placed.probability:6.1%}  {placed.relative.unit}  {_kind(placed.relative, language)}".rstrip()
+    if not placed.regions:
+        return f"{head}  {say('cli.trace.somewhere', language)}"
+    return "\n".join(
+        f"{head}  "
+        + say(
+            "cli.trace.region",
+            language,
+            x=_span(region.box_mm.x1, region.box_mm.x2),
+            y=_span(region.box_mm.y1, region.box_mm.y2),
+            sigma_x=f"{region.sigma_x_mm:.3g}",
+            sigma_y=f"{region.sigma_y_mm:.3g}",
+        )
+        for region in placed.regions
+    )
+
+
+def _span(low: float, high: float) -> str:
+    return f"{low:.1f}" if low == high else f"{low:.1f}…{high:.1f}"
+
+
+def _kind(relative: Relative, language: str) -> str:
+    return "" if relative.kind is None else say(f"unit_kind.{relative.kind}", language)
 
 
 def _tell_similar(store: TraceStore, text: str, language: str) -> None:

@@ -10,7 +10,9 @@ from click.testing import CliRunner, Result
 from inspection.types import Inspection, Verdict
 from services.cli.trace import trace
 from tests.builders import a_defect, a_measurement, a_picture, a_unit, an_inspection
+from tests.drawn_coil import LINKS, UNITS
 from traceability.errors import CodeNotParsed, UnitUnknown
+from traceability.genealogy.recording import record
 from traceability.store import TraceStore
 
 REJECTED = an_inspection(
@@ -118,3 +120,30 @@ def test_a_code_nobody_recorded_is_refused_and_similar_ones_are_shown(database: 
 def test_a_code_that_cannot_be_read_is_refused(database: str):
     with pytest.raises(CodeNotParsed):
         asked(database, "86.1/")
+
+
+def test_the_way_up_and_down_is_one_unit_a_line(database: str):
+    with TraceStore.open(database) as store:
+        record(store, units=UNITS, links=LINKS)
+    up = asked(database, "SEGMENT-3", "--up").output.splitlines()
+    assert up[0].split() == ["COIL-A", "coil"]
+    assert len(up) == 6
+    down = json.loads(asked(database, "COIL-B", "--down", "--json").output)
+    assert [one["unit"]["code"] for one in down["relatives"]][:2] == ["COIL-W", "SEGMENT-1"]
+
+
+def test_a_place_is_told_with_its_uncertainty_and_in_both_languages(database: str):
+    with TraceStore.open(database) as store:
+        record(store, units=UNITS, links=LINKS)
+    told = asked(database, "SEGMENT-3", "--at", "150,3000").output
+    assert "100.0%  COIL-B  coil  x 150.0 ± 0 mm, y 6600.0 ± 5 mm" in told
+    assert "100.0%  HEAT-7  heat  somewhere on it" in told
+    assert "炉次" in asked(database, "SEGMENT-3", "--at", "150,3000", language="zh").output
+    risk = asked(database, "COIL-B", "--box", "100,6500,200,6700").output
+    assert "SEGMENT-3  segment  x 100.0…200.0 ± 0 mm, y 2900.0…3100.0 ± 5 mm" in risk
+
+
+def test_a_place_that_is_no_pair_of_numbers_is_called_wrongly(database: str):
+    result = asked(database, "SEGMENT-3", "--at", "150,tail")
+    assert result.exit_code == 2
+    assert "150,tail" in result.output

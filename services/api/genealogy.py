@@ -1,0 +1,323 @@
+"""What was made from what: taken in, voided, walked up and down, and places carried through."""
+
+from __future__ import annotations
+
+from http import HTTPStatus
+from typing import Annotated, Any
+from uuid import NAMESPACE_URL, UUID, uuid5
+
+from fastapi import APIRouter, Query
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+from uuid_utils.compat import uuid7
+
+from inspection.types import Box
+from services.api.answers import CodeAnswer, Corners
+from services.api.serving import Here
+from services.problems import problems
+from traceability.genealogy import recording, tracing
+from traceability.genealogy.cuts import Cut, Face, Link, LinkKind, Region, UnitForm, UnitKind
+from traceability.identifiers import LONGEST, parse
+from traceability.statements import statement
+from traceability.store import TraceStore
+from traceability.verifier import canonical
+
+router = APIRouter(tags=["genealogy"])
+
+MOST_AT_ONCE = 10_000
+"""Units, and links, of one delivery."""
+
+MOST_SHOWN = 1000
+
+Code = Annotated[str, Field(min_length=1, max_length=LONGEST, description="identifier code")]
+Millimetres = Annotated[float, Field(allow_inf_nan=False, ge=-1e9, le=1e9)]
+Rectangle = Annotated[
+    tuple[Millimetres, Millimetres, Millimetres, Millimetres], Field(description="x1, y1, x2, y2 in mm")
+]
+Sigma = Annotated[float, Field(allow_inf_nan=False, ge=0, le=1e6)]
+Size = Annotated[float | None, Field(allow_inf_nan=False, gt=0, le=1e9)]
+Reason = Annotated[str, Field(min_length=1, max_length=1000)]
+Person = Annotated[
+    str | None,
+    Field(min_length=1, max_length=200, description="a person's name; the record holds a commitment to it"),
+]
+
+
+class Said(BaseModel):
+    """What is delivered: unknown fields are refused, they would be lost."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class UnitSaid(Said):
+    """What a unit is. Lengths along y, widths along x."""
+
+    unit: Code
+    kind: UnitKind
+    length_mm: Size = None
+    width_mm: Size = None
+    quantity: Annotated[float | None, Field(allow_inf_nan=False, ge=0)] = None
+    quantity_unit: Annotated[str | None, Field(max_length=40)] = None
+    id: UUID | None = None
+
+    def form(self) -> UnitForm:
+        form = UnitForm(
+            **self.model_dump(exclude={"unit", "id"}), unit=parse(self.unit), id=self.id or UUID(int=0)
+        )
+        return form if self.id else UnitForm(**_fields(form) | {"id": _id_of("form", form)})
+
+
+class CutSaid(Said):
+    """The rectangle of the parent that became a rectangle of the child, and how it lies there."""
+
+    parent_mm: Rectangle
+    child_mm: Rectangle
+    is_reversed: bool = False
+    is_mirrored: bool = False
+    is_turned: bool = False
+    is_flipped: bool = False
+    sigma_x_mm: Sigma = 0.0
+    sigma_y_mm: Sigma = 0.0
+
+    @model_validator(mode="after")
+    def _has_areas(self) -> CutSaid:
+        self.cut()
+        return self
+
+    def cut(self) -> Cut:
+        statements = self.model_dump(exclude={"parent_mm", "child_mm"})
+        return Cut(parent_mm=Box(*self.parent_mm), child_mm=Box(*self.child_mm), **statements)
+
+    @staticmethod
+    def of(cut: Cut) -> CutSaid:
+        return CutSaid(
+            **_fields(cut) | {"parent_mm": corners(cut.parent_mm), "child_mm": corners(cut.child_mm)}
+        )
+
+
+class LinkSaid(Said):
+    """One parent of one child. Without an id it gets one from what it says, so that it may come twice."""
+
+    parent: Code
+    child: Code
+    kind: LinkKind
+    cuts: Annotated[list[CutSaid], Field(max_length=1000)] = []
+    step: UUID | None = None
+    quantity: Annotated[float | None, Field(allow_inf_nan=False, ge=0)] = None
+    id: UUID | None = None
+
+    def link(self) -> Link:
+        link = Link(
+            id=self.id or UUID(int=0),
+            parent=parse(self.parent),
+            child=parse(self.child),
+            kind=self.kind,
+            cuts=tuple(cut.cut() for cut in self.cuts),
+            step=self.step,
+            quantity=self.quantity,
+        )
+        return link if self.id else Link(**_fields(link) | {"id": _id_of("link", link)})
+
+
+class DeliverySaid(Said):
+    units: Annotated[list[UnitSaid], Field(max_length=MOST_AT_ONCE)] = []
+    links: Annotated[list[LinkSaid], Field(max_length=MOST_AT_ONCE)] = []
+
+    def record(self, store: TraceStore) -> RecordedAnswer:
+        done = recording.record(
+            store, units=[one.form() for one in self.units], links=[one.link() for one in self.links]
+        )
+        return RecordedAnswer(
+            units=done.units, links=done.links, contradictions=[str(id_) for id_ in done.contradictions]
+        )
+
+
+class VoidSaid(Said):
+    """Exactly one of the two: a link, or what a unit was said to be."""
+
+    link: UUID | None = None
+    form: UUID | None = None
+    reason: Reason
+    by: Person = None
+
+    @model_validator(mode="after")
+    def _is_one(self) -> VoidSaid:
+        if (self.link is None) == (self.form is None):
+            raise ValueError("either link or form")
+        return self
+
+
+class RecordedAnswer(BaseModel):
+    """How much was new. `contradictions`: ids under which something else is on record; both are kept."""
+
+    units: int
+    links: int
+    contradictions: list[str]
+
+
+class RelativeAnswer(BaseModel):
+    unit: CodeAnswer
+    kind: UnitKind | None
+    length_mm: float | None
+    width_mm: float | None
+
+    @staticmethod
+    def of(relative: tracing.Relative) -> RelativeAnswer:
+        return RelativeAnswer(
+            unit=CodeAnswer.of(relative.unit),
+            kind=relative.kind,
+            length_mm=relative.length_mm,
+            width_mm=relative.width_mm,
+        )
+
+
+class RelativesAnswer(BaseModel):
+    relatives: list[RelativeAnswer]
+
+
+class LinkAnswer(BaseModel):
+    id: UUID
+    parent: CodeAnswer
+    child: CodeAnswer
+    kind: LinkKind
+    cuts: list[CutSaid]
+    step: UUID | None
+    quantity: float | None
+
+    @staticmethod
+    def of(link: Link) -> LinkAnswer:
+        return LinkAnswer(
+            id=link.id,
+            parent=CodeAnswer.of(link.parent),
+            child=CodeAnswer.of(link.child),
+            kind=link.kind,
+            cuts=[CutSaid.of(cut) for cut in link.cuts],
+            step=link.step,
+            quantity=link.quantity,
+        )
+
+
+class FamilyAnswer(BaseModel):
+    relatives: list[RelativeAnswer]
+    links: list[LinkAnswer]
+
+
+class RegionAnswer(BaseModel):
+    """`box_mm` ± one standard error each way, as a whole."""
+
+    box_mm: Corners
+    face: Face | None
+    sigma_x_mm: float
+    sigma_y_mm: float
+    probability: float
+
+    @staticmethod
+    def of(region: Region) -> RegionAnswer:
+        return RegionAnswer(**_fields(region) | {"box_mm": corners(region.box_mm)})
+
+
+class PlacedAnswer(BaseModel):
+    """`regions` is empty where a link on the way says nothing of places: somewhere on the unit."""
+
+    unit: CodeAnswer
+    kind: UnitKind | None
+    probability: float
+    regions: list[RegionAnswer]
+
+    @staticmethod
+    def of(placed: tracing.Placed) -> PlacedAnswer:
+        return PlacedAnswer(
+            unit=CodeAnswer.of(placed.relative.unit),
+            kind=placed.relative.kind,
+            probability=placed.probability,
+            regions=[RegionAnswer.of(region) for region in placed.regions],
+        )
+
+
+class PlacesAnswer(BaseModel):
+    places: list[PlacedAnswer]
+
+
+_FOUND = problems(HTTPStatus.BAD_REQUEST, HTTPStatus.NOT_FOUND, HTTPStatus.UNPROCESSABLE_ENTITY)
+_TAKEN = problems(HTTPStatus.BAD_REQUEST, HTTPStatus.CONFLICT, HTTPStatus.UNPROCESSABLE_ENTITY)
+
+Coordinate = Annotated[float, Query(allow_inf_nan=False, ge=-1e9, le=1e9)]
+
+
+@router.post("/genealogy", responses=_TAKEN)
+def record_genealogy(here: Here, delivery: DeliverySaid) -> RecordedAnswer:
+    """Keep units and links, all or none. Sending the same again changes nothing."""
+    return delivery.record(here.store)
+
+
+@router.post("/genealogy/void", responses=_FOUND, status_code=HTTPStatus.NO_CONTENT)
+def void_genealogy(here: Here, said: VoidSaid) -> None:
+    """Take a link, or what a unit was said to be, back. It stays on record and counts no more."""
+    if said.link is not None:
+        recording.void(here.store, link=said.link, id=uuid7(), reason=said.reason, by=said.by)
+    elif said.form is not None:
+        recording.void_form(here.store, form=said.form, id=uuid7(), reason=said.reason, by=said.by)
+
+
+@router.get("/genealogy/{code:path}", responses=_FOUND)
+def genealogy(here: Here, code: str, most: Annotated[int, Query(ge=1, le=MOST_SHOWN)] = 100) -> FamilyAnswer:
+    """The unit, its ancestors, and what was made from it, nearest first, until there are `most`."""
+    found = tracing.family(here.store, parse(code), most=most)
+    return FamilyAnswer(
+        relatives=[RelativeAnswer.of(one) for one in found.relatives],
+        links=[LinkAnswer.of(one) for one in found.links],
+    )
+
+
+@router.get("/ancestors/{code:path}", responses=_FOUND)
+def ancestors(here: Here, code: str) -> RelativesAnswer:
+    """All that the unit was made from, by code."""
+    return _relatives(tracing.ancestors(here.store, parse(code)))
+
+
+@router.get("/descendants/{code:path}", responses=_FOUND)
+def descendants(here: Here, code: str) -> RelativesAnswer:
+    """All that was made from the unit, by code."""
+    return _relatives(tracing.descendants(here.store, parse(code)))
+
+
+@router.get("/places/{code:path}", responses=_FOUND)
+def places(
+    here: Here, code: str, x_mm: Coordinate, y_mm: Coordinate, face: Face | None = None
+) -> PlacesAnswer:
+    """Where a place on the unit lies on every ancestor, the surest first."""
+    found = tracing.place_up(here.store, parse(code), x_mm, y_mm, face=face)
+    return PlacesAnswer(places=[PlacedAnswer.of(one) for one in found])
+
+
+@router.get("/at-risk/{code:path}", responses=_FOUND)
+def at_risk(
+    here: Here,
+    code: str,
+    x1_mm: Coordinate,
+    y1_mm: Coordinate,
+    x2_mm: Coordinate,
+    y2_mm: Coordinate,
+    face: Face | None = None,
+) -> PlacesAnswer:
+    """All made from the unit that may hold some of this box on it, the surest first."""
+    box = Box(min(x1_mm, x2_mm), min(y1_mm, y2_mm), max(x1_mm, x2_mm), max(y1_mm, y2_mm))
+    found = tracing.at_risk(here.store, parse(code), box, face=face)
+    return PlacesAnswer(places=[PlacedAnswer.of(one) for one in found])
+
+
+def _relatives(found: tuple[tracing.Relative, ...]) -> RelativesAnswer:
+    return RelativesAnswer(relatives=[RelativeAnswer.of(one) for one in found])
+
+
+def corners(box: Box) -> Corners:
+    return (box.x1, box.y1, box.x2, box.y2)
+
+
+def _fields(record: Any) -> dict[str, Any]:
+    return {name: getattr(record, name) for name in record.__slots__}
+
+
+def _id_of(kind: str, record: UnitForm | Link) -> UUID:
+    """An id that the same words have whenever they come."""
+    said = {key: value for key, value in statement(record).items() if key != "id"}
+    return uuid5(NAMESPACE_URL, f"urn:lynceus:{kind}:{canonical(said).decode()}")

@@ -1,0 +1,310 @@
+"""Up and down the genealogy: whole families, and places on them.
+
+Both engines answer alike. A walk is a recursive query over ids alone, which ends on a circle too; measured, closure
+tables and label trees gain nothing over it.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict, deque
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+from uuid import UUID
+
+from sqlalchemy import Connection, Select, and_, bindparam, func, or_, select
+
+from inspection.identity import IdentifierCode
+from inspection.types import Box
+from traceability import tables
+from traceability.genealogy.cuts import (
+    Cut,
+    Face,
+    Link,
+    Region,
+    UnitKind,
+    downwards,
+    likeliest,
+    upwards,
+)
+from traceability.genealogy.recording import cut_from, links_query, links_selected, walk
+from traceability.store import TraceStore, portions
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Relative:
+    """A unit in a family, under the code that it was given first. What was not said of it is None."""
+
+    unit: IdentifierCode
+    kind: UnitKind | None
+    length_mm: float | None
+    width_mm: float | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Placed:
+    """A relative, and where on it. No region: somewhere, because a link on the way says nothing of places."""
+
+    relative: Relative
+    probability: float
+    regions: tuple[Region, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Family:
+    """Units and the links among them, of which no link is void."""
+
+    relatives: tuple[Relative, ...]
+    links: tuple[Link, ...]
+
+
+def ancestors(store: TraceStore, unit: IdentifierCode) -> tuple[Relative, ...]:
+    """All that the unit was made from, itself left out, by code. Raises UnitUnknown."""
+    return _all(store, unit, downwards_=False)
+
+
+def descendants(store: TraceStore, unit: IdentifierCode) -> tuple[Relative, ...]:
+    """All that was made from the unit, itself left out, by code. Raises UnitUnknown."""
+    return _all(store, unit, downwards_=True)
+
+
+def place_up(
+    store: TraceStore, unit: IdentifierCode, x_mm: float, y_mm: float, *, face: Face | None = None
+) -> tuple[Placed, ...]:
+    """Where a place on a unit lies on every ancestor, the surest first, then by code. Raises UnitUnknown."""
+    start = Region(box_mm=Box(x_mm, y_mm, x_mm, y_mm), face=face)
+    with store.reading() as connection:
+        root = store.unit_id(connection, unit)
+        links = _links_above(connection, root)
+        reached = _carried_up(root, start, links)
+        return _placed(connection, {id_: one for id_, one in reached.items() if id_ != root})
+
+
+def at_risk(
+    store: TraceStore, unit: IdentifierCode, box_mm: Box, *, face: Face | None = None
+) -> tuple[Placed, ...]:
+    """All made from the unit that may hold some of a box on it, the surest first, then by code. Raises UnitUnknown."""
+    with store.reading() as connection:
+        root = store.unit_id(connection, unit)
+        reached = _carried_down(connection, root, Region(box_mm=box_mm, face=face))
+        return _placed(connection, {id_: one for id_, one in reached.items() if id_ != root})
+
+
+def family(store: TraceStore, unit: IdentifierCode, *, most: int) -> Family:
+    """The unit, its ancestors, and what was made from it, nearest first, until there are `most`.
+
+    Raises UnitUnknown.
+    """
+    with store.reading() as connection:
+        root = store.unit_id(connection, unit)
+        ids = dict.fromkeys([root])
+        parent, child = tables.link.c.parent_id, tables.link.c.child_id
+        for here, there in ((child, parent), (parent, child)):
+            frontier = [root]
+            while frontier and len(ids) < most:
+                rows = select(there).where(here.in_(frontier), tables.link.c.voided_by.is_(None))
+                found: set[UUID] = set(connection.execute(rows).scalars())
+                frontier = sorted(found - ids.keys())[: most - len(ids)]
+                ids |= dict.fromkeys(frontier)
+        link = tables.link.c
+        among = links_query().where(
+            link.voided_by.is_(None), link.parent_id.in_(list(ids)), link.child_id.in_(list(ids))
+        )
+        links = sorted(links_selected(connection, among), key=lambda one: str(one.id))
+        relatives = _relatives(connection, list(ids))
+    return Family(relatives=_sorted(relatives.values()), links=tuple(links))
+
+
+# ------------------------------------------------------------------ walking
+
+
+def _all(store: TraceStore, unit: IdentifierCode, *, downwards_: bool) -> tuple[Relative, ...]:
+    with store.reading() as connection:
+        root = store.unit_id(connection, unit)
+        reached = walk(root, downwards=downwards_)
+        rows = _relatives_query().where(
+            tables.identifier.c.unit_id.in_(select(reached.c.id).scalar_subquery())
+        )
+        found = _by_unit(connection.execute(rows))
+    found.pop(root, None)
+    return _sorted(found.values())
+
+
+@dataclass(frozen=True, slots=True)
+class _Step:
+    """One link as far as places go: between which units, by which cuts."""
+
+    parent: UUID
+    child: UUID
+    cuts: tuple[Cut, ...]
+
+
+def _links_above(connection: Connection, root: UUID) -> list[_Step]:
+    reached = walk(root, downwards=False)
+    rows = _steps_query().where(tables.link.c.child_id.in_(select(reached.c.id)))
+    return _steps(connection.execute(rows).mappings())
+
+
+def _steps_query() -> Select[Any]:
+    link, cut = tables.link, tables.link_cut
+    return (
+        select(link.c.parent_id, link.c.child_id, cut)
+        .select_from(link.outerjoin(cut, cut.c.link_id == link.c.id))
+        .add_columns(link.c.id)
+        .where(link.c.voided_by.is_(None))
+        .order_by(link.c.id, cut.c.position)
+    )
+
+
+def _steps(rows: Any) -> list[_Step]:
+    ends: dict[UUID, tuple[UUID, UUID]] = {}
+    cuts: dict[UUID, list[Cut]] = defaultdict(list)
+    for row in rows:
+        ends[row["id"]] = row["parent_id"], row["child_id"]
+        if row["link_id"] is not None:
+            cuts[row["id"]].append(cut_from(row))
+    return [_Step(parent, child, tuple(cuts[id_])) for id_, (parent, child) in ends.items()]
+
+
+_Reached = dict[UUID, tuple[float, tuple[Region, ...]]]
+"""Per unit: how probably it was reached, and where; nowhere in particular, where a link told no places."""
+
+
+def _carried_up(root: UUID, start: Region, links: Sequence[_Step]) -> _Reached:
+    parents: dict[UUID, list[_Step]] = defaultdict(list)
+    due: dict[UUID, int] = defaultdict(int)
+    for one in links:
+        parents[one.child].append(one)
+        due[one.parent] += 1
+    reached: _Reached = {root: (1.0, (start,))}
+    # A unit is gone up from once all its children have been: it is an ancestor by several ways, perhaps.
+    ready = deque([root])
+    while ready:
+        unit = ready.popleft()
+        for one in parents[unit]:
+            if unit in reached:
+                _reach(reached, one.parent, *_through(reached[unit], one.cuts, upwards))
+            due[one.parent] -= 1
+            if due[one.parent] == 0:
+                ready.append(one.parent)
+    return reached
+
+
+def _carried_down(connection: Connection, root: UUID, start: Region) -> _Reached:
+    reached: _Reached = {root: (1.0, (start,))}
+    frontier = dict(reached)
+    while frontier:
+        found: _Reached = {}
+        for one in _links_below(connection, frontier):
+            _reach(found, one.child, *_through(frontier[one.parent], one.cuts, downwards))
+        frontier = {}
+        for unit, (probability, regions) in found.items():
+            before = reached.get(unit)
+            _reach(reached, unit, probability, regions)
+            if reached[unit] != before:
+                frontier[unit] = probability, regions
+    return reached
+
+
+def _through(
+    reached: tuple[float, tuple[Region, ...]], cuts: Sequence[Cut], carry: Any
+) -> tuple[float, tuple[Region, ...]]:
+    """What comes out at the other end of a link; probability 0: it does not lead there."""
+    probability, regions = reached
+    if not cuts or not regions:
+        return probability, ()
+    carried = [one for region in regions for cut in cuts if (one := carry(region, cut)) is not None]
+    return max((one.probability for one in carried), default=0.0), likeliest(carried)
+
+
+def _reach(reached: _Reached, unit: UUID, probability: float, regions: tuple[Region, ...]) -> None:
+    if probability == 0.0:
+        return
+    before, known = reached.get(unit, (0.0, None))
+    # Somewhere on the unit, by one way: then no rectangle bounds where.
+    both = () if known == () or regions == () else likeliest([*(known or ()), *regions])
+    reached[unit] = max(before, probability), both
+
+
+_WIDE: Final = 1e300
+
+
+def _links_below(connection: Connection, frontier: _Reached) -> list[_Step]:
+    """Links from these units on; from one alone only those that may hold some of its regions."""
+    low, high = -_WIDE, _WIDE
+    if len(frontier) == 1:
+        ((_, regions),) = frontier.values()
+        if regions:
+            low = min(one.box_mm.y1 - 4 * one.sigma_y_mm for one in regions)
+            high = max(one.box_mm.y2 + 4 * one.sigma_y_mm for one in regions)
+    steps: list[_Step] = []
+    for some in portions(list(frontier)):
+        steps += _steps(connection.execute(_BELOW, {"units": some, "low": low, "high": high}).mappings())
+    return steps
+
+
+def _below() -> Select[Any]:
+    cut = tables.link_cut.c
+    margin = 4 * cut.sigma_y_mm + 1.0
+    holds = and_(
+        cut.parent_y1_mm - margin <= bindparam("high"), cut.parent_y2_mm + margin >= bindparam("low")
+    )
+    units = tables.link.c.parent_id.in_(bindparam("units", expanding=True))
+    return _steps_query().where(units, or_(cut.link_id.is_(None), holds))
+
+
+_BELOW: Final = _below()
+
+
+# ------------------------------------------------------------------ units by their codes
+
+
+def _placed(connection: Connection, reached: _Reached) -> tuple[Placed, ...]:
+    relatives = _relatives(connection, list(reached))
+    placed = [
+        Placed(relative=relatives[id_], probability=probability, regions=regions)
+        for id_, (probability, regions) in reached.items()
+    ]
+    return tuple(sorted(placed, key=lambda one: (-one.probability, *_by_code(one.relative))))
+
+
+def _relatives(connection: Connection, ids: Sequence[UUID]) -> dict[UUID, Relative]:
+    found: dict[UUID, Relative] = {}
+    for some in portions(ids):
+        rows = _relatives_query().where(tables.identifier.c.unit_id.in_(some))
+        found |= _by_unit(connection.execute(rows))
+    return found
+
+
+def _relatives_query() -> Select[Any]:
+    named, form = tables.identifier, tables.unit_form
+    other = tables.identifier.alias("other")
+    # One row per unit: the code that it was given first.
+    first = select(func.min(other.c.id)).where(other.c.unit_id == named.c.unit_id).scalar_subquery()
+    return (
+        select(named.c.unit_id, named.c.scheme, named.c.canon, form.c.kind, form.c.length_mm, form.c.width_mm)
+        .select_from(
+            named.outerjoin(form, and_(form.c.unit_id == named.c.unit_id, form.c.voided_by.is_(None)))
+        )
+        .where(named.c.id == first)
+    )
+
+
+def _by_unit(rows: Any) -> dict[UUID, Relative]:
+    return {
+        unit_id: Relative(
+            unit=IdentifierCode(scheme=scheme, raw=canon, canon=canon),
+            kind=None if kind is None else UnitKind(kind),
+            length_mm=length_mm,
+            width_mm=width_mm,
+        )
+        for unit_id, scheme, canon, kind, length_mm, width_mm in rows
+    }
+
+
+def _sorted(relatives: Any) -> tuple[Relative, ...]:
+    return tuple(sorted(relatives, key=_by_code))
+
+
+def _by_code(relative: Relative) -> tuple[str, str]:
+    return relative.unit.canon, relative.unit.scheme
