@@ -6,8 +6,13 @@ GEV_BLOCK_ID_MAX = 65535
 """GigE Vision before 2.0 counts in 16 bits from 1 and leaves out 0, so 1 follows 65535."""
 
 
+_MAY_COUNT_LATE = 1
+"""Triggers by which a device's counter may be behind its exposures: some read it before they count."""
+
+
 class CountRestarted(Exception):
-    """The device's count fell where it cannot have wrapped: how many frames are lost is not knowable."""
+    """A count of the device's fell where it cannot have wrapped, or stood still while it went on: how many frames are
+    lost is not knowable."""
 
 
 class ExposureCount:
@@ -21,12 +26,16 @@ class ExposureCount:
         self._last_id: int | None = None
         self._sequence: int | None = None
         self._zero_is_used = False
+        self._last_trigger: int | None = None
+        self._uncounted = 0
 
-    def of(self, frame_id: int | None, *, incomplete_before: int) -> int | None:
+    def of(self, frame_id: int | None, *, incomplete_before: int, trigger: int | None = None) -> int | None:
         """Sequence of a frame; None when the device sent this exposure before.
 
         frame_id           as the device counts; None where it does not, then only seen losses count
         incomplete_before  frames that came damaged since the last whole one: at least so many are lost
+        trigger            how many triggers the device has had, this one's counted; None where nobody counts them.
+                           One that exposed nothing has no frame id, and is lost all the same
 
         Raises CountRestarted.
         """
@@ -38,11 +47,28 @@ class ExposureCount:
             if counted is not None:
                 # Some devices give a damaged frame no id of its own; the loss is real all the same.
                 advance = max(counted, advance)
+        if trigger is not None:
+            advance = max(self._triggered(trigger, exposed=advance), advance)
         if self._sequence is None:
             self._sequence = incomplete_before if frame_id is None else frame_id
         else:
             self._sequence += advance
         return self._sequence
+
+    def _triggered(self, trigger: int, *, exposed: int) -> int:
+        """Triggers since the last frame's, while so many pictures were exposed."""
+        last, self._last_trigger = self._last_trigger, trigger
+        if last is None:
+            return 0
+        if trigger < last:
+            raise CountRestarted(f"its trigger counter went from {last} back to {trigger}")
+        self._uncounted = max(0, self._uncounted + exposed - (trigger - last))
+        if self._uncounted > _MAY_COUNT_LATE:
+            # What is counted is not what triggers: it could not show a trigger that was missed.
+            raise CountRestarted(
+                f"its trigger counter went from {last} to {trigger} while {exposed} pictures were exposed"
+            )
+        return trigger - last
 
     def _advance(self, frame_id: int) -> int | None:
         last, self._last_id = self._last_id, frame_id

@@ -175,6 +175,7 @@ def apply_settings(nodes: Nodes, settings: DeviceSettings) -> Applied:
     for feature in _GEOMETRY:
         writing.write_feature(feature)
     _apply_trigger(writing)
+    _count_triggers(writing)
     for feature in _EXPOSURE_AND_LINK:
         writing.write_feature(feature)
     chunks = _apply_chunks(writing)
@@ -289,6 +290,39 @@ def _apply_trigger(writing: _Writing) -> None:
     writing.write("trigger", "TriggerMode", "On")
 
 
+_COUNTED_EDGES = {
+    "RisingEdge": "RisingEdge",
+    "FallingEdge": "FallingEdge",
+    "AnyEdge": "AnyEdge",
+    "LevelHigh": "RisingEdge",
+    "LevelLow": "FallingEdge",
+}
+"""Of a signal that triggers, which a counter counts: it has no levels."""
+
+
+def _count_triggers(writing: _Writing) -> None:
+    """The first counter counts the signal itself; where it cannot, the frame triggers that were received, which by
+    the standard has those that exposed nothing, too."""
+    nodes, settings = writing.nodes, writing.settings
+    if not settings.count_triggers:
+        return
+    counter, *_ = [*nodes.entries("CounterSelector"), None]
+    if counter is not None and not writing.write("count_triggers", "CounterSelector", counter):
+        return
+    is_direct = settings.trigger_source in nodes.entries("CounterEventSource")
+    source = settings.trigger_source if is_direct else "FrameTrigger"
+    if not writing.write("count_triggers", "CounterEventSource", str(source)):
+        return
+    if is_direct and nodes.has("CounterEventActivation"):
+        edge = _COUNTED_EDGES[settings.trigger_activation or "RisingEdge"]
+        writing.write("count_triggers", "CounterEventActivation", edge)
+    if nodes.has("CounterReset"):
+        # By the standard that starts it, too.
+        writing.execute("count_triggers", "CounterReset")
+    if counter is not None and counter in nodes.entries("ChunkCounterSelector"):
+        writing.write("count_triggers", "ChunkCounterSelector", counter)
+
+
 def _apply_chunks(writing: _Writing) -> tuple[str, ...]:
     """Every value the device can send is switched on; one that it does not let be switched is left out."""
     nodes, settings = writing.nodes, writing.settings
@@ -296,13 +330,16 @@ def _apply_chunks(writing: _Writing) -> tuple[str, ...]:
         return ()
     if not writing.write("chunks", "ChunkModeActive", settings.chunks) or not settings.chunks:
         return ()
+    # A counter that counts nothing has nothing to tell.
+    silent = {"Image"} | ({"CounterValue"} if _found(nodes, "CounterEventSource") == "Off" else set())
     on = tuple(
         name
         for name in nodes.entries("ChunkSelector")
-        if name != "Image" and nodes.has(f"Chunk{name}") and _is_switched_on(nodes, name)
+        if name not in silent and nodes.has(f"Chunk{name}") and _is_switched_on(nodes, name)
     )
-    if settings.mm_per_encoder_count is not None and "EncoderValue" not in on:
-        writing.note("mm_per_encoder_count", "ChunkEncoderValue")
+    for setting, name in settings.needed_chunks:
+        if name not in on:
+            writing.note(setting, f"Chunk{name}")
     return on
 
 

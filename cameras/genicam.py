@@ -122,7 +122,8 @@ def list_devices(producer: Producer) -> tuple[DeviceInfo, ...]:
 
 
 class GenicamCamera:
-    """One device, started when entered. Its `sequence` is the device's frame id made to rise across its wrap.
+    """One device, started when entered. Its `sequence` is the device's frame id made to rise across its wrap; where
+    triggers are counted, by those that exposed nothing, too.
 
     Frames that come damaged are never given: they leave a hole in `sequence`. `frames` ends when the camera
     is left, from whichever thread. Entering raises CameraNotFound, CameraInUse, ProducerMissing, CameraLost
@@ -314,10 +315,15 @@ class GenicamCamera:
             logger.info("camera %s: what came with a frame is unreadable: %s", self._name, error)
             self._count_incomplete()
             return None
-        if self._places.are_missing(chunks):
+        if not self._settings.is_told_enough(chunks):
             self._count_incomplete()
             return None
-        sequence = self._count.of(_known(lambda: buffer.frame_id), incomplete_before=self._incomplete)
+        trigger = int(chunks["CounterValue"]) if "CounterValue" in chunks else None
+        sequence = self._count.of(
+            _known(lambda: buffer.frame_id),
+            incomplete_before=self._incomplete,
+            trigger=trigger if self._settings.count_triggers else None,
+        )
         if sequence is None:
             return None
         self._incomplete = 0
@@ -328,7 +334,7 @@ class GenicamCamera:
             captured_at=self._clock.utc(),
             device_time_ns=_known(lambda: buffer.timestamp_ns),
             y_origin_mm=self._places.y_origin_mm(sequence, chunks),
-            trigger=int(chunks["CounterValue"]) if "CounterValue" in chunks else None,
+            trigger=trigger,
             chunks=chunks,
         )
 

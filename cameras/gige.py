@@ -90,7 +90,8 @@ _NS = 1_000_000_000
 
 
 class GigeCamera:
-    """One device, started when entered. Its `sequence` is the device's block id made to rise across its wrap.
+    """One device, started when entered. Its `sequence` is the device's block id made to rise across its wrap; where
+    triggers are counted, by those that exposed nothing, too.
 
     A thread of its own takes every picture from the library, which keeps only the newest, and holds `buffers` of
     them for a busy lane. What comes damaged, or finds no room, is never given: a hole in `sequence`. `frames` ends
@@ -223,14 +224,19 @@ class GigeCamera:
             heard_s = time.monotonic()
             pixels = self._pixels(picture)
             chunks = {} if pixels is None else _chunks_of(camera, picture, self._applied.chunks)
-            if pixels is None or self._places.are_missing(chunks):
+            if pixels is None or not self._settings.is_told_enough(chunks):
                 incomplete += 1
                 self._incomplete += 1
                 continue
-            sequence = count.of(picture.block_id, incomplete_before=incomplete)
+            trigger = int(chunks["CounterValue"]) if "CounterValue" in chunks else None
+            sequence = count.of(
+                picture.block_id,
+                incomplete_before=incomplete,
+                trigger=trigger if self._settings.count_triggers else None,
+            )
             incomplete = 0
             if sequence is not None:
-                self._keep(self._frame(picture, pixels, chunks, sequence))
+                self._keep(self._frame(picture, pixels, chunks, sequence, trigger))
 
     def _pixels(self, picture: Any) -> Image | None:
         """None for a picture that is not whole."""
@@ -257,7 +263,14 @@ class GigeCamera:
         except LinesShareBytes as error:
             raise refused(self._name, "width_px", picture.width, found=str(error)) from error
 
-    def _frame(self, picture: Any, pixels: Image, chunks: dict[str, int | float], sequence: int) -> Frame:
+    def _frame(
+        self,
+        picture: Any,
+        pixels: Image,
+        chunks: dict[str, int | float],
+        sequence: int,
+        trigger: int | None,
+    ) -> Frame:
         ticks = picture.ts_dev
         return Frame(
             pixels=pixels,
@@ -268,7 +281,7 @@ class GigeCamera:
             if ticks is None or not self._ticks_per_s
             else ticks * _NS // self._ticks_per_s,
             y_origin_mm=self._places.y_origin_mm(sequence, chunks),
-            trigger=int(chunks["CounterValue"]) if "CounterValue" in chunks else None,
+            trigger=trigger,
             chunks=chunks,
         )
 

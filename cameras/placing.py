@@ -15,12 +15,8 @@ class StripPlaces:
         self._lines_per_frame = lines_per_frame
         self._first: int | None = None
 
-    def are_missing(self, chunks: Mapping[str, int | float]) -> bool:
-        """Nobody could say where on the strip the defects of such a frame are: it is as good as damaged."""
-        return self._settings.mm_per_encoder_count is not None and "EncoderValue" not in chunks
-
     def y_origin_mm(self, sequence: int, chunks: Mapping[str, int | float]) -> float:
-        """0 where the settings place nothing. The chunks must not be missing."""
+        """0 where the settings place nothing. The chunks must be those the settings need."""
         if self._settings.mm_per_encoder_count is not None:
             return chunks["EncoderValue"] * self._settings.mm_per_encoder_count
         if self._settings.mm_per_line is None:

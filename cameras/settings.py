@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
@@ -28,6 +29,8 @@ class DeviceSettings(_Settings):
     pixel_format    PFNC name, as `Mono8`
     trigger         what starts a frame, or a line of a line scan: nothing (`free`), the driver's `trigger`,
                     the input `trigger_source`, or the encoder `trigger_source`, which is Encoder0 unless said
+    count_triggers  the device's own counter counts the signal of `trigger_source` and comes with each frame, so that
+                    a trigger that exposed nothing is a hole, too; needs trigger = "line" and chunks
     chunks          every value the device can send with a frame is to come with it, in `Frame.chunks`
     mm_per_encoder_count, mm_per_line
                     where a frame begins on the strip: by the encoder count that came with it, which needs
@@ -53,6 +56,7 @@ class DeviceSettings(_Settings):
     trigger: Literal["free", "software", "line", "encoder"] | None = None
     trigger_source: Annotated[str, Field(min_length=1)] | None = None
     trigger_activation: Literal["RisingEdge", "FallingEdge", "AnyEdge", "LevelHigh", "LevelLow"] | None = None
+    count_triggers: bool = False
     exposure_us: Annotated[float, Field(gt=0, le=60_000_000)] | None = None
     gain_db: Annotated[float, Field(ge=0, le=60)] | None = None
     frames_per_s: FramesPerSecond | None = None
@@ -75,6 +79,8 @@ class DeviceSettings(_Settings):
             and self.trigger not in ("line", "encoder"),
             'trigger_activation belongs to trigger = "line" or "encoder"': self.trigger_activation
             and self.trigger not in ("line", "encoder"),
+            'count_triggers needs trigger = "line" and chunks = true': self.count_triggers
+            and not (self.trigger == "line" and self.chunks),
             "mm_per_encoder_count and mm_per_line both place a frame: give one of them": self.mm_per_line
             and self.mm_per_encoder_count is not None,
             "mm_per_encoder_count needs chunks = true": self.mm_per_encoder_count is not None
@@ -85,6 +91,23 @@ class DeviceSettings(_Settings):
             if is_so:
                 raise ValueError(what)
         return self
+
+    @property
+    def needed_chunks(self) -> tuple[tuple[str, str], ...]:
+        """Values that a frame must come with, each after the setting that needs it: without them nobody could say
+        where on the strip it lies, or how many triggers passed before it."""
+        return tuple(
+            (setting, name)
+            for setting, name, is_needed in (
+                ("mm_per_encoder_count", "EncoderValue", self.mm_per_encoder_count is not None),
+                ("count_triggers", "CounterValue", self.count_triggers),
+            )
+            if is_needed
+        )
+
+    def is_told_enough(self, chunks: Mapping[str, int | float]) -> bool:
+        """Whether a frame came with the values that it needs; one that did not is as good as damaged."""
+        return all(name in chunks for _, name in self.needed_chunks)
 
 
 class GenicamSettings(DeviceSettings):

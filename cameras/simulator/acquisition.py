@@ -15,7 +15,7 @@ from typing import Any
 import cv2
 import numpy as np
 
-from cameras.simulator.clock import NS_PER_S, PART_PITCH_COUNTS, LineClock, lines_at
+from cameras.simulator.clock import NS_PER_S, PART_PITCH_COUNTS, EdgeCounter, LineClock, lines_at
 from cameras.simulator.faults import OF_SEVERAL, ON_THE_WIRE, Fault, FaultPlan, Kind
 from cameras.simulator.features import CHUNKS, IMAGE_CHUNK_ID, LINE_TRIGGER
 from cameras.simulator.pixels import PIXEL_FORMATS, PixelFormat
@@ -132,6 +132,7 @@ def setup_of(registers: Registers) -> Setup:
 class Acquisition:
     """A thread that exposes and sends, from `start` to `stop`.
 
+    counter      counts the edges of Line1
     happen       does what a fault does to the device as a whole
     device_time  a time of the line's clock, in the device's own ticks
     report       told of events: name, block id or 0, time of the line's clock
@@ -144,6 +145,7 @@ class Acquisition:
         registers: Registers,
         stream: StreamChannel,
         clock: LineClock,
+        counter: EdgeCounter,
         scene: Scene,
         plan: FaultPlan,
         account: Account,
@@ -157,6 +159,7 @@ class Acquisition:
         self._registers = registers
         self._stream = stream
         self._clock = clock
+        self._counter = counter
         self._scene = scene
         self._plan = plan
         self._account = account
@@ -334,7 +337,10 @@ class Acquisition:
             exposure = replace(exposure, longer_ns=self._period_ns())
             with self._lock:
                 self._long_until_ns = exposure.began_ns + self._exposure_ns() + exposure.longer_ns
-        for _ in range(2 if fault is not None and fault.kind is Kind.DOUBLE else 1):
+        self._send(setup, exposure, number, fault, stop)
+        if fault is not None and fault.kind is Kind.DOUBLE:
+            # The signal bounced: to the device that is another trigger.
+            self._counter.bounce()
             self._send(setup, exposure, number, fault, stop)
 
     def _send(self, setup: Setup, exposure: Exposure, number: int, fault: Fault | None, stop: Event) -> None:
@@ -428,6 +434,7 @@ class Acquisition:
             "ExposureTime": struct.pack(">d", self._exposure_us(exposure)),
             "EncoderValue": struct.pack(">Q", exposure.encoder),
             "LineStatusAll": struct.pack(">I", lines_at(exposure.encoder)),
+            "CounterValue": struct.pack(">Q", self._counter.count(exposure.encoder)),
         }
         parts = [pack_chunk_end(IMAGE_CHUNK_ID, length=image_bytes)]
         for chunk in CHUNKS:

@@ -60,9 +60,55 @@ class LineClock:
         """The first part that passes after the encoder has these counts; part k passes at k pitches."""
         return counts // PART_PITCH_COUNTS + 1
 
+    def parts_until(self, counts: int) -> int:
+        """How many parts have passed when the encoder has these counts."""
+        return counts // PART_PITCH_COUNTS
+
     def wait_until(self, at_ns: int, *, unless: Event) -> bool:
         """Let the time come; false, at once, when `unless` is set."""
         while (ahead_ns := at_ns - self.now_ns()) > 0:
             if unless.wait(ahead_ns / NS_PER_S):
                 return False
         return not unless.is_set()
+
+
+class EdgeCounter:
+    """Counts the rising edges of Line1 while it is switched on: parts at the light barrier, whether anything was
+    exposed for them or not, and bounces of the signal. Several threads ask it."""
+
+    def __init__(self, clock: LineClock) -> None:
+        self._clock = clock
+        self._lock = Lock()
+        self._counted = 0
+        self._since_parts: int | None = None
+
+    def switch(self, *, is_on: bool) -> None:
+        """On from now, or off; what was counted stays."""
+        with self._lock:
+            now_parts = self._parts(None)
+            if is_on and self._since_parts is None:
+                self._since_parts = now_parts
+            elif not is_on and self._since_parts is not None:
+                self._counted += now_parts - self._since_parts
+                self._since_parts = None
+
+    def reset(self) -> None:
+        with self._lock:
+            self._counted = 0
+            if self._since_parts is not None:
+                self._since_parts = self._parts(None)
+
+    def bounce(self) -> None:
+        """One edge more, for which no part passed."""
+        with self._lock:
+            self._counted += self._since_parts is not None
+
+    def count(self, encoder: int | None = None) -> int:
+        """Edges until the encoder had this value, now if none is said."""
+        with self._lock:
+            if self._since_parts is None:
+                return self._counted
+            return self._counted + max(0, self._parts(encoder) - self._since_parts)
+
+    def _parts(self, encoder: int | None) -> int:
+        return self._clock.parts_until(self._clock.encoder() if encoder is None else encoder)

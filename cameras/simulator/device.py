@@ -21,10 +21,17 @@ from typing import IO, Any, Self
 
 from cameras.errors import AddressUnusable
 from cameras.simulator.acquisition import Account, Acquisition, setup_of
-from cameras.simulator.clock import PART_PITCH_COUNTS, LineClock, lines_at
+from cameras.simulator.clock import PART_PITCH_COUNTS, EdgeCounter, LineClock, lines_at
 from cameras.simulator.description import MODEL, VENDOR, describe
 from cameras.simulator.faults import Fault, FaultPlan, Kind
-from cameras.simulator.features import ACTION_TRIGGER, EVENTS, SOFTWARE_TRIGGER, USER_SETS, features_of
+from cameras.simulator.features import (
+    ACTION_TRIGGER,
+    EVENTS,
+    LINE_TRIGGER,
+    SOFTWARE_TRIGGER,
+    USER_SETS,
+    features_of,
+)
 from cameras.simulator.protocol import (
     GVCP_PORT,
     Ack,
@@ -97,6 +104,7 @@ class SimulatedCamera:
         speed = settings.frames_per_s
         speed *= settings.scene.default_wh_px[1] if settings.scene.is_line_scan else PART_PITCH_COUNTS
         self._clock = clock or LineClock(counts_per_s=speed)
+        self._counter = EdgeCounter(self._clock)
         self._account = Account()
         self._control = Control()
         self._closing = Event()
@@ -123,6 +131,7 @@ class SimulatedCamera:
                 registers=self._registers,
                 stream=self._stream,
                 clock=self._clock,
+                counter=self._counter,
                 scene=settings.scene,
                 plan=settings.faults,
                 account=self._account,
@@ -368,6 +377,7 @@ class SimulatedCamera:
             done=self._done,
             live={
                 "EncoderValue": self._clock.encoder,
+                "CounterValue": self._counter.count,
                 "LineStatusAll": lambda: lines_at(self._clock.encoder()),
                 "PayloadSize": lambda: setup_of(self._registers).payload_bytes,
                 "GevTimestampValue": lambda: self._latched,
@@ -387,6 +397,10 @@ class SimulatedCamera:
                 self._acquisition.trigger(SOFTWARE_TRIGGER)
             case "AcquisitionFrameRate" | "Height":
                 self._run_line()
+            case "CounterEventSource":
+                self._switch_counter()
+            case "CounterReset":
+                self._counter.reset()
             case "DeviceReset":
                 self._happen(Fault(kind=Kind.REBOOT, seconds=1.0))
             case "GevTimestampControlLatch":
@@ -412,12 +426,16 @@ class SimulatedCamera:
         if self._acquisition.is_on:
             raise Refused(Status.BUSY)
         self._registers.take(self._user_sets[index])
+        self._switch_counter()
         self._run_line()
 
     def _save_user_set(self, index: int) -> None:
         if index == 0:
             raise Refused(Status.WRITE_PROTECT)
         self._user_sets[index] = self._registers.settings()
+
+    def _switch_counter(self) -> None:
+        self._counter.switch(is_on=self._registers.choice("CounterEventSource") == LINE_TRIGGER)
 
     def _follow_ptp(self, *, wanted: bool) -> None:
         now_ns = self._clock.now_ns()
@@ -475,6 +493,8 @@ class SimulatedCamera:
         self._registers.begin(user_id=self._registers.text("DeviceUserID"))
         self._registers.put("UserSetDefault", user_set)
         self._registers.take(self._user_sets[user_set])
+        self._switch_counter()
+        self._counter.reset()
         self._run_line()
         self._registers.put("GevCurrentIPAddress", int(ipaddress.ip_address(self._address)))
         if self._address != self._settings.address:

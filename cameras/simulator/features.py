@@ -17,7 +17,15 @@ FEATURES_AT = 0xA000
 USER_SETS = ("Default", "UserSet1", "UserSet2")
 """The first is the maker's, and cannot be overwritten."""
 
-_IN_USER_SETS = frozenset({"ImageFormatControl", "AcquisitionControl", "AnalogControl", "ChunkDataControl"})
+_IN_USER_SETS = frozenset(
+    {
+        "ImageFormatControl",
+        "AcquisitionControl",
+        "AnalogControl",
+        "ChunkDataControl",
+        "CounterAndTimerControl",
+    }
+)
 SIZE_STEP_PX = 4
 SIZE_MIN_PX = 16
 SOFTWARE_TRIGGER, LINE_TRIGGER, ACTION_TRIGGER = "Software", "Line1", "Action1"
@@ -157,6 +165,15 @@ CHUNKS = (
         unit="",
         about="The inputs when the exposure began: bit 0 is Line1.",
     ),
+    Chunk(
+        name="CounterValue",
+        feature="ChunkCounterValue",
+        chunk_id=0x4C590006,
+        length=8,
+        is_float=False,
+        unit="",
+        about="The counter when the exposure began, its own trigger counted.",
+    ),
 )
 IMAGE_CHUNK_ID = 0x4C590000
 
@@ -178,6 +195,7 @@ def features_of(
         *_device(is_line_scan),
         *_image(sensor_w, sensor_h, width, height),
         *_acquisition(fps),
+        *_counter(),
         *_chunks(),
         *_user_sets(),
         *_action(),
@@ -406,6 +424,41 @@ def _acquisition(fps: float) -> list[Feature]:
             length=8,
             maximum=2**63 - 1,
             unit="counts",
+        ),
+    ]
+
+
+def _counter() -> list[Feature]:
+    here = "CounterAndTimerControl"
+    return [
+        Choice(
+            name="CounterSelector",
+            category=here,
+            about="Which counter is meant",
+            entries=(("Counter0", 0),),
+            selects=("CounterEventSource", "CounterEventActivation", "CounterReset", "CounterValue"),
+        ),
+        Choice(
+            name="CounterEventSource",
+            category=here,
+            about="What is counted: nothing, or the signal of the light barrier",
+            entries=(("Off", 0), (LINE_TRIGGER, 1)),
+        ),
+        Choice(
+            name="CounterEventActivation",
+            category=here,
+            about="Edge of the signal",
+            entries=(("RisingEdge", 0),),
+        ),
+        Command(name="CounterReset", category=here, about="Sets the counter to 0", access="WO"),
+        Integer(
+            name="CounterValue",
+            category=here,
+            about="The counter now",
+            access="RO",
+            is_live=True,
+            length=8,
+            maximum=2**63 - 1,
         ),
     ]
 

@@ -176,7 +176,8 @@ def _reached(device: Device, chain: Chain) -> CameraSettings:
             # The device's encoder counts lines.
             common |= {"height_px": strip.height_px, "chunks": True, "mm_per_encoder_count": strip.mm_per_px}
         case DrawnPartsSettings():
-            common |= {"trigger": "line", "trigger_source": "Line1"}
+            # Counted, so that a part for which the camera was too slow is not passed over.
+            common |= {"trigger": "line", "trigger_source": "Line1", "chunks": True, "count_triggers": True}
     if chain == "gige":
         return GigeSettings.model_validate(common)
     return GenicamSettings.model_validate(common | {"producer": "lynceus"})

@@ -25,10 +25,11 @@ def missed(trigger, fault=None):
     return {"trigger": trigger, "missed": True, "fault": fault}
 
 
-def given(told, *, start=1):
+def given(told, *, start=1, sequence=None):
     return Given(
         start=start,
-        sequence=told["block_id"],
+        sequence=told["block_id"] if sequence is None else sequence,
+        block_id=told["block_id"],
         device_time_ns=told["timestamp_ns"],
         look=LOOKS[told["trigger"] % 2],
     )
@@ -46,7 +47,7 @@ def test_what_was_given_counted_lost_and_missed_is_what_was_triggered():
         sent(4, block_id=3, fault="lost"),
         sent(5, block_id=4),
     ]
-    found = balanced(truth, [given(truth[0]), given(truth[3]), given(truth[4])])
+    found = balanced(truth, [given(truth[0]), given(truth[3], sequence=4), given(truth[4], sequence=5)])
     assert found.wrong == []
     assert found.rows["incomplete"] == Row(triggers=1, holes=1)
     assert found.rows["missed"] == Row(triggers=1, missed=1)
@@ -95,7 +96,7 @@ TRUTH = [sent(trigger) for trigger in range(1, 6)]
                 replace(frames[3], sequence=3),
                 replace(frames[4], sequence=4),
             ],
-            "never made",
+            "counted 0 lost, and 1 were",
             id="a loss that leaves no hole",
         ),
         pytest.param(
@@ -109,6 +110,15 @@ def test_what_does_not_agree_is_said(spoilt, said):
     frames = [given(told) for told in TRUTH]
     assert balanced(TRUTH, frames).wrong == []
     assert said in " ".join(balanced(TRUTH, spoilt(frames)).wrong)
+
+
+def test_a_missed_trigger_that_leaves_no_hole_is_wrong():
+    truth = [sent(1), missed(2, "missed"), sent(3, block_id=2)]
+    frames = [given(truth[0]), given(truth[2], sequence=3)]
+    assert balanced(truth, frames).wrong == []
+    assert "counted 0 lost, and 1 were" in " ".join(
+        balanced(truth, [frames[0], replace(frames[1], sequence=2)]).wrong
+    )
 
 
 def test_a_frame_of_a_picture_that_was_never_sent_is_wrong():

@@ -50,6 +50,43 @@ def test_a_damaged_frame_without_an_id_of_its_own_is_a_hole_all_the_same():
     assert count.of(2, incomplete_before=3) == 5
 
 
+def with_triggers(*frames):
+    """Sequences of frames, each with its id and the trigger counter's value."""
+    count = ExposureCount()
+    return [count.of(frame_id, incomplete_before=0, trigger=trigger) for frame_id, trigger in frames]
+
+
+def test_a_trigger_that_exposed_nothing_is_a_hole_as_a_lost_frame_is():
+    assert with_triggers((1, 10), (2, 11), (3, 13), (4, 14)) == [1, 2, 4, 5]
+    assert with_triggers((1, 10), (4, 13)) == [1, 4], "lost on the way, and counted once"
+    assert with_triggers((1, 10), (3, 14)) == [1, 5], "one lost on the way and two never exposed"
+
+
+def test_a_trigger_counter_that_began_anew_makes_no_claim_about_losses():
+    with pytest.raises(CountRestarted, match="from 12 back to 1"):
+        with_triggers((1, 11), (2, 12), (3, 1))
+
+
+def test_a_counter_that_does_not_count_what_triggers_is_not_believed():
+    with pytest.raises(CountRestarted, match="trigger counter went from 7 to 7"):
+        with_triggers((1, 7), (2, 7), (3, 7))
+
+
+def test_a_counter_read_a_little_early_or_late_is_believed_and_hides_no_trigger():
+    assert with_triggers((1, 1), (2, 1), (3, 3), (4, 3), (5, 5)) == [1, 2, 4, 5, 7]
+
+
+@given(st.lists(st.sampled_from(["came", "lost", "missed"]), max_size=60))
+def test_every_trigger_between_two_frames_is_one_of_them_or_a_hole(fates):
+    frames, frame_id = [(0, 0)], 0
+    for trigger, fate in enumerate(fates, 1):
+        frame_id += fate != "missed"
+        if fate == "came":
+            frames.append((frame_id, trigger))
+    first, *_, last = [*with_triggers(*frames), 0] if len(frames) == 1 else with_triggers(*frames)
+    assert last - first == frames[-1][1]
+
+
 @given(
     start=st.integers(1, GEV_BLOCK_ID_MAX),
     advances=st.lists(st.integers(1, GEV_BLOCK_ID_MAX // 2), max_size=30),

@@ -224,6 +224,63 @@ def test_places_by_an_encoder_that_the_device_does_not_send_are_refused():
     )
 
 
+def a_device_that_counts(*chunks, sources=("Off", "Line1", "Line2"), **more):
+    return a_device_with_chunks(
+        "FrameID",
+        *chunks,
+        TriggerSource=Choice(entries=("Software", "Line1"), value="Software"),
+        TriggerMode=Choice(entries=OFF_ON, value="Off"),
+        TriggerActivation=Choice(entries=("RisingEdge", "LevelLow"), value="RisingEdge"),
+        CounterSelector=Choice(entries=("Counter0", "Counter1"), value="Counter1"),
+        CounterEventSource=Choice(entries=sources, value="Off", per="CounterSelector"),
+        CounterEventActivation=Choice(
+            entries=("RisingEdge", "FallingEdge"), value="RisingEdge", per="CounterSelector"
+        ),
+        CounterReset=Deed(),
+        **more,
+    )
+
+
+COUNTED = {"trigger": "line", "trigger_source": "Line1", "chunks": True, "count_triggers": True}
+
+
+def test_the_first_counter_counts_the_signal_that_triggers_and_comes_with_each_frame():
+    device = a_device_that_counts(
+        "CounterValue", ChunkCounterSelector=Choice(entries=("Counter0", "Counter1"), value="Counter1")
+    )
+    told = applied(device, **COUNTED, trigger_activation="LevelLow")
+    assert told.changes == ()
+    assert told.chunks == ("FrameID", "CounterValue")
+    assert device.features["CounterEventSource"].values == {"Counter0": "Line1"}
+    assert device.features["CounterEventActivation"].values == {"Counter0": "FallingEdge"}
+    assert device.read("ChunkCounterSelector") == "Counter0"
+    assert device.features["CounterReset"].done == 1, "by the standard, that is what starts it"
+
+
+def test_a_device_that_counts_no_input_counts_the_triggers_it_received():
+    device = a_device_that_counts("CounterValue", sources=("Off", "FrameTrigger", "ExposureStart"))
+    assert applied(device, **COUNTED).changes == ()
+    assert device.features["CounterEventSource"].values == {"Counter0": "FrameTrigger"}
+
+
+@pytest.mark.parametrize(
+    ("device", "feature"),
+    [
+        pytest.param(
+            a_device_that_counts("CounterValue", sources=("Off",)), "CounterEventSource", id="nothing"
+        ),
+        pytest.param(a_device_that_counts(), "ChunkCounterValue", id="does not send it"),
+    ],
+)
+def test_a_device_that_cannot_count_its_triggers_refuses_to(device, feature):
+    (change, *_) = applied(device, **COUNTED).changes
+    assert (change.setting, change.feature, change.is_refused) == ("count_triggers", feature, True)
+
+
+def test_a_counter_that_counts_nothing_is_not_asked_to_tell():
+    assert applied(a_device_that_counts("CounterValue"), chunks=True).chunks == ("FrameID",)
+
+
 def test_values_are_switched_off_only_where_that_is_set():
     device = a_device_with_chunks("FrameID")
     device.features["ChunkModeActive"].value = True

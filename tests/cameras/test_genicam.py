@@ -313,6 +313,40 @@ def test_a_frame_lies_where_the_encoder_was_and_one_without_its_count_is_a_hole(
     assert [(frame.sequence, frame.y_origin_mm) for frame in frames] == [(1, 250.0), (3, 350.0)]
 
 
+def counting(*counts):
+    """A device on its input Line1; the values of its counter, one with each frame, None where that is missing."""
+    script = [
+        replace(exposed, chunks={} if count is None else {"CounterValue": count})
+        for exposed, count in zip(exposures(range(1, len(counts) + 1)), counts, strict=True)
+    ]
+    device = with_chunks(script)
+    device.features |= {
+        "TriggerSource": "Line1",
+        "TriggerMode": "On",
+        "CounterEventSource": "Line1",
+    }
+    return device
+
+
+COUNTED = {"trigger": "line", "trigger_source": "Line1", "chunks": True, "count_triggers": True}
+
+
+def test_a_trigger_that_exposed_nothing_is_a_hole_where_triggers_are_counted():
+    with counting(20, 21, 23, 24).camera(**COUNTED) as camera:
+        frames = list(islice(camera.frames(), 4))
+    assert [(frame.sequence, frame.trigger) for frame in frames] == [(1, 20), (2, 21), (4, 23), (5, 24)]
+
+
+def test_a_frame_without_its_trigger_count_is_a_hole_where_triggers_are_counted():
+    with counting(20, None, 22).camera(**COUNTED) as camera:
+        assert [frame.sequence for frame in islice(camera.frames(), 2)] == [1, 3]
+
+
+def test_a_trigger_counter_that_stands_still_is_a_lost_camera():
+    with counting(20, 20, 20).camera(**COUNTED) as camera, pytest.raises(CameraLost, match="trigger counter"):
+        list(camera.frames())
+
+
 def test_a_frame_whose_values_cannot_be_read_is_a_damaged_one():
     script = exposed_at(1000, 1200, 1400)
     script[1] = replace(script[1], has_torn_chunks=True)

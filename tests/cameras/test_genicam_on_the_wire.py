@@ -197,6 +197,30 @@ def test_the_light_barrier_triggers_and_an_input_that_is_not_there_is_refused(pa
     assert "Software, Line1" in refusal.value.facts["found"]
 
 
+def test_a_trigger_that_the_device_missed_is_a_hole_where_its_counter_counts_them(tmp_path):
+    truth = tmp_path / "truth.jsonl"
+    counted = {"trigger": "line", "trigger_source": "Line1", "chunks": True, "count_triggers": True}
+    options = (
+        "--show",
+        "parts",
+        "--frames-per-s",
+        "20",
+        "--faults",
+        "missed@5,long@9",
+        "--truth",
+        str(truth),
+    )
+    with a_simulated_device(*options, serial=SERIAL), camera(**counted) as opened:
+        frames = list(islice(opened.frames(), 12))
+    parts = {}
+    for line in map(json.loads, truth.read_text().splitlines()):
+        parts.setdefault(line.get("block_id"), line["trigger"])
+    seen = [parts[frame.chunks["FrameID"]] for frame in frames]
+    assert max(np.diff(seen)) == 2, "parts passed that nobody saw"
+    assert np.diff([frame.sequence for frame in frames]).tolist() == np.diff(seen).tolist()
+    assert np.diff([frame.trigger for frame in frames]).tolist() == np.diff(seen).tolist()
+
+
 GREY = ("Mono8", "Mono10", "Mono10p", "Mono10Packed", "Mono12", "Mono12p", "Mono12Packed", "Mono16")
 COLOUR = ("BayerRG8", "RGB8", "BGR8")
 

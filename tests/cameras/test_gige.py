@@ -111,6 +111,20 @@ def test_a_line_scan_frame_is_placed_by_the_encoder_count_that_came_with_it(addr
     assert frames[0].y_origin_mm < frames[1].y_origin_mm < frames[2].y_origin_mm
 
 
+def test_a_trigger_that_the_device_missed_is_a_hole_where_its_counter_counts_them(address):
+    counted = {"trigger": "line", "trigger_source": "Line1", "chunks": True, "count_triggers": True}
+    with (
+        a_camera(address=address, faults=parse_faults("missed@3,long@6"), frames_per_s=20),
+        gige(address, **counted) as camera,
+    ):
+        frames = list(islice(camera.frames(), 8))
+    # Picture k is grey level k throughout, but for the one that was exposed too long.
+    parts = [int(frame.pixels[0, 0]) for frame in frames]
+    assert parts[3] - parts[2] == 2
+    assert np.diff([frame.sequence for frame in frames]).tolist() == [1, 1, 2, 1, 1, 2, 1]
+    assert np.diff([frame.chunks["FrameID"] for frame in frames]).tolist() == [1] * 7
+
+
 def test_the_devices_time_is_in_nanoseconds(address):
     with a_camera(address=address, frames_per_s=10), gige(address) as camera:
         times = [frame.device_time_ns for frame in islice(camera.frames(), 5)]

@@ -54,6 +54,14 @@ def test_a_line_scan_camera_on_an_encoder_is_set_in_its_own_words():
         {"driver": "genicam", "producer": "simulated", "trigger": "free", "trigger_source": "Line1"},
         {"driver": "genicam", "producer": "simulated", "trigger_activation": "RisingEdge"},
         {"driver": "genicam", "producer": "simulated", "mm_per_encoder_count": 0.1},
+        {"driver": "genicam", "producer": "simulated", "count_triggers": True, "chunks": True},
+        {
+            "driver": "genicam",
+            "producer": "simulated",
+            "count_triggers": True,
+            "trigger": "line",
+            "trigger_source": "Line1",
+        },
         {"driver": "genicam", "producer": "simulated", "mm_per_encoder_count": 0, "chunks": True},
         {
             "driver": "genicam",

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cameras.errors import FaultsUnreadable, RunUnreadable
-from cameras.simulator.clock import PART_PITCH_COUNTS, LineClock, lines_at
+from cameras.simulator.clock import PART_PITCH_COUNTS, EdgeCounter, LineClock, lines_at
 from cameras.simulator.faults import Fault, FaultPlan, Kind, parse_faults
 from cameras.simulator.ptp import Ptp
 from cameras.simulator.scene import folder_scene, parts_scene, prepared_scene, strip_scene
@@ -70,6 +70,31 @@ def test_parts_pass_one_pitch_after_another():
 def test_a_part_covers_the_light_barrier_for_half_a_pitch():
     covered = [lines_at(count) for count in range(2 * PART_PITCH_COUNTS)]
     assert covered == ([1] * (PART_PITCH_COUNTS // 2) + [0] * (PART_PITCH_COUNTS // 2)) * 2
+
+
+def test_the_counter_counts_every_part_that_passes_and_every_bounce_while_it_is_on():
+    clock, turned = a_clock(PART_PITCH_COUNTS)
+    counter = EdgeCounter(clock)
+    turned.pass_s(3.5)
+    counter.bounce()
+    assert counter.count() == 0, "off"
+    counter.switch(is_on=True)
+    turned.pass_s(2)
+    counter.bounce()
+    counter.switch(is_on=True)
+    assert counter.count() == 3
+    assert counter.count(5 * PART_PITCH_COUNTS) == 3, "at the edge of a part, that part is counted"
+    assert counter.count(5 * PART_PITCH_COUNTS - 1) == 2
+    counter.switch(is_on=False)
+    turned.pass_s(2)
+    assert counter.count() == 3
+    counter.switch(is_on=True)
+    turned.pass_s(1)
+    assert counter.count() == 4
+    counter.reset()
+    assert counter.count() == 0
+    turned.pass_s(1)
+    assert counter.count() == 1
 
 
 def test_waiting_for_a_time_that_is_past_takes_no_time_and_a_stop_ends_any():

@@ -494,6 +494,42 @@ def test_an_exposure_longer_than_the_trigger_period_costs_the_next_trigger_and_i
     assert counts["fault_long"] == 1
 
 
+def counted(client, count_of_blocks, camera):
+    """The counter's value with each picture of a start on the light barrier."""
+    client.take_control()
+    client.must_write("ChunkModeActive", 1)
+    client.must_write("ChunkEnable", 1, index=[chunk.name for chunk in CHUNKS].index("CounterValue"))
+    client.must_write("CounterEventSource", "Line1")
+    client.must_write("CounterReset")
+    blocks = all_of(camera, client, count_of_blocks, TriggerMode="On", TriggerSource="Line1")
+    return [
+        int.from_bytes(parse_chunks(block.payload)[CHUNK_IDS["CounterValue"]]) for block in blocks.values()
+    ]
+
+
+@pytest.mark.parametrize(
+    ("kind", "steps_of_the_counter"),
+    [(Kind.MISSED, [1, 2, 1]), (Kind.LONG, [1, 1, 2]), (Kind.DOUBLE, [1, 1, 1])],
+)
+def test_the_counter_says_of_each_picture_how_many_triggers_there_were(kind, steps_of_the_counter):
+    with a_camera_and_client(frames_per_s=20.0, **at(kind, exposure=2)) as (camera, client):
+        values = counted(client, 4, camera)
+        assert client.read("CounterValue") >= values[-1]
+    assert np.diff(values).tolist() == steps_of_the_counter
+    assert values[0] >= 1
+
+
+def test_a_restart_begins_the_counter_anew_and_switches_it_off():
+    with a_camera_and_client() as (_, client):
+        client.take_control()
+        client.must_write("CounterEventSource", "Line1")
+        until(lambda: client.read("CounterValue") >= 2)
+        client.must_write("DeviceReset")
+        until(lambda: heard(client))
+        assert client.read("CounterValue") == 0
+        assert client.read("CounterEventSource") == "Off"
+
+
 def test_faults_of_triggers_do_not_happen_where_there_are_none():
     with a_camera_and_client(**faulty("missed=0.5,double=0.5")) as (camera, client):
         assert len(all_of(camera, client, 5)) == 5
