@@ -124,14 +124,21 @@ def keep_running(
             )
         )
 
+    def lost(error: InspectionError) -> None:
+        logger.warning("Lane %s lost its camera: %s", lane.name, error)
+        change("lost", error.code, {name: str(fact) for name, fact in error.facts.items()})
+
     change("starting")
     while not lane.stop.is_set():
         began_s = time.monotonic()
         try:
-            lane.run(open_its_camera(), started=lambda: change("running"))
-        except InspectionError as error:
-            logger.warning("Lane %s lost its camera: %s", lane.name, error)
-            change("lost", error.code, {name: str(fact) for name, fact in error.facts.items()})
+            try:
+                opened = open_its_camera()
+            except InspectionError as error:
+                lost(error)
+                raise
+            lane.run(opened, started=lambda: change("running"), lost=lost)
+        except InspectionError:
             lane.stop.wait(began_s + CAMERA_RETRY_S - time.monotonic())
         except Exception:
             logger.exception("Lane %s stopped on a mistake of the program", lane.name)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
@@ -77,10 +78,17 @@ class Lane:
     def __post_init__(self) -> None:
         self.account = LaneAccount(lane=self.name)
 
-    def run(self, camera: Camera, *, started: Callable[[], None]) -> None:
+    def run(
+        self,
+        camera: Camera,
+        *,
+        started: Callable[[], None],
+        lost: Callable[[InspectionError], None] | None = None,
+    ) -> None:
         """Inspect until stopped or until the frames end. Closes the unit in hand whatever happens.
 
         started  called once the camera runs
+        lost     told of the error that ends the run, which is raised, too; by then the unit in hand is closed
         """
         units = self.units()
         self._answered_to, self._before = None, None
@@ -89,12 +97,20 @@ class Lane:
         intake = Intake(camera, holds=self.holds)
         before = self.account
         try:
-            with intake:
-                self._intake = intake
-                started()
-                # Told to stop while the camera started, when nobody could leave it yet.
-                if not self.stop.is_set():
-                    self._inspect_all(intake, units, before)
+            with ExitStack() as held:
+                try:
+                    self._intake = held.enter_context(intake)
+                    started()
+                    # Told to stop while the camera started, when nobody could leave it yet.
+                    if not self.stop.is_set():
+                        self._inspect_all(intake, units, before)
+                except InspectionError as error:
+                    # Leaving a camera whose link broke takes a second, and the gate is not to wait for that.
+                    self._cut_short(error.code)
+                    self._finish()
+                    if lost is not None:
+                        lost(error)
+                    raise
             if self.stop.is_set():
                 why_ended = STOPPED
         except InspectionError as error:

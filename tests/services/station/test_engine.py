@@ -45,8 +45,17 @@ def not_there() -> CameraNotFound:
     return CameraNotFound("none", action="Check the cable.", camera="top", wanted="1", found="-")
 
 
-def keep(sink: Keeps, *cameras, frames_per_unit: int = 1, **options) -> tuple[list[LaneState], NotesWaits]:
-    """What is said of a lane that opens these cameras one after the other; an error is one that does not open."""
+def keep(
+    sink: Keeps,
+    *cameras,
+    frames_per_unit: int = 1,
+    said: list[LaneState] | None = None,
+    **options,
+) -> tuple[list[LaneState], NotesWaits]:
+    """What is said of a lane that opens these cameras one after the other; an error is one that does not open.
+
+    said  is filled while it runs
+    """
     lane = a_lane(sink, frames_per_unit=frames_per_unit, **options)
     lane.stop = NotesWaits()
     remaining = list(cameras)
@@ -57,7 +66,7 @@ def keep(sink: Keeps, *cameras, frames_per_unit: int = 1, **options) -> tuple[li
             raise camera
         return camera
 
-    said: list[LaneState] = []
+    said = [] if said is None else said
     keep_running(lane, open_next, camera="top", driver="replay", say=said.append)
     return said, lane.stop
 
@@ -80,6 +89,28 @@ def test_a_lost_camera_stays_lost_with_the_newest_reason_until_it_runs():
     assert conditions(said) == ["starting", "running", "lost", "lost", "lost", "running", "stopped"]
     assert [state.failure for state in said[2:5]] == ["CAM-LOST", "CAM-NOT-FOUND", "CAM-NOT-FOUND"]
     assert said[5].failure is None
+
+
+class TakesLongToLeave(Plays):
+    """Notes what was said of it when it was left, which a camera whose link broke needs a second for."""
+
+    def __init__(self, *sequences, then, said) -> None:
+        super().__init__(*sequences, then=then)
+        self._said = said
+        self.known_when_left: list[str] = []
+
+    def __exit__(self, kind, error, trace):
+        self.known_when_left = self._said()
+        super().__exit__(kind, error, trace)
+
+
+def test_the_gate_and_the_page_know_of_a_lost_camera_before_it_is_left():
+    sink, said = Keeps(), []
+    dying = TakesLongToLeave(
+        7, 8, then=lost("cable"), said=lambda: [*(i.verdict.name for i in sink.done), *conditions(said)]
+    )
+    keep(sink, dying, Plays(0, 1, 2), frames_per_unit=3, said=said)
+    assert dying.known_when_left == ["NOT_INSPECTED", "starting", "running", "lost"]
 
 
 def test_a_camera_that_ran_is_opened_again_at_once_and_one_that_did_not_after_a_while():
