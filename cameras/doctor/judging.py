@@ -36,7 +36,8 @@ GIGABIT_MBPS = 1000
 WANTED_BUFFER_BYTES = 64 * 2**20
 FRAMES_IN_BUFFER = 4
 LEAST_BUFFER_BYTES = 2**20
-"""What our own producer asks for: 4 frames, at least 1 MiB, at most 64 (docs/cameras.md)."""
+"""What any receiver should have: 4 frames, at least 1 MiB. With 64 MiB our own producer has its 16 frames of up to
+2048 x 2048 px."""
 
 PACKET_OVERHEAD_BYTES = 74
 """Of each packet on the wire beside pixels: GVSP 8, UDP and IP 28, Ethernet 18, preamble and gap 20."""

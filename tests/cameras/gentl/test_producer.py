@@ -5,9 +5,10 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import socket
 import subprocess
 import sys
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from itertools import islice
 from pathlib import Path
 
@@ -224,6 +225,49 @@ def test_the_packet_size_that_is_asked_for_is_the_one_the_device_sends(device, m
         _, register = watched.acquirer.remote_device.port.read(GEV_SCPS_PACKET_SIZE, 4)
         assert int.from_bytes(register, "big") & 0xFFFF == 8000
         assert_every_frame_is_accounted_for(watched, camera.frames(), frames=20)
+
+
+needs_rights = pytest.mark.skipif(os.geteuid() != 0, reason="only root may: run as root")
+
+
+def buffers_of_udp_sockets():
+    """Bytes that the kernel keeps for each UDP socket of this process."""
+    sizes = set()
+    for descriptor in Path("/proc/self/fd").iterdir():
+        with suppress(OSError), socket.socket(fileno=os.dup(int(descriptor.name))) as one:
+            if (one.family, one.type) == (socket.AF_INET, socket.SOCK_DGRAM):
+                # The kernel says the double of what was asked for (socket(7)).
+                sizes.add(one.getsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF) // 2)
+    return sizes
+
+
+def niceness_of_threads():
+    stats = [
+        (task / "stat").read_text().rpartition(")")[2].split() for task in Path("/proc/self/task").iterdir()
+    ]
+    return [int(stat[16]) for stat in stats]
+
+
+@needs_rights
+@pytest.mark.parametrize(
+    ("side_px", "wanted_bytes"), [(128, 16 * 2**20), (2048, 16 * 2048 * 2048)], ids=["small", "large"]
+)
+def test_the_kernel_keeps_sixteen_frames_for_a_receiver_that_is_kept_waiting(device, side_px, wanted_bytes):
+    watched = Watched(device, width_px=side_px, height_px=side_px, frames_per_s=10, buffers=16)
+    with watched.camera as camera:
+        next(camera.frames())
+        assert wanted_bytes in buffers_of_udp_sockets()
+
+
+@needs_rights
+def test_who_receives_comes_before_others_and_nobody_else_does(device):
+    before = os.getpriority(os.PRIO_PROCESS, 0)
+    with Watched(device).camera as camera:
+        next(camera.frames())
+        assert niceness_of_threads().count(min(before, -10)) == (
+            1 if before > -10 else len(niceness_of_threads())
+        )
+        assert os.getpriority(os.PRIO_PROCESS, 0) == before
 
 
 def test_an_option_that_cannot_be_is_refused_by_its_name(monkeypatch):
