@@ -29,6 +29,12 @@ class CameraLost(InspectionError):
     code = "CAM-LOST"
 
 
+class ViewsOutOfStep(InspectionError):
+    """Nobody knows which frames of several cameras show the same unit. Facts: camera (all views), found, allowed."""
+
+    code = "CAM-VIEWS-OUT-OF-STEP"
+
+
 class SettingRefused(InspectionError):
     """The device does not have a feature, or did not take its value. Facts: camera, setting, value, found."""
 

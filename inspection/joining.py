@@ -8,7 +8,8 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from inspection.types import Box, Defect, Detections, Mask, Piece, Stretch
+from inspection.protocols import Detector
+from inspection.types import Box, Defect, Detections, Image, Mask, Piece, Stretch
 from inspection.vision.boxes import overlaps
 
 # Two pieces belong together when they face each other over at least this share of the shorter side. A long
@@ -18,6 +19,9 @@ _FACING = 0.5
 # A piece much less sure than its neighbour is a doubt about the same place, not the rest of the defect: joined,
 # it would stretch a box that was right.
 _COMPARABLE = 0.3
+
+# Two detectors that draw boxes this much alike mean the same defect: the usual bound for a box that is right.
+_SAME = 0.5
 
 # How far apart the ends of two pieces may lie, px.
 _GAP_PX = 4.0
@@ -61,6 +65,17 @@ def agreed(found: Sequence[Detections], *, above: float) -> Detections:
     same = overlaps(every.xyxy, every.xyxy) > above
     same &= (kind[:, None] == kind[None, :]) & (finder[:, None] != finder[None, :])
     return _made_one(every, _connected(same))
+
+
+class SeveralDetectors:
+    """Detectors that look at the same image, one after the other, as one Detector."""
+
+    def __init__(self, detectors: Sequence[Detector]) -> None:
+        self._detectors = tuple(detectors)
+
+    def detect(self, image: Image) -> Detections:
+        """What any of them found. Raises what one of them raises: what one did not look at was not inspected."""
+        return agreed([detector.detect(image) for detector in self._detectors], above=_SAME)
 
 
 def _made_one(found: Detections, group: NDArray[np.intp]) -> Detections:

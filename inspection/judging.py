@@ -27,7 +27,7 @@ DENSITY_WINDOW_MM = 1000.0
 
 def judge_defect(defect: Defect, limits: Iterable[Limit]) -> Verdict:
     """The verdict this one defect asks for. Limits on a whole unit do not speak here: see `judge_unit`."""
-    own = [limit for limit in limits if defect.kind in limit.kinds]
+    own = [limit for limit in limits if limit.is_about(defect)]
     verdicts = [_asked_of(defect, limit) for limit in own if limit.measure not in _OF_UNITS]
     if not any(limit.is_general for limit in own):
         verdicts.append(Verdict.REVIEW)
@@ -80,9 +80,7 @@ def _fits(defects: Sequence[Defect], repeats: Sequence[Repeat], grade: Grade) ->
     return all(
         _asked_of_all(defects, repeats, limit) is Verdict.ACCEPT
         if limit.measure in _OF_UNITS
-        else all(
-            _asked_of(defect, limit) is Verdict.ACCEPT for defect in defects if defect.kind in limit.kinds
-        )
+        else all(_asked_of(defect, limit) is Verdict.ACCEPT for defect in defects if limit.is_about(defect))
         for limit in grade.limits
     )
 
@@ -99,7 +97,7 @@ def _asked_of_all(defects: Iterable[Defect], repeats: Iterable[Repeat], limit: L
     if limit.measure == "repeat_hits":
         hits = (repeat.hits for repeat in repeats if repeat.kind in limit.kinds)
         return max((_reached(limit, value) for value in hits), default=Verdict.ACCEPT)
-    own = [one for one in defects if one.kind in limit.kinds and _speaks_of(one, limit) is not False]
+    own = [one for one in defects if limit.is_about(one) and _speaks_of(one, limit) is not False]
     if not own:
         return Verdict.ACCEPT
     if limit.measure == "count":

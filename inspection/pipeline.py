@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from time import perf_counter
 
@@ -30,6 +31,9 @@ from inspection.vision.outline import PartOutline
 from inspection.vision.part import GaugedPart
 
 logger = logging.getLogger(__name__)
+
+VIEW_UNKNOWN = "INS-VIEW-UNKNOWN"
+"""The recipe does not say how the frames of this camera are looked at."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -94,6 +98,21 @@ class Pipeline:
             seen_mm=seen_in(image, frame, self.surface, roi_px=self.roi_px),
             edges=edges,
         )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ViewPipelines:
+    """The pipelines of several cameras that see the same unit, by the name of the view, which their frames carry."""
+
+    views: Mapping[str, Pipeline]
+    limits: tuple[Limit, ...]
+
+    def inspect(self, frame: Frame) -> FrameResult:
+        """Judge one frame of one view; of a view that the recipe does not name it is NOT_INSPECTED."""
+        pipeline = self.views.get(frame.camera)
+        if pipeline is None:
+            return FrameResult.not_inspected(frame, failure=VIEW_UNKNOWN)
+        return pipeline.inspect(frame)
 
 
 def check_kind(pixels: Image, frame_wh_px: tuple[int, int | None] | None) -> None:

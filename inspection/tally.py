@@ -35,6 +35,8 @@ OVERRUN = "INS-OVERRUN"
 CLOCK_BACKWARDS = "INS-CLOCK-BACKWARDS"
 """Taken before the frame before it, by the clock of the camera or of this computer."""
 UNACCOUNTED = "INS-UNACCOUNTED"
+VIEW_MISSING = "INS-VIEW-MISSING"
+"""One of the cameras that see the unit showed nothing of it."""
 NOTHING_JUDGED = "INS-NOTHING-JUDGED"
 """Head and tail leave nothing of the coil: no defect of it was judged."""
 
@@ -106,6 +108,7 @@ class UnitTally:
     after   the last count of the device that an earlier unit answered for; None: the first one counted begins this
     grades  the best first; none: units are not graded
     strip   what holds for a coil's surface; None: its frames are not joined to one
+    views   of each of which a frame must have been seen; none: one camera sees the unit
     """
 
     def __init__(
@@ -116,8 +119,11 @@ class UnitTally:
         after: int | None = None,
         grades: Sequence[Grade] = (),
         strip: StripRules | None = None,
+        views: Sequence[str] = (),
     ) -> None:
         self.begun = begun
+        self._views = tuple(views)
+        self._seen_by: set[str] = set()
         self._grades = tuple(grades)
         self._due_up_to = after
         self._triggers = 0
@@ -163,6 +169,7 @@ class UnitTally:
     def add(self, result: FrameResult) -> None:
         """One frame that was seen, judged or not."""
         self._seen += 1
+        self._seen_by.add(result.camera)
         if result.verdict > judge(result.defects, self._limits):
             # Not for its defects, then, which are judged when they are whole: it stands by itself.
             self._asked_beside = Verdict.worst([result.verdict, self._asked_beside or Verdict.ACCEPT])
@@ -210,7 +217,10 @@ class UnitTally:
         if strip is not None and self._seen and not strip.judged_mm:
             failures[NOTHING_JUDGED] = self._seen - self._failed
             verdicts.append(Verdict.NOT_INSPECTED)
-        if self._lost or unaccounted or not self._seen:
+        missing = [view for view in self._views if view not in self._seen_by]
+        if missing:
+            failures[VIEW_MISSING] = len(missing)
+        if self._lost or unaccounted or missing or not self._seen:
             verdicts.append(Verdict.NOT_INSPECTED)
         verdict, grade = _graded(verdicts, judged, self._grades, repeats)
         begun = self.begun

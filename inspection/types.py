@@ -265,6 +265,7 @@ class Limit:
     reject_from     at or above this the unit is refused; None: never by this limit
     zone            only defects in it; None: all of them
     min_length_mm   only defects of this length and more; None: all of them
+    view            only what the camera of this view shows; None: what any of them does
     """
 
     kinds: frozenset[str]
@@ -273,10 +274,15 @@ class Limit:
     reject_from: float | None
     zone: Zone | None = None
     min_length_mm: float | None = None
+    view: str | None = None
+
+    def is_about(self, defect: Defect) -> bool:
+        """Whether it is for this kind of defect, and for the view that shows it."""
+        return defect.kind in self.kinds and self.view in (None, defect.camera)
 
     @property
     def is_general(self) -> bool:
-        """Whether it speaks about every defect of its kinds, wherever it lies and whatever its size."""
+        """Whether it speaks about every defect that it is about, wherever it lies and whatever its size."""
         return self.measure != "repeat_hits" and self.zone is None and self.min_length_mm is None
 
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
@@ -13,8 +13,9 @@ from uuid_utils.compat import uuid7
 
 from cameras.recording import MANIFEST, PICTURES, read_run
 from inspection.errors import InspectionError
-from inspection.pipeline import Pipeline
-from inspection.tally import FRAME_LOST, UnitTally
+from inspection.identity import IdentifierCode
+from inspection.pipeline import Pipeline, ViewPipelines
+from inspection.tally import FRAME_LOST, VIEW_MISSING, UnitTally
 from inspection.types import (
     Frame,
     FrameResult,
@@ -43,11 +44,18 @@ class FrameMissing(InspectionError):
     code = "CAM-FRAME-LOST"
 
 
+class ViewMissing(InspectionError):
+    """Of a unit that several cameras see, one of them has no picture."""
+
+    code = VIEW_MISSING
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Given:
     """One picture to inspect, not yet read. The fields after `path` are the recording's, if it has them.
 
-    path  None: the recording counts an exposure here of which there is no picture
+    path                    None: the recording counts an exposure here of which there is no picture
+    folder, first_sequence  of the recording
     """
 
     name: str
@@ -56,11 +64,25 @@ class Given:
     sequence: int = 0
     captured_at: datetime | None = None
     y_origin_mm: float = 0.0
+    folder: Path | None = None
+    first_sequence: int = 0
+
+    @property
+    def view(self) -> str:
+        """The folder it is in, or that of the recorded run."""
+        return Path(self.name).parent.name if self.folder is None else self.folder.name
+
+    @property
+    def place(self) -> tuple[str, str]:
+        """What pictures of one unit have in common: the folder their views are in, and the name or number there."""
+        if self.folder is None:
+            return str(Path(self.name).parent.parent), Path(self.name).stem
+        return str(self.folder.parent), f"#{self.sequence - self.first_sequence}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Inspected:
-    """What became of one picture; `failure` explains why it was not judged."""
+    """What became of one picture, and of the unit it shows; `failure` explains why the picture was not judged."""
 
     given: Given
     sha256: str | None
@@ -87,10 +109,17 @@ def gather(paths: Iterable[Path]) -> Iterator[Given]:
 def _of_run(folder: Path) -> Iterator[Given]:
     """The frames of a recorded run, and a place for each that its camera counted and nobody has."""
     run = read_run(folder)
-    expected = run.frames[0].sequence if run.frames else 0
+    first = expected = run.frames[0].sequence if run.frames else 0
     for frame in run.frames:
         for sequence in range(expected, frame.sequence):
-            yield Given(name=f"{folder}#{sequence}", path=None, camera=frame.camera, sequence=sequence)
+            yield Given(
+                name=f"{folder}#{sequence}",
+                path=None,
+                camera=frame.camera,
+                sequence=sequence,
+                folder=folder,
+                first_sequence=first,
+            )
         yield Given(
             name=str(folder / frame.file),
             path=folder / frame.file,
@@ -98,52 +127,114 @@ def _of_run(folder: Path) -> Iterator[Given]:
             sequence=frame.sequence,
             captured_at=frame.captured_at,
             y_origin_mm=frame.y_origin_mm,
+            folder=folder,
+            first_sequence=first,
         )
         expected = frame.sequence + 1
 
 
-def inspect_all(
-    given: Iterable[Given], pipeline: Pipeline, *, recipe: RecipeRef, model: ModelRef
-) -> Iterator[Inspected]:
-    """Inspect one after the other; what cannot be read or judged is NOT_INSPECTED, and the rest goes on."""
-    minter = Minter(EXAMPLE_PREFIX, started_at=datetime.now(UTC))
+def one_by_one(given: Iterable[Given]) -> Iterator[tuple[Given, ...]]:
+    """Each picture is a unit."""
+    return ((one,) for one in given)
+
+
+def by_view(given: Iterable[Given], views: Sequence[str]) -> Iterator[tuple[Given, ...]]:
+    """The pictures of each unit, one of each view, in the order of the first; of what is missing a place.
+
+    The folder a picture is in names its view, and its name there the unit: `top/0001.png` and `side/0001.png` show one.
+    In a recorded run, the run's folder names the view, and the place in it the unit. A picture in a folder that is no
+    view is a unit of its own, of which all views are missing.
+    """
+    units: dict[tuple[str, str], dict[str, Given]] = {}
+    strays: list[Given] = []
     for one in given:
+        view = one.view
+        if view not in views or view in units.get(one.place, {}):
+            strays.append(replace(one, camera=view))
+        else:
+            units.setdefault(one.place, {})[view] = replace(one, camera=view)
+    for (folder, name), seen in units.items():
+        yield tuple(
+            seen.get(view) or Given(name=f"{folder}/{view}/{name}", path=None, camera=view) for view in views
+        )
+    yield from one_by_one(strays)
+
+
+def inspect_all(
+    units: Iterable[tuple[Given, ...]],
+    pipeline: Pipeline | ViewPipelines,
+    *,
+    recipe: RecipeRef,
+    models: tuple[ModelRef, ...],
+) -> Iterator[tuple[Inspected, ...]]:
+    """Inspect one unit after the other; what cannot be read or judged is NOT_INSPECTED, and the rest goes on.
+
+    The pictures of a unit come in their order, each with the unit's inspection.
+    """
+    minter = Minter(EXAMPLE_PREFIX, started_at=datetime.now(UTC))
+    views = tuple(pipeline.views) if isinstance(pipeline, ViewPipelines) else ()
+    for unit in units:
         started_at = datetime.now(UTC)
-        data, image, failure = None, None, None
-        try:
-            data = _read(one)
-            image = decode_image(data)
-        except InspectionError as error:
-            failure = error
-        sha256 = None if data is None else hashlib.sha256(data).hexdigest()
-        result = _judged(one, image, failure, pipeline, started_at)
+        looked = []
+        for one in unit:
+            data, image, failure = None, None, None
+            try:
+                data = _read(one)
+                image = decode_image(data)
+            except InspectionError as error:
+                failure = error
+            result = _judged(one, image, failure, pipeline, started_at)
+            looked.append((one, data, image, failure, result))
+        digests = [None if data is None else hashlib.sha256(data).hexdigest() for _, data, *_ in looked]
         begun = InspectionBegun(
             id=uuid7(),
-            unit=minter.mint("FILE") if sha256 is None else unit_code_of_file(sha256),
+            unit=_code_of(digests, minter),
             station="bench",
             lane=LANE,
             recipe=recipe,
-            models=(model,),
+            models=models,
             started_at=started_at,
         )
-        tally = UnitTally(begun, pipeline.limits)
-        tally.due(one.sequence)
-        if one.path is None:
-            tally.lost(1, reason=result.failure or FRAME_LOST)
-        else:
-            tally.add(result)
-        yield Inspected(
-            given=one,
-            sha256=sha256,
-            inspection=tally.close(datetime.now(UTC)),
-            result=result,
-            failure=failure,
-            image=image,
-            data=data,
+        tally = UnitTally(begun, pipeline.limits, views=views)
+        for number, (one, *_, result) in enumerate(looked):
+            tally.due(number)
+            if one.path is None:
+                tally.lost(1, reason=result.failure or FRAME_LOST)
+            else:
+                tally.add(result)
+        inspection = tally.close(datetime.now(UTC))
+        yield tuple(
+            Inspected(
+                given=one,
+                sha256=sha256,
+                inspection=inspection,
+                result=result,
+                failure=failure,
+                image=image,
+                data=data,
+            )
+            for (one, data, image, failure, result), sha256 in zip(looked, digests, strict=True)
         )
+
+
+def _code_of(digests: Sequence[str | None], minter: Minter) -> IdentifierCode:
+    """The code of what these files show: of one file its digest, of several one of theirs."""
+    read = [digest for digest in digests if digest is not None]
+    if not read:
+        return minter.mint("FILE")
+    return unit_code_of_file(
+        read[0] if len(digests) == 1 else hashlib.sha256("".join(read).encode()).hexdigest()
+    )
 
 
 def _read(one: Given) -> bytes:
+    if one.path is None and one.folder is None:
+        raise ViewMissing(
+            f"There is no picture {one.name}.",
+            action="Take all pictures of the unit again, or copy the missing one.",
+            view=one.camera,
+            name=one.name,
+        )
     if one.path is None:
         raise FrameMissing(
             f"The recording counts exposure {one.sequence} of camera {one.camera}, but has no picture of it.",
@@ -163,7 +254,11 @@ def _read(one: Given) -> bytes:
 
 
 def _judged(
-    one: Given, image: Image | None, failure: InspectionError | None, pipeline: Pipeline, at: datetime
+    one: Given,
+    image: Image | None,
+    failure: InspectionError | None,
+    pipeline: Pipeline | ViewPipelines,
+    at: datetime,
 ) -> FrameResult:
     if image is not None:
         frame = Frame(

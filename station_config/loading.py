@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import tomllib
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, TypeVar, get_args
@@ -25,10 +25,14 @@ M = TypeVar("M", bound=BaseModel)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Recipe:
-    """A recipe as read, and the reference that goes into every record made under it."""
+    """A recipe as read, and the reference that goes into every record made under it.
+
+    files  the bytes of what it needs beside it, by name, checked against their digests
+    """
 
     settings: RecipeSettings
     ref: RecipeRef
+    files: Mapping[str, bytes] = field(default_factory=dict)
 
 
 def load_recipe(name: str, *, folder: Path | None = None) -> Recipe:
@@ -39,13 +43,32 @@ def load_recipe(name: str, *, folder: Path | None = None) -> Recipe:
     file = Path(name) if name.endswith(".toml") else _named(name, folder or HERE / "recipes", what="recipe")
     text = _read(file, what="recipe")
     settings = _checked(RecipeSettings, text, file)
-    if mistakes := list(settings.mistakes(load_catalogue())):
+    files, wrong = _files_of(settings, file.parent)
+    if mistakes := [*settings.mistakes(load_catalogue()), *wrong]:
         raise _invalid(file, mistakes)
     digest = hashlib.sha256(text).hexdigest()
     return Recipe(
         settings=settings,
         ref=RecipeRef(name=settings.name, revision=settings.revision, sha256=digest),
+        files=files,
     )
+
+
+def _files_of(settings: RecipeSettings, folder: Path) -> tuple[dict[str, bytes], list[str]]:
+    """What the recipe needs beside it, and what is wrong with that."""
+    files: dict[str, bytes] = {}
+    mistakes: list[str] = []
+    for needed in (file for view in settings.seen_by.values() for file in view.files):
+        try:
+            data = (folder / needed.file).read_bytes()
+        except OSError as error:
+            mistakes.append(f"{needed.file}: cannot be read beside the recipe: {error.strerror}")
+            continue
+        actual = hashlib.sha256(data).hexdigest()
+        if actual != needed.sha256:
+            mistakes.append(f"{needed.file}: its SHA-256 is {actual}, the recipe says {needed.sha256}")
+        files[needed.file] = data
+    return files, mistakes
 
 
 def load_station(name: str, *, folder: Path | None = None) -> StationSettings:

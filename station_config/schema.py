@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Sequence
 from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, model_validator
 
 from cameras.settings import CameraSettings, ReplaySettings
 from inspection.repeats import RepeatRules
@@ -68,6 +68,51 @@ class DetectorSettings(Settings):
     model: Name
     version: Annotated[str, Field(pattern=r"^\d+\.\d+\.\d+$")] | None = None
     budget_ms: Annotated[float, Field(ge=50, le=60_000)] = 5000.0
+
+
+class FileSettings(Settings):
+    """A file beside the recipe, and the SHA-256 of its bytes: a changed one is another recipe."""
+
+    file: Annotated[str, Field(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_.-]{0,80}$")]
+    sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+
+
+class FlatFieldSettings(FileSettings):
+    """A picture of an even grey surface, in the camera's present settings: what lamp and lens make of it is evened out.
+
+    per_column  one gain for each column, as a line scan camera needs it, not for each pixel
+    """
+
+    per_column: bool = False
+
+
+class GoldenSettings(FileSettings):
+    """The picture of a flawless print that every print is compared with. Keys as of GoldenPrint."""
+
+    dark_print: bool = True
+    tolerance_px: Annotated[int, Field(ge=0, le=50)] = 2
+    min_contrast: Annotated[int, Field(ge=1, le=255)] = 80
+    min_area_px: Annotated[int, Field(ge=1)] = 6
+    border_px: Annotated[int, Field(ge=1)] = 8
+    max_turn_deg: Annotated[float, Field(ge=0, le=45)] = 2.0
+
+
+class GoldenDetectorSettings(Settings):
+    """Compares with a golden print instead of asking a network. Finds `print_missing` and `print_extra`."""
+
+    golden: GoldenSettings
+    budget_ms: Annotated[float, Field(ge=50, le=60_000)] = 5000.0
+
+
+def _detector_kind(given: object) -> str:
+    keys = given if isinstance(given, dict) else getattr(given, "model_fields_set", ())
+    return "golden_print" if "golden" in keys else "network"
+
+
+AnyDetectorSettings = Annotated[
+    Annotated[DetectorSettings, Tag("network")] | Annotated[GoldenDetectorSettings, Tag("golden_print")],
+    Discriminator(_detector_kind),
+]
 
 
 class ZoneSettings(Settings):
@@ -318,16 +363,63 @@ class StripSettings(Settings):
         )
 
 
-class RecipeSettings(Settings):
-    """How a product is inspected. Never edited: a change is revision n + 1, and the record has the digest."""
+class _OneView(Settings):
+    """How one camera's frames are looked at."""
+
+    detector: AnyDetectorSettings | None = None
+    detectors: tuple[AnyDetectorSettings, ...] = ()
+    surface: SurfaceSettings = SurfaceSettings()
+    roi_px: RoiSettings | None = None
+    flat_field: FlatFieldSettings | None = None
+    part: PartSettings | None = None
+
+    @property
+    def all_detectors(self) -> tuple[DetectorSettings | GoldenDetectorSettings, ...]:
+        """`[detector]` where there is one, `[[detectors]]` where there are several."""
+        return self.detectors if self.detector is None else (self.detector, *self.detectors)
+
+    @property
+    def files(self) -> tuple[FileSettings, ...]:
+        """What it needs beside the recipe."""
+        golden = (one.golden for one in self.all_detectors if isinstance(one, GoldenDetectorSettings))
+        return (*golden, *(() if self.flat_field is None else (self.flat_field,)))
+
+    def mistakes_of_view(self) -> Iterator[str]:
+        """What is wrong between the keys of the view."""
+        if self.detector is not None and self.detectors:
+            yield "detector: there is [[detectors]] too; give them all there"
+        if not self.all_detectors:
+            yield "detector: missing; give [detector], or several [[detectors]]"
+        if self.part is not None:
+            yield from self.part.mistakes()
+            if self.part.measurements and not self.has_scale:
+                yield "part.measurements: needs surface.x_mm_per_px and surface.y_mm_per_px"
+
+    @property
+    def has_scale(self) -> bool:
+        return self.surface.x_mm_per_px is not None and self.surface.y_mm_per_px is not None
+
+
+class ViewSettings(_OneView):
+    """One of several cameras that see the same unit. `name` is what the station's lane calls that camera.
+
+    limits  for what this view shows, beside the recipe's own
+    """
+
+    name: Name
+    limits: tuple[LimitSettings, ...] = ()
+
+
+class RecipeSettings(_OneView):
+    """How a product is inspected. Never edited: a change is revision n + 1, and the record has the digest.
+
+    One camera's keys stand in the recipe itself; of several cameras each has its own in `[[views]]`.
+    """
 
     name: Name
     revision: Annotated[int, Field(ge=1)]
     product: Annotated[str, Field(min_length=1, max_length=80)]
-    detector: DetectorSettings
-    surface: SurfaceSettings = SurfaceSettings()
-    roi_px: RoiSettings | None = None
-    part: PartSettings | None = None
+    views: tuple[ViewSettings, ...] = ()
     strip: StripSettings | None = None
     severities: dict[Name, Annotated[tuple[Code, ...], Field(min_length=1)]] = {}
     zones: dict[Name, ZoneSettings] = {}
@@ -352,13 +444,8 @@ class RecipeSettings(Settings):
                 yield f"{key}: a limit on repeat_hits has no zone and no min_length_mm"
             if one.measure == "repeat_hits" and (self.strip is None or self.strip.repeats is None):
                 yield f"{key}.measure = 'repeat_hits': needs [strip.repeats]"
-        if self.part is not None:
-            yield from self.part.mistakes()
-            if self.part.measurements and (
-                self.surface.x_mm_per_px is None or self.surface.y_mm_per_px is None
-            ):
-                yield "part.measurements: needs surface.x_mm_per_px and surface.y_mm_per_px"
-        if self.strip is not None and (self.surface.x_mm_per_px is None or self.surface.y_mm_per_px is None):
+        yield from self._mistakes_of_views()
+        if self.strip is not None and not self.has_scale:
             yield "strip: needs surface.x_mm_per_px and surface.y_mm_per_px"
         if not (self.strip is not None and self.strip.edges):
             for name, zone in self.zones.items():
@@ -368,10 +455,39 @@ class RecipeSettings(Settings):
         if len(set(names)) != len(names):
             yield f"grades: two have the same name: {', '.join(names)}"
 
+    def _mistakes_of_views(self) -> Iterator[str]:
+        if not self.views:
+            yield from self.mistakes_of_view()
+            return
+        own = set(_OneView.model_fields) & self.model_fields_set
+        if own:
+            yield f"{min(own)}: with [[views]], give it in each of them"
+        if self.strip is not None:
+            yield "strip: with [[views]] there is no strip; give each camera of a strip a lane of its own"
+        names = [view.name for view in self.views]
+        if len(set(names)) != len(names):
+            yield f"views: two have the same name: {', '.join(names)}"
+        for number, view in enumerate(self.views):
+            yield from (f"views.{number}.{mistake}" for mistake in view.mistakes_of_view())
+
+    @property
+    def seen_by(self) -> dict[str | None, _OneView]:
+        """How each camera's frames are looked at, by the name of its view; None stands for the only camera."""
+        if not self.views:
+            return {None: self}
+        return {view.name: view for view in self.views}
+
+    def tolerances(self) -> tuple[Tolerance, ...]:
+        """Of all quantities that are measured, for settings without mistakes."""
+        parts = [one.part.outline() for one in self.seen_by.values() if one.part is not None]
+        return tuple(one for part in parts if isinstance(part, GaugedPart) for one in part.tolerances)
+
     def judged_by(self) -> tuple[Limit, ...]:
         """The limits, for settings without mistakes."""
         return tuple(
-            self._limit(one, review_from=one.review_from, reject_from=one.reject_from) for one in self.limits
+            self._limit(one, review_from=one.review_from, reject_from=one.reject_from, view=view)
+            for view, limits in [(None, self.limits), *((view.name, view.limits) for view in self.views)]
+            for one in limits
         )
 
     def graded_by(self) -> tuple[Grade, ...]:
@@ -389,11 +505,21 @@ class RecipeSettings(Settings):
     def _all_limits(self) -> Iterator[tuple[str, _Counting]]:
         for number, limit in enumerate(self.limits):
             yield f"limits.{number}", limit
+        for at, view in enumerate(self.views):
+            for number, limit in enumerate(view.limits):
+                yield f"views.{at}.limits.{number}", limit
         for at, grade in enumerate(self.grades):
             for number, rule in enumerate(grade.limits):
                 yield f"grades.{at}.limits.{number}", rule
 
-    def _limit(self, one: _Counting, *, review_from: float | None, reject_from: float | None) -> Limit:
+    def _limit(
+        self,
+        one: _Counting,
+        *,
+        review_from: float | None,
+        reject_from: float | None,
+        view: str | None = None,
+    ) -> Limit:
         return Limit(
             kinds=frozenset(self.severities[one.severity] if one.severity else [one.kind or ""]),
             measure=one.measure,
@@ -401,6 +527,7 @@ class RecipeSettings(Settings):
             reject_from=reject_from,
             zone=None if one.zone is None else self.zones[one.zone].zone(one.zone),
             min_length_mm=one.min_length_mm,
+            view=view,
         )
 
 
@@ -422,26 +549,65 @@ class Title(Settings):
 
 
 class LaneSettings(Settings):
-    """One camera's lane. Records know it by `name`, people by `title`."""
+    """One camera's lane, or that of several which see the same unit. Records know it by `name`, people by `title`.
+
+    cameras          instead of `camera`: by the name of the recipe's view, each triggered once for each unit
+    views_within_ms  how far apart the pictures of one trigger may be taken; triggers come at least twice as far apart
+    views_late_ms    how long after the first picture of a trigger the others may come
+    """
 
     name: Name
     title: Title
     recipe: Name
     unit: UnitSettings
-    camera: CameraSettings
+    camera: CameraSettings | None = None
+    cameras: dict[Name, CameraSettings] = {}
+    views_within_ms: Annotated[float, Field(gt=0, le=10_000)] = 50.0
+    views_late_ms: Annotated[float, Field(gt=0, le=60_000)] = 1000.0
+
+    @model_validator(mode="after")
+    def _is_seen(self) -> Self:
+        if (self.camera is None) == (not self.cameras):
+            raise ValueError("give camera, or cameras by the name of their view")
+        if len(self.cameras) == 1:
+            raise ValueError("cameras: one alone is `camera`")
+        if self.cameras and self.unit.kind != "part":
+            raise ValueError("cameras: several see parts; give each camera of a coil a lane of its own")
+        return self
+
+    @property
+    def all_cameras(self) -> tuple[CameraSettings, ...]:
+        return tuple(self.cameras.values()) if self.camera is None else (self.camera,)
 
     @property
     def camera_name(self) -> str:
-        """What records call the camera: what the settings tell it by, else what drives it."""
+        """What records call the camera: what the settings tell it by, else what drives it. Of several, the views."""
+        if self.camera is None:
+            return ", ".join(self.cameras)
         named = getattr(self.camera, "serial", None) or getattr(self.camera, "device", None)
         return named or self.camera.driver
 
     @property
+    def driver(self) -> str:
+        """What reads its cameras."""
+        return ", ".join(sorted({camera.driver for camera in self.all_cameras}))
+
+    @property
+    def exposures(self) -> int:
+        """How many a unit is due."""
+        return self.unit.frames * len(self.all_cameras)
+
+    @property
     def frames_held(self) -> int | None:
         """Frames held for a busy lane; None for a recording that waits for its lane."""
-        if isinstance(self.camera, ReplaySettings):
-            return None if self.camera.pace == "fast" else REPLAY_HOLDS
-        return self.camera.buffers
+        held = [_held_of(camera) for camera in self.all_cameras]
+        return None if None in held else sum(one for one in held if one is not None)
+
+
+def _held_of(camera: CameraSettings) -> int | None:
+    if isinstance(camera, ReplaySettings):
+        return None if camera.pace == "fast" else REPLAY_HOLDS
+    return camera.buffers
 
 
 class StationSettings(Settings):

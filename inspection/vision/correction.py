@@ -12,6 +12,12 @@ from numpy.typing import NDArray
 from inspection.errors import ImageUnsuitable
 from inspection.types import Box, Image
 
+MIN_BLANK_MEAN = 30.0
+"""Grey levels of a blank picture. Below, its noise would be taken for the lamp's unevenness."""
+
+MAX_BLANK_CLIPPED = 0.01
+"""Share of a blank picture at 250 and above, where the lamp's light is not measured any more."""
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class FlatField:
@@ -28,7 +34,17 @@ class FlatField:
 
         per_column  True averages over rows: the one gain per column that a line scan camera needs
         A dark pixel's gain stops at 4, so that a dead pixel does not become a bright one.
+        Raises ImageUnsuitable for a picture that says nothing of the lamp: mostly dark, or clipped where it is bright.
         """
+        clipped, mean = float((blank >= 250).mean()), float(blank.mean())
+        if clipped > MAX_BLANK_CLIPPED or mean < MIN_BLANK_MEAN:
+            raise ImageUnsuitable(
+                f"This is no blank picture: mean {mean:.0f}, {clipped:.1%} at 250 and above.",
+                action="Take it of an even grey surface, exposed to some 100 to 200 grey levels.",
+                reason="blank",
+                found=f"mean {mean:.0f}, {clipped:.1%} ≥ 250",
+                allowed=f"mean ≥ {MIN_BLANK_MEAN:g}, {MAX_BLANK_CLIPPED:.0%} ≥ 250",
+            )
         light = blank.astype(np.float32)
         if per_column:
             light = light.mean(axis=0)

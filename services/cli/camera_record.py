@@ -247,12 +247,16 @@ def _chosen(
         return serial or device or "", GenicamSettings(producer=path, serial=serial, device=device)
     if (producer, serial, device) != (None, None, None):
         raise click.UsageError(say("camera.record.one_of_both", language))
-    lanes = {one.name: one for one in load_station(station).lanes}
+    lanes: dict[str, tuple[str, CameraSettings]] = {}
+    for one in load_station(station).lanes:
+        if one.camera is not None:
+            lanes[one.name] = one.camera_name, one.camera
+        lanes |= {f"{one.name}.{view}": (view, camera) for view, camera in one.cameras.items()}
     if lane is None and len(lanes) == 1:
         (lane,) = lanes
     if lane not in lanes:
         raise click.UsageError(say("camera.record.which_lane", language, there=", ".join(lanes)))
-    return lanes[lane].camera_name, lanes[lane].camera
+    return lanes[lane]
 
 
 def _first(producer: Producer) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -23,7 +23,7 @@ from inspection.types import Defect, Image, Inspection, PictureRef, Verdict
 from inspection.vision.annotating import annotate
 from services.cli.demo import make_writable
 from services.cli.options import VAR, database_option
-from services.files import Inspected, gather, inspect_all
+from services.files import Inspected, by_view, gather, inspect_all, one_by_one
 from services.station.build import build_pipeline
 from services.text import explain, language_of_environment, say, say_failure
 from station_config import Catalogue, load_catalogue, load_recipe
@@ -99,7 +99,10 @@ def inspect(
             suffixes=", ".join(sorted(PICTURES)),
         )
     recipe = load_recipe(recipe_name)
-    pipeline, model = build_pipeline(recipe, min_score=min_score, threads=os.cpu_count() or 1)
+    pipeline, models = build_pipeline(recipe, min_score=min_score, threads=os.cpu_count() or 1)
+    views = [view.name for view in recipe.settings.views]
+    units = list(by_view(given, views) if views else one_by_one(given))
+    pictures = sum(len(unit) for unit in units)
     make_writable(VAR)
     with ExitStack() as held:
         store = held.enter_context(TraceStore.open(database))
@@ -120,16 +123,16 @@ def inspect(
                 console=console,
             )
         )
-        task = progress.add_task(say("cli.inspect.running", language), total=len(given))
+        task = progress.add_task(say("cli.inspect.running", language), total=pictures)
         try:
-            for one in inspect_all(given, pipeline, recipe=recipe.ref, model=model):
-                out.take(one)
-                progress.advance(task)
+            for unit in inspect_all(units, pipeline, recipe=recipe.ref, models=models):
+                out.take(unit)
+                progress.advance(task, len(unit))
         except KeyboardInterrupt:
-            out.summary.interrupted(len(given))
+            out.summary.interrupted(pictures)
         finally:
             out.flush()
-    out.summary.show(Console(highlight=False), given=len(given))
+    out.summary.show(Console(highlight=False), given=pictures)
     return 0 if out.summary.not_inspected == 0 else 1
 
 
@@ -147,6 +150,7 @@ def as_json(one: Inspected) -> dict[str, object]:
         ],
         "timings_ms": one.result.timings_ms,
         "failure": one.result.failure,
+        "camera": one.given.camera,
     }
 
 
@@ -243,19 +247,22 @@ class Results:
         self._catalogue = catalogue
         self._waiting: list[Inspection] = []
 
-    def take(self, one: Inspected) -> None:
-        inspection = one.inspection
-        if one.image is not None and one.data is not None:
-            inspection = replace(inspection, pictures=(self._keep(one, one.image, one.data),))
-            if self._annotated is not None:
-                self._annotate(one, one.image, self._annotated)
-        self._waiting.append(inspection)
+    def take(self, unit: Sequence[Inspected]) -> None:
+        """A unit, with all its pictures."""
+        kept = []
+        for one in unit:
+            if one.image is not None and one.data is not None:
+                kept.append(self._keep(one, one.image, one.data))
+                if self._annotated is not None:
+                    self._annotate(one, one.image, self._annotated)
+        self._waiting.append(replace(unit[0].inspection, pictures=tuple(kept)))
         if len(self._waiting) >= RECORDS_AT_ONCE:
             self.flush()
-        if self._json_lines is not None:
-            with _writing(Path(self._json_lines.name)):
-                self._json_lines.write(json.dumps(as_json(one), ensure_ascii=False) + "\n")
-        self.summary.take(one)
+        for one in unit:
+            if self._json_lines is not None:
+                with _writing(Path(self._json_lines.name)):
+                    self._json_lines.write(json.dumps(as_json(one), ensure_ascii=False) + "\n")
+            self.summary.take(one)
 
     def flush(self) -> None:
         """Everything taken so far is in the database, and in the file."""

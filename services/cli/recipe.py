@@ -10,7 +10,6 @@ from rich.table import Table
 
 from inspection.tally import judged_again
 from inspection.types import Verdict
-from inspection.vision.part import GaugedPart
 from services.cli.options import database_option
 from services.text import language_of_environment, say
 from station_config import load_recipe
@@ -43,8 +42,7 @@ def what_if(name: str, units: int, database: str) -> None:
     language = language_of_environment()
     settings = load_recipe(name).settings
     limits, grades = settings.judged_by(), settings.graded_by()
-    part = None if settings.part is None else settings.part.outline()
-    tolerances = part.tolerances if isinstance(part, GaugedPart) else ()
+    tolerances = settings.tolerances()
     with TraceStore.open(database) as store:
         seen = [one for one in store.latest(simulated=False, limit=units) if one.recipe.name == settings.name]
     flips: Counter[tuple[str, str]] = Counter()

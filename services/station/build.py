@@ -3,19 +3,29 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Sequence
-from dataclasses import replace
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 
-from inspection.pipeline import Pipeline
-from inspection.protocols import Detector, Sink
-from inspection.types import ModelRef
+import cv2
+import numpy as np
+
+from cameras import open_camera
+from cameras.views import SeveralViews
+from inspection.joining import SeveralDetectors
+from inspection.pipeline import Pipeline, ViewPipelines
+from inspection.protocols import Camera, Detector, Sink
+from inspection.types import Box, ModelRef
+from inspection.vision.correction import FlatField, crop
+from inspection.vision.decoding import decode_image
 from inspection.vision.edges import StripEdges
+from inspection.vision.golden import GoldenPrint
 from models import open_detector
 from services.station.budget import WithinBudget
 from services.station.lane import Lane, ReadyRecipe
 from services.station.units import CountedUnits
 from station_config import LaneSettings, Recipe, StationSettings, load_recipe
+from station_config.errors import ConfigInvalid
+from station_config.schema import DetectorSettings, FlatFieldSettings, GoldenDetectorSettings
 from traceability.identifiers import Minter
 
 
@@ -28,62 +38,121 @@ def build_lane(
     stop: threading.Event,
 ) -> Lane:
     """A lane ready to run: its recipe read, its model checked, loaded and warm. Raises CFG- and MOD- errors."""
+    recipe = build_recipe(load_recipe(lane.recipe))
+    if set(recipe.views) != set(lane.cameras):
+        raise ConfigInvalid(
+            f"The lane {lane.name} has the cameras {', '.join(lane.cameras) or 'of one view'}, "
+            f"its recipe {lane.recipe} the views {', '.join(recipe.views) or 'of one camera'}.",
+            action="Give the lane one camera for each of the recipe's views, by the same names.",
+            file=f"stations: {station.name}",
+            count=1,
+            mistakes=f"  • lanes.{lane.name}.cameras: {', '.join(lane.cameras) or '–'} ≠ "
+            f"recipes/{lane.recipe} views: {', '.join(recipe.views) or '–'}",
+        )
     return Lane(
         name=lane.name,
         station=station.name,
-        recipe=build_recipe(load_recipe(lane.recipe)),
+        recipe=recipe,
         holds=lane.frames_held,
-        units=partial(CountedUnits, lane.unit.frames, partial(minter.mint, lane.unit.kind.upper())),
+        units=partial(CountedUnits, lane.exposures, partial(minter.mint, lane.unit.kind.upper())),
         sinks=sinks,
         stop=stop,
     )
 
 
+def open_cameras(lane: LaneSettings) -> Camera:
+    """The lane's camera, or its cameras as one; not yet started. Raises as `open_camera`."""
+    if lane.camera is not None:
+        return open_camera(lane.camera_name, lane.camera)
+    return SeveralViews(
+        {view: open_camera(view, camera) for view, camera in lane.cameras.items()},
+        within_s=lane.views_within_ms / 1000,
+        late_s=lane.views_late_ms / 1000,
+    )
+
+
 def build_recipe(recipe: Recipe) -> ReadyRecipe:
     """A recipe built and warm. Raises MOD- errors."""
-    pipeline, model = build_pipeline(recipe)
-    asked = recipe.settings.detector
-    watched = WithinBudget(
-        pipeline.detector,
-        again=partial(open_detector, asked.model, version=model.version, threads=1),
-        budget_ms=asked.budget_ms,
-    )
-    pipeline = replace(pipeline, detector=watched)
-    strip = recipe.settings.strip
+    pipeline, models = build_pipeline(recipe, watched=True)
+    settings = recipe.settings
     return ReadyRecipe(
         ref=recipe.ref,
-        models=(model,),
+        models=models,
         pipeline=pipeline,
-        grades=recipe.settings.graded_by(),
-        strip=None if strip is None else strip.rules(pipeline.surface),
+        grades=settings.graded_by(),
+        strip=None if settings.strip is None else settings.strip.rules(settings.surface.surface()),
+        views=tuple(view.name for view in settings.views),
     )
 
 
 def build_pipeline(
-    recipe: Recipe, *, threads: int = 1, min_score: float | None = None
-) -> tuple[Pipeline, ModelRef]:
-    """What a recipe's frames go through, and the model that looks.
+    recipe: Recipe, *, threads: int = 1, min_score: float | None = None, watched: bool = False
+) -> tuple[Pipeline | ViewPipelines, tuple[ModelRef, ...]]:
+    """What a recipe's frames go through, and the models that look, each once.
 
-    threads    of the network: one where lanes run beside each other, all cores where pictures come in a row
-    min_score  stands in for the model card's thresholds of all kinds
+    threads    of a network: one where lanes run beside each other, all cores where pictures come in a row
+    min_score  stands in for the thresholds of all kinds on the models' cards
+    watched    a detector that does not answer within its budget costs the frame and is given up for another
     """
+    open_one = partial(_detector, files=recipe.files, threads=threads, min_score=min_score, watched=watched)
     settings = recipe.settings
-    surface = settings.surface.surface()
-    opened = open_detector(
-        settings.detector.model, version=settings.detector.version, threads=threads, min_score=min_score
-    )
-    detector: Detector = opened
-    return (
-        Pipeline(
-            detector=detector,
+    limits = settings.judged_by()
+    models: dict[ModelRef, None] = {}
+    pipelines: dict[str | None, Pipeline] = {}
+    for name, view in settings.seen_by.items():
+        opened = [open_one(asked) for asked in view.all_detectors]
+        models |= {ref: None for _, ref in opened if ref is not None}
+        detectors = [detector for detector, _ in opened]
+        surface = view.surface.surface()
+        roi_px = None if view.roi_px is None else view.roi_px.box()
+        pipelines[name] = Pipeline(
+            detector=detectors[0] if len(detectors) == 1 else SeveralDetectors(detectors),
             surface=surface,
-            frame_wh_px=settings.surface.frame_wh_px(),
-            limits=settings.judged_by(),
-            roi_px=None if settings.roi_px is None else settings.roi_px.box(),
-            part=None if settings.part is None else settings.part.outline(),
+            frame_wh_px=view.surface.frame_wh_px(),
+            limits=limits,
+            flat_field=_flat_field(view.flat_field, recipe.files, roi_px),
+            roi_px=roi_px,
+            part=None if view.part is None else view.part.outline(),
             edges=StripEdges(surface=surface)
             if settings.strip is not None and settings.strip.edges
             else None,
-        ),
-        opened.ref,
-    )
+        )
+    if not settings.views:
+        return pipelines[None], tuple(models)
+    named = {name: pipeline for name, pipeline in pipelines.items() if name is not None}
+    return ViewPipelines(views=named, limits=limits), tuple(models)
+
+
+def _detector(
+    asked: DetectorSettings | GoldenDetectorSettings,
+    *,
+    files: Mapping[str, bytes],
+    threads: int,
+    min_score: float | None,
+    watched: bool,
+) -> tuple[Detector, ModelRef | None]:
+    """A detector, and the model it runs, if it runs one."""
+    again: Callable[[], Detector]
+    detector: Detector
+    if isinstance(asked, GoldenDetectorSettings):
+        golden = decode_image(files[asked.golden.file])
+        if golden.ndim == 3:
+            golden = np.asarray(cv2.cvtColor(golden, cv2.COLOR_BGR2GRAY), np.uint8)
+        how = asked.golden.model_dump(exclude={"file", "sha256"})
+        again = partial(GoldenPrint, golden=golden, **how)
+        detector, ref = again(), None
+    else:
+        opened = open_detector(asked.model, version=asked.version, threads=threads, min_score=min_score)
+        again = partial(open_detector, asked.model, version=opened.ref.version, threads=threads)
+        detector, ref = opened, opened.ref
+    return (WithinBudget(detector, again=again, budget_ms=asked.budget_ms) if watched else detector), ref
+
+
+def _flat_field(asked: FlatFieldSettings | None, files: Mapping[str, bytes], roi_px: Box | None) -> FlatField:
+    """From a picture of the whole frame; the region of interest is what is corrected."""
+    if asked is None:
+        return FlatField()
+    blank = decode_image(files[asked.file])
+    if blank.ndim == 3:
+        blank = np.asarray(cv2.cvtColor(blank, cv2.COLOR_BGR2GRAY), np.uint8)
+    return FlatField.from_blank(crop(blank, roi_px), per_column=asked.per_column)

@@ -18,10 +18,9 @@ from typing import Final
 
 import cv2
 
-from cameras import open_camera
 from inspection.errors import InspectionError
 from inspection.protocols import Camera
-from services.station.build import build_lane
+from services.station.build import build_lane, open_cameras
 from services.station.ending import stop_when_told
 from services.station.lane import LANE_FAILED, Lane
 from services.station.link import Address, Courier
@@ -69,10 +68,10 @@ def run_engine(station: StationSettings, address: Address, parent: Connection) -
         threads = [
             threading.Thread(
                 target=keep_running,
-                args=(lane, partial(open_camera, settings.camera_name, settings.camera)),
+                args=(lane, partial(open_cameras, settings)),
                 kwargs={
                     "camera": settings.camera_name,
-                    "driver": settings.camera.driver,
+                    "driver": settings.driver,
                     "say": courier.send,
                 },
                 name=f"lane {lane.name}",

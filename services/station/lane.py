@@ -13,7 +13,7 @@ import uuid_utils
 
 from inspection.errors import InspectionError
 from inspection.identity import IdentifierCode
-from inspection.pipeline import Pipeline
+from inspection.pipeline import Pipeline, ViewPipelines
 from inspection.protocols import Camera, Sink, UnitSource
 from inspection.strip import StripRules
 from inspection.tally import CLOCK_BACKWARDS, FRAME_LOST, OVERRUN, UnitTally, with_losses
@@ -31,13 +31,17 @@ MAX_UNITS_PER_HOLE = 1000
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReadyRecipe:
-    """A recipe with all that judges by it built and warm, so that a lane can take it up between two units."""
+    """A recipe with all that judges by it built and warm, so that a lane can take it up between two units.
+
+    views  of a unit that several cameras see; without any of them it is not inspected
+    """
 
     ref: RecipeRef
     models: tuple[ModelRef, ...]
-    pipeline: Pipeline
+    pipeline: Pipeline | ViewPipelines
     grades: tuple[Grade, ...] = ()
     strip: StripRules | None = None
+    views: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -291,6 +295,7 @@ class Lane:
             after=self._answered_to,
             grades=self.recipe.grades,
             strip=self.recipe.strip,
+            views=self.recipe.views,
         )
         for sink in self.sinks:
             sink.unit_begun(begun)

@@ -333,3 +333,18 @@ def test_a_narrower_tolerance_is_never_milder(value, uncertainty, by):
     narrow = Tolerance(name="width", lower=10.0 + by / 2, upper=20.0 - by / 2)
     measured = [a_measurement(value=value, uncertainty=uncertainty)]
     assert judge_measurements(measured, [narrow]) >= judge_measurements(measured, [WIDTH])
+
+
+def test_a_limit_for_one_view_says_nothing_about_what_another_shows():
+    """So there it has no limit, and goes to review."""
+    tolerant = a_limit(reject_from=100.0, view="top")
+    defect = a_scratch(10)
+    assert judge_defect(replace(defect, camera="top"), [tolerant]) is Verdict.ACCEPT
+    assert judge_defect(replace(defect, camera="side"), [tolerant]) is Verdict.REVIEW
+
+
+def test_a_count_for_one_view_counts_what_that_view_shows():
+    count = a_limit("count", reject_from=2, view="top")
+    seen = [replace(a_scratch(1), camera=view) for view in ("top", "side")]
+    assert judge_unit(seen, [TOLERANT, count]) is Verdict.ACCEPT
+    assert judge_unit([seen[0], seen[0]], [TOLERANT, count]) is Verdict.REJECT

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from inspection.identity import IdentifierCode
-from inspection.tally import FRAME_LOST, UNACCOUNTED, UnitTally, with_losses
+from inspection.tally import FRAME_LOST, UNACCOUNTED, VIEW_MISSING, UnitTally, with_losses
 from inspection.types import FrameResult, Grade, InspectionBegun, Limit, RecipeRef, Verdict
 from tests.builders import a_defect
 
@@ -174,3 +174,21 @@ def test_frames_seen_and_frames_lost_add_up_to_what_the_device_counted(arrived):
 def test_a_device_that_counts_anew_has_lost_at_least_one_frame():
     results = [a_result(Verdict.ACCEPT, sequence=count) for count in (5, 0, 1)]
     assert [lost for _, lost in with_losses(results)] == [0, 1, 0]
+
+
+def test_a_unit_of_which_one_camera_showed_nothing_is_not_inspected():
+    tally = UnitTally(BEGUN, (), after=-1, views=("top", "side"))
+    tally.due(0)
+    tally.add(a_result(Verdict.ACCEPT))
+    inspection = tally.close(NOW)
+    assert (inspection.verdict, inspection.failures) == (Verdict.NOT_INSPECTED, {VIEW_MISSING: 1})
+
+
+@given(st.permutations(["top", "side"]), st.sampled_from(Verdict), st.sampled_from(Verdict))
+def test_several_views_give_one_verdict_whatever_their_order(order, top, side):
+    verdicts = {"top": top, "side": side}
+    tally = UnitTally(BEGUN, (), after=-1, views=("top", "side"))
+    for sequence, view in enumerate(order):
+        tally.due(sequence)
+        tally.add(replace(a_result(verdicts[view], sequence=sequence), camera=view))
+    assert tally.close(NOW).verdict is max(top, side)

@@ -1,5 +1,8 @@
+import hashlib
 from pathlib import Path
 
+import cv2
+import numpy as np
 import pytest
 
 from inspection.types import Tolerance, Zone
@@ -246,3 +249,126 @@ def test_a_measurement_that_cannot_be_made_is_refused_when_the_recipe_is_read(tm
     assert wrong in MEASURED
     with pytest.raises(ConfigInvalid):
         load_recipe(written(tmp_path, MEASURED.replace(wrong, right)))
+
+
+BLANK = np.full((40, 60), 120, np.uint8)
+
+
+def a_picture_beside(folder: Path, name: str, pixels) -> str:
+    """The TOML that names it."""
+    data = cv2.imencode(".png", pixels)[1].tobytes()
+    (folder / name).write_bytes(data)
+    return f'file = "{name}", sha256 = "{hashlib.sha256(data).hexdigest()}"'
+
+
+def test_a_recipe_may_set_a_flat_field_and_several_detectors(tmp_path):
+    blank = a_picture_beside(tmp_path, "blank.png", BLANK)
+    golden = a_picture_beside(tmp_path, "golden.png", BLANK)
+    text = RECIPE.replace(
+        '[detector]\nmodel = "strip-surface"',
+        f"flat_field = {{ {blank}, per_column = true }}\n"
+        f'[[detectors]]\nmodel = "strip-surface"\n[[detectors]]\ngolden = {{ {golden}, tolerance_px = 3 }}',
+    )
+    recipe = load_recipe(written(tmp_path, text))
+    assert sorted(recipe.files) == ["blank.png", "golden.png"]
+    assert len(recipe.settings.all_detectors) == 2
+
+
+def test_a_flat_field_that_was_changed_since_is_refused(tmp_path):
+    blank = a_picture_beside(tmp_path, "blank.png", BLANK)
+    text = RECIPE.replace("[detector]", f"flat_field = {{ {blank} }}\n[detector]")
+    load_recipe(written(tmp_path, text))
+    a_picture_beside(tmp_path, "blank.png", BLANK + 1)
+    with pytest.raises(ConfigInvalid, match=r"blank\.png: its SHA-256 is"):
+        load_recipe(written(tmp_path, text))
+    (tmp_path / "blank.png").unlink()
+    with pytest.raises(ConfigInvalid, match="cannot be read beside the recipe"):
+        load_recipe(written(tmp_path, text))
+
+
+@pytest.mark.parametrize("name", ["../blank.png", "/etc/passwd", ".hidden", "a/b.png"])
+def test_a_file_beside_the_recipe_is_no_path_to_elsewhere(tmp_path, name):
+    wrong = f'flat_field = {{ file = "{name}", sha256 = "{"0" * 64}" }}\n[detector]'
+    with pytest.raises(ConfigInvalid, match=r"flat_field\.file"):
+        load_recipe(written(tmp_path, RECIPE.replace("[detector]", wrong)))
+
+
+VIEWS = """
+name = "box"
+revision = 1
+product = "box"
+[[views]]
+name = "top"
+detector = { model = "part-surface" }
+roi_px = { x = 0, y = 0, width = 100, height = 100 }
+[[views.limits]]
+kind = "stain"
+measure = "area_mm2"
+reject_from = 9
+[[views]]
+name = "side"
+detector = { model = "strip-surface" }
+[[limits]]
+kind = "scratch"
+measure = "length_mm"
+reject_from = 5
+"""
+
+
+def test_each_of_several_views_has_detectors_and_limits_of_its_own(tmp_path):
+    settings = load_recipe(written(tmp_path, VIEWS)).settings
+    assert list(settings.seen_by) == ["top", "side"]
+    assert {(limit.view, *limit.kinds) for limit in settings.judged_by()} == {
+        (None, "scratch"),
+        ("top", "stain"),
+    }
+
+
+@pytest.mark.parametrize(
+    ("wrong", "right"),
+    [
+        ('[[limits]]\nkind = "scratch"', "[strip]\nedges = true\n[[limits]]"),
+        ('name = "side"', 'name = "top"'),
+        ('[[views]]\nname = "top"', '[detector]\nmodel = "part-surface"\n[[views]]\nname = "top"'),
+        ('detector = { model = "strip-surface" }', ""),
+        ('kind = "stain"', 'kind = "stein"'),
+    ],
+)
+def test_views_that_do_not_fit_together_are_refused(tmp_path, wrong, right):
+    assert wrong in VIEWS
+    with pytest.raises(ConfigInvalid):
+        load_recipe(written(tmp_path, VIEWS.replace(wrong, right)))
+
+
+STATION = """
+name = "s"
+code_prefix = "86.999.1"
+[[lanes]]
+name = "parts"
+title = { en = "Parts", zh = "零件" }
+recipe = "box"
+unit = { kind = "part" }
+[lanes.cameras.top]
+driver = "drawn_parts"
+[lanes.cameras.side]
+driver = "drawn_parts"
+"""
+
+
+def test_a_unit_is_due_an_exposure_of_each_of_its_cameras(tmp_path):
+    (lane,) = load_station(written(tmp_path, STATION)).lanes
+    assert (lane.exposures, lane.camera_name, lane.driver) == (2, "top, side", "drawn_parts")
+
+
+@pytest.mark.parametrize(
+    ("wrong", "right"),
+    [
+        ('kind = "part"', 'kind = "coil"'),
+        ('[lanes.cameras.side]\ndriver = "drawn_parts"', ""),
+        ("[lanes.cameras.top]", "[lanes.camera]"),
+    ],
+)
+def test_cameras_that_are_no_views_of_a_part_are_refused(tmp_path, wrong, right):
+    assert wrong in STATION
+    with pytest.raises(ConfigInvalid):
+        load_station(written(tmp_path, STATION.replace(wrong, right)))

@@ -31,6 +31,12 @@ def here(tmp_path, monkeypatch):
     return tmp_path
 
 
+FLAWLESS = [
+    np.clip(np.random.default_rng(seed).normal(120, 5, (200, 200)), 0, 255).astype(np.uint8)
+    for seed in (1, 2)
+]
+
+
 @pytest.fixture
 def pictures(here):
     folder = here / "pictures"
@@ -79,6 +85,7 @@ def test_a_json_line_has_the_fields_that_are_promised(here, pictures):
             "measurements",
             "timings_ms",
             "failure",
+            "camera",
         ]
         assert list(line["timings_ms"]) == ["correct", "check", "detect", "judge"]
 
@@ -199,3 +206,45 @@ def test_a_recipe_whose_model_is_not_there_is_refused(here, pictures):
 def test_results_that_cannot_be_written_are_refused(here, pictures):
     with pytest.raises(OutputUnwritable):
         call(pictures, "--json", here / "no" / "such" / "folder.jsonl")
+
+
+TWO_VIEWS = """
+name = "two-views"
+revision = 1
+product = "bar"
+[[views]]
+name = "top"
+detector = { model = "strip-surface" }
+[[views]]
+name = "side"
+detectors = [{ model = "strip-surface" }, { model = "part-surface" }]
+[[limits]]
+kind = "scratch"
+measure = "score"
+reject_from = 0.5
+"""
+
+
+def test_pictures_of_several_views_are_one_unit_and_a_missing_view_withholds_it(here):
+    recipe = here / "two-views.toml"
+    recipe.write_text(TWO_VIEWS, encoding="utf-8")
+    for view, names in (("top", ("1", "2")), ("side", ("1",)), ("bottom", ("1",))):
+        folder = here / "parts" / view
+        folder.mkdir(parents=True)
+        for name in names:
+            cv2.imwrite(str(folder / f"{name}.png"), FLAWLESS[view == "top"])
+    status, printed = call(here / "parts", "--recipe", recipe, "--json", here / "out.jsonl")
+    assert status == 1
+    assert "5 given = 2 inspected + 3 not inspected; unaccounted: 0" in printed
+    assert "INS-VIEW-MISSING" in printed
+    assert "INS-VIEW-UNKNOWN" in printed
+    found = {(line["camera"], Path(line["image"]).stem): line for line in lines(here / "out.jsonl")}
+    first, second = found["top", "1"], found["top", "2"]
+    assert first["unit"] == found["side", "1"]["unit"] != second["unit"]
+    assert first["verdict"] == found["side", "1"]["verdict"] != "NOT_INSPECTED"
+    assert (second["verdict"], second["failure"]) == ("NOT_INSPECTED", None)
+    assert found["side", "2"]["failure"] == "INS-VIEW-MISSING"
+    with TraceStore.open("sqlite:///var/lynceus.db") as store:
+        recorded = {str(one.unit): one for one in store.latest(simulated=False, limit=10)}
+    assert [picture.camera for picture in recorded[first["unit"]].pictures] == ["top", "side"]
+    assert recorded[second["unit"]].failures["INS-VIEW-MISSING"] == 1

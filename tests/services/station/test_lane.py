@@ -9,11 +9,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cameras.errors import CameraLost
+from cameras.views import SeveralViews
 from inspection.identity import IdentifierCode
-from inspection.pipeline import Pipeline
+from inspection.pipeline import VIEW_UNKNOWN, Pipeline, ViewPipelines
 from inspection.repeats import RepeatRules
 from inspection.strip import StripRules
-from inspection.tally import CLOCK_BACKWARDS, FRAME_LOST, OVERRUN, UNACCOUNTED
+from inspection.tally import CLOCK_BACKWARDS, FRAME_LOST, OVERRUN, UNACCOUNTED, VIEW_MISSING
 from inspection.types import Detections, Frame, RecipeRef, Surface, Verdict
 from services.station.lane import LANE_FAILED, MAX_UNITS_PER_HOLE, STOPPED, Lane, ReadyRecipe
 from services.station.units import CountedUnits
@@ -498,3 +499,55 @@ def test_another_recipe_is_taken_up_with_the_next_unit_and_costs_no_frame():
     assert [i.frames_inspected for i in sink.done] == [3, 3, 3]
     assert taken_up == [3]
     assert lane.account.gap == 0
+
+
+class Triggered(Plays):
+    """A camera of a part, one trigger a second."""
+
+    def frames(self):
+        for frame in super().frames():
+            after = timedelta(seconds=frame.sequence - self._sequences[0])
+            yield replace(frame, captured_at=frame.captured_at + after)
+
+
+def run_views(top, side, **options) -> Keeps:
+    sink = Keeps()
+    lane = a_lane(sink, frames_per_unit=2, **options)
+    pipeline = lane.recipe.pipeline
+    lane.recipe = replace(
+        lane.recipe,
+        pipeline=ViewPipelines(views={"top": pipeline, "side": pipeline}, limits=()),
+        views=("top", "side"),
+    )
+    lane.run(SeveralViews({"top": top, "side": side}, within_s=0.1, late_s=60), started=lambda: None)
+    assert lane.account.gap == 0
+    return sink
+
+
+def test_two_cameras_give_a_part_one_verdict():
+    sink = run_views(Triggered(5, 6), Triggered(90, 91))
+    assert [(i.verdict, i.triggers, i.frames_inspected) for i in sink.done] == [(Verdict.ACCEPT, 2, 2)] * 2
+    assert [result.camera for _, result in sink.frames] == ["top", "side"] * 2
+
+
+def test_a_part_that_one_camera_missed_is_not_inspected_and_its_neighbours_are():
+    sink = run_views(Triggered(0, 1, 2), Triggered(0, 2))
+    assert [i.verdict.name for i in sink.done] == ["ACCEPT", "NOT_INSPECTED", "ACCEPT"]
+    missed = sink.done[1]
+    assert (missed.triggers, missed.frames_inspected, missed.frames_lost) == (2, 1, 1)
+    assert missed.failures == {FRAME_LOST: 1, VIEW_MISSING: 1}
+
+
+def test_a_trigger_that_no_camera_saw_is_a_part_too():
+    sink = run_views(Triggered(0, 2), Triggered(0, 2))
+    assert [(i.verdict.name, i.triggers) for i in sink.done] == [
+        ("ACCEPT", 2),
+        ("NOT_INSPECTED", 2),
+        ("ACCEPT", 2),
+    ]
+
+
+def test_a_frame_of_a_camera_that_the_recipe_does_not_name_is_not_inspected():
+    pipeline = ViewPipelines(views={}, limits=())
+    (frame,) = Plays(0).frames()
+    assert pipeline.inspect(frame).failure == VIEW_UNKNOWN

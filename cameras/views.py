@@ -1,0 +1,220 @@
+"""Several cameras that see the same units, as one: their frames paired trigger by trigger."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections import deque
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack
+from dataclasses import dataclass, field, replace
+from datetime import timedelta
+from types import TracebackType
+from typing import Final, Self
+
+from cameras.errors import ViewsOutOfStep
+from inspection.protocols import Camera
+from inspection.types import Frame
+
+logger = logging.getLogger(__name__)
+
+_HELD: Final = 32
+"""Frames of one view that wait for the other views'. Then its camera is not read, and counts what it loses."""
+
+_END_S: Final = 5.0
+
+
+@dataclass(slots=True)
+class _View:
+    """What one camera has given that was not yet paired; `came_s` beside each frame."""
+
+    frames: deque[tuple[float, Frame]] = field(default_factory=deque)
+    base: int = 0
+    has_ended: bool = False
+
+    def index(self) -> int | None:
+        """Which trigger its oldest frame shows, counted from the first that all views saw."""
+        return self.frames[0][1].sequence - self.base if self.frames else None
+
+
+class SeveralViews:
+    """A Camera made of several, each triggered once for each unit.
+
+    cameras    by the name of the view, which the frames then carry as their camera's
+    within_s   how far apart in time the frames of one trigger may be taken; triggers come at least twice as far apart
+    late_s     how long after the first frame of a trigger the others may still come; then they are lost
+
+    `sequence` counts the exposures of all views: as many a trigger as there are views, those that are missing before
+    those that came, so that each is a hole in the count. `device_time_ns` is left out: the clocks are several.
+
+    Pairing begins with the first trigger that all views saw; what single cameras saw before that was before the start.
+    Each camera's own count says which frames belong together, and the time they were taken must agree: where it does
+    not, `frames` raises ViewsOutOfStep, since nobody knows any more which view is of which unit.
+    """
+
+    def __init__(self, cameras: Mapping[str, Camera], *, within_s: float, late_s: float) -> None:
+        self._cameras = dict(cameras)
+        self._within = timedelta(seconds=within_s)
+        self._late_s = late_s
+        self._views = {name: _View() for name in cameras}
+        self._changed = threading.Condition()
+        self._is_left = False
+        self._failed: BaseException | None = None
+        self._threads: list[threading.Thread] = []
+
+    def __enter__(self) -> Self:
+        self._views = {name: _View() for name in self._cameras}
+        self._is_left, self._failed = False, None
+        with ExitStack() as entered:
+            for camera in self._cameras.values():
+                entered.enter_context(camera)
+            entered.pop_all()
+        self._threads = [
+            threading.Thread(target=self._take_all, args=(name,), name=f"view {name}", daemon=True)
+            for name in self._cameras
+        ]
+        for thread in self._threads:
+            thread.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        with self._changed:
+            self._is_left = True
+            self._changed.notify_all()
+        for camera in self._cameras.values():
+            camera.__exit__(None, None, None)
+
+    def frames(self) -> Iterator[Frame]:
+        if not self._align():
+            return
+        trigger = 0
+        while (group := self._group(trigger)) is not None:
+            first = trigger * len(self._views) + len(self._views) - len(group)
+            for number, frame in enumerate(sorted(group, key=lambda one: one.captured_at)):
+                yield replace(frame, sequence=first + number, trigger=trigger, device_time_ns=None)
+            trigger += 1
+        for thread in self._threads:
+            thread.join(_END_S)
+
+    def _align(self) -> bool:
+        """Wait for the first trigger that all views saw. False: the frames ended before."""
+        with self._changed:
+            while True:
+                self._changed.wait_for(
+                    lambda: (
+                        self._is_over()
+                        or all(view.frames for view in self._views.values())
+                        or any(view.has_ended and not view.frames for view in self._views.values())
+                    )
+                )
+                self._raise_failure()
+                if not all(view.frames for view in self._views.values()):
+                    return False
+                newest = max(view.frames[0][1].captured_at for view in self._views.values())
+                early = [
+                    view
+                    for view in self._views.values()
+                    if newest - view.frames[0][1].captured_at > self._within
+                ]
+                for view in early:
+                    frame = view.frames.popleft()[1]
+                    logger.info(
+                        "Exposure %s of view %s was before all views ran", frame.sequence, frame.camera
+                    )
+                self._changed.notify_all()
+                if not early:
+                    break
+            for view in self._views.values():
+                view.base = view.frames[0][1].sequence
+            return True
+
+    def _group(self, trigger: int) -> list[Frame] | None:
+        """The frames of a trigger, of the views that saw it. None: there are no more."""
+        with self._changed:
+            while not self._is_known(trigger):
+                self._changed.wait(self._patience_s(trigger))
+            self._raise_failure()
+            if all(view.index() is None for view in self._views.values()):
+                return None
+            group = []
+            for view in self._views.values():
+                if view.index() == trigger:
+                    group.append(view.frames.popleft()[1])
+                    self._check_pace(view, group[-1])
+            self._changed.notify_all()
+        self._check_time(group)
+        if len(group) < len(self._views):
+            missing = sorted(set(self._views) - {frame.camera for frame in group})
+            logger.warning("Trigger %d was not seen by %s", trigger, ", ".join(missing))
+        return group
+
+    def _is_known(self, trigger: int) -> bool:
+        """Whether it is settled which views saw the trigger: each did, or did not, or nobody waits for it any more."""
+        if self._failed is not None:
+            return True
+        views = self._views.values()
+        if any((index := view.index()) is not None and index < trigger for view in views):
+            raise self._out_of_step("a frame came after its trigger was given up, or a count went back")
+        if self._is_left or all(view.frames or view.has_ended for view in views):
+            return True
+        return self._patience_s(trigger) == 0
+
+    def _patience_s(self, trigger: int) -> float | None:
+        """How much longer views are waited for; None: nothing of the trigger, or after it, has come yet."""
+        came = [view.frames[0][0] for view in self._views.values() if view.frames]
+        return max(0.0, min(came) + self._late_s - time.monotonic()) if came else None
+
+    def _check_time(self, group: list[Frame]) -> None:
+        times = [frame.captured_at for frame in group]
+        if times and max(times) - min(times) > self._within:
+            apart = (max(times) - min(times)).total_seconds()
+            raise self._out_of_step(f"frames of one trigger were taken {apart:.3f} s apart")
+
+    def _check_pace(self, view: _View, frame: Frame) -> None:
+        """Where triggers follow each other too closely, time no longer tells whose frame it is."""
+        if not view.frames or view.frames[0][1].sequence != frame.sequence + 1:
+            return
+        apart = view.frames[0][1].captured_at - frame.captured_at
+        if apart < 2 * self._within:
+            raise self._out_of_step(f"two triggers came {apart.total_seconds():.3f} s apart")
+
+    def _out_of_step(self, found: str) -> ViewsOutOfStep:
+        within_ms = self._within.total_seconds() * 1000
+        return ViewsOutOfStep(
+            f"The frames of the views {', '.join(self._views)} cannot be paired: {found}.",
+            action="Check that every trigger reaches all cameras; set views_within_ms to less than half of the "
+            "shortest time between two triggers.",
+            camera=", ".join(self._views),
+            found=found,
+            allowed=f"{within_ms:g} ms",
+        )
+
+    def _is_over(self) -> bool:
+        return self._is_left or self._failed is not None
+
+    def _raise_failure(self) -> None:
+        if self._failed is not None:
+            raise self._failed
+
+    # --- on a view's own thread
+
+    def _take_all(self, name: str) -> None:
+        view = self._views[name]
+        try:
+            for frame in self._cameras[name].frames():
+                with self._changed:
+                    self._changed.wait_for(lambda: len(view.frames) < _HELD or self._is_left)
+                    view.frames.append((time.monotonic(), replace(frame, camera=name)))
+                    self._changed.notify_all()
+        except BaseException as error:  # noqa: BLE001 - raised again where the frames are taken
+            with self._changed:
+                self._failed = self._failed or error
+        with self._changed:
+            view.has_ended = True
+            self._changed.notify_all()
