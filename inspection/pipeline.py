@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from time import perf_counter
 
 import numpy as np
@@ -59,7 +59,13 @@ class Pipeline:
 
     def inspect(self, frame: Frame) -> FrameResult:
         """Judge one frame. Whatever keeps it from being judged leaves it NOT_INSPECTED, with the reason."""
+        return self.judged(self.look(frame), frame)
+
+    def look(self, frame: Frame) -> Look:
+        """All that takes time, and nothing that depends on where the frame lies on the surface."""
         laps = Laps()
+        edges: tuple[EdgePoint, ...] = ()
+        measured: tuple[Measurement, ...] = ()
         try:
             check_kind(frame.pixels, self.frame_wh_px)
             image = self.flat_field.correct(crop(frame.pixels, self.roi_px))
@@ -67,24 +73,38 @@ class Pipeline:
             check_health(image)
             if isinstance(self.part, PartOutline):
                 self.part.check(image)
-            edges: tuple[EdgePoint, ...] = ()
             if self.edges is not None:
                 left, top = (self.roi_px.x1, self.roi_px.y1) if self.roi_px else (0.0, 0.0)
                 edges = self.edges.find(image, frame, left_px=left, top_px=top)
                 image = self.edges.mirrored(image, edges, left_px=left)
             laps.mark("check")
-            measured: tuple[Measurement, ...] = ()
             if isinstance(self.part, GaugedPart):
                 measured = self.part.measure(image, self.surface)
                 laps.mark("measure")
             found = detections_of(self.detector, image)
             laps.mark("detect")
         except InspectionError as error:
-            return FrameResult.not_inspected(frame, failure=error.code, timings_ms=laps.ms)
-        defects = locate(found, frame, self.surface, roi_px=self.roi_px)
+            return Look(failure=error.code, timings_ms=laps.ms)
+        return Look(
+            found=found,
+            seen_hw=(image.shape[0], image.shape[1]),
+            y_origin_mm=frame.y_origin_mm,
+            edges=edges,
+            measured=measured,
+            timings_ms=laps.ms,
+        )
+
+    def judged(self, look: Look, frame: Frame) -> FrameResult:
+        """What was seen in a frame, at the frame's place on the surface and by the limits."""
+        if look.failure is not None:
+            return FrameResult.not_inspected(frame, failure=look.failure, timings_ms=look.timings_ms)
+        laps = Laps(look.timings_ms)
+        edges = look.edges_at(frame.y_origin_mm)
+        defects = locate(look.found, frame, self.surface, roi_px=self.roi_px)
         if self.edges is not None:
             defects = self.edges.placed(defects, edges)
         verdict = judge(defects, self.limits)
+        measured = look.measured
         if isinstance(self.part, GaugedPart):
             verdict = max(verdict, judge_measurements(measured, self.part.tolerances))
         laps.mark("judge")
@@ -95,7 +115,7 @@ class Pipeline:
             defects=defects,
             measurements=(*measured, width_of(edges)) if edges else measured,
             timings_ms=laps.ms,
-            seen_mm=seen_in(image, frame, self.surface, roi_px=self.roi_px),
+            seen_mm=seen_in(look.seen_hw, frame, self.surface, roi_px=self.roi_px),
             edges=edges,
         )
 
@@ -109,10 +129,41 @@ class ViewPipelines:
 
     def inspect(self, frame: Frame) -> FrameResult:
         """Judge one frame of one view; of a view that the recipe does not name it is NOT_INSPECTED."""
+        return self.judged(self.look(frame), frame)
+
+    def look(self, frame: Frame) -> Look:
+        """As `Pipeline.look`, of the frame's view."""
+        pipeline = self.views.get(frame.camera)
+        return Look(failure=VIEW_UNKNOWN, timings_ms={}) if pipeline is None else pipeline.look(frame)
+
+    def judged(self, look: Look, frame: Frame) -> FrameResult:
+        """As `Pipeline.judged`, of the frame's view."""
         pipeline = self.views.get(frame.camera)
         if pipeline is None:
             return FrameResult.not_inspected(frame, failure=VIEW_UNKNOWN)
-        return pipeline.inspect(frame)
+        return pipeline.judged(look, frame)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Look:
+    """What was seen in a frame, wherever on the surface it may lie.
+
+    seen_hw      px of the region of interest
+    y_origin_mm  for which the edges are right
+    failure      error code of what kept it from being seen; the rest says nothing then
+    """
+
+    timings_ms: dict[str, float]
+    failure: str | None = None
+    found: Detections = field(default_factory=Detections.none)
+    seen_hw: tuple[int, int] = (0, 0)
+    y_origin_mm: float = 0.0
+    edges: tuple[EdgePoint, ...] = ()
+    measured: tuple[Measurement, ...] = ()
+
+    def edges_at(self, y_origin_mm: float) -> tuple[EdgePoint, ...]:
+        moved_mm = y_origin_mm - self.y_origin_mm
+        return tuple(replace(one, y_mm=one.y_mm + moved_mm) for one in self.edges) if moved_mm else self.edges
 
 
 def check_kind(pixels: Image, frame_wh_px: tuple[int, int | None] | None) -> None:
@@ -178,8 +229,8 @@ def check_finite(found: Detections) -> None:
 class Laps:
     """Milliseconds per step, in the order they were taken."""
 
-    def __init__(self) -> None:
-        self.ms: dict[str, float] = {}
+    def __init__(self, before: Mapping[str, float] | None = None) -> None:
+        self.ms: dict[str, float] = dict(before or {})
         self._last = perf_counter()
 
     def mark(self, step: str) -> None:

@@ -554,11 +554,14 @@ class LaneSettings(Settings):
     cameras          instead of `camera`: by the name of the recipe's view, each triggered once for each unit
     views_within_ms  how far apart the pictures of one trigger may be taken; triggers come at least twice as far apart
     views_late_ms    how long after the first picture of a trigger the others may come
+    workers  frames looked at at the same time, each by a network of its own, on a core of its own; left out, the
+             computer's cores are shared evenly between the lanes
     """
 
     name: Name
     title: Title
     recipe: Name
+    workers: Annotated[int, Field(ge=1, le=64)] | None = None
     unit: UnitSettings
     camera: CameraSettings | None = None
     cameras: dict[Name, CameraSettings] = {}

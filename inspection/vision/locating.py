@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from inspection.types import Box, Defect, Detections, Frame, Image, Mask, Surface
+from inspection.types import Box, Defect, Detections, Frame, Mask, Surface
 from inspection.vision.regions import outline
 
 
@@ -40,10 +40,12 @@ def _area_mm2(mask: Mask, surface: Surface) -> float | None:
     return mask.area_px * surface.x_mm_per_px * surface.y_mm_per_px
 
 
-def seen_in(image: Image, frame: Frame, surface: Surface, *, roi_px: Box | None = None) -> Box | None:
-    """The part of the surface that `image`, the region of interest of the frame, shows, mm."""
+def seen_in(
+    seen_hw: tuple[int, int], frame: Frame, surface: Surface, *, roi_px: Box | None = None
+) -> Box | None:
+    """The part of the surface that the region of interest of the frame shows, `seen_hw` px of it, mm."""
     left, top = (roi_px.x1, roi_px.y1) if roi_px else (0.0, 0.0)
-    height, width = image.shape[:2]
+    height, width = seen_hw
     return _on_surface(Box(left, top, left + width, top + height), frame, surface)
 
 

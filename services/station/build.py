@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
@@ -38,7 +39,8 @@ def build_lane(
     stop: threading.Event,
 ) -> Lane:
     """A lane ready to run: its recipe read, its model checked, loaded and warm. Raises CFG- and MOD- errors."""
-    recipe = build_recipe(load_recipe(lane.recipe))
+    workers = lane.workers or _share_of_cores(station)
+    recipe = build_recipe(load_recipe(lane.recipe), workers=workers)
     if set(recipe.views) != set(lane.cameras):
         raise ConfigInvalid(
             f"The lane {lane.name} has the cameras {', '.join(lane.cameras) or 'of one view'}, "
@@ -71,14 +73,19 @@ def open_cameras(lane: LaneSettings) -> Camera:
     )
 
 
-def build_recipe(recipe: Recipe) -> ReadyRecipe:
-    """A recipe built and warm. Raises MOD- errors."""
-    pipeline, models = build_pipeline(recipe, watched=True)
+def _share_of_cores(station: StationSettings) -> int:
+    return max(1, len(os.sched_getaffinity(0)) // len(station.lanes))
+
+
+def build_recipe(recipe: Recipe, *, workers: int = 1) -> ReadyRecipe:
+    """A recipe built and warm, for so many workers, each with network sessions of its own. Raises MOD- errors."""
+    (pipeline, models), *beside = (build_pipeline(recipe, watched=True) for _ in range(workers))
     settings = recipe.settings
     return ReadyRecipe(
         ref=recipe.ref,
         models=models,
         pipeline=pipeline,
+        beside=tuple(one for one, _ in beside),
         grades=settings.graded_by(),
         strip=None if settings.strip is None else settings.strip.rules(settings.surface.surface()),
         views=tuple(view.name for view in settings.views),

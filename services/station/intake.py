@@ -86,16 +86,13 @@ class Intake:
     def arrivals(self) -> Iterator[Arrived]:
         """All that comes, dropped frames too, until the camera's frames end. Raises what `frames` raises, after what
         came before."""
-        for arrived in self._straight() if self._holds is None else self._through_the_hold():
-            self._count(arrived.sequence)
-            yield arrived
+        return self._straight() if self._holds is None else self._through_the_hold()
 
     def rest(self) -> Iterator[Arrived]:
         """What came before the camera was left, and was not given yet."""
         while self._dropped or self._held:
             arrived = self._next()
             if arrived is not None:
-                self._count(arrived.sequence)
                 yield arrived
 
     def _straight(self) -> Iterator[Arrived]:
@@ -121,7 +118,8 @@ class Intake:
                 return Arrived(sequence=frame.sequence, frame=frame, waited_ms=waited_ms)
             return None
 
-    def _count(self, sequence: int) -> None:
+    def count(self, sequence: int) -> None:
+        """Count what is given to the lane, in its order."""
         # A count that goes back says of one exposure at least that it was lost, beside the one that came.
         risen = 1 if self._last is None else sequence - self._last
         self.exposures += risen if risen > 0 else 2

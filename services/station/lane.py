@@ -13,13 +13,14 @@ import uuid_utils
 
 from inspection.errors import InspectionError
 from inspection.identity import IdentifierCode
-from inspection.pipeline import Pipeline, ViewPipelines
+from inspection.pipeline import Look, Pipeline, ViewPipelines
 from inspection.protocols import Camera, Sink, UnitSource
 from inspection.strip import StripRules
 from inspection.tally import CLOCK_BACKWARDS, FRAME_LOST, OVERRUN, UnitTally, with_losses
 from inspection.types import Frame, FrameResult, Grade, InspectionBegun, ModelRef, RecipeRef
 from services.station.account import LaneAccount
-from services.station.intake import Arrived, Intake
+from services.station.ahead import Ahead, Turn
+from services.station.intake import Intake
 
 STOPPED = "SVC-STATION-STOPPED"
 CAMERA_ENDED = "CAM-LOST"
@@ -33,12 +34,14 @@ MAX_UNITS_PER_HOLE = 1000
 class ReadyRecipe:
     """A recipe with all that judges by it built and warm, so that a lane can take it up between two units.
 
+    beside  the same pipeline again, each with a detector of its own, for a lane's other workers
     views  of a unit that several cameras see; without any of them it is not inspected
     """
 
     ref: RecipeRef
     models: tuple[ModelRef, ...]
     pipeline: Pipeline | ViewPipelines
+    beside: tuple[Pipeline | ViewPipelines, ...] = ()
     grades: tuple[Grade, ...] = ()
     strip: StripRules | None = None
     views: tuple[str, ...] = ()
@@ -54,6 +57,14 @@ class _Doubtful:
     charged: IdentifierCode | None
 
 
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class _Seen:
+    """What a worker saw in a frame, with the pipeline of which recipe."""
+
+    recipe: ReadyRecipe
+    look: Look
+
+
 @dataclass(slots=True, kw_only=True)
 class Lane:
     """Inspects what one camera sees, unit by unit, until told to stop or the camera is lost.
@@ -61,6 +72,8 @@ class Lane:
     units  makes a source of units for each run: a camera that comes back counts anew, and so do its units
     sinks  told of every unit and frame, in order, on this thread; the reject gate comes first
     holds  frames held while a frame is inspected, as of `Intake`
+
+    As many workers look at frames at the same time as the first recipe has pipelines.
     """
 
     name: str
@@ -78,9 +91,11 @@ class Lane:
     _intake: Intake | None = field(default=None, init=False)
     _before: Frame | None = field(default=None, init=False)
     _doubtful: list[_Doubtful] = field(default_factory=list, init=False)
+    _looking: list[threading.Lock] = field(init=False)
 
     def __post_init__(self) -> None:
         self.account = LaneAccount(lane=self.name)
+        self._looking = [threading.Lock() for _ in (self.recipe.pipeline, *self.recipe.beside)]
 
     def run(
         self,
@@ -99,15 +114,16 @@ class Lane:
         self._doubtful.clear()
         why_ended = CAMERA_ENDED
         intake = Intake(camera, holds=self.holds)
+        ahead = Ahead(intake, self._look, workers=len(self._looking), is_over=self.stop.is_set)
         before = self.account
         try:
-            with ExitStack() as held:
+            with ahead, ExitStack() as held:
                 try:
                     self._intake = held.enter_context(intake)
                     started()
                     # Told to stop while the camera started, when nobody could leave it yet.
                     if not self.stop.is_set():
-                        self._inspect_all(intake, units, before)
+                        self._inspect_all(ahead, intake, units, before)
                 except InspectionError as error:
                     # Leaving a camera whose link broke takes a second, and the gate is not to wait for that.
                     self._cut_short(error.code)
@@ -127,7 +143,7 @@ class Lane:
             self._intake = None
             self._cut_short(why_ended)
             if why_ended == LANE_FAILED:
-                self._leave_unseen(intake, units)
+                self._leave_unseen(ahead, units)
             self._finish()
             self._balance(intake, before)
 
@@ -141,17 +157,24 @@ class Lane:
     def change_to(self, recipe: ReadyRecipe, *, taken_up: Callable[[], None]) -> None:
         """Take up another recipe with the next unit that begins; from any thread. The newest one asked for counts.
 
+        recipe    built for as many workers as the lane has
         taken_up  called on the lane's thread, before that unit is begun
         """
+        if 1 + len(recipe.beside) != len(self._looking):
+            raise ValueError(
+                f"a recipe for {1 + len(recipe.beside)} workers in a lane of {len(self._looking)}"
+            )
         self._taken_up = taken_up
         self._next_recipe = recipe
 
-    def _inspect_all(self, intake: Intake, units: UnitSource, before: LaneAccount) -> None:
-        for arrived, lost in with_losses(intake.arrivals()):
-            self._account_for(lost, arrived.sequence, units)
-            frame = arrived.frame
+    def _inspect_all(
+        self, ahead: Ahead[_Seen], intake: Intake, units: UnitSource, before: LaneAccount
+    ) -> None:
+        for turn, lost in with_losses(ahead.turns()):
+            self._account_for(lost, turn.sequence, units)
+            frame = turn.frame
             if frame is None:
-                self._pass_over(arrived.sequence, units)
+                self._pass_over(turn.sequence, units)
             else:
                 tally = self._due(frame.sequence, self._unit_of(frame, units))
                 if self.stop.is_set():
@@ -159,26 +182,38 @@ class Lane:
                     tally.lost(1, reason=STOPPED)
                     self.account = replace(self.account, passed_over=self.account.passed_over + 1)
                 else:
-                    self._inspect(frame, tally, arrived)
+                    self._inspect(frame, tally, turn)
                 if units.completes_unit(frame):
                     self._finish()
             self._balance(intake, before)
             if self.stop.is_set():
                 intake.leave()
 
-    def _inspect(self, frame: Frame, tally: UnitTally, arrived: Arrived) -> None:
+    def _look(self, worker: int, frame: Frame) -> _Seen:
+        """On that worker's thread, or on the lane's when the worker looked by the recipe before."""
+        # A detector is used by one thread at a time.
+        with self._looking[worker]:
+            recipe = self.recipe
+            pipelines = recipe.pipeline, *recipe.beside
+            return _Seen(recipe=recipe, look=pipelines[worker].look(frame))
+
+    def _inspect(self, frame: Frame, tally: UnitTally, turn: Turn[_Seen]) -> None:
         frame = tally.place(frame)
         try:
             if self._is_out_of_order(frame):
                 result = FrameResult.not_inspected(frame, failure=CLOCK_BACKWARDS)
             else:
-                result = self.recipe.pipeline.inspect(frame)
+                seen = turn.seen.result()
+                if seen.recipe is not self.recipe:
+                    # After it was looked at a unit began, and with it another recipe.
+                    seen = self._look(0, frame)
+                result = self.recipe.pipeline.judged(seen.look, frame)
         except Exception:
             tally.add(FrameResult.not_inspected(frame, failure=LANE_FAILED))
             self.account = replace(self.account, results=self.account.results + 1)
             raise
         tally.add(result)
-        timings_ms = {"wait": arrived.waited_ms, **result.timings_ms}
+        timings_ms = {"wait": turn.arrived.waited_ms, **result.timings_ms}
         result = replace(result, repeats=tally.repeats, timings_ms=timings_ms)
         self.account = self.account.with_result(timings_ms)
         for sink in self.sinks:
@@ -237,10 +272,10 @@ class Lane:
             self._tally.cut_short(why)
             self._withheld()
 
-    def _leave_unseen(self, intake: Intake, units: UnitSource) -> None:
+    def _leave_unseen(self, ahead: Ahead[_Seen], units: UnitSource) -> None:
         """Charge what came and will not be looked at any more, since this lane has failed."""
         failed_in = self._tally
-        for arrived in intake.rest():
+        for arrived in ahead.rest():
             if self._answered_to is not None:
                 self._account_for(max(0, arrived.sequence - self._answered_to - 1), arrived.sequence, units)
             self.account = replace(self.account, passed_over=self.account.passed_over + 1)

@@ -5,7 +5,7 @@ from itertools import count
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cameras.errors import CameraLost
@@ -135,21 +135,34 @@ class IgnoresHoles(Lane):
         pass
 
 
-def a_recipe(name: str, *, detector=None, strip=None) -> ReadyRecipe:
-    return ReadyRecipe(
-        ref=RecipeRef(name=name, revision=1, sha256="0" * 64),
-        models=(),
-        pipeline=Pipeline(
+def a_recipe(name: str, *, detector=None, strip=None, workers=1) -> ReadyRecipe:
+    pipeline, *beside = (
+        Pipeline(
             detector=detector or Sees(),
             surface=Surface(name="top") if strip is None else strip.surface,
             limits=(),
-        ),
+        )
+        for _ in range(workers)
+    )
+    return ReadyRecipe(
+        ref=RecipeRef(name=name, revision=1, sha256="0" * 64),
+        models=(),
+        pipeline=pipeline,
+        beside=tuple(beside),
         strip=strip,
     )
 
 
 def a_lane(
-    sink: Keeps, *, frames_per_unit: int = 1, detector=None, units=None, of=Lane, strip=None, holds=None
+    sink: Keeps,
+    *,
+    frames_per_unit: int = 1,
+    detector=None,
+    units=None,
+    of=Lane,
+    strip=None,
+    holds=None,
+    workers=1,
 ) -> Lane:
     numbers = count(1)
 
@@ -160,7 +173,7 @@ def a_lane(
     return of(
         name="top",
         station="s",
-        recipe=a_recipe("r", detector=detector, strip=strip),
+        recipe=a_recipe("r", detector=detector, strip=strip, workers=workers),
         units=units or (lambda: CountedUnits(frames_per_unit, mint)),
         sinks=[sink],
         stop=threading.Event(),
@@ -225,15 +238,16 @@ def test_a_camera_that_dies_between_two_parts_costs_no_part():
 class FallsOver(Pipeline):
     """A pipeline with a mistake of ours in it."""
 
-    def inspect(self, frame):
+    def look(self, frame):
         raise ZeroDivisionError
 
 
-def test_a_mistake_of_the_program_leaves_no_unit_without_a_verdict():
+@pytest.mark.parametrize("workers", [1, 2])
+def test_a_mistake_of_the_program_leaves_no_unit_without_a_verdict(workers):
     sink = Keeps()
-    lane = a_lane(sink)
+    lane = a_lane(sink, workers=workers)
     broken = FallsOver(detector=Sees(), surface=Surface(name="top"), limits=())
-    lane.recipe = replace(lane.recipe, pipeline=broken)
+    lane.recipe = replace(lane.recipe, pipeline=broken, beside=(broken,) * (workers - 1))
     with pytest.raises(ZeroDivisionError):
         lane.run(Plays(0), started=lambda: None)
     (ended,) = sink.done
@@ -313,10 +327,11 @@ def test_a_device_whose_count_leaps_does_not_make_a_flood_of_units():
     assert sink.done[1].frames_lost == MAX_UNITS_PER_HOLE + 9
 
 
-@given(st.lists(st.booleans(), min_size=1, max_size=60), st.integers(1, 7))
-def test_every_exposure_the_device_counted_is_in_exactly_one_record(arrived, frames_per_unit):
+@settings(deadline=None)
+@given(st.lists(st.booleans(), min_size=1, max_size=60), st.integers(1, 7), st.sampled_from([1, 3]))
+def test_every_exposure_the_device_counted_is_in_exactly_one_record(arrived, frames_per_unit, workers):
     seen = [number for number, came in enumerate(arrived) if came]
-    sink = run(Plays(*seen), frames_per_unit=frames_per_unit)
+    sink = run(Plays(*seen), frames_per_unit=frames_per_unit, workers=workers)
     assert len(sink.begun) == len(sink.done)
     assert [b.id for b in sink.begun] == [i.id for i in sink.done]
     if not seen:
@@ -415,10 +430,11 @@ class Waits(Sees):
         return super().detect(image)
 
 
-def test_the_last_exposures_before_a_stop_are_recorded_as_not_inspected():
+@pytest.mark.parametrize("workers", [1, 2])
+def test_the_last_exposures_before_a_stop_are_recorded_as_not_inspected(workers):
     camera = Pushes(0, 1, 2, 3)
     sink = Keeps()
-    lane = a_lane(sink, detector=Waits(camera.all_given), holds=8)
+    lane = a_lane(sink, detector=Waits(camera.all_given), holds=8, workers=workers)
     sink.frame_done = lambda *_: lane.stop.set()
     lane.run(camera, started=lambda: None)
     assert [i.verdict.name for i in sink.done] == ["ACCEPT", *["NOT_INSPECTED"] * 3]
@@ -426,10 +442,11 @@ def test_the_last_exposures_before_a_stop_are_recorded_as_not_inspected():
     assert lane.account.gap == 0
 
 
-def test_frames_that_wait_when_a_lane_falls_over_are_recorded_too():
+@pytest.mark.parametrize("workers", [1, 2])
+def test_frames_that_wait_when_a_lane_falls_over_are_recorded_too(workers):
     camera = Pushes(0, 1, 2, 5)
     sink = Keeps()
-    lane = a_lane(sink, holds=8)
+    lane = a_lane(sink, holds=8, workers=workers)
 
     def falls_over(*_):
         assert camera.all_given.wait(60)
@@ -444,11 +461,17 @@ def test_frames_that_wait_when_a_lane_falls_over_are_recorded_too():
     assert lane.account.gap == 0
 
 
-@given(st.lists(st.integers(0, 9), min_size=1, max_size=30), st.integers(1, 4), st.booleans())
-def test_a_lanes_account_balances_whatever_a_device_counts(counts, frames_per_unit, are_labelled):
+@settings(deadline=None)
+@given(
+    st.lists(st.integers(0, 9), min_size=1, max_size=30),
+    st.integers(1, 4),
+    st.booleans(),
+    st.sampled_from([1, 3]),
+)
+def test_a_lanes_account_balances_whatever_a_device_counts(counts, frames_per_unit, are_labelled, workers):
     units = (lambda: UnreadLabels(last_of_first=4)) if are_labelled else None
     sink = Keeps()
-    lane = a_lane(sink, frames_per_unit=frames_per_unit, units=units)
+    lane = a_lane(sink, frames_per_unit=frames_per_unit, units=units, workers=workers)
     lane.run(Plays(*counts), started=lambda: None)
     lane.run(Plays(*counts), started=lambda: None)
     account = lane.account
@@ -485,18 +508,21 @@ def test_a_hole_that_no_unit_answers_for_is_a_gap_in_the_account_though_every_un
     assert lane.account.gap == 1
 
 
-def test_another_recipe_is_taken_up_with_the_next_unit_and_costs_no_frame():
+@pytest.mark.parametrize("workers", [1, 3])
+def test_another_recipe_is_taken_up_with_the_next_unit_and_costs_no_frame(workers):
     sink = Keeps()
-    lane = a_lane(sink, frames_per_unit=3)
+    lane = a_lane(sink, frames_per_unit=3, workers=workers)
+    other = a_recipe("other", detector=SeesOneMark(), workers=workers)
     taken_up = []
     sink.frame_done = lambda begun, frame, result: (
         sink.frames.append((begun.id, result)),
-        frame.sequence == 1
-        and lane.change_to(a_recipe("other"), taken_up=lambda: taken_up.append(len(sink.frames))),
+        frame.sequence == 1 and lane.change_to(other, taken_up=lambda: taken_up.append(len(sink.frames))),
     )
     lane.run(Plays(*range(9)), started=lambda: None)
     assert [i.recipe.name for i in sink.done] == ["r", "other", "other"]
     assert [i.frames_inspected for i in sink.done] == [3, 3, 3]
+    # What was looked at before the unit began is looked at again, by its recipe.
+    assert [len(result.defects) for _, result in sink.frames] == [0, 0, 0, *[1] * 6]
     assert taken_up == [3]
     assert lane.account.gap == 0
 
