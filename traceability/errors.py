@@ -99,3 +99,93 @@ class TooManySubgroups(SpcError):
     """A window so long that its chart could not be read. Facts: allowed."""
 
     code = "SPC-TOO-MANY"
+
+
+class ValuesMissing(SpcError):
+    """Nothing to compute from. Facts: method."""
+
+    code = "SPC-NO-VALUES"
+
+
+class TooFewValues(SpcError):
+    """Less than the method's formula is defined for. Facts: method, found, needed."""
+
+    code = "SPC-TOO-FEW-VALUES"
+
+
+class ValueNotFinite(SpcError):
+    """A missing or infinite value among the data. Facts: method, position (1-based, as written), value."""
+
+    code = "SPC-NOT-FINITE"
+
+
+class NoVariation(SpcError):
+    """All values are equal, so that no spread can be estimated. Facts: method, value."""
+
+    code = "SPC-NO-VARIATION"
+
+
+class CountImpossible(SpcError):
+    """Negative, not whole, above the number looked at, or out of none. Facts: method, position, count, opportunity."""
+
+    code = "SPC-COUNT-IMPOSSIBLE"
+
+
+class SubgroupSizesDiffer(SpcError):
+    """The method wants subgroups of one size. Facts: method, sizes."""
+
+    code = "SPC-SUBGROUP-SIZES"
+
+
+class SpecLimitsInvalid(SpcError):
+    """Reversed, equal, or none at all. Facts: lower, upper."""
+
+    code = "SPC-SPEC-LIMITS"
+
+
+class StudyIncomplete(SpcError):
+    """A cell of a crossed or nested study is missing or of another size. Facts: method, cell, found, needed."""
+
+    code = "SPC-STUDY-INCOMPLETE"
+
+
+class ParameterOutOfRange(SpcError):
+    """A parameter outside what the method is defined for. Facts: parameter, value, allowed."""
+
+    code = "SPC-PARAMETER"
+
+
+class NotStable(SpcError):
+    """A capability index of a process that was not shown stable. Facts: index, signals."""
+
+    code = "SPC-NOT-STABLE"
+
+
+class GaugeNotProven(SpcError):
+    """A capability report without a valid study of the gauge. Facts: characteristic."""
+
+    code = "SPC-GAUGE-NOT-PROVEN"
+
+
+class ProofStale(SpcError):
+    """Sensitivity and specificity were proven too long ago, or for another model. Facts: reason."""
+
+    code = "SPC-PROOF-STALE"
+
+
+class InspectorBlind(SpcError):
+    """Sensitivity + specificity do not exceed 1: rejects say nothing of defects. Facts: sensitivity, specificity."""
+
+    code = "SPC-INSPECTOR-BLIND"
+
+
+class FitImpossible(SpcError):
+    """No parameters of this model agree best with the data. Facts: method, reason."""
+
+    code = "SPC-FIT-IMPOSSIBLE"
+
+
+class NoSuchPlan(SpcError):
+    """No sampling plan with these properties. Facts: asked."""
+
+    code = "SPC-NO-PLAN"

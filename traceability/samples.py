@@ -16,7 +16,7 @@ from inspection.identity import IdentifierCode
 from inspection.types import Verdict
 from traceability import tables
 from traceability.errors import SubgroupUnknown, TooManySubgroups
-from traceability.spc.charts import CountSample
+from traceability.spc.attributes import CountSample
 from traceability.spc.yields import pareto as pareto_of
 from traceability.store import TraceStore, of
 

@@ -19,7 +19,7 @@ from services.web.rendering import kind_colour, kind_name, subgroup_url
 from station_config.catalogue import Catalogue
 from traceability import samples
 from traceability.samples import KindCount, UnitSeen
-from traceability.spc.charts import ControlChart, Method, p_chart
+from traceability.spc.attributes import CountChart, Method, p_chart
 from traceability.spc.rules import NELSON, Side
 
 # What a chart shows when nobody says since when: about as many points as can be told apart.
@@ -292,7 +292,7 @@ def chart_of(here: Serving, language: str, selected: Selection) -> ChartAnswer:
     )
 
 
-def _point(chart: ControlChart, index: int, selected: Selection) -> PointAnswer:
+def _point(chart: CountChart, index: int, selected: Selection) -> PointAnswer:
     sample = chart.samples[index]
     return PointAnswer(
         key=sample.key,

@@ -14,7 +14,7 @@ from rich.text import Text
 from services.cli.options import database_option
 from services.text import language_of_environment, say
 from traceability.samples import By, rejected_samples
-from traceability.spc.charts import ESTABLISHED_FROM, ControlChart, p_chart
+from traceability.spc.attributes import ESTABLISHED_FROM, CountChart, p_chart
 from traceability.store import TraceStore
 
 # What is shown when nobody says since when: about as many rows as can be read.
@@ -74,7 +74,7 @@ def p(
         show(chart, by, language_of_environment(), Console(highlight=False))
 
 
-def show(chart: ControlChart, by: By, language: str, console: Console) -> None:
+def show(chart: CountChart, by: By, language: str, console: Console) -> None:
     """The chart as a table with a bar per subgroup, then what it says."""
 
     def told(key: str, **facts: object) -> str:
@@ -103,7 +103,7 @@ def show(chart: ControlChart, by: By, language: str, console: Console) -> None:
         console.print(line, markup=False)
 
 
-def _footer(chart: ControlChart, language: str) -> list[str]:
+def _footer(chart: CountChart, language: str) -> list[str]:
     def told(key: str, **facts: object) -> str:
         return say(f"cli.spc.{key}", language, **facts)
 
@@ -140,7 +140,7 @@ def _footer(chart: ControlChart, language: str) -> list[str]:
     ]
 
 
-def _bar(chart: ControlChart, index: int, width: int) -> Text:
+def _bar(chart: CountChart, index: int, width: int) -> Text:
     """The share as a bar, the limits and the centre as marks, on one scale for all rows; red when signalling."""
     value, lower, upper = (float(line[index]) for line in (chart.value, chart.lower, chart.upper))
     if isnan(value):

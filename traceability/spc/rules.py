@@ -1,31 +1,37 @@
-"""Run rules: which points signal, by which rule, and which points made it so.
+"""Run rules: which points signal, and by which rule, and which points made it so.
 
 One engine with parameters; what the handbooks call rules are rows of a table. All of them look at
 z = (value - centre) / sigma of that very point, so that zones follow limits that change from point to point.
 
-Conventions, where programs differ: a point on a limit is not beyond it; a point on the centre line ends a
-run; "trend" and "alternating" count points, not increases (six increases, as Minitab counts, are seven
-points); in "k of m" the last point belongs to the pattern; a pattern that goes on keeps signalling; a missing
-point (NaN) ends every pattern, because nobody knows what it would have been.
+Programs differ in what the handbooks leave open. Each such choice is a field of `Reading`; the default is
+Nelson's: a point on a limit is not beyond it; a point on the centre line ends a run; in "k of m" the last
+point belongs to the pattern; a pattern that goes on keeps signalling; a missing point (NaN) ends every
+pattern, because nobody knows what it would have been. "Trend" and "alternating" count points, not increases
+(six increases, as Minitab counts, are seven points): their length is part of the rule.
 
 Sources: L. S. Nelson, The Shewhart Control Chart: Tests for Special Causes, J. Quality Technology 16 (1984)
-237-239; Western Electric, Statistical Quality Control Handbook (1956).
+237-239; Western Electric, Statistical Quality Control Handbook (1956); AIAG, Statistical Process Control,
+2nd ed. (2005); ISO 7870-2:2013 = GB/T 17989.2; ISO 8258:1991 = GB/T 4091-2001.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
+from types import MappingProxyType
 from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.stats import binom, norm
+
+from traceability.spc.checks import numbers
 
 Side = Literal["above", "below", "both"]
+Kind = Literal["beyond", "run", "trend", "alternating", "most_of", "within", "outside"]
 Floats = NDArray[np.float64]
-
-# Given the z of one unbroken stretch: (index of the point that completes a pattern, its members, side).
-_Pattern = Callable[[Floats], Iterator[tuple[int, range | list[int], Side]]]
+Signs = NDArray[np.int_]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,112 +51,85 @@ class Signal:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rule:
+    """One row of a handbook's table; made by the functions below.
+
+    points  how many points in a row are looked at
+    count   of those, how many must be beyond `sigmas` (most_of)
+    sigmas  distance from the centre line
+    sides   outside: "both" sides must occur (Nelson), or "either" will do (AIAG, Minitab)
+    """
+
     name: str
-    pattern: _Pattern
+    kind: Kind
+    points: int
+    count: int = 0
+    sigmas: float = 0.0
+    sides: Literal["both", "either"] = "both"
 
 
-def signals(z: Sequence[float] | Floats, rules: Sequence[Rule]) -> tuple[Signal, ...]:
-    """All signals in the order of their points, then of `rules`. NaN in z stands for a missing point."""
-    values = np.asarray(z, np.float64)
-    found = [
-        (start + index, order, tuple(start + member for member in members), side)
-        for start, stretch in _unbroken(values)
-        for order, rule in enumerate(rules)
-        for index, members, side in rule.pattern(stretch)
-    ]
-    return tuple(
-        Signal(rule=rules[order].name, index=index, members=members, side=side)
-        for index, order, members, side in sorted(found)
-    )
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reading:
+    """How a rule's text is read where programs differ.
+
+    on_limit           is a point on a zone's border beyond it? "inside" no, "beyond" yes
+    on_centre          a point on the centre line "ends" a run, is "left out" of it, or "belongs" to it
+    missing            a missing point "ends" every pattern, or is "left out"
+    last_must_belong   of "k of m": the last point must be one of the k
+    while_it_lasts     a pattern that goes on signals at every point, or only where it is first complete
+    """
+
+    on_limit: Literal["inside", "beyond"] = "inside"
+    on_centre: Literal["ends", "left out", "belongs"] = "ends"
+    missing: Literal["ends", "left out"] = "ends"
+    last_must_belong: bool = True
+    while_it_lasts: bool = True
 
 
-def beyond(sigmas: float) -> _Pattern:
+NELSONS_READING = Reading()
+
+_Members = Sequence[int]
+_Found = Iterator[tuple[int, _Members, Side]]
+
+
+def beyond(sigmas: float, *, name: str = "beyond_limits") -> Rule:
     """One point beyond so many sigmas."""
-
-    def pattern(z: Floats) -> Iterator[tuple[int, range | list[int], Side]]:
-        for index in np.flatnonzero(np.abs(z) > sigmas):
-            yield int(index), [int(index)], _side(z[index])
-
-    return pattern
+    return Rule(name=name, kind="beyond", points=1, sigmas=sigmas)
 
 
-def run(points: int) -> _Pattern:
+def run(points: int) -> Rule:
     """So many points in a row on one side of the centre line."""
-
-    def pattern(z: Floats) -> Iterator[tuple[int, range | list[int], Side]]:
-        signs = np.sign(z)
-        for window in _windows(z, points):
-            if signs[window.start] != 0 and np.all(signs[window.start : window.stop] == signs[window.start]):
-                yield window[-1], window, _side(z[window.start])
-
-    return pattern
+    return Rule(name=f"run_of_{points}", kind="run", points=points)
 
 
-def trend(points: int) -> _Pattern:
+def trend(points: int) -> Rule:
     """So many points in a row, each higher, or each lower, than the one before."""
-
-    def pattern(z: Floats) -> Iterator[tuple[int, range | list[int], Side]]:
-        steps = _steps(z)
-        for window in _windows(z, points):
-            within = steps[window.start : window.stop - 1]
-            if within[0] != 0 and np.all(within == within[0]):
-                yield window[-1], window, _side(within[0])
-
-    return pattern
+    return Rule(name=f"trend_of_{points}", kind="trend", points=points)
 
 
-def alternating(points: int) -> _Pattern:
+def alternating(points: int) -> Rule:
     """So many points in a row, up and down by turns."""
-
-    def pattern(z: Floats) -> Iterator[tuple[int, range | list[int], Side]]:
-        steps = _steps(z)
-        for window in _windows(z, points):
-            within = steps[window.start : window.stop - 1]
-            if np.all(within != 0) and np.all(within[1:] == -within[:-1]):
-                yield window[-1], window, "both"
-
-    return pattern
+    return Rule(name=f"alternating_{points}", kind="alternating", points=points)
 
 
-def most_of(count: int, points: int, sigmas: float) -> _Pattern:
-    """At least `count` of `points` in a row beyond so many sigmas on the same side, the last one included."""
-
-    def pattern(z: Floats) -> Iterator[tuple[int, range | list[int], Side]]:
-        for last in np.flatnonzero(np.abs(z) > sigmas):
-            side = np.sign(z[last])
-            window = range(max(0, int(last) - points + 1), int(last) + 1)
-            members = [index for index in window if z[index] * side > sigmas]
-            if len(members) >= count:
-                yield int(last), members, _side(side)
-
-    return pattern
+def most_of(count: int, points: int, sigmas: float) -> Rule:
+    """At least `count` of `points` in a row beyond so many sigmas on the same side."""
+    name = f"{count}_of_{points}_beyond_{sigmas:g}_sigma"
+    return Rule(name=name, kind="most_of", points=points, count=count, sigmas=sigmas)
 
 
-def within(points: int, sigmas: float) -> _Pattern:
+def within(points: int, sigmas: float) -> Rule:
     """So many points in a row closer to the centre line than so many sigmas: too good to be true."""
-
-    def pattern(z: Floats) -> Iterator[tuple[int, range | list[int], Side]]:
-        for window in _windows(z, points):
-            if np.all(np.abs(z[window.start : window.stop]) < sigmas):
-                yield window[-1], window, "both"
-
-    return pattern
+    return Rule(name=f"{points}_within_{sigmas:g}_sigma", kind="within", points=points, sigmas=sigmas)
 
 
-def outside_on_both_sides(points: int, sigmas: float) -> _Pattern:
-    """So many points in a row farther from the centre line than so many sigmas, some above, some below."""
-
-    def pattern(z: Floats) -> Iterator[tuple[int, range | list[int], Side]]:
-        for window in _windows(z, points):
-            some = z[window.start : window.stop]
-            if np.all(np.abs(some) > sigmas) and some.min() < 0 < some.max():
-                yield window[-1], window, "both"
-
-    return pattern
+def outside(points: int, sigmas: float, *, sides: Literal["both", "either"] = "both") -> Rule:
+    """So many points in a row farther from the centre line than so many sigmas."""
+    name = f"{points}_outside_{sigmas:g}_sigma" + ("" if sides == "both" else "_either_side")
+    return Rule(name=name, kind="outside", points=points, sigmas=sigmas, sides=sides)
 
 
-BEYOND_LIMITS = Rule(name="beyond_limits", pattern=beyond(3))
-RUN_OF_9 = Rule(name="run_of_9", pattern=run(9))
+BEYOND_LIMITS = beyond(3)
+RUN_OF_9 = run(9)
 
 # Nelson's tests 1 and 2: on a process in control one false alarm in 214 points. All eight give one in 74,
 # and on attribute charts, whose points are not normal, the zone tests are not meant to be used.
@@ -159,32 +138,228 @@ DEFAULT = (BEYOND_LIMITS, RUN_OF_9)
 NELSON = (
     BEYOND_LIMITS,
     RUN_OF_9,
-    Rule(name="trend_of_6", pattern=trend(6)),
-    Rule(name="alternating_14", pattern=alternating(14)),
-    Rule(name="2_of_3_beyond_2_sigma", pattern=most_of(2, 3, 2)),
-    Rule(name="4_of_5_beyond_1_sigma", pattern=most_of(4, 5, 1)),
-    Rule(name="15_within_1_sigma", pattern=within(15, 1)),
-    Rule(name="8_outside_1_sigma", pattern=outside_on_both_sides(8, 1)),
+    trend(6),
+    alternating(14),
+    most_of(2, 3, 2),
+    most_of(4, 5, 1),
+    within(15, 1),
+    outside(8, 1),
 )
 
+WESTERN_ELECTRIC = (BEYOND_LIMITS, most_of(2, 3, 2), most_of(4, 5, 1), run(8))
 
-def _unbroken(z: Floats) -> Iterator[tuple[int, Floats]]:
-    """Stretches without a missing point, with where each begins."""
-    present = np.concatenate(([False], ~np.isnan(z), [False]))
-    edges = np.flatnonzero(present[1:] != present[:-1])
-    for start, stop in zip(edges[::2], edges[1::2], strict=True):
-        yield int(start), z[start:stop]
+PRESETS: Mapping[str, tuple[Rule, ...]] = MappingProxyType(
+    {
+        "nelson": NELSON,
+        "nelson_1_2": DEFAULT,
+        "western_electric": WESTERN_ELECTRIC,
+        # The table of Minitab's eight tests, whose trend and alternation count steps.
+        "minitab": (
+            BEYOND_LIMITS,
+            RUN_OF_9,
+            trend(7),
+            alternating(15),
+            most_of(2, 3, 2),
+            most_of(4, 5, 1),
+            within(15, 1),
+            outside(8, 1, sides="either"),
+        ),
+        "aiag_2005": (
+            BEYOND_LIMITS,
+            run(7),
+            trend(6),
+            alternating(14),
+            most_of(2, 3, 2),
+            most_of(4, 5, 1),
+            within(15, 1),
+            outside(8, 1, sides="either"),
+        ),
+        # GB/T 4091-2001 = ISO 8258:1991: Nelson's eight, by other names.
+        "gb4091": NELSON,
+        # ISO 7870-2:2013 = GB/T 17989.2. Its fourth test, any non-random pattern, is left to the eye.
+        "iso7870_2": (BEYOND_LIMITS, run(7), trend(7)),
+        "juran": (
+            BEYOND_LIMITS,
+            most_of(2, 3, 2),
+            most_of(4, 5, 1),
+            RUN_OF_9,
+            trend(6),
+            outside(8, 1),
+        ),
+        # At the line every signal needs an action, so that rules are not piled up: limits only.
+        "aiag_vda": (BEYOND_LIMITS,),
+        # The same manual's analysis chart, looked at afterwards.
+        "aiag_vda_analysis": (BEYOND_LIMITS, run(7), trend(7)),
+    }
+)
+"""Rules by the name of the handbook they come from, in its order: a rule's number is its place."""
 
 
-def _steps(z: Floats) -> NDArray[np.int_]:
+def signals(
+    z: Sequence[float] | Floats,
+    rules: Sequence[Rule],
+    *,
+    reading: Reading = NELSONS_READING,
+    stages: Sequence[object] | None = None,
+) -> tuple[Signal, ...]:
+    """All signals in the order of their points, then of `rules`. NaN in z stands for a missing point.
+
+    stages  one label per point; no pattern reaches across a change of label
+    """
+    values = np.asarray(z, np.float64)
+    found = [
+        (int(places[index]), order, tuple(int(places[member]) for member in members), side)
+        for places in _stretches(values, reading, stages)
+        for order, rule in enumerate(rules)
+        for index, members, side in _found(values[places], rule, reading)
+    ]
+    return tuple(
+        Signal(rule=rules[order].name, index=index, members=members, side=side)
+        for index, order, members, side in sorted(found)
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MiddleThird:
+    """How many points lie in the middle third of the limits, where about two thirds (0.683) belong.
+
+    p_few, p_many  chance of so few, or so many, on a process in control (binomial)
+    """
+
+    inside: int
+    points: int
+    p_few: float
+    p_many: float
+
+
+def middle_third(z: Sequence[float] | Floats) -> MiddleThird:
+    """Are points too rarely, or too often, near the centre line? AIAG-VDA SPC (2026) and AIAG SPC (2005).
+
+    For a whole chart, looked at afterwards; z in sigmas of limits at 3.
+    """
+    values = numbers(z, method="middle_third")
+    share = float(2 * norm.cdf(1) - 1)
+    inside = int(np.sum(np.abs(values) < 1))
+    return MiddleThird(
+        inside=inside,
+        points=values.size,
+        p_few=float(binom.cdf(inside, values.size, share)),
+        p_many=float(binom.sf(inside - 1, values.size, share)),
+    )
+
+
+def _beyond(z: Floats, rule: Rule, reading: Reading) -> _Found:
+    for index in np.flatnonzero(_exceeds(np.abs(z), rule.sigmas, reading)):
+        yield int(index), [int(index)], _side(z[index])
+
+
+def _run(z: Floats, rule: Rule, reading: Reading) -> _Found:
+    signs = np.sign(z).astype(np.int_)
+    places = np.arange(len(z))
+    if reading.on_centre == "left out":
+        places = np.flatnonzero(signs)
+        signs = signs[places]
+    elif reading.on_centre == "belongs":
+        held = np.maximum.accumulate(np.where(signs != 0, np.arange(len(signs)), -1))
+        signs = np.where(held >= 0, signs[np.maximum(held, 0)], 0)
+    for last in np.flatnonzero(_lengths(signs) >= rule.points):
+        members = places[last - rule.points + 1 : last + 1]
+        yield int(places[last]), members.tolist(), _side(signs[last])
+
+
+def _trend(z: Floats, rule: Rule, _: Reading) -> _Found:
+    steps = _steps(z)
+    for last in np.flatnonzero(_lengths(steps) >= rule.points - 1):
+        yield int(last) + 1, range(int(last) + 2 - rule.points, int(last) + 2), _side(steps[last])
+
+
+def _alternating(z: Floats, rule: Rule, _: Reading) -> _Found:
+    steps = _steps(z)
+    turned = np.where(np.arange(len(steps)) % 2 == 0, steps, -steps)
+    for last in np.flatnonzero(_lengths(turned) >= rule.points - 1):
+        yield int(last) + 1, range(int(last) + 2 - rule.points, int(last) + 2), "both"
+
+
+def _most_of(z: Floats, rule: Rule, reading: Reading) -> _Found:
+    for sign in (-1, 1):
+        far = _exceeds(z * sign, rule.sigmas, reading)
+        so_far = np.concatenate(([0], np.cumsum(far)))
+        ends = np.arange(1, len(z) + 1)
+        enough = so_far[ends] - so_far[np.maximum(ends - rule.points, 0)] >= rule.count
+        for last in np.flatnonzero(enough & far if reading.last_must_belong else enough):
+            window = range(max(0, int(last) - rule.points + 1), int(last) + 1)
+            yield int(last), [index for index in window if far[index]], _side(sign)
+
+
+def _within(z: Floats, rule: Rule, reading: Reading) -> _Found:
+    near = ~_exceeds(np.abs(z), rule.sigmas, Reading(on_limit="beyond"))
+    for last in np.flatnonzero(_lengths(near.astype(np.int_)) >= rule.points):
+        yield int(last), range(int(last) - rule.points + 1, int(last) + 1), "both"
+
+
+def _outside(z: Floats, rule: Rule, reading: Reading) -> _Found:
+    far = _exceeds(np.abs(z), rule.sigmas, reading)
+    for last in np.flatnonzero(_lengths(far.astype(np.int_)) >= rule.points):
+        window = range(int(last) - rule.points + 1, int(last) + 1)
+        some = z[window.start : window.stop]
+        if some.min() < 0 < some.max():
+            yield int(last), window, "both"
+        elif rule.sides == "either":
+            yield int(last), window, _side(some[0])
+
+
+_PATTERNS: Mapping[Kind, Callable[[Floats, Rule, Reading], _Found]] = {
+    "beyond": _beyond,
+    "run": _run,
+    "trend": _trend,
+    "alternating": _alternating,
+    "most_of": _most_of,
+    "within": _within,
+    "outside": _outside,
+}
+
+
+def _found(z: Floats, rule: Rule, reading: Reading) -> _Found:
+    """Completions in the order of their points, thinned to the first of each where the reading says so."""
+    completions = sorted(_PATTERNS[rule.kind](z, rule, reading), key=lambda found: found[0])
+    before: dict[Side, int] = {}
+    for index, members, side in completions:
+        goes_on = before.get(side) == index - 1
+        before[side] = index
+        if reading.while_it_lasts or not goes_on:
+            yield index, members, side
+
+
+def _stretches(z: Floats, reading: Reading, stages: Sequence[object] | None) -> Iterator[NDArray[np.intp]]:
+    """The places of points that stand in one row: of one stage, and without a gap unless gaps are left out."""
+    present = ~np.isnan(z)
+    ends = np.zeros(len(z), bool)
+    if stages is not None:
+        ends[1:] = [now != before for before, now in pairwise(stages)]
+    if reading.missing == "ends":
+        ends |= ~present
+    for group in np.split(np.arange(len(z)), np.flatnonzero(ends)):
+        if (places := group[present[group]]).size:
+            yield places
+
+
+def _exceeds(distance: Floats, sigmas: float, reading: Reading) -> NDArray[np.bool_]:
+    return distance > sigmas if reading.on_limit == "inside" else distance >= sigmas
+
+
+def _lengths(codes: Signs) -> Signs:
+    """At each place, how many equal codes in a row end there; 0 where the code is 0."""
+    if not len(codes):
+        return codes
+    starts = np.flatnonzero(np.concatenate(([True], codes[1:] != codes[:-1])))
+    begun = np.repeat(starts, np.diff(np.append(starts, len(codes))))
+    return np.where(codes != 0, np.arange(len(codes)) - begun + 1, 0)
+
+
+def _steps(z: Floats) -> Signs:
     """Up 1, down -1, level 0. Not by differences: two points infinitely far off have none."""
     return (z[1:] > z[:-1]).astype(np.int_) - (z[1:] < z[:-1]).astype(np.int_)
 
 
-def _windows(z: Floats, points: int) -> Iterator[range]:
-    for stop in range(points, len(z) + 1):
-        yield range(stop - points, stop)
-
-
-def _side(value: float) -> Side:
+def _side(value: float | int) -> Side:
     return "above" if value > 0 else "below"

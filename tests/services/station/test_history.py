@@ -7,7 +7,7 @@ from services.station.history import BAD_HOUR, simulate_shifts
 from station_config import load_station
 from traceability.images import ImageStore
 from traceability.samples import rejected_samples, shift_at
-from traceability.spc.charts import p_chart
+from traceability.spc.attributes import p_chart
 from traceability.store import TraceStore
 
 STATION = load_station("demo")

@@ -1,210 +1,295 @@
 from __future__ import annotations
 
-import json
-from datetime import timedelta
-from typing import Any
+from datetime import UTC, datetime, timedelta
 
 import numpy as np
 import pytest
-from hypothesis import assume, given
+from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.builders import NOON
-from tests.where import shared
-from traceability.errors import TooFewSubgroups
-from traceability.spc.charts import Baseline, CountSample, dispersion, estimate, p_chart
-from traceability.spc.rules import NELSON
-
-counted = st.lists(
-    st.integers(0, 300).flatmap(lambda n: st.tuples(st.integers(0, n), st.just(n))), min_size=2, max_size=40
+from services.text import LANGUAGES, catalogue
+from traceability.errors import (
+    CountImpossible,
+    NoVariation,
+    ParameterOutOfRange,
+    SubgroupSizesDiffer,
+    TooFewValues,
+    ValueNotFinite,
+    ValuesMissing,
 )
+from traceability.spc.attributes import attribute_chart, g_chart, screen_iteratively, t_chart
+from traceability.spc.charts import (
+    Exclusion,
+    Limits,
+    autocorrelation,
+    freeze,
+    individuals_chart,
+    pre_control,
+    residual_chart,
+    sigma_of_singles,
+    sigma_within,
+    stages_by_event,
+    subgroup_chart,
+    z_mr_chart,
+)
+from traceability.spc.multivariate import mewma_chart, t2_individuals, t2_subgroups
+from traceability.spc.rules import PRESETS
+from traceability.spc.time_weighted import bernoulli_cusum, cusum_chart, ewma_chart, poisson_cusum
+
+NOON = datetime(2026, 5, 4, 12, tzinfo=UTC)
+GROUPS = np.random.default_rng(5).normal(10, 0.5, (25, 5))
 
 
-def samples_of(counts: list[tuple[int, int]]) -> list[CountSample]:
-    return [
-        CountSample(
-            key=f"s{index}",
-            label=f"s{index}",
-            at=NOON + timedelta(hours=index),
-            count=count,
-            opportunity=opportunity,
-        )
-        for index, (count, opportunity) in enumerate(counts)
-    ]
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_every_rule_of_every_preset_has_a_text(language: str):
+    texts = catalogue(language)
+    assert all(f"spc.rule.{rule.name}" in texts for rules in PRESETS.values() for rule in rules)
 
 
-def case(name: str) -> tuple[Any, list[CountSample]]:
-    vector = json.loads(shared("vectors", "spc", f"{name}.json").read_text(encoding="utf-8"))
-    given_ = vector["input"]
-    sizes = given_.get("sizes") or [given_["size"]] * len(given_["defectives"])
-    return vector, samples_of(list(zip(given_["defectives"], sizes, strict=True)))
+@pytest.mark.parametrize(
+    ("values", "refusal"),
+    [
+        ([], ValuesMissing),
+        ([[1.0, 2.0]], TooFewValues),
+        ([[1.0], [2.0]], TooFewValues),
+        ([[1.0, np.nan], [1.0, 2.0]], ValueNotFinite),
+        ([[1.0, np.inf], [1.0, 2.0]], ValueNotFinite),
+        ([[1.0, 1.0], [2.0, 2.0]], NoVariation),
+        ([[1.0, 2.0], [1.0, 2.0, 3.0]], SubgroupSizesDiffer),
+    ],
+)
+def test_no_chart_is_drawn_from_nonsense(values, refusal):
+    with pytest.raises(refusal) as refused:
+        subgroup_chart(values)
+    assert refused.value.facts["method"] == "xbar_r"
 
 
-def plain(samples: list[CountSample]) -> Baseline:
-    return estimate(samples, method="p")
+@pytest.mark.parametrize(
+    ("values", "refusal"),
+    [([], ValuesMissing), ([3.0], TooFewValues), ([3.0, 3.0], NoVariation), ([1.0, np.nan], ValueNotFinite)],
+)
+def test_no_individuals_chart_is_drawn_from_nonsense(values, refusal):
+    with pytest.raises(refusal):
+        individuals_chart(values)
 
 
-def beyond(samples: list[CountSample], baseline: Baseline) -> list[int]:
-    chart = p_chart(samples, baseline=baseline)
-    return [signal.index + 1 for signal in chart.signals if signal.rule == "beyond_limits"]
+@pytest.mark.parametrize(
+    ("count", "size"),
+    [
+        ([-1, 2], [10, 10]),
+        ([11, 2], [10, 10]),
+        ([1, 2], [0, 10]),
+        ([1.5, 2], [10, 10]),
+        ([1, 2, 3], [10, 10]),
+    ],
+)
+def test_impossible_counts_are_refused_with_their_place(count, size):
+    with pytest.raises(CountImpossible) as refused:
+        attribute_chart("p", count, size)
+    assert refused.value.facts["position"] >= 1
 
 
-def test_thirty_cases_of_frozen_orange_juice_give_montgomerys_chart():
-    vector, samples = case("p_orangejuice_trial")
-    expected = vector["expected"]
-    chart = p_chart(samples, baseline=plain(samples))
-    close = {"abs": vector["tolerance"]["abs"], "rel": vector["tolerance"]["rel"]}
-    assert chart.centre == pytest.approx(expected["center"], **close)
-    assert chart.lower == pytest.approx(np.full(30, expected["lcl"]), **close)
-    assert chart.upper == pytest.approx(np.full(30, expected["ucl"]), **close)
-    assert chart.value == pytest.approx(np.array(expected["p"]), **close)
-    assert beyond(samples, plain(samples)) == expected["beyond_limits"]
-    printed = vector["tolerance"]["printed_abs"]
-    assert chart.upper[0] == pytest.approx(expected["printed"]["ucl"], abs=printed)
+def test_subgroups_may_differ_in_size_where_that_is_said():
+    groups = [[1.0, 2.0, 3.0], [2.0, 4.0], [1.0, 2.0, 2.5, 3.0]]
+    chart = subgroup_chart(groups, spread="standard_deviation", varying_sizes=True).location
+    assert np.ptp(chart.upper) > 0
+    assert chart.centre[0] == pytest.approx(np.mean([value for group in groups for value in group]))
 
 
-def test_the_same_cans_as_numbers_instead_of_shares_signal_alike():
-    vector, samples = case("np_orangejuice")
-    chart = p_chart(samples, baseline=plain(samples))
-    size = vector["input"]["size"]
-    assert chart.centre * size == pytest.approx(vector["expected"]["center"])
-    assert chart.lower[0] * size == pytest.approx(vector["expected"]["lcl"])
-    assert chart.upper[0] * size == pytest.approx(vector["expected"]["ucl"])
-    assert beyond(samples, plain(samples)) == vector["expected"]["beyond_limits"]
+def test_moving_ranges_do_not_span_a_change_of_stage():
+    pair = individuals_chart([1, 2, 1, 2, 9, 8, 9, 8], stages=["model 1"] * 4 + ["model 2"] * 4)
+    assert pair.spread is not None
+    assert np.flatnonzero(np.isnan(pair.spread.value)).tolist() == [0, 4]
+    assert pair.location.centre.tolist() == [1.5] * 4 + [8.5] * 4
 
 
-def test_subgroups_of_differing_size_have_limits_of_their_own():
-    vector, samples = case("p_varying_n_jasp")
-    expected = vector["expected"]
-    chart = p_chart(samples, baseline=plain(samples))
-    assert chart.centre == pytest.approx(expected["center"])
-    assert np.column_stack((chart.lower, chart.upper)) == pytest.approx(np.array(expected["limits"]))
-    assert beyond(samples, plain(samples)) == expected["beyond_limits"]
+def test_each_recipe_model_camera_lamp_or_lens_makes_a_stage_by_itself():
+    at = [NOON + timedelta(hours=hour) for hour in range(4)]
+    events = [(NOON + timedelta(hours=2), "model 1.2.0"), (NOON + timedelta(hours=1), "lamp")]
+    assert stages_by_event(at, events, first="start") == ("start", "lamp", "model 1.2.0", "model 1.2.0")
 
 
-def test_laneys_limits_are_wider_by_the_spread_of_neighbours():
-    vector, samples = case("p_varying_n_jasp")
-    expected = vector["expected"]
-    laney = estimate(samples, method="laney_p")
-    chart = p_chart(samples, baseline=laney)
-    assert laney.sigma_z == pytest.approx(expected["sigma_z"], rel=1e-8)
-    assert np.column_stack((chart.lower, chart.upper)) == pytest.approx(np.array(expected["laney_limits"]))
-    assert beyond(samples, laney) == expected["laney_beyond"]
+def test_frozen_limits_do_not_move_with_what_they_judge():
+    kept = subgroup_chart(GROUPS).limits
+    later = subgroup_chart(GROUPS[:3] + 5, limits=kept)
+    assert later.location.centre[0] == kept.centre
+    assert later.location.frozen is kept
+    assert later.location.beyond == (0, 1, 2)
 
 
-def test_the_test_of_dispersion_gives_the_published_answer():
-    vector = json.loads(shared("vectors", "spc", "overdispersion_tests.json").read_text(encoding="utf-8"))
-    given_, expected = vector["input"]["binomial"], vector["expected"]["binomial"]
-    found = dispersion(samples_of(list(zip(given_["defectives"], given_["sizes"], strict=True))))
-    # qcc divides by the variance of a sample, 1/(m-1); the statistic undoes that and is the same.
-    assert found.statistic == pytest.approx(expected["statistic"], rel=1e-6)
-    assert found.statistic / found.degrees == pytest.approx(expected["var_ratio"], rel=1e-6)
-    # The answer is printed to five digits.
-    assert found.p_value == pytest.approx(expected["p"], rel=1e-4)
+def test_limits_are_frozen_only_with_author_and_reason_and_count_up():
+    limits = Limits(centre=10, sigma=1, method="rbar_d2", subgroups=25)
+    first = freeze(limits, author="Wang", reason="25 subgroups in control", at=NOON)
+    second = freeze(limits, author="Li", reason="new lens", at=NOON, previous=first)
+    assert (first.version, second.version, second.author) == (1, 2, "Li")
+    with pytest.raises(ParameterOutOfRange):
+        freeze(limits, author="Wang", reason=" ", at=NOON)
 
 
-def test_laney_is_chosen_where_subgroups_differ_more_than_chance():
-    _, samples = case("p_varying_n_jasp")
-    assert p_chart(samples).baseline.method == "laney_p"
+def test_an_excluded_point_stays_on_the_chart_and_out_of_the_limits():
+    values = [1.0, 2.0, 1.0, 2.0, 50.0, 1.0, 2.0, 1.0]
+    gone = Exclusion(index=4, person="Wang", reason="part dropped")
+    chart = individuals_chart(values, excluded=[gone]).location
+    assert chart.centre[0] == pytest.approx(10 / 7)
+    assert chart.beyond == (4,)
+    assert chart.excluded == (gone,)
 
 
-def test_the_plain_chart_is_kept_where_chance_explains_the_spread():
-    chart = p_chart(samples_of([(5, 100), (6, 100), (4, 100), (5, 100), (7, 100)]))
-    assert chart.baseline.method == "p"
-    assert chart.baseline.sigma_z == 1
+def test_screening_shows_every_round_and_who_did_it():
+    counts = [5] * 20 + [30, 12]
+    rounds, final = screen_iteratively("p", counts, 100, person="Wang", reason="phase 1")
+    assert rounds[0].removed == ()
+    assert set(rounds[-1].removed) >= {20}
+    assert {one.person for one in final.chart.excluded} == {"Wang"}
 
 
-def test_a_change_of_level_is_found_not_hidden_by_wider_limits():
-    # Overdispersed as a whole, but neighbours are as close as ever: what Laney must not swallow.
-    chart = p_chart(samples_of([(2, 200)] * 15 + [(14, 200)] * 15))
-    assert chart.dispersion is not None
-    assert chart.dispersion.p_value < 0.001
-    assert chart.baseline.method == "p"
-    assert {signal.rule for signal in chart.signals} == {"run_of_9"}
+@pytest.mark.parametrize(
+    "estimator",
+    [
+        "rbar_d2",
+        "rbar_d2_weighted",
+        "sbar_c4",
+        "sbar_c4_weighted",
+        "pooled",
+        "pooled_c4",
+        "mean_variance",
+        "median_range",
+    ],
+)
+def test_every_estimator_of_sigma_finds_the_sigma_that_was_drawn(estimator):
+    groups = list(np.random.default_rng(1).normal(0, 2, (4000, 5)))
+    assert sigma_within(groups, estimator) == pytest.approx(2, rel=0.02)
 
 
-def test_the_lower_limit_is_never_below_nothing_nor_the_upper_above_all():
-    chart = p_chart(
-        samples_of([(0, 3), (3, 3), (2, 3)]), baseline=Baseline(centre=0.5, sigma_z=1, subgroups=9)
+@pytest.mark.parametrize("estimator", ["mean_moving_range", "median_moving_range", "sd", "sd_c4", "mssd"])
+def test_every_estimator_of_single_values_finds_the_sigma_that_was_drawn(estimator):
+    values = np.random.default_rng(2).normal(0, 2, 20_000)
+    assert sigma_of_singles(values, estimator) == pytest.approx(2, rel=0.03)
+
+
+def test_exact_limits_of_a_range_leave_as_much_on_either_side():
+    pair = subgroup_chart(GROUPS, limit_rule="probability")
+    assert pair.spread is not None
+    assert 0 < pair.spread.lower[0] < pair.spread.centre[0] < pair.spread.upper[0]
+
+
+def test_a_laney_u_chart_is_as_wide_as_neighbours_differ():
+    counts = np.array([90, 160, 60, 150, 95, 170, 70, 140])
+    plain = attribute_chart("u", counts, 10)
+    laney = attribute_chart("u", counts, 10, limits="laney")
+    assert laney.chart.method == "laney_u"
+    assert np.ptp([laney.chart.lower[0], laney.chart.upper[0]]) > 2 * np.ptp(
+        [plain.chart.lower[0], plain.chart.upper[0]]
     )
-    assert chart.lower.min() == 0
-    assert chart.upper.max() == 1
 
 
-def test_a_point_on_its_limit_is_not_beyond_it():
-    # 0.5 + 3 sqrt(0.25 / 9) is exactly 1.
-    kept = Baseline(centre=0.5, sigma_z=1, subgroups=25)
-    assert p_chart(samples_of([(9, 9)]), baseline=kept).signals == ()
+def test_exact_limits_of_a_share_keep_the_promised_false_alarms():
+    chart = attribute_chart("p", [1, 2], 500, centre=0.004, limits="exact").chart
+    assert chart.upper[0] == 7 / 500
+    assert chart.lower[0] == 0
 
 
-def test_a_subgroup_that_nobody_judged_leaves_a_gap_and_no_signal():
-    chart = p_chart(samples_of([(5, 100), (0, 0), (6, 100)]))
-    assert np.isnan(chart.value[1])
-    assert np.isnan(chart.upper[1])
-    assert chart.baseline.subgroups == 2
-    assert chart.signals == ()
+def test_zeros_in_a_row_signal_where_a_g_chart_has_no_lower_limit():
+    chart = g_chart([30, 40, 35, 0, 0, 0, 20], share=0.03)
+    assert chart.zeros_to_signal == 2
+    assert chart.zero_runs == (4, 5)
 
 
-def test_the_first_reject_of_a_perfect_process_signals():
-    perfect = estimate(samples_of([(0, 100)] * 20))
-    (signal,) = p_chart(samples_of([(0, 100), (1, 100)]), baseline=perfect).signals
-    assert (signal.rule, signal.index, signal.side) == ("beyond_limits", 1, "above")
+def test_a_weibull_t_chart_stays_quiet_on_its_own_times():
+    times = np.random.default_rng(3).weibull(1, 200) * 100
+    assert len(t_chart(times, method="weibull").chart.beyond) <= 2
+    with pytest.raises(ParameterOutOfRange):
+        t_chart([1.0, 0.0, 3.0])
 
 
-def test_a_process_without_rejects_has_a_quiet_chart():
-    chart = p_chart(samples_of([(0, 100)] * 12))
-    assert chart.signals == ()
-    assert chart.dispersion is not None
-    assert chart.dispersion.p_value == 1
+def test_a_head_start_finds_a_process_that_starts_badly_sooner():
+    values = [1.0] * 12
+    plain = cusum_chart(values, target=0, k=0.5, h=5)
+    quick = cusum_chart(values, target=0, k=0.5, h=5, head_start=2.5)
+    assert quick.signals[0] < plain.signals[0]
+    assert plain.shift is not None
+    assert plain.shift.new_mean == pytest.approx(1)
 
 
-@pytest.mark.parametrize("counts", [[], [(1, 50)], [(1, 50), (0, 0)]])
-def test_limits_need_two_judged_subgroups(counts: list[tuple[int, int]]):
-    with pytest.raises(TooFewSubgroups) as refused:
-        p_chart(samples_of(counts))
-    assert refused.value.facts["needed"] == 2
+def test_an_ewma_remembers_its_target_before_the_first_point():
+    chart = ewma_chart([12.0], weight=0.2, target=10, sigma=1)
+    assert chart.value[0] == pytest.approx(10.4)
+    assert chart.upper[0] == pytest.approx(10.6)
 
 
-def test_limits_from_few_subgroups_are_called_provisional():
-    assert estimate(samples_of([(1, 50)] * 19)).is_provisional
-    assert not estimate(samples_of([(1, 50)] * 20)).is_provisional
+def test_a_bernoulli_cusum_signals_on_refused_units_close_together():
+    units = [0] * 300 + [1] + [0] * 5 + [1] + [0] * 5 + [1] + [0] * 5 + [1]
+    chart = bernoulli_cusum(units, p0=0.005, p1=0.02, h=2.5)
+    assert chart.signals[0] == 312
+    assert chart.last_zero == 299
 
 
-def test_kept_limits_do_not_move_with_what_they_judge():
-    kept = estimate(samples_of([(5, 100)] * 25))
-    chart = p_chart(samples_of([(40, 100), (5, 100)]), baseline=kept)
-    assert chart.is_frozen
-    assert chart.centre == 0.05
-    assert [signal.index for signal in chart.signals] == [0]
+def test_a_poisson_cusum_takes_its_reference_by_area():
+    chart = poisson_cusum([3, 3], rate0=1, rate1=2, h=4, opportunity=[1, 3])
+    assert chart.reference == pytest.approx(1 / np.log(2))
+    assert chart.value[0] == pytest.approx(3 - chart.reference)
+    assert chart.value[1] == pytest.approx(6 - 4 * chart.reference)
 
 
-@given(counted)
-def test_the_limits_enclose_the_centre_and_stay_within_none_and_all(counts: list[tuple[int, int]]):
-    assume(sum(n > 0 for _, n in counts) >= 2)
-    chart = p_chart(samples_of(counts), rules=NELSON)
-    judged = ~np.isnan(chart.value)
-    assert np.all(chart.lower[judged] >= 0)
-    assert np.all(chart.upper[judged] <= 1)
-    assert np.all(chart.lower[judged] <= chart.centre + 1e-12)
-    assert np.all(chart.upper[judged] >= chart.centre - 1e-12)
+def test_t2_sees_a_combination_that_no_single_chart_does():
+    random = np.random.default_rng(4)
+    first = random.normal(0, 1, 60)
+    pairs = np.column_stack([first, first + random.normal(0, 0.1, 60)])
+    known = t2_individuals(pairs).established
+    chart = t2_individuals([[1.0, -1.0]], established=known)
+    assert chart.beyond == (0,)
+    assert chart.contribution.shape == (1, 2)
 
 
-@given(counted)
-def test_whoever_counts_the_good_units_instead_sees_the_same_signals(counts: list[tuple[int, int]]):
-    assume(sum(n > 0 for _, n in counts) >= 2)
-    good = [(n - count, n) for count, n in counts]
-    bad_chart, good_chart = p_chart(samples_of(counts)), p_chart(samples_of(good))
-    # Off the limits: shares that are equal in reason may differ in the last digit.
-    near = np.isclose(bad_chart.value, bad_chart.upper) | np.isclose(bad_chart.value, bad_chart.lower)
-    on_centre = np.isclose(bad_chart.value, bad_chart.centre)
-    assume(not near.any() and not on_centre.any())
-    assert [s.index for s in bad_chart.signals] == [s.index for s in good_chart.signals]
+def test_t2_of_subgroups_refuses_mixed_sizes():
+    with pytest.raises(SubgroupSizesDiffer):
+        t2_subgroups([[[1.0, 2.0], [2.0, 1.0]], [[1.0, 2.0], [2.0, 1.0], [3.0, 4.0]]])
 
 
-@given(counted)
-def test_a_chart_is_written_as_json_whatever_it_holds(counts: list[tuple[int, int]]):
-    assume(sum(n > 0 for _, n in counts) >= 2)
-    chart = p_chart(samples_of(counts))
-    written = json.loads(json.dumps(chart.as_dict(), allow_nan=False))
-    assert [point["key"] for point in written["points"]] == [sample.key for sample in chart.samples]
-    assert [signal["members"] for signal in written["signals"]] == [list(s.members) for s in chart.signals]
+def test_a_mewma_of_one_variable_is_the_square_of_an_ewma():
+    values = [0.5, 1.5, -0.3]
+    one = ewma_chart(values, weight=0.3, target=0, sigma=1)
+    square = mewma_chart(np.reshape(values, (-1, 1)), weight=0.3, mean=[0], covariance=[[1]], h=9)
+    assert square.value == pytest.approx((one.value / one.sigma) ** 2)
+
+
+def test_a_chart_of_values_that_resemble_their_neighbours_warns():
+    random = np.random.default_rng(6)
+    x = np.zeros(300)
+    for index in range(1, 300):
+        x[index] = 0.8 * x[index - 1] + random.normal()
+    assert autocorrelation(x).is_shown
+    assert residual_chart(x).phi == pytest.approx(0.8, abs=0.08)
+    assert not autocorrelation(random.normal(size=300)).is_shown
+
+
+def test_short_runs_of_two_parts_share_one_standardised_chart():
+    run = z_mr_chart([10, 11, 10, 12, 100, 110, 95, 105], ["small"] * 4 + ["large"] * 4)
+    assert run.sigma["large"] > 5 * run.sigma["small"]
+    assert run.chart.location.upper.tolist() == [3] * 8
+
+
+def test_pre_control_qualifies_a_set_up_on_five_greens():
+    found = pre_control([10] * 4 + [10.3] + [10] * 5 + [10.6], lower=9.5, upper=10.5)
+    assert found.qualified_at == 9
+    assert found.decisions == ((10, "stop_red"),)
+
+
+@given(
+    st.lists(st.lists(st.floats(-100, 100), min_size=4, max_size=4), min_size=3, max_size=12),
+    st.floats(0.1, 50),
+)
+def test_the_unit_of_measurement_changes_no_signal(groups: list[list[float]], scale: float):
+    try:
+        chart = subgroup_chart(groups).location
+    except NoVariation:
+        return
+    near = (
+        np.isclose(chart.value, chart.upper)
+        | np.isclose(chart.value, chart.lower)
+        | np.isclose(chart.value, chart.centre)
+    )
+    if near.any() or chart.sigma[0] < 1e-6:
+        return
+    scaled = subgroup_chart([[scale * value for value in group] for group in groups]).location
+    assert scaled.beyond == chart.beyond

@@ -9,7 +9,20 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.where import shared
-from traceability.spc.rules import NELSON, RUN_OF_9, Rule, beyond, most_of, run, signals, trend
+from traceability.spc.rules import (
+    NELSON,
+    PRESETS,
+    RUN_OF_9,
+    Reading,
+    Rule,
+    beyond,
+    middle_third,
+    most_of,
+    outside,
+    run,
+    signals,
+    trend,
+)
 
 values = st.lists(st.floats(-4, 4).map(lambda z: round(z, 2)), max_size=60)
 
@@ -18,9 +31,9 @@ def vector(name: str) -> Any:
     return json.loads(shared("vectors", "spc", f"{name}.json").read_text(encoding="utf-8"))
 
 
-def signalling(z: list[float], pattern: Any) -> list[int]:
+def signalling(z: list[float], rule: Rule, **reading: Any) -> list[int]:
     """Counted from 1, as the published answers are."""
-    return [signal.index + 1 for signal in signals(z, [Rule(name="it", pattern=pattern)])]
+    return [signal.index + 1 for signal in signals(z, [rule], reading=Reading(**reading))]
 
 
 @pytest.mark.parametrize(
@@ -40,19 +53,19 @@ def signalling(z: list[float], pattern: Any) -> list[int]:
 def test_nelsons_rules_signal_where_published(name: str):
     case = vector(name)
     rule = NELSON[case["input"]["rule"] - 1]
-    assert signalling(case["input"]["z"], rule.pattern) == case["expected"]["signal_points"]
+    assert signalling(case["input"]["z"], rule) == case["expected"]["signal_points"]
 
 
 def test_western_electrics_rules_signal_where_published():
     case = vector("rules_we_all_long")
     z, expected = case["input"]["z"], case["expected"]
-    for name, pattern in {
+    for name, rule in {
         "rule1": beyond(3),
         "rule2": most_of(2, 3, 2),
         "rule3": most_of(4, 5, 1),
         "rule4": run(8),
     }.items():
-        assert signalling(z, pattern) == expected[name]
+        assert signalling(z, rule) == expected[name]
 
 
 def test_western_electrics_run_is_eight_points():
@@ -119,3 +132,80 @@ def test_what_comes_later_changes_no_earlier_signal(z: list[float], later: list[
 @given(values)
 def test_the_point_that_completes_a_pattern_is_its_last(z: list[float]):
     assert all(max(signal.members) == signal.index for signal in signals(z, NELSON))
+
+
+def test_a_point_on_the_centre_line_ends_a_run_or_not_as_the_reading_says():
+    z = [0.5] * 4 + [0.0] + [0.5] * 4
+    assert signalling(z, run(8)) == []
+    assert signalling(z, run(8), on_centre="left out") == [9]
+    assert signalling(z, run(9), on_centre="belongs") == [9]
+
+
+def test_a_missing_point_ends_a_run_or_is_left_out_as_the_reading_says():
+    z = [0.5] * 4 + [np.nan] + [0.5] * 4
+    assert signalling(z, run(8)) == []
+    assert signalling(z, run(8), missing="left out") == [9]
+
+
+def test_a_point_on_a_limit_is_beyond_it_only_where_the_reading_says_so():
+    assert signalling([3.0], beyond(3)) == []
+    assert signalling([3.0], beyond(3), on_limit="beyond") == [1]
+
+
+def test_of_two_in_three_the_last_must_be_one_unless_the_reading_says_otherwise():
+    z = [2.5, 2.5, 0.0]
+    assert signalling(z, most_of(2, 3, 2)) == [2]
+    assert signalling(z, most_of(2, 3, 2), last_must_belong=False) == [2, 3]
+
+
+def test_a_run_that_goes_on_can_be_told_once():
+    z = [0.5] * 12 + [-0.5] * 9
+    assert signalling(z, run(9)) == [9, 10, 11, 12, 21]
+    assert signalling(z, run(9), while_it_lasts=False) == [9, 21]
+
+
+def test_eight_points_far_out_on_one_side_are_a_pattern_only_where_either_side_will_do():
+    z = [1.5] * 8
+    assert signalling(z, outside(8, 1)) == []
+    assert signalling(z, outside(8, 1, sides="either")) == [8]
+
+
+def test_no_pattern_reaches_across_a_change_of_stage():
+    z = [0.5] * 18
+    found = signals(z, [RUN_OF_9], stages=["model 1"] * 8 + ["model 2"] * 10)
+    assert [signal.index for signal in found] == [16, 17]
+
+
+def test_every_preset_knows_the_limits():
+    for rules in PRESETS.values():
+        assert [signal.index for signal in signals([0.1, 3.5], rules)] == [1]
+
+
+def test_a_chart_that_keeps_to_the_middle_is_as_suspicious_as_one_that_avoids_it():
+    tight = middle_third([0.1] * 25)
+    spread = middle_third([1.5] * 25)
+    assert (tight.inside, tight.points) == (25, 25)
+    assert tight.p_many < 0.001 < tight.p_few
+    assert spread.p_few < 0.001
+
+
+@given(values, st.integers(0, 60))
+def test_the_engine_finds_runs_where_a_plain_count_does(z: list[float], length: int):
+    points = 2 + length % 7
+    expected = [
+        last + 1
+        for last in range(points - 1, len(z))
+        if abs(sum(np.sign(z[last - points + 1 : last + 1]))) == points
+    ]
+    assert signalling(z, run(points)) == expected
+
+
+@given(values)
+def test_the_engine_finds_two_of_three_where_a_plain_count_does(z: list[float]):
+    expected = [
+        last + 1
+        for last in range(len(z))
+        if abs(z[last]) > 2
+        and sum(value * np.sign(z[last]) > 2 for value in z[max(0, last - 2) : last + 1]) >= 2
+    ]
+    assert signalling(z, most_of(2, 3, 2)) == expected
