@@ -25,7 +25,7 @@ from inspection.types import (
 )
 from inspection.vision.correction import FlatField, crop
 from inspection.vision.edges import StripEdges, width_of
-from inspection.vision.health import check_health
+from inspection.vision.health import HealthWatch, check_health
 from inspection.vision.locating import locate, seen_in
 from inspection.vision.outline import PartOutline
 from inspection.vision.part import GaugedPart
@@ -38,7 +38,7 @@ VIEW_UNKNOWN = "INS-VIEW-UNKNOWN"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pipeline:
-    """All that one camera's frames go through, in order. Remembers nothing between frames.
+    """All that one camera's frames go through, in order. Remembers nothing between frames, but for dirt on the lens.
 
     roi_px  region of interest in pixels of the frame; None is all of it
     frame_wh_px  the only size of frame that surface, region and flat field are true for, its height None where the
@@ -46,6 +46,7 @@ class Pipeline:
     part    what a part looks like from here, so that an empty fixture is not a good part, and what is measured on
             it; None for strip
     edges   finds the edges of strip, so that what lies beside it is not taken for it; None: not looked for
+    health  measures how fit images are to be judged, and refuses those that are not; None: only what none may be
     """
 
     detector: Detector
@@ -56,6 +57,7 @@ class Pipeline:
     part: PartOutline | GaugedPart | None = None
     edges: StripEdges | None = None
     frame_wh_px: tuple[int, int | None] | None = None
+    health: HealthWatch | None = None
 
     def inspect(self, frame: Frame) -> FrameResult:
         """Judge one frame. Whatever keeps it from being judged leaves it NOT_INSPECTED, with the reason."""
@@ -71,6 +73,10 @@ class Pipeline:
             image = self.flat_field.correct(crop(frame.pixels, self.roi_px))
             laps.mark("correct")
             check_health(image)
+            if self.health is not None:
+                health = self.health.look(image)
+                measured = health.measurements()
+                self.health.limits.check(health)
             if isinstance(self.part, PartOutline):
                 self.part.check(image)
             if self.edges is not None:
@@ -79,12 +85,12 @@ class Pipeline:
                 image = self.edges.mirrored(image, edges, left_px=left)
             laps.mark("check")
             if isinstance(self.part, GaugedPart):
-                measured = self.part.measure(image, self.surface)
+                measured += self.part.measure(image, self.surface)
                 laps.mark("measure")
             found = detections_of(self.detector, image)
             laps.mark("detect")
         except InspectionError as error:
-            return Look(failure=error.code, timings_ms=laps.ms)
+            return Look(failure=error.code, timings_ms=laps.ms, measured=measured)
         return Look(
             found=found,
             seen_hw=(image.shape[0], image.shape[1]),
@@ -97,7 +103,9 @@ class Pipeline:
     def judged(self, look: Look, frame: Frame) -> FrameResult:
         """What was seen in a frame, at the frame's place on the surface and by the limits."""
         if look.failure is not None:
-            return FrameResult.not_inspected(frame, failure=look.failure, timings_ms=look.timings_ms)
+            return FrameResult.not_inspected(
+                frame, failure=look.failure, timings_ms=look.timings_ms, measurements=look.measured
+            )
         laps = Laps(look.timings_ms)
         edges = look.edges_at(frame.y_origin_mm)
         defects = locate(look.found, frame, self.surface, roi_px=self.roi_px)
@@ -141,7 +149,10 @@ class ViewPipelines:
         pipeline = self.views.get(frame.camera)
         if pipeline is None:
             return FrameResult.not_inspected(frame, failure=VIEW_UNKNOWN)
-        return pipeline.judged(look, frame)
+        result = pipeline.judged(look, frame)
+        # A unit has each of them once for each view: whose they are, their name says.
+        measured = tuple(replace(one, name=f"{frame.camera}.{one.name}") for one in result.measurements)
+        return replace(result, measurements=measured)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -150,7 +161,7 @@ class Look:
 
     seen_hw      px of the region of interest
     y_origin_mm  for which the edges are right
-    failure      error code of what kept it from being seen; the rest says nothing then
+    failure      error code of what kept it from being seen; the rest, but for what was measured, says nothing then
     """
 
     timings_ms: dict[str, float]

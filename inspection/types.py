@@ -425,14 +425,19 @@ class FrameResult:
 
     @staticmethod
     def not_inspected(
-        frame: Frame, *, failure: str, timings_ms: dict[str, float] | None = None
+        frame: Frame,
+        *,
+        failure: str,
+        timings_ms: dict[str, float] | None = None,
+        measurements: tuple[Measurement, ...] = (),
     ) -> FrameResult:
+        """`measurements`: what was known before it failed."""
         return FrameResult(
             camera=frame.camera,
             sequence=frame.sequence,
             verdict=Verdict.NOT_INSPECTED,
             defects=(),
-            measurements=(),
+            measurements=measurements,
             timings_ms=timings_ms or {},
             failure=failure,
         )

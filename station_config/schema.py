@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Sequence
+from dataclasses import replace
 from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, model_validator
@@ -11,6 +12,7 @@ from cameras.settings import CameraSettings, ReplaySettings
 from inspection.repeats import RepeatRules
 from inspection.strip import StripRules
 from inspection.types import Box, Grade, Limit, Measure, Surface, Tolerance, Zone
+from inspection.vision.health import HealthLimits, HealthWatch
 from inspection.vision.measuring import CircleGauge, Edge, Gauge, LineGauge, Quantity, QuantityKind
 from inspection.vision.outline import PartOutline
 from inspection.vision.part import GaugedPart
@@ -363,6 +365,22 @@ class StripSettings(Settings):
         )
 
 
+class HealthSettings(Settings):
+    """What an image must be like to be judged, beyond what every image must be. Keys as of HealthLimits."""
+
+    min_mean: Annotated[float, Field(ge=0, le=255)] | None = None
+    max_mean: Annotated[float, Field(ge=0, le=255)] | None = None
+    min_evenness: Share | None = None
+    max_saturated: Share | None = None
+    max_glare: Share | None = None
+    max_blur_px: Annotated[float, Field(gt=1, le=15)] | None = None
+    max_motion_px: Annotated[float, Field(gt=0, le=15)] | None = None
+    max_dirt: Share | None = None
+
+    def watch(self) -> HealthWatch:
+        return HealthWatch(HealthLimits(**self.model_dump()))
+
+
 class _OneView(Settings):
     """How one camera's frames are looked at."""
 
@@ -371,6 +389,7 @@ class _OneView(Settings):
     surface: SurfaceSettings = SurfaceSettings()
     roi_px: RoiSettings | None = None
     flat_field: FlatFieldSettings | None = None
+    health: HealthSettings | None = None
     part: PartSettings | None = None
 
     @property
@@ -479,8 +498,12 @@ class RecipeSettings(_OneView):
 
     def tolerances(self) -> tuple[Tolerance, ...]:
         """Of all quantities that are measured, for settings without mistakes."""
-        parts = [one.part.outline() for one in self.seen_by.values() if one.part is not None]
-        return tuple(one for part in parts if isinstance(part, GaugedPart) for one in part.tolerances)
+        return tuple(
+            replace(one, name=one.name if view is None else f"{view}.{one.name}")
+            for view, keys in self.seen_by.items()
+            if keys.part is not None and isinstance(part := keys.part.outline(), GaugedPart)
+            for one in part.tolerances
+        )
 
     def judged_by(self) -> tuple[Limit, ...]:
         """The limits, for settings without mistakes."""

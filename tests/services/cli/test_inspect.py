@@ -124,7 +124,7 @@ def test_bad_pictures_are_not_inspected_each_with_its_reason_and_the_others_are(
         "one.png": (cv2.imencode(".png", np.zeros((1, 1), np.uint8))[1].tobytes(), "INS-IMAGE-UNSUITABLE"),
         "huge.png": (png_that_announces(40000, 40000), "INS-IMAGE-UNSUITABLE"),
         "text.jpg": (b"hello", "INS-IMAGE-UNREADABLE"),
-        "dark.png": (cv2.imencode(".png", np.zeros((64, 64), np.uint8))[1].tobytes(), "INS-IMAGE-UNFIT"),
+        "dark.png": (cv2.imencode(".png", np.zeros((64, 64), np.uint8))[1].tobytes(), "INS-IMAGE-DARK"),
     }
     for name, (data, _) in bad.items():
         (pictures / name).write_bytes(data)
