@@ -11,6 +11,30 @@ class CodeNotParsed(InspectionError):
     code = "TRC-CODE-NOT-PARSED"
 
 
+class CodeTaken(InspectionError):
+    """A code names another unit already. Facts: code, other."""
+
+    code = "TRC-CODE-TAKEN"
+
+
+class CodeRetired(InspectionError):
+    """A code that was given up and is not used again. Facts: unit, reason."""
+
+    code = "TRC-CODE-RETIRED"
+
+
+class BlockMissing(InspectionError):
+    """No block of codes to issue from, or all of them used. Facts: prefix."""
+
+    code = "TRC-BLOCK-MISSING"
+
+
+class BlockRefused(InspectionError):
+    """A block that cannot be: it overlaps another, or its numbers make no codes. Facts: prefix, first, last, reason."""
+
+    code = "TRC-BLOCK-REFUSED"
+
+
 class UnitUnknown(InspectionError):
     """A well-formed code under which nothing is recorded. Facts: unit."""
 

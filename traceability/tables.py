@@ -1,7 +1,8 @@
 """The tables. Nothing outside this package sees a row; `store.py` speaks in the types of `inspection`.
 
 Rows are only ever added, except in `inspection_begun`, which holds the units in hand. What was corrected names its
-correction in `voided_by` and stays.
+correction in `voided_by` and stays. A code that turns out to name a
+unit that was known by another moves to it; `code_event` says so.
 """
 
 from __future__ import annotations
@@ -264,4 +265,37 @@ contradiction = Table(
     Column("record_id", Uuid, nullable=False, index=True),
     Column("said", JSON, nullable=False),
     Column("received_at", UtcTime, nullable=False),
+)
+
+
+# ------------------------------------------------------------------ codes
+
+# `next` counts up as codes are issued; nothing else in it changes.
+code_block = Table(
+    "code_block",
+    metadata,
+    Column("id", Uuid, primary_key=True),
+    Column("prefix", _CODE, nullable=False),
+    Column("first", BigInteger, nullable=False),
+    Column("last", BigInteger, nullable=False),
+    Column("digits", Integer, nullable=False),
+    Column("holder", Text, nullable=False),
+    # Of the blocks a plant's server gave away, it issues from none.
+    Column("is_issued_here", Boolean, nullable=False),
+    Column("next", BigInteger, nullable=False),
+    Column("reserved_at", UtcTime, nullable=False),
+    UniqueConstraint("prefix", "first"),
+)
+
+# What was done with a code, and why. The newest of an identifier says whether it is retired.
+code_event = Table(
+    "code_event",
+    metadata,
+    Column("id", Uuid, primary_key=True),
+    Column("identifier_id", ForeignKey("identifier.id"), nullable=False, index=True),
+    Column("kind", String(16), nullable=False),
+    # The unit that the code named from then on.
+    Column("unit_id", ForeignKey("unit.id"), nullable=False),
+    Column("at", UtcTime, nullable=False),
+    Column("reason", Text, nullable=False),
 )
