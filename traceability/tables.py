@@ -1,8 +1,8 @@
 """The tables. Nothing outside this package sees a row; `store.py` speaks in the types of `inspection`.
 
 Rows are only ever added, except in `inspection_begun`, which holds the units in hand. What was corrected names its
-correction in `voided_by` and stays. A code that turns out to name a
-unit that was known by another moves to it; `code_event` says so.
+correction in `voided_by` and stays. A code that turns out to name a unit that was known by another moves to it;
+`code_event` says so.
 """
 
 from __future__ import annotations

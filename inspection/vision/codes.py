@@ -1,4 +1,4 @@
-"""Codes on parts and labels, read from a picture. The only file that knows zxing-cpp (Apache-2.0)."""
+"""Codes on parts and labels, read from a picture, and drawn. The only file that knows zxing-cpp (Apache-2.0)."""
 
 from __future__ import annotations
 
@@ -6,10 +6,11 @@ import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from types import ModuleType
-from typing import Literal
+from typing import Any, Literal
 
 import cv2
 import numpy as np
+from numpy.typing import NDArray
 
 from inspection.errors import InspectionError
 from inspection.types import Image
@@ -37,6 +38,12 @@ class CodeUnexpected(InspectionError):
     """What was read does not have the form of the unit's code."""
 
     code = "INS-CODE-UNEXPECTED"
+
+
+class CodeTooLong(InspectionError):
+    """A text that the symbol asked for does not hold. Facts: text, kind."""
+
+    code = "INS-CODE-TOO-LONG"
 
 
 class CodeReaderMissing(InspectionError):
@@ -111,6 +118,33 @@ def read_code(image: Image, kinds: Sequence[CodeKind] = KINDS, *, form: str | No
     return wanted[0]
 
 
+def draw_code(text: str, kind: CodeKind, *, is_gs1: bool = False) -> NDArray[np.bool_]:
+    """The symbol's modules, (rows, columns), True where dark, without its quiet zone. DataMatrix is square.
+
+    is_gs1  text is GS1 elements with square brackets round their identifiers, `[01]09520123456788[21]ABC`
+
+    Raises CodeTooLong, CodeReaderMissing.
+    """
+    library = _library()
+    options: dict[CodeKind, dict[str, Any]] = {
+        "datamatrix": {"force_square": True},
+        "qr": {"ec_level": "M"},
+        "code128": {},
+    }
+    try:
+        symbol = library.create_barcode(text, _formats(library)[kind], gs1=is_gs1, **options[kind])
+    except ValueError as error:
+        raise CodeTooLong(
+            f"{text!r} does not fit into a {kind} symbol: {error}.",
+            action="Take another kind of symbol, or a shorter code.",
+            text=text,
+            kind=kind,
+        ) from error
+    dark = np.asarray(library.write_barcode_to_image(symbol, add_quiet_zones=False)) < 128
+    # Code 128 is drawn fifty pixels high; its bars are all one row.
+    return dark[:1] if kind == "code128" else dark
+
+
 def _listed(codes: Sequence[Code]) -> str:
     return ", ".join(repr(code.text) for code in codes)
 
@@ -124,6 +158,14 @@ def _library() -> ModuleType:
             action='Install it: pip install "lynceus[codes]"',
         ) from error
     return zxingcpp
+
+
+def _formats(library: ModuleType) -> dict[CodeKind, Any]:
+    return {
+        "datamatrix": library.BarcodeFormat.DataMatrix,
+        "qr": library.BarcodeFormat.QRCode,
+        "code128": library.BarcodeFormat.Code128,
+    }
 
 
 def _variants(grey: Image) -> Iterator[tuple[Image, float]]:
@@ -153,11 +195,7 @@ _CHANGES = ((3.0, _softened(1.5)), (3.0, _joined(5)), (2.0, _softened(3.0)), (2.
 
 
 def _read(library: ModuleType, grey: Image, factor: float, kinds: Sequence[CodeKind]) -> Iterator[Code]:
-    formats = {
-        "datamatrix": library.BarcodeFormat.DataMatrix,
-        "qr": library.BarcodeFormat.QRCode,
-        "code128": library.BarcodeFormat.Code128,
-    }
+    formats = _formats(library)
     asked = [formats[kind] for kind in kinds]
     for found in library.read_barcodes(
         np.ascontiguousarray(grey), formats=asked, text_mode=library.TextMode.Plain

@@ -15,6 +15,7 @@ from services.text import explain, language_of_environment, say
 COMMANDS = {
     "demo": "services.cli.demo:demo",
     "inspect": "services.cli.inspect:inspect",
+    "code": "services.cli.code:code",
     "trace": "services.cli.trace:trace",
     "genealogy": "services.cli.genealogy:genealogy",
     "spc": "services.cli.spc:spc",
