@@ -101,6 +101,14 @@ def test_a_frame_sent_twice_is_given_once():
     assert [frame.sequence for frame in frames] == [1, 2, 3]
 
 
+def test_the_log_says_why_frames_were_lost(caplog):
+    # Of this device's stream two frames found no buffer.
+    with FakeDevice(script=exposures([1])).camera() as camera:
+        next(camera.frames())
+    assert "StreamUnderrunCount" not in caplog.text
+    assert "camera top: frames were lost before they came: UnderrunCount 2" in caplog.text
+
+
 def test_padded_rows_come_out_straight():
     script = [Exposed(pixels=a_picture(0), frame_id=1, padding_bytes=5)]
     frames = frames_until_silent(FakeDevice(script=script))

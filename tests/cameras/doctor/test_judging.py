@@ -264,6 +264,14 @@ CASES = {
         of_camera(features=FEATURES | {"TriggerMode": "On", "ExposureTime": 21_000.0}),
         ("exposure-trigger", WRONG, {"period_us": 20_000.0}),
     ),
+    "an exposure within which another trigger would find room": (
+        of_camera(features=FEATURES | {"TriggerMode": "On", "ExposureTime": 11_000.0}),
+        ("exposure-missed", NOTE, {"exposure_us": 11_000.0, "period_us": 20_000.0}),
+    ),
+    "an exposure of a triggered camera that is short": (
+        of_camera(features=FEATURES | {"TriggerMode": "On", "ExposureTime": 9_000.0}),
+        ("exposure", OK, {}),
+    ),
     "PTP out of step": (
         of_features(PtpEnable=1, PtpStatus="Listening"),
         ("clock-status", WRONG, {"status": "Listening"}),
