@@ -124,16 +124,20 @@ def a_gige_device(*, lost_per_thousand: int = 0) -> Iterator[GigeDevice]:
 
 @contextmanager
 def a_simulated_device(*options: str, serial: str) -> Iterator[None]:
-    """`lynceus camera simulate`, on a network of its own. A process of its own too: harvesters holds Python while
-    it looks for devices, and one in this process could not answer."""
+    """`lynceus camera simulate`, on a network of its own."""
     built_producer()
+    with a_network_of_its_own(), a_switched_on_device(*options, serial=serial):
+        yield
+
+
+@contextmanager
+def a_switched_on_device(*options: str, serial: str) -> Iterator[None]:
+    """`lynceus camera simulate` on the network of this thread. A process of its own: harvesters holds Python while it
+    looks for devices, and one in this process could not answer."""
     command = [sys.executable, "-c", "from services.cli import main; main()", "camera", "simulate"]
-    with (
-        a_network_of_its_own(),
-        subprocess.Popen(
-            [*command, "--serial", serial, *options], cwd=REPOSITORY, stdout=subprocess.PIPE, text=True
-        ) as device,
-    ):
+    with subprocess.Popen(
+        [*command, "--serial", serial, *options], cwd=REPOSITORY, stdout=subprocess.PIPE, text=True
+    ) as device:
         try:
             assert device.stdout is not None
             assert serial in device.stdout.readline()

@@ -6,6 +6,7 @@ import json
 import signal
 import subprocess
 import sys
+import threading
 import time
 from itertools import islice
 
@@ -13,11 +14,21 @@ import cv2
 import numpy as np
 import pytest
 
-from cameras.errors import AddressRefused, CameraInUse, CameraNotFound, CameraSilent, SettingRefused
+from cameras.errors import (
+    AddressRefused,
+    CameraInUse,
+    CameraLost,
+    CameraNotFound,
+    CameraSilent,
+    SettingRefused,
+)
 from cameras.gvcp import discover, force_ip
 from cameras.settings import GenicamSettings
+from cameras.simulator.protocol import Status
+from cameras.simulator.registers import CONTROL_AT
+from tests.cameras.gige_client import Client
 from tests.fake_cameras import a_picture
-from tests.gige import a_simulated_device
+from tests.gige import a_network_of_its_own, a_simulated_device, a_switched_on_device, built_producer
 from tests.where import REPOSITORY
 
 pytest.importorskip("harvesters", reason='pip install "lynceus[gige]"')
@@ -219,6 +230,45 @@ def test_a_trigger_that_the_device_missed_is_a_hole_where_its_counter_counts_the
     assert max(np.diff(seen)) == 2, "parts passed that nobody saw"
     assert np.diff([frame.sequence for frame in frames]).tolist() == np.diff(seen).tolist()
     assert np.diff([frame.trigger for frame in frames]).tolist() == np.diff(seen).tolist()
+
+
+def test_a_camera_that_comes_back_at_another_address_is_found_by_its_serial_number():
+    built_producer()
+    with a_network_of_its_own():
+        lost = camera()
+        with a_switched_on_device("--address", "127.0.0.1", serial=SERIAL):
+            lost.__enter__()
+            next(lost.frames())
+        with pytest.raises(CameraLost):
+            list(lost.frames())
+        lost.__exit__(None, None, None)
+        with a_switched_on_device("--address", "127.0.0.7", serial=SERIAL), lost:
+            assert next(lost.frames()).pixels.shape == (240, 320), "set again as it was"
+            assert [heard.address for heard in discover()] == ["127.0.0.7"]
+
+
+def test_a_camera_that_another_host_took_is_lost_then_in_use_then_ours_again():
+    options = ("--show", "parts", "--frames-per-s", "20", "--faults", "heartbeat@20")
+    with a_simulated_device(*options, serial=SERIAL), Client("127.0.0.1") as thief:
+        stolen = threading.Thread(target=take_as_soon_as_it_is_free, args=(thief,))
+        with camera(silent_after_s=3) as opened:
+            next(opened.frames())
+            stolen.start()
+            with pytest.raises((CameraLost, CameraSilent)):
+                list(opened.frames())
+        stolen.join()
+        with pytest.raises(CameraInUse), camera():
+            pass
+        thief.write_word(CONTROL_AT, 0)
+        assert len(frames_once_it_is_free()) == 3
+
+
+def take_as_soon_as_it_is_free(thief):
+    give_up_s = time.monotonic() + 60
+    while thief.write_word(CONTROL_AT, 2) is not Status.SUCCESS:
+        assert time.monotonic() < give_up_s
+    # What a host that controls a device does all the time.
+    thief.write("GevHeartbeatTimeout", 600_000)
 
 
 GREY = ("Mono8", "Mono10", "Mono10p", "Mono10Packed", "Mono12", "Mono12p", "Mono12Packed", "Mono16")
