@@ -93,6 +93,7 @@ def _made_one(found: Detections, group: NDArray[np.intp]) -> Detections:
         known = [mask for member in members if (mask := found.masks[member]) is not None]
         masks.append(Mask.union(known) if len(known) == len(members) else None)
     return Detections(
+        looked=found.looked,
         xyxy=xyxy,
         score=found.score[leaders],
         kind=tuple(found.kind[leader] for leader in leaders),

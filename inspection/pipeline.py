@@ -125,6 +125,7 @@ class Pipeline:
             timings_ms=laps.ms,
             seen_mm=seen_in(look.seen_hw, frame, self.surface, roi_px=self.roi_px),
             edges=edges,
+            looked=look.found.looked,
         )
 
 

@@ -114,6 +114,34 @@ class Mask:
         return Mask(left=left, top=top, pixels=pixels)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Looked:
+    """How much of an image a screen let the network see, in the network's tiles; or of many images together.
+
+    sent     shown to the network because something stood out there
+    sampled  of the others, shown to the network all the same, by lot
+    escaped  of the sampled ones: the network found something there that the sent ones did not show
+    """
+
+    tiles: int = 0
+    sent: int = 0
+    sampled: int = 0
+    escaped: int = 0
+
+    @property
+    def quiet(self) -> int:
+        """Tiles in which nothing stood out."""
+        return self.tiles - self.sent
+
+    def __add__(self, other: Looked) -> Looked:
+        return Looked(
+            tiles=self.tiles + other.tiles,
+            sent=self.sent + other.sent,
+            sampled=self.sampled + other.sampled,
+            escaped=self.escaped + other.escaped,
+        )
+
+
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Detections:
     """What a detector found in one image, the surest first.
@@ -122,6 +150,7 @@ class Detections:
     score   float32 (N,), 0..1, descending
     kind    N codes of the defect catalogue
     masks   N: which pixels of the image belong to each, where the detector says so, else None. Left out: of none
+    looked  how much of the image a screen let the network see; None without a screen: all of it
     N may be 0: the image was looked at and nothing was found.
     """
 
@@ -129,6 +158,7 @@ class Detections:
     score: NDArray[np.float32]
     kind: tuple[str, ...]
     masks: tuple[Mask | None, ...] = ()
+    looked: Looked | None = None
 
     def __post_init__(self) -> None:
         n = len(self.kind)
@@ -149,6 +179,7 @@ class Detections:
             score=self.score[rows],
             kind=tuple(self.kind[row] for row in rows),
             masks=tuple(self.masks[row] for row in rows),
+            looked=self.looked,
         )
 
     @staticmethod
@@ -161,11 +192,13 @@ class Detections:
         if not found:
             return Detections.none()
         score = np.concatenate([one.score for one in found])
+        screened = [one.looked for one in found if one.looked is not None]
         every = Detections(
             xyxy=np.concatenate([one.xyxy for one in found]),
             score=score,
             kind=tuple(kind for one in found for kind in one.kind),
             masks=tuple(mask for one in found for mask in one.masks),
+            looked=sum(screened[1:], screened[0]) if screened else None,
         )
         return every.picked(np.argsort(-score, kind="stable"))
 
@@ -410,6 +443,7 @@ class FrameResult:
     seen_mm     the part of the surface that was inspected in it; None where the scale is not known
     edges       of the strip, from the top of the frame down; none where they are not looked for
     repeats     those known of its unit once this frame was seen
+    looked      how much of it a screen let the network see; None without a screen
     """
 
     camera: str
@@ -422,6 +456,7 @@ class FrameResult:
     seen_mm: Box | None = None
     edges: tuple[EdgePoint, ...] = ()
     repeats: tuple[Repeat, ...] = ()
+    looked: Looked | None = None
 
     @staticmethod
     def not_inspected(

@@ -95,14 +95,18 @@ def screens_in(folder: Path = RELEASED) -> dict[str, tuple[str, ...]]:
     return {name: tuple(sorted(versions, key=_as_numbers)) for name, versions in found.items()}
 
 
-def open_screen(name: str, *, version: str | None = None, folder: Path = RELEASED) -> ReleasedScreen:
-    """The released screen of that name and version, or of its latest version.
+def open_screen(
+    name: str, *, version: str | None = None, before: ModelRef | None = None, folder: Path = RELEASED
+) -> ReleasedScreen:
+    """The released screen of that name and version.
+
+    before  without a version: the latest that this network taught, if there is one, else the latest of all
 
     Raises ModelMissing, ModelAltered when the bytes are not those that were released, ModelMismatch when card
     and weights contradict each other or belong to other statistics than these.
     """
     there = screens_in(folder)
-    chosen = version or next(reversed(there.get(name, ())), None)
+    chosen = version or _latest(name, there.get(name, ()), before, folder)
     if chosen is None or chosen not in there.get(name, ()):
         known = ", ".join(f"{one} {two}" for one, versions in there.items() for two in versions) or "-"
         wanted = f"{name} {version}" if version else name
@@ -138,6 +142,17 @@ def open_screen(name: str, *, version: str | None = None, folder: Path = RELEASE
         raise _mismatch(f"{name} {chosen}", str(error)) from error
 
 
+def _latest(name: str, versions: tuple[str, ...], before: ModelRef | None, folder: Path) -> str | None:
+    for version in reversed(versions):
+        if before is not None and _taught_by(before, _read_card(folder / name / version / "screen.toml")):
+            return version
+    return next(reversed(versions), None)
+
+
+def _taught_by(network: ModelRef, card: ScreenCard) -> bool:
+    return ModelRef(**card.teacher.model_dump()) == network
+
+
 def put_before(
     released: ReleasedScreen,
     detector: TilingDetector,
@@ -153,7 +168,7 @@ def put_before(
     Raises ModelMismatch for another network than the teacher.
     """
     teacher = released.card.teacher
-    if (teacher.name, teacher.version, teacher.sha256) != (ref.name, ref.version, ref.sha256):
+    if not _taught_by(ref, released.card):
         raise _mismatch(
             f"{released.card.name} {released.card.version}",
             f"it was taught by {teacher.name} {teacher.version} and stands before {ref.name} {ref.version}",

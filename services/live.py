@@ -21,6 +21,7 @@ from inspection.types import (
     FrameResult,
     Inspection,
     InspectionBegun,
+    Looked,
     Repeat,
     Stretch,
     Verdict,
@@ -43,6 +44,7 @@ class LaneNow:
     in_hand         the unit in view; all that begin like it are about that unit so far, of a coil also where it
                     was seen and where not, and the defects placed on it, the newest PLACED
     recent          finished inspections, newest first, at most RECENT
+    looked          how much its screen let the network see since this process began; None where it has none
     last_sign       when the lane last gave a sign of life, by its own clock
     """
 
@@ -64,6 +66,7 @@ class LaneNow:
     in_hand_placed: tuple[Defect, ...] = ()
     frame: FrameSeen | None = None
     recent: tuple[Inspection, ...] = ()
+    looked: Looked | None = None
     last_sign: datetime | None = None
 
     @property
@@ -138,8 +141,11 @@ class LiveState:
                     # A roll that marks the strip is news, and so is each further mark of it.
                     revision=now.revision + (seen.result.repeats != now.in_hand_repeats),
                 )
+            looked = (
+                now.looked if seen.result.looked is None else seen.result.looked + (now.looked or Looked())
+            )
             self._lanes[seen.lane] = replace(
-                now, frames=now.frames + 1, frame=seen, last_sign=seen.captured_at
+                now, frames=now.frames + 1, frame=seen, looked=looked, last_sign=seen.captured_at
             )
         self._wake()
 

@@ -55,6 +55,12 @@ class Metrics:
             buckets=STEP_BUCKETS_MS,
             registry=self.registry,
         )
+        self._tiles = Counter(
+            "screen_tiles_total",
+            "Tiles of screened frames: all, sent to the network, of the others sampled by lot, and of these escaped",
+            ["lane", "what"],
+            registry=self.registry,
+        )
         self._lane_running = Gauge(
             "lane_running", "1 while the lane inspects, else 0", ["lane"], registry=self.registry
         )
@@ -73,6 +79,10 @@ class Metrics:
     def frame(self, seen: FrameSeen) -> None:
         for step, spent_ms in seen.result.timings_ms.items():
             self._step_ms.labels(seen.lane, step).observe(spent_ms)
+        if (looked := seen.result.looked) is not None:
+            for what in ("sent", "sampled", "escaped"):
+                self._tiles.labels(seen.lane, what).inc(getattr(looked, what))
+            self._tiles.labels(seen.lane, "all").inc(looked.tiles)
 
     def done(self, inspection: Inspection) -> None:
         lane = inspection.lane

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Annotated, Literal, Self
 
@@ -61,15 +61,36 @@ class SurfaceSettings(Settings):
         return None if self.width_px is None else (self.width_px, self.height_px)
 
 
+class ScreenSettings(Settings):
+    """A released screen, which looks first and lets the network see only what stands out (docs/screening.md).
+
+    version      without one: the newest that the recipe's network taught
+    most_tiles   of one frame that may stand out; with more it is not inspected
+    quiet_share  of the tiles that do not, the network sees so many by lot: what escapes the screen is counted there
+    """
+
+    model: Name
+    version: Annotated[str, Field(pattern=r"^\d+\.\d+\.\d+$")] | None = None
+    most_tiles: Annotated[int, Field(ge=1)]
+    quiet_share: Annotated[float, Field(gt=0, le=1)] = 0.002
+
+
 class DetectorSettings(Settings):
     """Which released model looks. Without a version it is the newest at the time the station starts.
 
     budget_ms  without an answer for so long, the frame is not inspected and the network is loaded anew
+    screen     looks first; left out, the network sees everything
     """
 
     model: Name
     version: Annotated[str, Field(pattern=r"^\d+\.\d+\.\d+$")] | None = None
     budget_ms: Annotated[float, Field(ge=50, le=60_000)] = 5000.0
+    screen: ScreenSettings | None = None
+
+    def pinned(self, versions: Mapping[str, str]) -> DetectorSettings:
+        """The same with these versions, by the models' names."""
+        screen = self.screen and self.screen.model_copy(update={"version": versions.get(self.screen.model)})
+        return self.model_copy(update={"version": versions[self.model], "screen": screen})
 
 
 class FileSettings(Settings):

@@ -22,7 +22,7 @@ import cv2
 import numpy as np
 
 from inspection.protocols import Detector
-from inspection.types import Image
+from inspection.types import Detections, Image, Looked
 from inspection.vision.cells import cell_statistics
 from inspection.vision.drawing import StripDrawing
 from inspection.vision.screening import Screened
@@ -70,8 +70,8 @@ def main() -> None:
         for _ in range(given.runs):
             plain.append(ms_per_frame([without() for _ in range(given.workers)], few))
             screened.append(ms_per_frame(detectors, frames))
-        counts = [one.counts for one in detectors]
-        sent = sum(one.sent for one in counts) / sum(one.tiles for one in counts)
+        looked = Detections.together([detectors[0].detect(frame) for frame in frames]).looked or Looked()
+        sent = looked.sent / looked.tiles
         slow, fast = (statistics.median(wall for wall, _ in runs) for runs in (plain, screened))
         slow_work, fast_work = (statistics.median(work for _, work in runs) for runs in (plain, screened))
         rate = 1000 * float(np.mean([frame.size for frame in frames])) / 1e6 / fast

@@ -11,7 +11,6 @@ picture gives the same places whatever the machine, the libraries and the number
 
 from __future__ import annotations
 
-import math
 import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -23,7 +22,7 @@ from numpy.typing import NDArray
 
 from inspection.errors import InspectionError
 from inspection.protocols import Detector
-from inspection.types import Detections, Image
+from inspection.types import Detections, Image, Looked
 from inspection.vision.boxes import intersections
 from inspection.vision.cells import CELL_PX, DEPTH, Grid, cell_statistics
 from inspection.vision.tiles import Tile
@@ -140,70 +139,6 @@ def tiles_with(candidates: Cells, tiles: Sequence[Tile]) -> NDArray[np.bool_]:
     return np.asarray(inside > 0, np.bool_)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ScreenCounts:
-    """What a screen has done since it was opened.
-
-    tiles     of all frames; sent + quiet
-    sent      shown to the network because something stood out there
-    sampled   of the quiet ones, shown to the network all the same, by lot
-    escaped   of the sampled ones: something was found there that the sent ones did not show
-    overruns  frames refused because too much stood out; they are in no other count
-    """
-
-    frames: int = 0
-    tiles: int = 0
-    sent: int = 0
-    sampled: int = 0
-    escaped: int = 0
-    overruns: int = 0
-
-    @property
-    def quiet(self) -> int:
-        return self.tiles - self.sent
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class EscapeRate:
-    """Of the places that a screen holds back: in which share the network would have found something.
-
-    estimate   0..1; None while no quiet place has been sampled
-    at_most    with the given confidence; 1 while none has been sampled
-    """
-
-    estimate: float | None
-    at_most: float
-
-
-def escape_rate(counts: ScreenCounts, *, confidence: float = 0.95) -> EscapeRate:
-    """What the sample of quiet places says about all of them.
-
-    The bound is Clopper and Pearson's, one-sided: the largest rate at which so few escapes, or fewer, still have
-    a chance of 1 - confidence. Source: Biometrika 26 (1934), 404-413.
-    """
-    if not counts.sampled:
-        return EscapeRate(estimate=None, at_most=1.0)
-    low, high = counts.escaped / counts.sampled, 1.0
-    for _ in range(60):
-        middle = (low + high) / 2
-        if _chance_of_at_most(counts.escaped, counts.sampled, middle) > 1 - confidence:
-            low = middle
-        else:
-            high = middle
-    return EscapeRate(estimate=counts.escaped / counts.sampled, at_most=high)
-
-
-def _chance_of_at_most(count: int, trials: int, rate: float) -> float:
-    """The binomial distribution's sum of 0 to `count`."""
-    if rate >= 1:
-        return float(count >= trials)
-    total = 0.0
-    for k in range(count + 1):
-        ways = math.lgamma(trials + 1) - math.lgamma(k + 1) - math.lgamma(trials - k + 1)
-        total += math.exp(ways + (k * math.log(rate) if k else 0.0) + (trials - k) * math.log1p(-rate))
-    return total
-
-
 class Screened:
     """A detector that looks only where its screen says, and by lot at some of the rest.
 
@@ -220,15 +155,10 @@ class Screened:
         self._detector = detector
         self._most_tiles = most_tiles
         self._quiet_share = quiet_share
-        self._counts = ScreenCounts()
         _keep_freed_memory()
 
-    @property
-    def counts(self) -> ScreenCounts:
-        return self._counts
-
     def detect(self, image: Image) -> Detections:
-        """Raises ScreenOverrun, and what the detector raises."""
+        """With `looked`. Raises ScreenOverrun, and what the detector raises."""
         if image.size == 0:
             return self._detector.detect(image)
         tiles = self._detector.tiles((image.shape[0], image.shape[1]))
@@ -236,7 +166,6 @@ class Screened:
         stands_out = tiles_with(self._screen.candidates_of(statistics), tiles)
         sent = int(np.count_nonzero(stands_out))
         if sent > self._most_tiles:
-            self._counts = replace(self._counts, overruns=self._counts.overruns + 1)
             raise ScreenOverrun(
                 f"{sent} of {len(tiles)} places stand out, {self._most_tiles} may be looked at.",
                 action="Look at the picture: is it the lamp, the lens, water or scale? If the steel is like that, "
@@ -257,15 +186,8 @@ class Screened:
         if escaped:
             chosen = [tile for tile, stands in zip(tiles, stands_out, strict=True) if stands]
             found = self._detector.detect_in(image, chosen)
-        self._counts = ScreenCounts(
-            frames=self._counts.frames + 1,
-            tiles=self._counts.tiles + len(tiles),
-            sent=self._counts.sent + sent,
-            sampled=self._counts.sampled + int(np.count_nonzero(by_lot)),
-            escaped=self._counts.escaped + escaped,
-            overruns=self._counts.overruns,
-        )
-        return found
+        looked = Looked(tiles=len(tiles), sent=sent, sampled=int(np.count_nonzero(by_lot)), escaped=escaped)
+        return replace(found, looked=looked)
 
 
 def _keep_freed_memory() -> None:

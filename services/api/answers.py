@@ -10,7 +10,8 @@ from uuid import UUID
 from pydantic import BaseModel
 
 from inspection.identity import IdentifierCode
-from inspection.types import Box, Defect, Inspection, InspectionBegun, Repeat, Strip, Verdict
+from inspection.types import Box, Defect, Inspection, InspectionBegun, Looked, Repeat, Strip, Verdict
+from inspection.vision.escapes import escape_rate
 from services.live import LaneNow, LiveState
 from services.station.messages import FrameSeen, LaneCondition
 from services.web.rendering import kind_colour, kind_name
@@ -339,6 +340,33 @@ class InHandAnswer(BaseModel):
         )
 
 
+class ScreenAnswer(BaseModel):
+    """What a lane's screen let the network see since the service began, in tiles (docs/screening.md).
+
+    escape_rate  of the tiles held back, in which share the network would have found something: 0..1 of those it saw
+                 by lot, None while it saw none; `escape_rate_at_most` with a confidence of 95 %
+    """
+
+    tiles: int
+    sent: int
+    sampled: int
+    escaped: int
+    escape_rate: float | None
+    escape_rate_at_most: float
+
+    @staticmethod
+    def of(looked: Looked) -> ScreenAnswer:
+        rate = escape_rate(looked)
+        return ScreenAnswer(
+            tiles=looked.tiles,
+            sent=looked.sent,
+            sampled=looked.sampled,
+            escaped=looked.escaped,
+            escape_rate=rate.estimate,
+            escape_rate_at_most=rate.at_most,
+        )
+
+
 class LaneAnswer(BaseModel):
     """One lane now. `condition` is None until the engine has said it; `recent` is newest first.
 
@@ -353,6 +381,7 @@ class LaneAnswer(BaseModel):
     failure: str | None
     last_sign_at: datetime | None
     in_hand: InHandAnswer | None
+    screen: ScreenAnswer | None
     recent: list[InspectionHead]
 
     @staticmethod
@@ -365,6 +394,7 @@ class LaneAnswer(BaseModel):
             failure=lane.failure,
             last_sign_at=lane.last_sign,
             in_hand=None if lane.in_hand is None else InHandAnswer.of(lane.in_hand, lane),
+            screen=None if lane.looked is None else ScreenAnswer.of(lane.looked),
             recent=[InspectionHead.of(inspection) for inspection in lane.recent],
         )
 

@@ -21,6 +21,7 @@ from inspection.vision.decoding import decode_image
 from inspection.vision.edges import StripEdges
 from inspection.vision.golden import GoldenPrint
 from models import open_detector
+from models.screens import open_screen, put_before
 from services.station.budget import WithinBudget
 from services.station.lane import Lane, ReadyRecipe
 from services.station.units import CountedUnits
@@ -108,7 +109,7 @@ def build_pipeline(
     pipelines: dict[str | None, Pipeline] = {}
     for name, view in settings.seen_by.items():
         opened = [open_one(asked) for asked in view.all_detectors]
-        models |= {ref: None for _, ref in opened if ref is not None}
+        models |= {ref: None for _, refs in opened for ref in refs}
         detectors = [detector for detector, _ in opened]
         surface = view.surface.surface()
         roi_px = None if view.roi_px is None else view.roi_px.box()
@@ -138,22 +139,42 @@ def _detector(
     threads: int,
     min_score: float | None,
     watched: bool,
-) -> tuple[Detector, ModelRef | None]:
-    """A detector, and the model it runs, if it runs one."""
+) -> tuple[Detector, tuple[ModelRef, ...]]:
+    """A detector, and the models it runs."""
     again: Callable[[], Detector]
     detector: Detector
+    refs: tuple[ModelRef, ...]
     if isinstance(asked, GoldenDetectorSettings):
         golden = decode_image(files[asked.golden.file])
         if golden.ndim == 3:
             golden = np.asarray(cv2.cvtColor(golden, cv2.COLOR_BGR2GRAY), np.uint8)
         how = asked.golden.model_dump(exclude={"file", "sha256"})
         again = partial(GoldenPrint, golden=golden, **how)
-        detector, ref = again(), None
+        detector, refs = again(), ()
     else:
-        opened = open_detector(asked.model, version=asked.version, threads=threads, min_score=min_score)
-        again = partial(open_detector, asked.model, version=opened.ref.version, threads=threads)
-        detector, ref = opened, opened.ref
-    return (WithinBudget(detector, again=again, budget_ms=asked.budget_ms) if watched else detector), ref
+        detector, refs = _network(asked, threads=threads, min_score=min_score)
+        # The same versions again, whatever is released meanwhile.
+        pinned = asked.pinned({ref.name: ref.version for ref in refs})
+        again = lambda: _network(pinned, threads=threads, min_score=min_score)[0]  # noqa: E731
+    return (WithinBudget(detector, again=again, budget_ms=asked.budget_ms) if watched else detector), refs
+
+
+def _network(
+    asked: DetectorSettings, *, threads: int, min_score: float | None
+) -> tuple[Detector, tuple[ModelRef, ...]]:
+    """A network, and what screens for it. Who asks for other scores wants to see all there is: then nothing does."""
+    network = open_detector(asked.model, version=asked.version, threads=threads, min_score=min_score)
+    if asked.screen is None or min_score is not None:
+        return network, (network.ref,)
+    screen = open_screen(asked.screen.model, version=asked.screen.version, before=network.ref)
+    screened = put_before(
+        screen,
+        network,
+        network.ref,
+        most_tiles=asked.screen.most_tiles,
+        quiet_share=asked.screen.quiet_share,
+    )
+    return screened, (network.ref, screen.card.ref)
 
 
 def _flat_field(asked: FlatFieldSettings | None, files: Mapping[str, bytes], roi_px: Box | None) -> FlatField:

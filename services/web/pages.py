@@ -14,6 +14,7 @@ from fastapi import APIRouter, Query, Request
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
 
 from inspection.types import Box, Defect, Inspection, PictureRef
+from services.api.answers import ScreenAnswer
 from services.api.pictures import Sha256
 from services.api.serving import Here, Language, Live
 from services.api.spc import ChartAnswer, Selection, chart_of
@@ -70,6 +71,7 @@ class Panel:
     counts: Counts
     shift_begun: datetime
     failure: Explanation | None
+    screen: ScreenAnswer | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -253,7 +255,8 @@ def _lane(live: LiveState, lane: str) -> LaneNow:
 def _panel(lane: LaneNow, shift_counts: ShiftCounts, language: str) -> Panel:
     begun, counts = shift_counts.of_lane(lane.lane)
     failure = None if lane.failure is None else _failure(lane.failure, lane.facts or {}, language)
-    return Panel(lane=lane, counts=counts, shift_begun=begun, failure=failure)
+    screen = None if lane.looked is None else ScreenAnswer.of(lane.looked)
+    return Panel(lane=lane, counts=counts, shift_begun=begun, failure=failure, screen=screen)
 
 
 def _failure(code: str, facts: Mapping[str, object], language: str) -> Explanation:

@@ -3,7 +3,7 @@ import shutil
 import numpy as np
 import pytest
 
-from inspection.types import ModelRef
+from inspection.types import Looked, ModelRef
 from inspection.vision.drawing import StripDrawing
 from inspection.vision.screening import tiles_with
 from models import ModelStore, open_detector
@@ -84,6 +84,18 @@ def test_a_screen_stands_before_the_network_that_taught_it_and_before_no_other(r
         put_before(released, detector, other, most_tiles=1, quiet_share=0)
 
 
+def test_without_a_version_a_screen_is_the_newest_that_the_network_taught(tmp_path, released):
+    ours, version = a_copy(tmp_path), released.card.version
+    newer = shutil.copytree(ours, ours.parent / "99.0.0")
+    reword(newer, f'version = "{version}"', 'version = "99.0.0"')
+    reword(newer, released.card.teacher.sha256, "0" * 64)
+    taught_by = ModelRef(**released.card.teacher.model_dump())
+    assert open_screen(SCREEN, folder=tmp_path).card.version == "99.0.0"
+    assert open_screen(SCREEN, before=taught_by, folder=tmp_path).card.version == version
+    other = ModelRef(name=taught_by.name, version="98.0.0", sha256="1" * 64)
+    assert open_screen(SCREEN, before=other, folder=tmp_path).card.version == "99.0.0"
+
+
 def test_what_the_card_says_was_kept_is_what_was_asked_for(released):
     counted = [released.card.chosen_on[kind] for kind in released.card.kinds]
     assert min(one.kept / one.found for one in counted) >= 0.99
@@ -95,7 +107,7 @@ def test_screened_drawn_strip_has_the_networks_findings_at_a_fraction_of_its_til
     detector = open_detector(teacher.name, version=teacher.version)
     watched = put_before(released, detector, detector.ref, most_tiles=1000, quiet_share=0)
     strip = StripDrawing(921, defects_per_megapixel=4)
-    found = 0
+    found, looked = 0, Looked()
     for index in range(6):
         image = strip.frame(index).pixels
         everywhere = detector.detect(image)
@@ -103,8 +115,9 @@ def test_screened_drawn_strip_has_the_networks_findings_at_a_fraction_of_its_til
         assert seen.kind == everywhere.kind
         np.testing.assert_allclose(seen.xyxy, everywhere.xyxy, atol=1e-3)
         found += len(everywhere)
+        looked += seen.looked
     assert found > 3
-    assert watched.counts.sent < 0.5 * watched.counts.tiles
+    assert looked.sent < 0.5 * looked.tiles
 
 
 def test_drawn_defects_of_known_contrast_stand_out(released):

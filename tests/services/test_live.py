@@ -5,7 +5,7 @@ import threading
 from dataclasses import replace
 from datetime import UTC, datetime
 
-from inspection.types import Box, Stretch, Verdict
+from inspection.types import Box, Looked, Stretch, Verdict
 from services.live import PLACED, RECENT, LiveState
 from services.station.messages import LaneState
 from tests.a_station import a_frame_seen, a_part, a_strip, begun_now
@@ -32,6 +32,28 @@ def test_a_unit_in_view_counts_its_frames_and_defects_and_keeps_its_worst_verdic
     assert now.in_hand == begun
     assert (now.in_hand_frames, now.in_hand_defects) == (2, len(bad.truth))
     assert now.in_hand_worst is Verdict.REJECT
+
+
+def test_what_a_screen_let_the_network_see_is_summed_over_the_frames():
+    live = LiveState()
+    begun = begun_now(lane="strip", code="COIL-1")
+    live.begun(begun)
+    seen = a_frame_seen(a_strip(), begun)
+    live.frame(seen)
+    assert live.of_lane("strip").looked is None
+    screened = replace(
+        seen, result=replace(seen.result, looked=Looked(tiles=100, sent=3, sampled=1, escaped=1))
+    )
+    live.frame(screened)
+    live.frame(screened)
+    assert live.of_lane("strip").looked == Looked(tiles=200, sent=6, sampled=2, escaped=2)
+    lines = set(live.metrics.exposition().decode().splitlines())
+    assert {
+        'screen_tiles_total{lane="strip",what="all"} 200.0',
+        'screen_tiles_total{lane="strip",what="sent"} 6.0',
+        'screen_tiles_total{lane="strip",what="sampled"} 2.0',
+        'screen_tiles_total{lane="strip",what="escaped"} 2.0',
+    } <= lines
 
 
 def test_a_roll_mark_is_news_of_the_unit_in_view_and_gone_with_the_next():

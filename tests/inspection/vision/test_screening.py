@@ -10,16 +10,15 @@ from hypothesis.extra import numpy as hnp
 from scipy.stats import beta
 
 from inspection.pipeline import Pipeline
-from inspection.types import Detections, Frame, Surface, Verdict
+from inspection.types import Detections, Frame, Looked, Surface, Verdict
 from inspection.vision.cells import CELL_PX, DEPTH, STATISTICS, cell_statistics
 from inspection.vision.correction import FlatField
+from inspection.vision.escapes import escape_rate
 from inspection.vision.screening import (
     WEIGHT_STEP,
     Screen,
-    ScreenCounts,
     Screened,
     ScreenOverrun,
-    escape_rate,
     tiles_with,
 )
 from inspection.vision.tiles import cut_into_tiles
@@ -296,19 +295,18 @@ def test_with_every_quiet_place_sampled_nothing_can_escape():
     image = steel(spots=[(200, 150, 49), (30, 300, 210)])
     blind = a_screen(from_ratio=0.9)
     network = Network()
-    watched = screened(network, screen=blind, quiet_share=1.0)
-    np.testing.assert_array_equal(watched.detect(image).xyxy, Network().detect(image).xyxy)
-    counts = watched.counts
-    assert (counts.sent, counts.sampled, counts.tiles) == (0, counts.quiet, len(network.tiles(image.shape)))
-    assert counts.escaped > 0
+    found = screened(network, screen=blind, quiet_share=1.0).detect(image)
+    np.testing.assert_array_equal(found.xyxy, Network().detect(image).xyxy)
+    looked = found.looked
+    assert (looked.sent, looked.sampled, looked.tiles) == (0, looked.quiet, len(network.tiles(image.shape)))
+    assert looked.escaped > 0
 
 
 def test_a_piece_of_what_is_already_found_is_no_escape():
     image = steel(spots=[(200, 150, 20)])
-    watched = screened(Network(), quiet_share=1.0)
-    watched.detect(image)
-    assert watched.counts.sampled > 0
-    assert watched.counts.escaped == 0
+    looked = screened(Network(), quiet_share=1.0).detect(image).looked
+    assert looked.sampled > 0
+    assert looked.escaped == 0
 
 
 def test_the_lot_is_drawn_anew_for_each_picture_but_alike_for_the_same_one():
@@ -323,12 +321,9 @@ def test_the_lot_is_drawn_anew_for_each_picture_but_alike_for_the_same_one():
 
 def test_about_the_asked_share_of_quiet_places_is_sampled():
     watched = screened(Network(tile_px=64), quiet_share=0.1)
-    for seed in range(30):
-        watched.detect(steel(seed=seed))
-    counts = watched.counts
-    assert counts.frames == 30
+    looked = sum((watched.detect(steel(seed=seed)).looked for seed in range(30)), Looked())
     # 30 pictures of 88 tiles: 264 expected, of which four standard deviations are 62.
-    assert abs(counts.sampled - 0.1 * counts.quiet) < 62
+    assert abs(looked.sampled - 0.1 * looked.quiet) < 62
 
 
 def test_a_picture_with_more_standing_out_than_allowed_is_refused_not_cut_short():
@@ -340,7 +335,6 @@ def test_a_picture_with_more_standing_out_than_allowed_is_refused_not_cut_short(
     assert refusal.value.facts["allowed"] == 2
     assert refusal.value.facts["found"] > 2
     assert network.looked_at == []
-    assert watched.counts == ScreenCounts(overruns=1)
 
 
 def test_exactly_as_much_standing_out_as_allowed_is_inspected():
@@ -363,19 +357,19 @@ def test_a_frame_with_too_much_standing_out_is_not_inspected():
 @settings(deadline=None, max_examples=40)
 @given(st.integers(0, 40), st.integers(0, 3000), st.sampled_from([0.9, 0.95, 0.99]))
 def test_the_bound_on_escapes_is_clopper_and_pearsons(escaped, more, confidence):
-    counts = ScreenCounts(sampled=escaped + more, escaped=escaped)
+    counts = Looked(sampled=escaped + more, escaped=escaped)
     rate = escape_rate(counts, confidence=confidence)
     expected = float(beta.ppf(confidence, escaped + 1, more)) if more else 1.0
     assert rate.at_most == pytest.approx(expected, rel=1e-6, abs=1e-9)
 
 
 def test_nothing_sampled_says_nothing():
-    assert escape_rate(ScreenCounts(tiles=100)).estimate is None
-    assert escape_rate(ScreenCounts(tiles=100)).at_most == 1.0
+    assert escape_rate(Looked(tiles=100)).estimate is None
+    assert escape_rate(Looked(tiles=100)).at_most == 1.0
 
 
 def test_no_escape_in_300_samples_bounds_the_rate_at_one_percent():
     # The rule of three: 3 / 300. Hanley and Lippman-Hand, JAMA 249 (1983), 1743-1745.
-    rate = escape_rate(ScreenCounts(sampled=300))
+    rate = escape_rate(Looked(sampled=300))
     assert rate.estimate == 0
     assert rate.at_most == pytest.approx(0.01, abs=0.0002)

@@ -1,4 +1,5 @@
 import hashlib
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -8,7 +9,9 @@ import pytest
 from inspection.errors import DetectorFailed, ImageUnsuitable
 from inspection.joining import SeveralDetectors
 from inspection.types import Detections, Frame, Verdict
-from services.station.build import build_pipeline
+from models.errors import ModelMismatch
+from models.screens import open_screen
+from services.station.build import build_pipeline, build_recipe
 from station_config import load_recipe
 from tests.builders import NOON
 
@@ -96,3 +99,74 @@ class Fails:
 def test_one_of_several_detectors_that_fails_leaves_the_picture_uninspected():
     with pytest.raises(DetectorFailed):
         SeveralDetectors([FindsNothing(), Fails()]).detect(a_print())
+
+
+SCREENED = """
+name = "strip"
+revision = 1
+product = "strip"
+[detector]
+model = "strip-surface"
+version = "{version}"
+[detector.screen]
+model = "strip-screen"
+most_tiles = {most_tiles}
+[[limits]]
+kind = "scratch"
+measure = "score"
+reject_from = 0.5
+"""
+
+
+def screened(folder: Path, *, most_tiles: int = 10, version: str | None = None):
+    teacher = open_screen("strip-screen").card.teacher
+    file = folder / "strip.toml"
+    file.write_text(
+        SCREENED.format(version=version or teacher.version, most_tiles=most_tiles), encoding="utf-8"
+    )
+    return load_recipe(str(file))
+
+
+def strip_with_a_dark_spot() -> np.ndarray:
+    image = np.random.default_rng(5).normal(115, 5, (400, 800)).clip(0, 255).astype(np.uint8)
+    image[160:190, 400:430] = 30
+    return image
+
+
+def of_strip(pipeline, image: np.ndarray):
+    return pipeline.inspect(Frame(pixels=image, camera="top", sequence=1, captured_at=NOON))
+
+
+def test_a_recipe_with_a_screen_says_how_much_the_network_saw_and_both_are_on_record(tmp_path):
+    pipeline, models = build_pipeline(screened(tmp_path))
+    looked = of_strip(pipeline, strip_with_a_dark_spot()).looked
+    assert 0 < looked.sent < looked.tiles
+    assert [model.name for model in models] == ["strip-surface", "strip-screen"]
+
+
+def test_a_frame_on_which_more_stands_out_than_the_recipe_allows_is_not_inspected(tmp_path):
+    pipeline, _ = build_pipeline(screened(tmp_path, most_tiles=1))
+    image = strip_with_a_dark_spot()
+    image[:, ::50] = 20
+    result = of_strip(pipeline, image)
+    assert (result.verdict, result.failure) == (Verdict.NOT_INSPECTED, "INS-SCREEN-OVERRUN")
+
+
+def test_who_asks_for_other_scores_sees_everything(tmp_path):
+    pipeline, models = build_pipeline(screened(tmp_path), min_score=0.5)
+    assert of_strip(pipeline, strip_with_a_dark_spot()).looked is None
+    assert [model.name for model in models] == ["strip-surface"]
+
+
+def test_a_screen_is_refused_before_a_network_that_did_not_teach_it(tmp_path):
+    recipe = screened(tmp_path)
+    asked = recipe.settings.detector.model_copy(update={"model": "part-surface", "version": None})
+    other = replace(recipe, settings=recipe.settings.model_copy(update={"detector": asked}))
+    with pytest.raises(ModelMismatch, match="taught by"):
+        build_pipeline(other)
+
+
+def test_each_worker_of_a_lane_has_a_network_of_its_own(tmp_path):
+    ready = build_recipe(screened(tmp_path), workers=3)
+    detectors = {id(one.detector) for one in (ready.pipeline, *ready.beside)}
+    assert len(detectors) == 3

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from fastapi.testclient import TestClient
 
-from inspection.types import Box, Piece, Verdict
+from inspection.types import Box, Looked, Piece, Verdict
 from services.station.messages import LaneState
 from tests.a_station import STATION, a_frame_seen, a_part, a_strip, begun_now, defects_of, hours_of_parts
 from tests.builders import a_defect, a_measurement, a_strip_map, a_unit, an_inspection
@@ -72,6 +72,30 @@ def test_a_roll_mark_is_called_out_by_its_period_while_its_coil_is_in_view_and_a
     assert (told["kind"], told["period_mm"], told["hits"]) == ("pits", 1885, 8)
     station.finishes(an_inspection(id=begun.id, lane="strip", strip=a_strip_map()))
     assert words[language][1] in _get(client, "/lanes/strip/panel", language)
+
+
+@pytest.mark.parametrize("language", ["zh", "en"])
+def test_what_a_screen_holds_back_and_lets_escape_stands_with_the_counts(station, client, language):
+    station.runs()
+    begun = begun_now(lane="strip", code="COIL-1")
+    seen = a_frame_seen(a_strip(), begun)
+    words = {
+        "zh": ("初筛拦下", "尚未抽查", "至多 1.00%"),
+        "en": ("Screen holds", "nothing sampled", "at most 1.00 %"),
+    }
+    held_back, not_yet, at_most = words[language]
+
+    def panel(looked):
+        station.sees(replace(seen, result=replace(seen.result, looked=looked)), begun)
+        return _get(client, "/lanes/strip/panel", language)
+
+    assert held_back not in panel(None)
+    first = panel(Looked(tiles=1000, sent=50))
+    assert "95.0" in first
+    assert not_yet in first
+    # The rule of three: none of 298 sampled means at most 1 %.
+    assert at_most in panel(Looked(sampled=298))
+    assert "counter-wrong" in panel(Looked(sampled=1, escaped=1)).split(f"<dt>{held_back}")[1]
 
 
 def test_the_coil_in_view_has_a_map_as_far_as_it_has_come_and_a_part_has_none(station, client):
