@@ -16,6 +16,7 @@ from services.api import station as station_now
 from services.api.serving import Serving
 from services.live import RECENT, LiveState
 from services.problems import StaticMissing, answer_errors
+from services.station.ledger import Ledger
 from services.web import pages
 from services.web.policy import SecurityHeaders
 from services.web.rendering import static_folder
@@ -36,14 +37,18 @@ def create_app(
     store: TraceStore,
     images: ImageStore,
     live: LiveState | None,
+    ledger: Ledger | None,
     catalogue: Catalogue,
     station: str,
     default_language: str,
     lane_titles: Mapping[str, Title],
+    coil_lanes: frozenset[str],
 ) -> FastAPI:
     """Pages and API over what it is given; it opens and closes none of it.
 
+    ledger       of the same station
     live         fed by whoever hears the engine; None for a server without a station of its own
+    coil_lanes   those whose units are coils, with a map of their surface
     lane_titles  what people call the lanes, in the order of the page; others go by their names
 
     Raises StaticMissing where the package was built without the pages' libraries, DatabaseUnreachable.
@@ -63,10 +68,12 @@ def create_app(
         store=store,
         images=images,
         live=live,
+        ledger=ledger,
         catalogue=catalogue,
         station=station,
         default_language=default_language,
         lane_titles=lane_titles,
+        coil_lanes=coil_lanes,
         shift_counts=ShiftCounts(store, station, Shifts()),
     )
     for noun in (station_now, units, genealogy, pictures, spc):

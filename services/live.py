@@ -26,7 +26,7 @@ from inspection.types import (
     Stretch,
     Verdict,
 )
-from services.station.messages import FrameSeen, LaneCondition, LaneState
+from services.station.messages import Alarm, FrameSeen, LaneCondition, LaneState
 from services.telemetry import Metrics
 
 RECENT = 12
@@ -45,6 +45,7 @@ class LaneNow:
                     was seen and where not, and the defects placed on it, the newest PLACED
     recent          finished inspections, newest first, at most RECENT
     looked          how much its screen let the network see since this process began; None where it has none
+    alarms          what somebody has to see to, by code
     last_sign       when the lane last gave a sign of life, by its own clock
     """
 
@@ -67,6 +68,7 @@ class LaneNow:
     frame: FrameSeen | None = None
     recent: tuple[Inspection, ...] = ()
     looked: Looked | None = None
+    alarms: tuple[Alarm, ...] = ()
     last_sign: datetime | None = None
 
     @property
@@ -177,6 +179,10 @@ class LiveState:
             facts=state.facts,
             last_sign=state.at,
         )
+
+    def alarms(self, lane: str, alarms: tuple[Alarm, ...], gap: int) -> None:
+        self.metrics.alarms(lane, alarms, gap)
+        self._change(lane, alarms=alarms)
 
     def engine(self, connected: bool) -> None:
         self.metrics.engine(connected=connected)

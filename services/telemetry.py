@@ -3,17 +3,34 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
 from inspection.types import Inspection
 from services.station.link import Backlog
-from services.station.messages import FrameSeen, LaneState
+from services.station.messages import Alarm, FrameSeen, LaneState
 
 LOG_FORMAT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
 
 # A frame's budget is the time until the next: 51 ms at 20 kHz and 1024 lines.
 STEP_BUCKETS_MS = (0.5, 1, 2, 5, 10, 20, 50, 100, 200, 500, 1000)
+
+
+TERMS = (
+    "exposures",
+    "frames",
+    "dropped",
+    "passed_over",
+    "results",
+    "withheld",
+    "units",
+    "triggers",
+    "inspected",
+    "failed",
+    "lost",
+    "unaccounted",
+)
 
 
 class Metrics:
@@ -61,6 +78,22 @@ class Metrics:
             ["lane", "what"],
             registry=self.registry,
         )
+        self._alarm = Gauge(
+            "alarm", "1 while the alarm stands, else 0", ["lane", "code"], registry=self.registry
+        )
+        self._ledger_gap = Gauge(
+            "ledger_gap",
+            "By how much the counts of engine, service and records differ: 0 unless something is wrong",
+            ["lane"],
+            registry=self.registry,
+        )
+        self._account = Gauge(
+            "lane_account",
+            "The lane's account since the engine started: exposures, frames, dropped, results, …",
+            ["lane", "term"],
+            registry=self.registry,
+        )
+        self._alarms_said: set[tuple[str, str]] = set()
         self._lane_running = Gauge(
             "lane_running", "1 while the lane inspects, else 0", ["lane"], registry=self.registry
         )
@@ -105,6 +138,17 @@ class Metrics:
     def backlog(self, backlog: Backlog) -> None:
         self._outbox_waiting.set(backlog.waiting)
         self._pictures_given_up.set(backlog.given_up)
+
+        for account in backlog.accounts:
+            for term in TERMS:
+                self._account.labels(account.lane, term).set(getattr(account, term))
+
+    def alarms(self, lane: str, alarms: Sequence[Alarm], gap: int) -> None:
+        self._ledger_gap.labels(lane).set(gap)
+        standing = {(lane, alarm.code) for alarm in alarms}
+        for one in standing | {said for said in self._alarms_said if said[0] == lane}:
+            self._alarm.labels(*one).set(one in standing)
+        self._alarms_said |= standing
 
     def exposition(self) -> bytes:
         """All metrics in the Prometheus text format."""

@@ -17,6 +17,7 @@ from inspection.vision.drawing import Drawing, StripDrawing, draw_part
 from services.app import check_libraries, create_app
 from services.live import LiveState
 from services.problems import StaticMissing
+from services.station.ledger import Ledger
 from services.station.messages import FrameSeen, LaneState
 from services.web.rendering import static_folder
 from station_config import load_catalogue, load_station
@@ -33,16 +34,19 @@ class AStation:
     store: TraceStore
     images: ImageStore
     live: LiveState
+    ledger: Ledger
 
     def app(self, *, language: str = "en", has_live: bool = True) -> FastAPI:
         return create_app(
             store=self.store,
             images=self.images,
             live=self.live if has_live else None,
+            ledger=self.ledger if has_live else None,
             catalogue=load_catalogue(),
             station=STATION,
             default_language=language,
             lane_titles={lane.name: lane.title for lane in load_station("demo").lanes},
+            coil_lanes=frozenset({"strip"}),
         )
 
     def runs(self) -> None:
@@ -77,10 +81,12 @@ class AStation:
 
 
 def an_empty_station(folder: Path) -> AStation:
+    store, live = TraceStore.open(f"sqlite:///{folder / 'trace.sqlite'}"), LiveState()
     return AStation(
-        store=TraceStore.open(f"sqlite:///{folder / 'trace.sqlite'}"),
+        store=store,
         images=ImageStore(folder / "pictures"),
-        live=LiveState(),
+        live=live,
+        ledger=Ledger(store, STATION, alarmed=live.alarms),
     )
 
 

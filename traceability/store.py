@@ -25,7 +25,7 @@ from uuid_utils.compat import uuid7
 
 from inspection.identity import IdentifierCode
 from inspection.types import Inspection, InspectionBegun, Verdict
-from traceability import database, tables
+from traceability import database, ledger, tables
 from traceability.errors import UnitUnknown
 from traceability.rows import (
     IDS_AT_ONCE,
@@ -69,6 +69,15 @@ class Named:
 
     identifier_id: int
     unit_id: UUID
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UnitGap:
+    """A unit on a lane, and by how many exposures its record does not add up."""
+
+    lane: str
+    unit: IdentifierCode
+    unaccounted: int
 
 
 class TraceStore:
@@ -139,6 +148,7 @@ class TraceStore:
             for ids in portions(list(by_id)):
                 finished = tables.inspection_begun.c.id.in_(ids)
                 connection.execute(delete(tables.inspection_begun).where(finished))
+            ledger.enter(connection, new)
         return len(new)
 
     def naming(self, connection: Connection, codes: Iterable[IdentifierCode]) -> dict[IdentifierCode, Named]:
@@ -275,6 +285,40 @@ class TraceStore:
             unaccounted=sums[5],
             in_hand=waiting,
         )
+
+    def books(self, *, station: str, since: datetime, until: datetime) -> dict[str, ledger.Books]:
+        """By lane, what was handed over to be recorded, and what the records say: see `ledger.books`."""
+        with self.reading() as connection:
+            return ledger.books(connection, station=station, since=since, until=until)
+
+    def with_gaps(self, *, station: str, since: datetime, limit: int = 1000) -> tuple[UnitGap, ...]:
+        """Units finished from `since` on whose frames do not add up to their triggers, oldest first."""
+        head = tables.inspection.c
+        unaccounted = head.triggers - head.frames_inspected - head.frames_failed - head.frames_lost
+        rows = (
+            select(
+                head.lane,
+                head.read_as,
+                tables.identifier.c.scheme,
+                tables.identifier.c.canon,
+                unaccounted.label("unaccounted"),
+            )
+            .join(tables.identifier, tables.identifier.c.id == head.identifier_id)
+            .where(
+                *of(station=station, lane=None, simulated=False), head.finished_at >= since, unaccounted != 0
+            )
+            .order_by(head.finished_at, head.id)
+            .limit(limit)
+        )
+        with self.reading() as connection:
+            return tuple(
+                UnitGap(
+                    lane=row.lane,
+                    unit=IdentifierCode(scheme=row.scheme, raw=row.read_as, canon=row.canon),
+                    unaccounted=abs(row.unaccounted),
+                )
+                for row in connection.execute(rows)
+            )
 
     def pictures_to_give_up(self, limit: int = 10_000) -> tuple[str, ...]:
         """Digests of pictures that show accepted units only, oldest first: what goes when room is short."""

@@ -13,7 +13,8 @@ from inspection.identity import IdentifierCode
 from inspection.types import Box, Defect, Inspection, InspectionBegun, Looked, Repeat, Strip, Verdict
 from inspection.vision.escapes import escape_rate
 from services.live import LaneNow, LiveState
-from services.station.messages import FrameSeen, LaneCondition
+from services.station.ledger import LaneBalance
+from services.station.messages import Alarm, FrameSeen, LaneCondition
 from services.web.rendering import kind_colour, kind_name
 from station_config.catalogue import Catalogue
 
@@ -367,6 +368,89 @@ class ScreenAnswer(BaseModel):
         )
 
 
+class AlarmAnswer(BaseModel):
+    """Something to see to. `code` has its texts as a refusal's has; `withholds`: what it is about is not accepted."""
+
+    code: str
+    since: datetime
+    withholds: bool
+    facts: dict[str, str]
+
+    @staticmethod
+    def of(alarm: Alarm) -> AlarmAnswer:
+        return AlarmAnswer(
+            code=alarm.code,
+            since=alarm.since,
+            withholds=alarm.withholds,
+            facts={name: str(fact) for name, fact in alarm.facts.items()},
+        )
+
+
+class AccountAnswer(BaseModel):
+    """A lane's account since its engine started: see docs/accounting.md."""
+
+    exposures: int
+    frames: int
+    dropped: int
+    passed_over: int
+    results: int
+    withheld: int
+    units: int
+    triggers: int
+    inspected: int
+    failed: int
+    lost: int
+    unaccounted: int
+    in_hand_triggers: int
+    in_hand_results: int
+    gap: int
+    slowest_step: str | None
+
+
+class SumsAnswer(BaseModel):
+    units: int
+    triggers: int
+    frames_inspected: int
+    frames_failed: int
+    frames_lost: int
+
+
+class DeliveredAnswer(BaseModel):
+    units: int
+    triggers: int
+    results: int
+
+
+class BalanceAnswer(BaseModel):
+    """How a lane's counts stand: those of the engine, of the service since this engine came, and of this shift's
+    records beside what was handed over to be recorded. `balanced` is false while an alarm withholds acceptance."""
+
+    lane: str
+    shift_since: datetime
+    balanced: bool
+    engine: AccountAnswer
+    delivered: DeliveredAnswer
+    handed_over: SumsAnswer
+    recorded: SumsAnswer
+    unaccounted: int
+    alarms: list[AlarmAnswer]
+
+    @staticmethod
+    def of(balance: LaneBalance) -> BalanceAnswer:
+        account = asdict(balance.account) | {"slowest_step": balance.account.slowest_step}
+        return BalanceAnswer(
+            lane=balance.lane,
+            shift_since=balance.shift_since,
+            balanced=balance.is_balanced,
+            engine=AccountAnswer(**{name: account[name] for name in AccountAnswer.model_fields}),
+            delivered=DeliveredAnswer(**asdict(balance.delivered)),
+            handed_over=SumsAnswer(**asdict(balance.books.handed_over)),
+            recorded=SumsAnswer(**asdict(balance.books.recorded)),
+            unaccounted=balance.unaccounted,
+            alarms=[AlarmAnswer.of(alarm) for alarm in balance.alarms],
+        )
+
+
 class LaneAnswer(BaseModel):
     """One lane now. `condition` is None until the engine has said it; `recent` is newest first.
 
@@ -383,6 +467,7 @@ class LaneAnswer(BaseModel):
     in_hand: InHandAnswer | None
     screen: ScreenAnswer | None
     recent: list[InspectionHead]
+    alarms: list[AlarmAnswer]
 
     @staticmethod
     def of(lane: LaneNow) -> LaneAnswer:
@@ -396,6 +481,7 @@ class LaneAnswer(BaseModel):
             in_hand=None if lane.in_hand is None else InHandAnswer.of(lane.in_hand, lane),
             screen=None if lane.looked is None else ScreenAnswer.of(lane.looked),
             recent=[InspectionHead.of(inspection) for inspection in lane.recent],
+            alarms=[AlarmAnswer.of(alarm) for alarm in lane.alarms],
         )
 
 

@@ -11,6 +11,7 @@ from starlette.requests import HTTPConnection
 
 from services.live import LaneNow, LiveState
 from services.problems import NoStationHere
+from services.station.ledger import LaneBalance, Ledger
 from services.web.language import language_of
 from services.web.shifts import ShiftCounts
 from station_config import Catalogue, Title
@@ -20,15 +21,17 @@ from traceability.store import TraceStore
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Serving:
-    """One service's parts. `live` is None on a plant's server, which has no station of its own."""
+    """One service's parts. `live` and `ledger` are None on a plant's server, which has no station of its own."""
 
     store: TraceStore
     images: ImageStore
     live: LiveState | None
+    ledger: Ledger | None
     catalogue: Catalogue
     station: str
     default_language: str
     lane_titles: Mapping[str, Title]
+    coil_lanes: frozenset[str]
     shift_counts: ShiftCounts
 
     def lanes(self) -> tuple[LaneNow, ...]:
@@ -50,6 +53,14 @@ def live_of(connection: HTTPConnection) -> LiveState:
     return live
 
 
+def balances_of(connection: HTTPConnection) -> tuple[LaneBalance, ...]:
+    ledger = serving_of(connection).ledger
+    if ledger is None:
+        raise NoStationHere("This server has no station of its own.", action="Open a station's address.")
+    return ledger.balances()
+
+
 Here = Annotated[Serving, Depends(serving_of)]
 Live = Annotated[LiveState, Depends(live_of)]
+Balances = Annotated[tuple[LaneBalance, ...], Depends(balances_of)]
 Language = Annotated[str, Depends(language_of)]

@@ -13,8 +13,8 @@ from fastapi import APIRouter, Header, Request, WebSocket, WebSocketDisconnect
 from fastapi.responses import StreamingResponse
 from pydantic import BaseModel
 
-from services.api.answers import LaneAnswer, PreviewHeader, ProgressAnswer, StationAnswer
-from services.api.serving import Here, Live, serving_of
+from services.api.answers import BalanceAnswer, LaneAnswer, PreviewHeader, ProgressAnswer, StationAnswer
+from services.api.serving import Balances, Here, Live, serving_of
 from services.live import LaneNow, LiveState, Watcher
 from services.problems import problems
 from services.web.language import language_of
@@ -35,6 +35,12 @@ router = APIRouter(tags=["station"])
 def station(here: Here, live: Live) -> StationAnswer:
     """What every lane shows now."""
     return StationAnswer.of(here.station, live, datetime.now(UTC))
+
+
+@router.get("/ledger", responses=problems(HTTPStatus.NOT_FOUND))
+def ledger(balances: Balances) -> list[BalanceAnswer]:
+    """Of every lane, what engine, service and records counted, and whether it agrees."""
+    return [BalanceAnswer.of(balance) for balance in balances]
 
 
 @router.get(

@@ -28,6 +28,8 @@ class LaneAccount:
     The tallies, unit by unit, as they were closed:
     units, triggers, inspected, failed, lost, unaccounted      in_hand_…  of the unit in view
 
+    gap          by how much the hands differed when last nothing was between two of them, exposures and frames
+                 together. Anything but 0 is a fault of ours
     step_ms      each step's mean time over the last frames
     """
 
@@ -46,6 +48,7 @@ class LaneAccount:
     unaccounted: int = 0
     in_hand_triggers: int = 0
     in_hand_results: int = 0
+    gap: int = 0
     step_ms: Mapping[str, float] = field(default_factory=dict)
 
     def with_result(self, timings_ms: Mapping[str, float]) -> LaneAccount:
@@ -53,7 +56,9 @@ class LaneAccount:
         step_ms = dict(self.step_ms)
         for step, spent in timings_ms.items():
             step_ms[step] = _FORGETS * step_ms.get(step, spent) + (1 - _FORGETS) * spent
-        return replace(self, results=self.results + 1, step_ms=step_ms)
+        return replace(
+            self, results=self.results + 1, in_hand_results=self.in_hand_results + 1, step_ms=step_ms
+        )
 
     def with_unit(self, inspection: Inspection) -> LaneAccount:
         """One unit more, as its record says."""
@@ -75,16 +80,43 @@ class LaneAccount:
         work = {step: spent for step, spent in self.step_ms.items() if step != "wait"}
         return max(work, key=lambda step: work[step]) if work else None
 
-    @property
-    def gap(self) -> int:
-        """By how much the three hands differ, in exposures and frames together. Anything but 0 is a fault of ours.
+    def balanced(
+        self, *, exposures: int, frames: int, in_hand_triggers: int, in_hand_results: int
+    ) -> LaneAccount:
+        """The account with what the intake and the unit in view say now, when nothing is between two hands:
 
-        exposures + withheld = triggers of the units closed and in hand
+        exposures + withheld = triggers of the units closed and in view
         frames = passed over + results
-        results = inspected + failed of the units closed, and those of the unit in hand
+        results = inspected + failed of the units closed, and those of the unit in view
         """
-        return (
-            abs(self.exposures + self.withheld - self.triggers - self.in_hand_triggers)
-            + abs(self.frames - self.passed_over - self.results)
-            + abs(self.results - self.inspected - self.failed - self.in_hand_results)
+        gap = (
+            abs(exposures + self.withheld - self.triggers - in_hand_triggers)
+            + abs(frames - self.passed_over - self.results)
+            + abs(self.results - self.inspected - self.failed - in_hand_results)
         )
+        return replace(
+            self,
+            exposures=exposures,
+            frames=frames,
+            in_hand_triggers=in_hand_triggers,
+            in_hand_results=in_hand_results,
+            gap=gap,
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Delivered:
+    """What a lane's engine has delivered to the service since it started, as counted where it is taken.
+
+    results  frames, told or given up
+    """
+
+    units: int = 0
+    triggers: int = 0
+    results: int = 0
+
+    def with_results(self, count: int) -> Delivered:
+        return replace(self, results=self.results + count)
+
+    def with_unit(self, inspection: Inspection) -> Delivered:
+        return replace(self, units=self.units + 1, triggers=self.triggers + inspection.triggers)

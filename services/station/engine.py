@@ -26,7 +26,7 @@ from services.station.lane import LANE_FAILED, Lane
 from services.station.link import Address, Courier
 from services.station.messages import LaneCondition, LaneState
 from services.station.reporter import Reporter
-from station_config import StationSettings
+from station_config import LaneSettings, StationSettings
 from traceability.identifiers import Minter
 
 logger = logging.getLogger(__name__)
@@ -43,22 +43,16 @@ def run_engine(station: StationSettings, address: Address, parent: Connection) -
     # One thread per lane is the parallelism; OpenCV's own would only fight it for the cores.
     cv2.setNumThreads(1)
     with ExitStack() as held:
-        courier = held.enter_context(Courier(address))
+        lanes: list[tuple[LaneSettings, Lane]] = []
+        courier = held.enter_context(
+            Courier(address, accounts=lambda: tuple(lane.account for _, lane in lanes))
+        )
         minter = Minter(station.code_prefix, started_at=datetime.now(UTC))
         try:
-            lanes = [
-                (
-                    settings,
-                    build_lane(
-                        station,
-                        settings,
-                        minter=minter,
-                        sinks=(held.enter_context(Reporter(courier)),),
-                        stop=stop,
-                    ),
-                )
-                for settings in station.lanes
-            ]
+            for settings in station.lanes:
+                reporter = held.enter_context(Reporter(courier))
+                lane = build_lane(station, settings, minter=minter, sinks=(reporter,), stop=stop)
+                lanes.append((settings, lane))
         except InspectionError as error:
             parent.send(error)
             return

@@ -210,7 +210,7 @@ class Lane:
                 result = self.recipe.pipeline.judged(seen.look, frame)
         except Exception:
             tally.add(FrameResult.not_inspected(frame, failure=LANE_FAILED))
-            self.account = replace(self.account, results=self.account.results + 1)
+            self.account = self.account.with_result({})
             raise
         tally.add(result)
         timings_ms = {"wait": turn.arrived.waited_ms, **result.timings_ms}
@@ -289,8 +289,7 @@ class Lane:
     def _balance(self, intake: Intake, before: LaneAccount) -> None:
         """Bring the account up to what came in, at a moment when nothing is between two hands."""
         tally = self._tally
-        self.account = replace(
-            self.account,
+        self.account = self.account.balanced(
             exposures=before.exposures + intake.exposures,
             frames=before.frames + intake.frames,
             in_hand_triggers=0 if tally is None else tally.triggers,

@@ -14,7 +14,7 @@ import logging
 import socket
 import threading
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from multiprocessing.connection import Client, Connection, Listener
@@ -23,12 +23,15 @@ from typing import Final
 from uuid import UUID
 
 from inspection.types import Inspection, InspectionBegun
-from services.station.messages import FrameSeen, Message
+from services.station.account import Delivered, LaneAccount
+from services.station.messages import FrameSeen, FramesUntold, Message
 
 logger = logging.getLogger(__name__)
 
 BATCH: Final = 64
 RETRY_S: Final = 0.5
+ACCOUNT_EVERY_S: Final = 1.0
+"""So often the lanes' accounts are told, whether there is anything else to tell or not."""
 
 PICTURES_KEPT_WAITING: Final = 1000
 """About 50 MB. With the service away for longer, pictures are given up first, records never."""
@@ -44,9 +47,14 @@ class Address:
 
 @dataclass(frozen=True, slots=True)
 class Hello:
-    """The engine's first words: the inspections it has begun and still answers for."""
+    """The engine's first words.
 
-    in_hand: frozenset[UUID]
+    in_hand    the inspections it has begun and still answers for, and how many frames of each a service took before
+    delivered  all that services before this one took from it, by lane
+    """
+
+    in_hand: Mapping[UUID, int]
+    delivered: Mapping[str, Delivered]
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,11 +62,14 @@ class Backlog:
     """How the engine's deliveries stand, of all since it started.
 
     waiting   messages still to come after these
-    given_up  pictures that were not delivered because too many waited; their results and records were or will be
+    given_up  frames whose pictures and results were not delivered because too many waited; their count was or will
+              be, and so will the records
+    accounts  of the lanes, at this moment: what is waiting is in them already
     """
 
     waiting: int
     given_up: int
+    accounts: tuple[LaneAccount, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,14 +82,18 @@ class Courier:
     """The engine's end. `send` never blocks; a thread delivers.
 
     A message is let go only when the service has committed it.
+
+    accounts  gives those of the lanes at any moment
     """
 
-    def __init__(self, address: Address) -> None:
+    def __init__(self, address: Address, *, accounts: Callable[[], tuple[LaneAccount, ...]] = tuple) -> None:
         self._address = address
+        self._accounts = accounts
         self._waiting: deque[Message] = deque()
         self._pictures = 0
         self._given_up = 0
-        self._answers_for: set[UUID] = set()
+        self._answers_for: dict[UUID, int] = {}
+        self._delivered: dict[str, Delivered] = {}
         self._changed = threading.Condition()
         self._closing = False
         self._thread = threading.Thread(target=self._deliver, name="courier", daemon=True)
@@ -98,13 +113,22 @@ class Courier:
                         logger.warning(
                             "%d pictures wait for the service; the next are given up.", self._pictures
                         )
-                    self._given_up += 1
+                    self._give_up(message)
                     return
                 self._pictures += 1
             elif isinstance(message, InspectionBegun):
-                self._answers_for.add(message.id)
+                self._answers_for[message.id] = 0
             self._waiting.append(message)
             self._changed.notify()
+
+    def _give_up(self, seen: FrameSeen) -> None:
+        self._given_up += 1
+        count, newest = 1, self._waiting[-1]
+        if isinstance(newest, FramesUntold) and newest.inspection_id == seen.inspection_id:
+            # Not on its way yet: so many pictures wait before it that it is in none of the next batches.
+            self._waiting.pop()
+            count += newest.count
+        self._waiting.append(FramesUntold(inspection_id=seen.inspection_id, lane=seen.lane, count=count))
 
     def close(self, *, timeout_s: float) -> int:
         """Deliver what is waiting, as far as it goes in the time. Returns how many messages did not make it."""
@@ -120,7 +144,7 @@ class Courier:
             try:
                 with Client(self._address.path, authkey=self._address.key) as service:
                     with self._changed:
-                        service.send(Hello(frozenset(self._answers_for)))
+                        service.send(Hello(dict(self._answers_for), dict(self._delivered)))
                     self._deliver_to(service)
             except (OSError, EOFError):
                 # The service is not there yet, or no more. Nothing is lost: it is all still waiting.
@@ -130,12 +154,16 @@ class Courier:
     def _deliver_to(self, service: Connection) -> None:
         while True:
             with self._changed:
-                while not self._waiting and not self._closing:
-                    self._changed.wait()
+                if not self._waiting and not self._closing:
+                    self._changed.wait(ACCOUNT_EVERY_S)
                 batch = [self._waiting[i] for i in range(min(BATCH, len(self._waiting)))]
-                backlog = Backlog(waiting=len(self._waiting) - len(batch), given_up=self._given_up)
-            if not batch:
-                return
+                backlog = Backlog(
+                    waiting=len(self._waiting) - len(batch),
+                    given_up=self._given_up,
+                    accounts=self._accounts(),
+                )
+                if not batch and self._closing:
+                    return
             service.send(_Batch(batch, backlog))
             committed = service.recv()
             with self._changed:
@@ -143,10 +171,23 @@ class Courier:
                     self._let_go(self._waiting.popleft())
 
     def _let_go(self, message: Message) -> None:
-        if isinstance(message, FrameSeen):
-            self._pictures -= 1
-        elif isinstance(message, Inspection):
-            self._answers_for.discard(message.id)
+        match message:
+            case FrameSeen():
+                self._pictures -= 1
+                self._took(message, 1)
+            case FramesUntold():
+                self._took(message, message.count)
+            case Inspection():
+                self._answers_for.pop(message.id, None)
+                self._delivered[message.lane] = self._of(message.lane).with_unit(message)
+
+    def _took(self, told: FrameSeen | FramesUntold, count: int) -> None:
+        if told.inspection_id in self._answers_for:
+            self._answers_for[told.inspection_id] += count
+        self._delivered[told.lane] = self._of(told.lane).with_results(count)
+
+    def _of(self, lane: str) -> Delivered:
+        return self._delivered.get(lane, Delivered())
 
     def _is_done(self) -> bool:
         with self._changed:
@@ -156,7 +197,7 @@ class Courier:
 class Reception:
     """The service's end: one engine at a time, on a thread of its own.
 
-    greet    told of each engine that comes, with the inspections it answers for
+    greet    told of each engine that comes, with what it answers for
     commit   makes a batch durable; while it raises, the engine keeps the batch
     stands   told how the deliveries stand, after each batch
     gone     told when the engine's connection ends
@@ -166,7 +207,7 @@ class Reception:
         self,
         address: Address,
         *,
-        greet: Callable[[frozenset[UUID]], None],
+        greet: Callable[[Hello], None],
         commit: Callable[[Sequence[Message]], None],
         stands: Callable[[Backlog], None],
         gone: Callable[[], None],
@@ -217,7 +258,7 @@ class Reception:
         hello = engine.recv()
         if not isinstance(hello, Hello):
             raise TypeError(f"the engine began with {type(hello).__name__}, not Hello")
-        self._greet(hello.in_hand)
+        self._greet(hello)
         while True:
             batch = engine.recv()
             self._commit(batch.messages)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
@@ -28,6 +29,16 @@ class FrameSeen:
     sha256: str | None = None
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FramesUntold:
+    """So many frames of a unit, in its order, whose results and pictures were given up since too many waited for the
+    service. Their results are in the unit's record, which never is."""
+
+    inspection_id: UUID
+    lane: str
+    count: int
+
+
 LaneCondition = Literal["starting", "running", "lost", "stopped"]
 
 
@@ -47,4 +58,19 @@ class LaneState:
     facts: dict[str, object] | None = None
 
 
-Message = InspectionBegun | FrameSeen | Inspection | LaneState
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Alarm:
+    """Something about a lane that somebody has to see to. `code` has its texts as an error's has, filled in with
+    `facts`.
+
+    withholds  what it is about is not accepted
+    """
+
+    code: str
+    lane: str
+    since: datetime
+    withholds: bool
+    facts: Mapping[str, object]
+
+
+Message = InspectionBegun | FrameSeen | FramesUntold | Inspection | LaneState

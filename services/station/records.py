@@ -11,7 +11,9 @@ from inspection.errors import InspectionError
 from inspection.tally import FRAME_LOST, UnitTally, with_losses
 from inspection.types import FrameResult, Inspection, InspectionBegun
 from services.live import LiveState
-from services.station.messages import FrameSeen, LaneState, Message
+from services.station.ledger import Ledger
+from services.station.link import Backlog, Hello
+from services.station.messages import FrameSeen, FramesUntold, LaneState, Message
 from traceability.errors import DiskFull
 from traceability.images import ImageStore
 from traceability.store import TraceStore
@@ -36,12 +38,14 @@ class Records:
         store: TraceStore,
         images: ImageStore,
         live: LiveState,
+        ledger: Ledger,
         max_picture_bytes: int,
         first: Callable[[Inspection], None],
     ) -> None:
         self._store = store
         self._images = images
         self._live = live
+        self._ledger = ledger
         self._max_picture_bytes = max_picture_bytes
         self._first = first
         self._is_first = True
@@ -49,9 +53,10 @@ class Records:
         self._seen: dict[UUID, dict[int, FrameResult]] = {}
         self._stored_pictures = 0
 
-    def greet(self, in_hand: frozenset[UUID]) -> None:
+    def greet(self, hello: Hello) -> None:
         """An engine has come. Units begun by one before it, which it does not know of, end here."""
-        abandoned = [begun for begun in self._store.begun() if begun.id not in in_hand]
+        self._ledger.greet(hello)
+        abandoned = [begun for begun in self._store.begun() if begun.id not in hello.in_hand]
         inspections = [self._abandoned(begun) for begun in abandoned]
         self._store.record(inspections)
         for inspection in inspections:
@@ -64,8 +69,15 @@ class Records:
     def gone(self) -> None:
         self._live.engine(False)
 
+    def stands(self, backlog: Backlog) -> None:
+        """How the deliveries and the lanes' accounts stand, after each batch."""
+        self._live.metrics.backlog(backlog)
+        self._ledger.engine_says(backlog.accounts)
+
     def commit(self, batch: Sequence[Message]) -> None:
         """Make a batch durable, in the order that a crash in between does no harm; then show it."""
+        # If it cannot be made durable, the engine comes again and says what counts.
+        batch = [self._entered(message) for message in batch]
         inspections = [message for message in batch if isinstance(message, Inspection)]
         self._store.begin([message for message in batch if isinstance(message, InspectionBegun)])
         for message in batch:
@@ -77,6 +89,17 @@ class Records:
         if inspections and self._is_first:
             self._is_first = False
             self._first(inspections[0])
+
+    def _entered(self, message: Message) -> Message:
+        """The message, entered in the ledger; an inspection as it is to be recorded."""
+        match message:
+            case InspectionBegun():
+                self._ledger.begun(message.id)
+            case FrameSeen() | FramesUntold():
+                self._ledger.told(message)
+            case Inspection():
+                return self._ledger.settle(message)
+        return message
 
     def _keep_picture(self, seen: FrameSeen) -> None:
         self._seen.setdefault(seen.inspection_id, {})[seen.result.sequence] = seen.result
@@ -105,6 +128,8 @@ class Records:
                 self._live.done(message)
             case LaneState():
                 self._live.lane(message)
+            case FramesUntold():
+                pass  # counted, and there is nothing to show
 
     def _abandoned(self, begun: InspectionBegun) -> Inspection:
         """What is known of a unit whose engine ended: the frames this process was told of, and at least one lost."""

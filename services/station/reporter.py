@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import logging
 import queue
 import threading
 from dataclasses import replace
@@ -15,6 +16,8 @@ import cv2
 from inspection.types import Frame, FrameResult, Inspection, InspectionBegun, PictureRef, Verdict
 from services.station.link import Courier
 from services.station.messages import FrameSeen, Message
+
+logger = logging.getLogger(__name__)
 
 JPEG_QUALITY: Final = 88
 
@@ -65,12 +68,12 @@ class Reporter:
         if isinstance(job, Inspection):
             return replace(job, pictures=tuple(self._pictures.pop(job.id)))
         begun, frame, result = job
-        height, width = frame.pixels.shape[:2]
+        height, width = (*frame.pixels.shape, 0, 0)[:2]
         jpeg, sha256 = b"", None
         if self._jobs.qsize() <= FRAMES_WAITING:
-            jpeg = cv2.imencode(".jpg", frame.pixels, (cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY))[1].tobytes()
+            jpeg = _jpeg_of(frame)
             pictures = self._pictures[begun.id]
-            if result.verdict is not Verdict.ACCEPT or not pictures:
+            if jpeg and (result.verdict is not Verdict.ACCEPT or not pictures):
                 sha256 = hashlib.sha256(jpeg).hexdigest()
                 pictures.append(
                     PictureRef(
@@ -91,3 +94,12 @@ class Reporter:
             height_px=height,
             sha256=sha256,
         )
+
+
+def _jpeg_of(frame: Frame) -> bytes:
+    """Empty for what is no picture: its result is told all the same."""
+    try:
+        return cv2.imencode(".jpg", frame.pixels, (cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY))[1].tobytes()
+    except cv2.error:
+        logger.exception("No picture can be made of frame %s of %s", frame.sequence, frame.camera)
+        return b""

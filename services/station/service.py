@@ -15,6 +15,7 @@ from services.app import create_app
 from services.live import LiveState
 from services.station.ending import stop_when_told
 from services.station.history import simulate_shifts
+from services.station.ledger import Ledger
 from services.station.link import Address, Reception
 from services.station.place import ServicePlace
 from services.station.records import Records
@@ -26,6 +27,9 @@ logger = logging.getLogger(__name__)
 
 GRACE_S: Final = 2
 
+AUDIT_EVERY_S: Final = 10.0
+"""So often the records of the shift are compared with what was handed over."""
+
 
 def run_service(station: StationSettings, address: Address, place: ServicePlace, parent: Connection) -> None:
     """Main of the process. Tells `parent` "ready", then its first Inspection; or the InspectionError that ends it."""
@@ -35,14 +39,17 @@ def run_service(station: StationSettings, address: Address, place: ServicePlace,
             store = held.enter_context(TraceStore.open(place.database))
             images = ImageStore(place.pictures)
             live = LiveState()
+            ledger = Ledger(store, station.name, alarmed=live.alarms)
             app = create_app(
                 store=store,
                 images=images,
                 live=live,
+                ledger=ledger,
                 catalogue=load_catalogue(),
                 station=station.name,
                 default_language=place.language,
                 lane_titles={lane.name: lane.title for lane in station.lanes},
+                coil_lanes=frozenset(lane.name for lane in station.lanes if lane.unit.kind == "coil"),
             )
         except InspectionError as error:
             parent.send(error)
@@ -51,6 +58,7 @@ def run_service(station: StationSettings, address: Address, place: ServicePlace,
             store=store,
             images=images,
             live=live,
+            ledger=ledger,
             max_picture_bytes=station.max_pictures_mb * 1_000_000,
             first=parent.send,
         )
@@ -59,7 +67,7 @@ def run_service(station: StationSettings, address: Address, place: ServicePlace,
                 address,
                 greet=records.greet,
                 commit=records.commit,
-                stands=live.metrics.backlog,
+                stands=records.stands,
                 gone=records.gone,
             )
         )
@@ -76,6 +84,7 @@ def run_service(station: StationSettings, address: Address, place: ServicePlace,
         # Not on this thread: there, uvicorn would take Ctrl-C for itself and end before the engine's last records.
         serving = threading.Thread(target=server.run, name="pages")
         serving.start()
+        threading.Thread(target=_audit, args=(ledger, stop), name="audit", daemon=True).start()
         if place.seed_history is not None:
             threading.Thread(
                 target=_seed, args=(store, images, station, place.seed_history), name="history", daemon=True
@@ -89,6 +98,15 @@ def run_service(station: StationSettings, address: Address, place: ServicePlace,
         live.close()
         server.should_exit = True
         serving.join()
+
+
+def _audit(ledger: Ledger, stop: threading.Event) -> None:
+    while not stop.is_set():
+        try:
+            ledger.audit()
+        except InspectionError:
+            logger.exception("The records could not be audited; they are again in %g s", AUDIT_EVERY_S)
+        stop.wait(AUDIT_EVERY_S)
 
 
 def _seed(store: TraceStore, images: ImageStore, station: StationSettings, seed: int) -> None:

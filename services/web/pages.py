@@ -21,8 +21,9 @@ from services.api.spc import ChartAnswer, Selection, chart_of
 from services.api.units import recorded
 from services.live import LaneNow, LiveState
 from services.problems import LaneUnknown, status_of
+from services.station.messages import Alarm
 from services.text import Explanation, explain, explain_code, say, say_failure
-from services.web.rendering import code_url, page, picture_url
+from services.web.rendering import code_url, page, picture_url, step_name
 from services.web.shifts import ShiftCounts
 from services.web.strip_map import StripMap, live_map, pictured, strip_map
 from traceability import samples
@@ -72,6 +73,7 @@ class Panel:
     shift_begun: datetime
     failure: Explanation | None
     screen: ScreenAnswer | None
+    alarms: tuple[Explanation, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -119,7 +121,7 @@ def lane_map(request: Request, here: Here, live: Live, language: Language, lane:
         request,
         "_live_map.html",
         lane=now.lane,
-        drawn=live_map(now),
+        drawn=live_map(now) if now.lane in here.coil_lanes else None,
         length_mm=0.0 if now.in_hand_seen_mm is None else now.in_hand_seen_mm.y2,
     )
 
@@ -256,7 +258,16 @@ def _panel(lane: LaneNow, shift_counts: ShiftCounts, language: str) -> Panel:
     begun, counts = shift_counts.of_lane(lane.lane)
     failure = None if lane.failure is None else _failure(lane.failure, lane.facts or {}, language)
     screen = None if lane.looked is None else ScreenAnswer.of(lane.looked)
-    return Panel(lane=lane, counts=counts, shift_begun=begun, failure=failure, screen=screen)
+    alarms = tuple(explained(alarm, language) for alarm in lane.alarms)
+    return Panel(lane=lane, counts=counts, shift_begun=begun, failure=failure, alarms=alarms, screen=screen)
+
+
+def explained(alarm: Alarm, language: str) -> Explanation:
+    """An alarm in words, with the names that people have for lanes' steps."""
+    facts = dict(alarm.facts)
+    if "step" in facts:
+        facts["step"] = step_name(language, str(facts["step"]))
+    return explain_code(alarm.code, facts, language)
 
 
 def _failure(code: str, facts: Mapping[str, object], language: str) -> Explanation:

@@ -127,6 +127,11 @@ def quantity_name(language: str, name: str) -> str:
     return catalogue(language).get(f"web.quantity.{name}", name)
 
 
+def step_name(language: str, step: str) -> str:
+    """A step of a frame's way by its name; one of which this version knows nothing by its word in the records."""
+    return catalogue(language).get(f"web.step.{step}", step)
+
+
 def lane_name(titles: Mapping[str, Title], language: str, lane: str) -> str:
     """A lane by its title; by its name where this station has none for it."""
     return titles[lane].in_language(language) if lane in titles else lane

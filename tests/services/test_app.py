@@ -70,6 +70,7 @@ REQUESTS = [
     ("/api/v1/spc/pareto?by=week", "/api/v1/spc/pareto", 422),
     ("/api/v1/spc/subgroups/20261120T060000Z-20261120T070000Z", "/api/v1/spc/subgroups/{key}", 200),
     ("/api/v1/spc/subgroups/last-tuesday", "/api/v1/spc/subgroups/{key}", 404),
+    ("/api/v1/ledger", "/api/v1/ledger", 200),
     ("/healthz", "/healthz", 200),
     ("/metrics", "/metrics", 200),
 ]
@@ -97,6 +98,7 @@ def test_every_route_for_programs_is_in_the_openapi_document(client):
     paths = client.get("/openapi.json").json()["paths"]
     assert set(paths) == {
         "/api/v1/station",
+        "/api/v1/ledger",
         "/api/v1/events",
         "/api/v1/units",
         "/api/v1/units/{code}",

@@ -92,7 +92,12 @@ class _Broken(AStation):
     """A station whose store has a mistake in it."""
 
     def __init__(self, station: AStation) -> None:
-        super().__init__(store=_BrokenStore(station.store), images=station.images, live=station.live)
+        super().__init__(
+            store=_BrokenStore(station.store),
+            images=station.images,
+            live=station.live,
+            ledger=station.ledger,
+        )
 
 
 class _BrokenStore(TraceStore):

@@ -49,7 +49,7 @@ def test_metrics_are_in_the_prometheus_format(station, client):
 def dying(tmp_path: Path) -> Iterator[AStation]:
     station = needs_libraries(an_empty_station(tmp_path))
     with _Dying.open(f"sqlite:///{tmp_path / 'other.sqlite'}") as store, station.store:
-        made = AStation(store=store, images=station.images, live=station.live)
+        made = AStation(store=store, images=station.images, live=station.live, ledger=station.ledger)
         made.runs()
         yield made
 

@@ -10,8 +10,9 @@ import pytest
 
 from inspection.types import FrameResult, Verdict
 from services.station import link
+from services.station.account import Delivered, LaneAccount
 from services.station.link import Address, Backlog, Courier, Hello, Reception
-from services.station.messages import FrameSeen, LaneState
+from services.station.messages import FrameSeen, FramesUntold, LaneState
 from tests.builders import an_inspection, an_inspection_begun
 
 
@@ -29,8 +30,8 @@ class Books:
         self._fails = fails
         self._changed = threading.Condition()
 
-    def greet(self, in_hand):
-        self.greeted.append(in_hand)
+    def greet(self, hello):
+        self.greeted.append(hello)
 
     def commit(self, batch):
         if self._fails:
@@ -115,14 +116,14 @@ def test_an_engine_that_comes_again_says_which_units_it_still_answers_for(addres
         courier.send(finished)
         courier.send(an_inspection(id=finished.id))
         books.wait_for(3)
-    assert open_unit.id in books.greeted[-1]
+    assert open_unit.id in books.greeted[-1].in_hand
 
 
 def test_the_service_hears_when_the_engine_is_gone(address):
     books = Books()
     with books.open(address):
         with Client(address.path, authkey=address.key) as engine:
-            engine.send(Hello(frozenset()))
+            engine.send(Hello({}, {}))
         assert books.gone.wait(10)
 
 
@@ -150,7 +151,9 @@ def test_with_the_service_away_pictures_are_given_up_and_said_so_and_records_nev
         while (not books.stands or books.stands[-1].waiting) and time.monotonic() < deadline:
             time.sleep(0.01)
     assert books.kept[0].id == books.kept[-1].id == begun.id
-    assert books.stands[0].waiting == link.PICTURES_KEPT_WAITING + 2 - link.BATCH
+    # Beside them the number of those that were given up, in one message.
+    assert books.kept[-2] == FramesUntold(inspection_id=begun.id, lane=begun.lane, count=50)
+    assert books.stands[0].waiting == link.PICTURES_KEPT_WAITING + 3 - link.BATCH
     assert books.stands[-1] == Backlog(waiting=0, given_up=50)
     assert "1000 pictures wait for the service" in caplog.text
 
@@ -172,3 +175,35 @@ def test_a_service_that_ends_leaves_no_thread_waiting_for_an_engine(address):
     while any(thread.name == "reception" for thread in threading.enumerate()) and time.monotonic() < deadline:
         time.sleep(0.02)
     assert not any(thread.name == "reception" for thread in threading.enumerate())
+
+
+def test_the_accounts_of_the_lanes_are_told_though_there_is_nothing_else_to_tell(address):
+    account = LaneAccount(lane="strip", exposures=3)
+    books = Books()
+    with books.open(address), Courier(address, accounts=lambda: (account,)):
+        deadline = time.monotonic() + 20
+        while len(books.stands) < 2 and time.monotonic() < deadline:
+            time.sleep(0.01)
+    assert books.kept == []
+    assert [one.accounts for one in books.stands[:2]] == [(account,), (account,)]
+
+
+def test_an_engine_that_comes_again_says_what_was_taken_from_it_before(address):
+    begun, done = an_inspection_begun(), an_inspection()
+    books = Books()
+    with books.open(address), Courier(address) as courier:
+        for message in (begun, a_picture(begun), done):
+            courier.send(message)
+        wait_until(lambda: len(books.kept) == 3 and books.stands)
+        # What is refused is not acknowledged, and the connection ends.
+        books._fails = 1
+        wait_until(lambda: len(books.greeted) == 2)
+    again = books.greeted[1]
+    assert again.in_hand == {begun.id: 1}
+    assert again.delivered == {"strip": Delivered(units=1, triggers=done.triggers, results=1)}
+
+
+def wait_until(reached) -> None:
+    deadline = time.monotonic() + 20
+    while not reached() and time.monotonic() < deadline:
+        time.sleep(0.01)

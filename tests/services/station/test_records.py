@@ -6,6 +6,8 @@ import pytest
 from inspection.tally import FRAME_LOST
 from inspection.types import FrameResult, InspectionBegun, PictureRef, Verdict
 from services.live import LiveState
+from services.station.ledger import Ledger
+from services.station.link import Hello
 from services.station.messages import FrameSeen, LaneState
 from services.station.records import ENGINE_LOST, Records
 from tests.builders import a_defect, an_inspection, an_inspection_begun
@@ -25,7 +27,14 @@ def place(tmp_path):
 
 def a_books(place, *, first=lambda _: None) -> Records:
     store, images, live = place
-    return Records(store=store, images=images, live=live, max_picture_bytes=10**9, first=first)
+    return Records(
+        store=store,
+        images=images,
+        live=live,
+        ledger=Ledger(store, "demo", alarmed=live.alarms),
+        max_picture_bytes=10**9,
+        first=first,
+    )
 
 
 def a_frame(begun: InspectionBegun, verdict=Verdict.ACCEPT, defects=(), sha256=None, sequence=0) -> FrameSeen:
@@ -47,7 +56,7 @@ def a_frame(begun: InspectionBegun, verdict=Verdict.ACCEPT, defects=(), sha256=N
 def test_a_finished_unit_is_on_record_and_on_the_screen(place):
     store, _, live = place
     begun = an_inspection_begun()
-    inspection = an_inspection(id=begun.id)
+    inspection = an_inspection(id=begun.id, frames_inspected=1)
     a_books(place).commit([begun, a_frame(begun), inspection])
     assert store.inspection(begun.id) == inspection
     assert store.begun() == ()
@@ -57,11 +66,12 @@ def test_a_finished_unit_is_on_record_and_on_the_screen(place):
 def test_what_the_engine_brings_twice_is_stored_once(place):
     store, _, _ = place
     begun = an_inspection_begun()
-    batch = [begun, an_inspection(id=begun.id)]
+    batch = [begun, a_frame(begun), an_inspection(id=begun.id, frames_inspected=1)]
     books = a_books(place)
     books.commit(batch)
+    books.greet(Hello({begun.id: 0}, {}))
     books.commit(batch)
-    assert store.inspections_of(begun.unit) == (batch[1],)
+    assert store.inspections_of(begun.unit) == (batch[-1],)
     assert store.begun() == ()
 
 
@@ -72,7 +82,7 @@ def test_a_unit_in_hand_when_the_engine_was_killed_is_not_inspected(place):
     books.commit([begun, a_frame(begun), a_frame(begun, sequence=1)])
     books.gone()
     assert not live.engine_connected
-    books.greet(frozenset())
+    books.greet(Hello({}, {}))
     (ended,) = store.inspections_of(begun.unit)
     assert ended.verdict is Verdict.NOT_INSPECTED
     assert (ended.frames_inspected, ended.frames_lost, ended.failures) == (2, 1, {ENGINE_LOST: 1})
@@ -86,7 +96,7 @@ def test_a_hole_in_the_frames_of_a_unit_in_hand_is_counted_and_a_frame_brought_t
     books = a_books(place)
     books.commit([begun, a_frame(begun, sequence=4), a_frame(begun, sequence=7)])
     books.commit([a_frame(begun, sequence=7)])
-    books.greet(frozenset())
+    books.greet(Hello({}, {}))
     (ended,) = store.inspections_of(begun.unit)
     assert (ended.triggers, ended.frames_inspected, ended.unaccounted) == (5, 2, 0)
     assert ended.failures == {FRAME_LOST: 2, ENGINE_LOST: 1}
@@ -97,7 +107,7 @@ def test_a_defect_seen_before_the_engine_was_killed_still_refuses_the_unit(place
     begun = an_inspection_begun()
     books = a_books(place)
     books.commit([begun, a_frame(begun, Verdict.REJECT, (a_defect(),))])
-    books.greet(frozenset())
+    books.greet(Hello({}, {}))
     assert store.inspections_of(begun.unit)[0].verdict is Verdict.REJECT
 
 
@@ -105,7 +115,7 @@ def test_a_unit_in_hand_when_everything_was_killed_is_closed_at_the_next_start(p
     store, _, _ = place
     begun = an_inspection_begun()
     a_books(place).commit([begun])
-    a_books(place).greet(frozenset())
+    a_books(place).greet(Hello({}, {}))
     assert store.inspections_of(begun.unit)[0].verdict is Verdict.NOT_INSPECTED
 
 
@@ -114,7 +124,7 @@ def test_a_unit_the_engine_still_has_in_hand_is_left_to_it(place):
     begun = an_inspection_begun()
     books = a_books(place)
     books.commit([begun])
-    books.greet(frozenset({begun.id}))
+    books.greet(Hello({begun.id: 0}, {}))
     assert store.begun() == (begun,)
 
 
@@ -135,9 +145,7 @@ def test_a_record_is_kept_though_its_picture_cannot_be(place, tmp_path):
     store, _, live = place
     blocked = tmp_path / "blocked"
     blocked.write_text("a file where the folder of pictures should be")
-    books = Records(
-        store=store, images=ImageStore(blocked), live=live, max_picture_bytes=10**9, first=lambda _: None
-    )
+    books = a_books((store, ImageStore(blocked), live))
     begun = an_inspection_begun()
     sha256 = hashlib.sha256(JPEG).hexdigest()
     picture = PictureRef(sha256=sha256, camera="c", sequence=0, width_px=10, height_px=10)

@@ -162,6 +162,44 @@ def test_the_counters_balance_and_say_so(station, client):
     assert "0 of 40" in panel
 
 
+@pytest.mark.parametrize(
+    ("language", "words"),
+    [
+        ("zh", "曝光 41 = 已判 39 + 未判 1 + 丢失 1 + 去向不明 0"),
+        ("en", "41 exposures = 39 judged + 1 not judged + 1 lost + 0 unaccounted"),
+    ],
+)
+def test_the_exposures_of_the_shift_and_what_became_of_them_are_an_equation(station, client, language, words):
+    station.runs()
+    lost = an_inspection(
+        lane="strip",
+        verdict=Verdict.NOT_INSPECTED,
+        finished_at=datetime.now(UTC),
+        frames_inspected=39,
+        frames_failed=1,
+        frames_lost=1,
+    )
+    station.finishes(lost)
+    assert words in _get(client, "/lanes/strip/panel", language)
+
+
+@pytest.mark.parametrize("language", ["zh", "en"])
+def test_a_gap_in_the_accounts_is_an_alarm_with_what_to_do(station, client, language):
+    station.runs()
+    wrong = an_inspection(lane="strip", finished_at=datetime.now(UTC), triggers=43, unit=a_unit("COIL-9"))
+    station.finishes(wrong)
+    station.ledger.audit()
+    panel = _get(client, "/lanes/strip/panel", language)
+    assert "SVC-UNIT-UNACCOUNTED" in panel
+    assert "COIL-9" in panel[panel.index("SVC-UNIT-UNACCOUNTED") :]
+    assert {"zh": "不得放行", "en": "Do not let these units pass"}[language] in panel
+    (balance,) = client.get("/api/v1/ledger").json()
+    assert (balance["balanced"], balance["unaccounted"]) == (False, 3)
+    (lane,) = (one for one in client.get("/api/v1/station").json()["lanes"] if one["lane"] == "strip")
+    assert [alarm["code"] for alarm in lane["alarms"]] == ["SVC-UNIT-UNACCOUNTED"]
+    assert 'alarm{code="SVC-UNIT-UNACCOUNTED",lane="strip"} 1.0' in client.get("/metrics").text
+
+
 def test_a_simulated_unit_is_never_shown_without_saying_so(station, client):
     until = datetime.now(UTC)
     hours_of_parts(station, [1, 1], until=until, simulated=True)

@@ -1,0 +1,296 @@
+"""The station's ledger: what engine, service and database each counted, compared all the time.
+
+`docs/accounting.md` has the equation, who counts each term, and what follows from a gap. In short: one that can be told
+to be a unit's is recorded with that unit, one that cannot with the unit that is closed next on the lane; neither is
+accepted, and an alarm stands until the shift is over.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from typing import Final
+from uuid import UUID
+
+from inspection.tally import UNACCOUNTED
+from inspection.types import Inspection, Verdict
+from services.station.account import Delivered, LaneAccount
+from services.station.link import Hello
+from services.station.messages import Alarm, FrameSeen, FramesUntold
+from traceability.ledger import QUARTER, Books, Sums, quarter_of
+from traceability.samples import Shifts, shift_at
+from traceability.store import TraceStore
+
+logger = logging.getLogger(__name__)
+
+LATE_S: Final = 10.0
+"""A unit that the engine has closed is on record within a second; so long without it is an alarm."""
+
+OVERLOAD_S: Final = 60.0
+"""So long after the last frame was dropped a lane still counts as too slow."""
+
+NAMED: Final = 3
+"""Of units with a gap so many are named; the others are found by their counts."""
+
+GAP = "SVC-LEDGER-GAP"
+UNIT_GAP = "SVC-UNIT-UNACCOUNTED"
+RECORDS_GAP = "SVC-RECORDS-ALTERED"
+LATE = "SVC-RECORDS-LATE"
+OVERLOAD = "SVC-LANE-OVERLOAD"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LaneBalance:
+    """How a lane's counts stand to each other.
+
+    account    the engine's, since it started
+    delivered  what this service and those before it took from that engine
+    books      of this shift: what was handed over to be recorded, and what the records say
+    unaccounted  exposures of the shift's units that nobody can say anything about
+    """
+
+    lane: str
+    shift_since: datetime
+    account: LaneAccount
+    delivered: Delivered
+    books: Books
+    unaccounted: int
+    alarms: tuple[Alarm, ...]
+
+    @property
+    def is_balanced(self) -> bool:
+        return not any(alarm.withholds for alarm in self.alarms)
+
+
+@dataclass(slots=True)
+class _Lane:
+    account: LaneAccount
+    delivered: Delivered = field(default_factory=Delivered)
+    books: Books = field(default_factory=lambda: Books(handed_over=Sums(), recorded=Sums()))
+    unaccounted: int = 0
+    units_with_gaps: tuple[str, ...] = ()
+    # What was charged to a unit by now, and what still waits for one.
+    charged: int = 0
+    to_charge: int = 0
+    books_charged: int = 0
+    # What the engine had closed when it was last not all here, and since when.
+    target: int = 0
+    target_s: float = 0.0
+    dropped: int = 0
+    dropped_s: float | None = None
+    alarms: dict[str, Alarm] = field(default_factory=dict)
+
+
+class Ledger:
+    """One station's. Fed by the service's engine thread and by a clock, read by pages; safe to use from all of them.
+
+    alarmed  told a lane's alarms when they change, and the size of its gap
+    """
+
+    def __init__(
+        self,
+        store: TraceStore,
+        station: str,
+        *,
+        alarmed: Callable[[str, tuple[Alarm, ...], int], None],
+        monotonic_s: Callable[[], float] = time.monotonic,
+        now: Callable[[], datetime] = lambda: datetime.now(UTC),
+        plan: Shifts | None = None,
+    ) -> None:
+        self._store = store
+        self._station = station
+        self._alarmed = alarmed
+        self._monotonic_s = monotonic_s
+        self._now = now
+        self._plan = plan or Shifts()
+        self._lock = threading.RLock()
+        self._lanes: dict[str, _Lane] = {}
+        self._told: dict[UUID, int] = {}
+        self._shift_since = shift_at(now(), self._plan).since
+
+    # --- by the service's engine thread
+
+    def greet(self, hello: Hello) -> None:
+        """An engine has come, or has come again: what was taken from it before counts."""
+        with self._lock:
+            self._told = dict(hello.in_hand)
+            for name in self._lanes.keys() | hello.delivered.keys():
+                lane = self._lane(name)
+                lane.delivered = hello.delivered.get(name, Delivered())
+                lane.account = LaneAccount(lane=name)
+                lane.charged = lane.to_charge = lane.target = lane.dropped = 0
+
+    def begun(self, inspection_id: UUID) -> None:
+        with self._lock:
+            self._told.setdefault(inspection_id, 0)
+
+    def told(self, message: FrameSeen | FramesUntold) -> None:
+        """One frame, or so many of which only the number came."""
+        count = message.count if isinstance(message, FramesUntold) else 1
+        with self._lock:
+            lane = self._lane(message.lane)
+            lane.delivered = lane.delivered.with_results(count)
+            self._told[message.inspection_id] = self._told.get(message.inspection_id, 0) + count
+
+    def settle(self, inspection: Inspection) -> Inspection:
+        """The inspection as it is to be recorded: as it came, or not accepted, where its frames are not those that
+        this service was told of, or a gap waits for a unit."""
+        with self._lock:
+            lane = self._lane(inspection.lane)
+            lane.delivered = lane.delivered.with_unit(inspection)
+            told = self._told.pop(inspection.id, None)
+            judged = inspection.frames_inspected + inspection.frames_failed
+            differs = 0 if told is None else told - judged
+            waiting, lane.to_charge = lane.to_charge, 0
+        if not differs and not waiting:
+            return inspection
+        logger.error(
+            "Unit %s: told of %s frames, its record has %s; %s more of its lane have no unit: not accepted",
+            inspection.unit,
+            told,
+            judged,
+            waiting,
+        )
+        failures = dict(inspection.failures)
+        failures[UNACCOUNTED] = failures.get(UNACCOUNTED, 0) + abs(differs) + waiting
+        return replace(
+            inspection,
+            verdict=Verdict.worst([inspection.verdict, Verdict.NOT_INSPECTED]),
+            grade=None,
+            # What nobody told of is not inspected; what waits for a unit was due to somebody.
+            frames_inspected=inspection.frames_inspected + differs,
+            triggers=inspection.triggers + waiting,
+            failures=failures,
+        )
+
+    def engine_says(self, accounts: Sequence[LaneAccount]) -> None:
+        """The lanes' accounts, after all that came before them was taken."""
+        with self._lock:
+            for account in accounts:
+                lane = self._lane(account.lane)
+                lane.account = account
+                gap = account.gap + _surplus(account, lane.delivered)
+                if gap > lane.charged:
+                    lane.to_charge += gap - lane.charged
+                    lane.charged = gap
+                self._watch_lateness(lane)
+                self._watch_load(lane)
+                self._tell(account.lane)
+
+    # --- by a clock
+
+    def audit(self) -> None:
+        """Compare the records of this shift with what was handed over. Raises DatabaseUnreachable."""
+        now = self._now()
+        since = shift_at(now, self._plan).since
+        until = quarter_of(now) + QUARTER
+        books = self._store.books(station=self._station, since=quarter_of(since), until=until)
+        gaps = self._store.with_gaps(station=self._station, since=since)
+        with self._lock:
+            if since != self._shift_since:
+                self._shift_since = since
+                for lane in self._lanes.values():
+                    lane.books_charged = 0
+                    lane.alarms.pop(GAP, None)
+            for name in self._lanes.keys() | books.keys() | {one.lane for one in gaps}:
+                lane = self._lane(name)
+                lane.books = books.get(name, Books(handed_over=Sums(), recorded=Sums()))
+                if lane.books.gap > lane.books_charged:
+                    lane.to_charge += lane.books.gap - lane.books_charged
+                    lane.books_charged = lane.books.gap
+                own = [one for one in gaps if one.lane == name]
+                lane.unaccounted = sum(one.unaccounted for one in own)
+                lane.units_with_gaps = tuple(str(one.unit) for one in own[-NAMED:])
+                self._tell(name)
+
+    # --- by pages
+
+    def balances(self) -> tuple[LaneBalance, ...]:
+        """Every lane that was heard of, by name."""
+        with self._lock:
+            return tuple(
+                LaneBalance(
+                    lane=name,
+                    shift_since=self._shift_since,
+                    account=lane.account,
+                    delivered=lane.delivered,
+                    books=lane.books,
+                    unaccounted=lane.unaccounted,
+                    alarms=tuple(lane.alarms[code] for code in sorted(lane.alarms)),
+                )
+                for name, lane in sorted(self._lanes.items())
+            )
+
+    # ---
+
+    def _lane(self, name: str) -> _Lane:
+        if name not in self._lanes:
+            self._lanes[name] = _Lane(account=LaneAccount(lane=name))
+        return self._lanes[name]
+
+    def _watch_lateness(self, lane: _Lane) -> None:
+        if lane.delivered.units >= lane.target:
+            lane.target, lane.target_s = lane.account.units, self._monotonic_s()
+
+    def _watch_load(self, lane: _Lane) -> None:
+        if lane.account.dropped > lane.dropped:
+            lane.dropped, lane.dropped_s = lane.account.dropped, self._monotonic_s()
+
+    def _tell(self, name: str) -> None:
+        """Raise and clear alarms as things stand, and say so where that changes anything."""
+        lane = self._lanes[name]
+        standing = {alarm.code: alarm for alarm in self._alarms_of(name, lane)}
+        # Its cause has been charged to a unit, or will be; it stands until the shift is over.
+        if GAP in lane.alarms:
+            standing.setdefault(GAP, lane.alarms[GAP])
+        standing = {
+            code: replace(alarm, since=lane.alarms[code].since) if code in lane.alarms else alarm
+            for code, alarm in standing.items()
+        }
+        if standing == lane.alarms:
+            return
+        for code in standing.keys() - lane.alarms.keys():
+            logger.error("Alarm %s on lane %s: %s", code, name, dict(standing[code].facts))
+        for code in lane.alarms.keys() - standing.keys():
+            logger.info("Alarm %s on lane %s is over", code, name)
+        lane.alarms = standing
+        gap = lane.charged + lane.books.gap + lane.unaccounted
+        self._alarmed(name, tuple(standing[code] for code in sorted(standing)), gap)
+
+    def _alarms_of(self, name: str, lane: _Lane) -> list[Alarm]:
+        def alarm(code: str, *, withholds: bool = True, **facts: object) -> Alarm:
+            return Alarm(
+                code=code, lane=name, since=self._now(), withholds=withholds, facts={"lane": name} | facts
+            )
+
+        found: list[Alarm] = []
+        if lane.charged:
+            found.append(alarm(GAP, count=lane.charged))
+        if lane.unaccounted:
+            units = ", ".join(lane.units_with_gaps)
+            found.append(alarm(UNIT_GAP, count=lane.unaccounted, units=units))
+        if lane.books.gap:
+            found.append(alarm(RECORDS_GAP, count=lane.books.gap))
+        now_s = self._monotonic_s()
+        if lane.delivered.units < lane.target and now_s - lane.target_s > LATE_S:
+            found.append(alarm(LATE, withholds=False, count=lane.account.units - lane.delivered.units))
+        if lane.dropped_s is not None and now_s - lane.dropped_s <= OVERLOAD_S:
+            step = lane.account.slowest_step or "-"
+            spent = f"{lane.account.step_ms.get(step, 0.0):.0f}"
+            found.append(
+                alarm(OVERLOAD, withholds=False, count=lane.account.dropped, step=step, step_ms=spent)
+            )
+        return found
+
+
+def _surplus(account: LaneAccount, delivered: Delivered) -> int:
+    """By how much more was delivered than the engine counted, or, with all its units here, less."""
+    surplus = max(0, delivered.units - account.units) + max(0, delivered.results - account.results)
+    if delivered.units == account.units:
+        surplus += abs(delivered.triggers - account.triggers)
+        surplus += max(0, account.results - account.in_hand_results - delivered.results)
+    return surplus

@@ -1,0 +1,280 @@
+"""Each kind of gap between engine, service and records is planted once, and seen."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+from sqlalchemy import delete, update
+
+from inspection.tally import UNACCOUNTED
+from inspection.types import Verdict
+from services.live import LiveState
+from services.station.account import Delivered, LaneAccount
+from services.station.ledger import (
+    GAP,
+    LATE,
+    LATE_S,
+    OVERLOAD,
+    OVERLOAD_S,
+    RECORDS_GAP,
+    UNIT_GAP,
+    Ledger,
+)
+from services.station.link import Backlog, Hello
+from services.station.messages import FramesUntold
+from services.station.records import Records
+from services.text import LANGUAGES
+from services.web.pages import explained
+from tests.builders import NOON, an_inspection, an_inspection_begun
+from tests.services.station.test_records import a_frame
+from traceability import tables
+from traceability.database import open_engine, writing
+from traceability.images import ImageStore
+from traceability.store import TraceStore
+
+
+class Station:
+    """A service whose clock the test turns, and an engine's messages as the test says them."""
+
+    def __init__(self, folder) -> None:
+        self.database = f"sqlite:///{folder / 'lynceus.db'}"
+        self.store = TraceStore.open(self.database)
+        self.images = ImageStore(folder / "pictures")
+        self.now = NOON
+        self.serves()
+
+    def serves(self) -> None:
+        """A service begins; what one before it had in memory is gone."""
+        self.live = LiveState()
+        self.ledger = Ledger(
+            self.store,
+            "demo",
+            alarmed=self.live.alarms,
+            monotonic_s=lambda: self.now.timestamp(),
+            now=lambda: self.now,
+        )
+        self.records = Records(
+            store=self.store,
+            images=self.images,
+            live=self.live,
+            ledger=self.ledger,
+            max_picture_bytes=10**9,
+            first=lambda _: None,
+        )
+
+    def passes(self, seconds: float) -> None:
+        self.now += timedelta(seconds=seconds)
+
+    def says(self, account: LaneAccount) -> None:
+        self.records.stands(Backlog(waiting=0, given_up=0, accounts=(account,)))
+
+    def unit(self, *, frames: int = 3, told: int = 3, **overrides):
+        """A unit of so many frames, of which the service is told so many, as it is on record."""
+        begun = an_inspection_begun()
+        inspection = an_inspection(
+            **{"id": begun.id, "frames_inspected": frames, "finished_at": self.now, **overrides}
+        )
+        self.records.commit([begun, *(a_frame(begun, sequence=n) for n in range(told)), inspection])
+        return self.store.inspection(begun.id)
+
+    @property
+    def alarms(self) -> dict:
+        lane = self.live.of_lane("strip")
+        return {} if lane is None else {alarm.code: alarm for alarm in lane.alarms}
+
+    def metric(self, line: str) -> bool:
+        return line in self.live.metrics.exposition().decode().splitlines()
+
+
+@pytest.fixture
+def station(tmp_path):
+    made = Station(tmp_path)
+    yield made
+    made.store.close()
+
+
+ACCOUNT = LaneAccount(lane="strip")
+ONE_UNIT = ACCOUNT.with_unit(an_inspection(frames_inspected=3))
+
+
+def told_of(account: LaneAccount, results: int) -> LaneAccount:
+    return replace(account, results=results, inspected=results, exposures=results, frames=results)
+
+
+def test_a_station_all_of_whose_counts_agree_accepts_and_has_no_alarm(station):
+    unit = station.unit()
+    station.says(told_of(ONE_UNIT, 3))
+    station.ledger.audit()
+    assert unit.verdict is Verdict.ACCEPT
+    assert station.alarms == {}
+    (balance,) = station.ledger.balances()
+    assert balance.is_balanced
+    assert balance.books.recorded.triggers == balance.delivered.triggers == balance.account.triggers == 3
+
+
+@pytest.mark.parametrize(("told", "verdict"), [(2, Verdict.ACCEPT), (4, Verdict.ACCEPT), (2, Verdict.REJECT)])
+def test_a_unit_whose_record_has_frames_that_nobody_told_of_is_not_accepted(station, told, verdict):
+    unit = station.unit(frames=3, told=told, verdict=verdict)
+    assert unit.verdict is max(verdict, Verdict.NOT_INSPECTED)
+    assert unit.failures == {UNACCOUNTED: 1}
+    assert abs(unit.unaccounted) == 1
+    station.ledger.audit()
+    assert station.alarms[UNIT_GAP].withholds
+    assert station.alarms[UNIT_GAP].facts["units"] == str(unit.unit)
+    assert station.metric('alarm{code="SVC-UNIT-UNACCOUNTED",lane="strip"} 1.0')
+    assert station.metric('ledger_gap{lane="strip"} 1.0')
+
+
+def test_results_given_up_under_load_are_counted_and_their_unit_is_accepted(station):
+    begun = an_inspection_begun()
+    inspection = an_inspection(id=begun.id, frames_inspected=40)
+    untold = FramesUntold(inspection_id=begun.id, lane="strip", count=39)
+    station.records.commit([begun, a_frame(begun), untold, inspection])
+    assert station.store.inspection(begun.id).verdict is Verdict.ACCEPT
+
+
+def test_a_service_that_was_killed_in_mid_unit_does_not_take_what_its_forerunner_saw_for_a_gap(station):
+    begun = an_inspection_begun()
+    station.records.commit([begun, a_frame(begun), a_frame(begun, sequence=1)])
+    station.serves()
+    station.records.greet(Hello({begun.id: 2}, {"strip": Delivered(results=2)}))
+    inspection = an_inspection(id=begun.id, frames_inspected=3)
+    station.records.commit([a_frame(begun, sequence=2), inspection])
+    station.says(told_of(ONE_UNIT, 3))
+    assert station.store.inspection(begun.id).verdict is Verdict.ACCEPT
+    assert station.alarms == {}
+
+
+def test_a_service_that_was_killed_and_lost_a_frame_withholds_the_unit(station):
+    begun = an_inspection_begun()
+    station.records.commit([begun, a_frame(begun)])
+    station.serves()
+    station.records.greet(Hello({begun.id: 1}, {"strip": Delivered(results=1)}))
+    station.records.commit([a_frame(begun, sequence=2), an_inspection(id=begun.id, frames_inspected=3)])
+    assert station.store.inspection(begun.id).verdict is Verdict.NOT_INSPECTED
+
+
+def test_a_gap_in_the_engines_own_account_withholds_the_next_unit_and_no_other(station, caplog):
+    assert station.unit().verdict is Verdict.ACCEPT
+    station.says(replace(told_of(ONE_UNIT, 3), gap=2))
+    assert station.alarms[GAP].withholds
+    assert station.alarms[GAP].facts["count"] == 2
+    assert "SVC-LEDGER-GAP" in caplog.text
+    withheld, after = station.unit(), station.unit()
+    assert (withheld.verdict, withheld.unaccounted) == (Verdict.NOT_INSPECTED, 2)
+    assert after.verdict is Verdict.ACCEPT
+    # It stands until the shift is over.
+    station.says(replace(told_of(ONE_UNIT, 3), gap=2, units=3))
+    station.ledger.audit()
+    assert {GAP, UNIT_GAP} <= set(station.alarms)
+    station.passes(8 * 3600)
+    station.says(replace(ACCOUNT, units=3))
+    station.records.greet(Hello({}, {}))
+    station.ledger.audit()
+    assert station.alarms == {}
+
+
+def test_more_units_on_record_than_the_engine_closed_is_a_gap(station):
+    station.unit()
+    station.says(ACCOUNT)
+    assert GAP in station.alarms
+
+
+def test_units_whose_exposures_changed_on_the_way_are_a_gap(station):
+    station.unit()
+    station.says(replace(told_of(ONE_UNIT, 3), triggers=5))
+    assert station.alarms[GAP].facts["count"] == 2
+
+
+def test_a_unit_that_the_engine_closed_and_nobody_recorded_is_missed(station):
+    station.unit()
+    account = replace(told_of(ONE_UNIT, 3), units=2)
+    station.says(account)
+    station.passes(LATE_S / 2)
+    station.says(account)
+    assert station.alarms == {}
+    station.passes(LATE_S)
+    station.says(account)
+    assert station.alarms[LATE].facts["count"] == 1
+    station.unit()
+    station.says(replace(account, triggers=6, results=6))
+    assert station.alarms == {}
+
+
+def test_a_record_that_is_removed_is_missed_and_the_next_unit_is_withheld(station):
+    gone = station.unit(models=())
+    station.ledger.audit()
+    assert station.alarms == {}
+    engine = open_engine(station.database)
+    with writing(engine) as connection:
+        connection.execute(delete(tables.inspection).where(tables.inspection.c.id == gone.id))
+    station.ledger.audit()
+    assert station.alarms[RECORDS_GAP].facts["count"] == 3
+    assert station.unit().verdict is Verdict.NOT_INSPECTED
+    assert station.unit().verdict is Verdict.ACCEPT
+    # A service that starts anew finds it all the same.
+    station.serves()
+    station.ledger.audit()
+    assert RECORDS_GAP in station.alarms
+    engine.dispose()
+
+
+def test_a_record_whose_frames_are_altered_is_seen(station):
+    altered = station.unit(frames_lost=1, told=3, verdict=Verdict.NOT_INSPECTED)
+    engine = open_engine(station.database)
+    with writing(engine) as connection:
+        connection.execute(
+            update(tables.inspection)
+            .where(tables.inspection.c.id == altered.id)
+            .values(frames_lost=0, triggers=3, verdict=Verdict.ACCEPT)
+        )
+    engine.dispose()
+    station.ledger.audit()
+    assert set(station.alarms) == {RECORDS_GAP}
+
+
+def test_an_engine_that_was_killed_leaves_no_gap(station):
+    begun = an_inspection_begun()
+    station.records.commit([begun, a_frame(begun)])
+    station.says(replace(ACCOUNT, exposures=2, frames=2, results=1))
+    station.records.greet(Hello({}, {}))
+    station.says(ACCOUNT)
+    station.ledger.audit()
+    assert station.store.inspection(begun.id).verdict is Verdict.NOT_INSPECTED
+    assert station.alarms == {}
+
+
+def test_a_lane_that_drops_frames_says_which_step_is_slow_until_a_minute_after_the_last(station):
+    slow = replace(ACCOUNT, dropped=4, passed_over=4, step_ms={"wait": 400.0, "check": 2.0, "detect": 81.6})
+    station.says(slow)
+    assert station.alarms[OVERLOAD].facts | {"lane": ""} == {
+        "lane": "",
+        "count": 4,
+        "step": "detect",
+        "step_ms": "82",
+    }
+    assert not station.alarms[OVERLOAD].withholds
+    station.passes(OVERLOAD_S + 1)
+    station.says(slow)
+    assert station.alarms == {}
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_every_alarm_says_what_happened_and_what_to_do(station, language):
+    station.unit(told=2)
+    station.says(replace(ACCOUNT, gap=1, dropped=1, step_ms={"detect": 9.0}, units=4))
+    station.passes(LATE_S + 1)
+    station.says(replace(ACCOUNT, gap=1, dropped=2, step_ms={"detect": 9.0}, units=4))
+    engine = open_engine(station.database)
+    with writing(engine) as connection:
+        connection.execute(delete(tables.handed_over))
+    engine.dispose()
+    station.ledger.audit()
+    assert set(station.alarms) == {GAP, UNIT_GAP, RECORDS_GAP, LATE, OVERLOAD}
+    for alarm in station.alarms.values():
+        said = explained(alarm, language)
+        assert said.code == alarm.code
+        assert "strip" in said.what
+        assert said.action
