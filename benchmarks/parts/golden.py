@@ -17,11 +17,14 @@ import cv2
 import numpy as np
 
 from inspection.errors import InspectionError
+from inspection.types import Detections
 from inspection.vision.boxes import overlaps
 from inspection.vision.decoding import decode_image
 from inspection.vision.golden import GoldenPrint
+from models.evaluation import Judged
+from models.evaluation import precision as average_precision
 
-KINDS = ("open", "short", "mousebite", "spur", "copper", "pin-hole")
+KINDS = ("open", "short", "mousebite", "spur", "spurious_copper", "pin_hole")
 OVERLAP = 0.33
 MARGIN_PX = 9.5
 MIN_CONTRAST = 110
@@ -41,12 +44,14 @@ def main() -> None:
     hits = np.zeros(len(KINDS), int)
     truths = np.zeros(len(KINDS), int)
     reported, refused, took_ms = 0, 0, []
+    pictures: list[Judged] = []
     for name in names:
         stem = Path(name).stem.removesuffix("_test")
         golden = GoldenPrint(
             golden=grey(folder / "templates" / f"{stem}_temp.jpg"),
             margin_px=MARGIN_PX,
             min_contrast=MIN_CONTRAST,
+            conductors=True,
         )
         picture = grey(folder / name)
         kinds, boxes = labels(folder / "labels" / f"{stem}_test.txt", picture.shape)
@@ -56,9 +61,11 @@ def main() -> None:
         except InspectionError as error:
             print(f"{name}: {error}")
             refused += 1
+            pictures.append(judged(kinds, boxes, Detections.none()))
             truths += np.bincount(kinds, minlength=len(KINDS))
             continue
         took_ms.append((time.process_time() - began) * 1e3)
+        pictures.append(judged(kinds, boxes, found))
         caught = matched(overlaps(found.xyxy, boxes))
         reported += len(found)
         truths += np.bincount(kinds, minlength=len(KINDS))
@@ -68,9 +75,15 @@ def main() -> None:
     print(
         f"precision {precision:.4f}  recall {recall:.4f}  F1 {2 * precision * recall / (precision + recall):.4f}"
     )
+    average = average_precision(pictures, KINDS)
+    print(f"mAP50 {average.map50:.4f}  mAP50-95 {average.map50_95:.4f}")
     for kind, caught, there in zip(KINDS, hits, truths, strict=True):
-        print(f"  {kind:10} {caught:4} of {there:4}  {caught / there:.3f}")
+        print(f"  {kind:16} {caught:4} of {there:4}  {caught / there:.3f}  AP50 {average.ap50[kind]:.3f}")
     print(f"median {np.median(took_ms):.0f} ms of one core for {picture.shape[1]} x {picture.shape[0]} px")
+
+
+def judged(kinds: np.ndarray, boxes: np.ndarray, found: Detections) -> Judged:
+    return Judged(truth_xyxy=boxes, truth_kind=tuple(KINDS[kind] for kind in kinds), found=found)
 
 
 def grey(file: Path) -> np.ndarray:

@@ -17,8 +17,11 @@ from inspection.errors import ImageUnsuitable
 from inspection.types import Box, Detections, Image
 from inspection.vision.aligning import PartNotFound, Template
 from inspection.vision.calibration import Points
+from inspection.vision.conductors import Mask, fault_of, half_width_px
 
 Field = NDArray[np.float32]
+Fault = tuple[float, tuple[float, ...], str]
+"""Score, box in px and kind."""
 
 MAX_STRETCH_PX = 3.0
 """How far a piece of the print is followed beside the print as a whole. More is displaced print, a defect."""
@@ -35,6 +38,10 @@ _STRETCH_STEPS = 3
 _STIFFNESS = 20.0
 _TOGETHER_PX = 2
 
+_AROUND_PX = 14
+"""How far beside a fault the lines are followed to see what it does to them. Farther, an opened line that is whole by
+another way round would count as whole."""
+
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class GoldenPrint:
@@ -50,8 +57,10 @@ class GoldenPrint:
     max_turn_deg   how far the print may be turned
     margin_px      how much larger than what differs a box is drawn, to each side
     kinds          what missing print and print too much are called in the catalogue
+    conductors     the print conducts: each fault is called what it does to the lines instead (`conductors.fault_of`)
 
-    A detection's score grows with its area: 0.5 at `min_area_px`, 1 for the largest.
+    A detection's score grows with the half width of what differs, which an edge that wandered has little of: 0.5
+    where that is `tolerance_px`, towards 1 for the broadest.
     """
 
     golden: Image
@@ -63,6 +72,7 @@ class GoldenPrint:
     max_turn_deg: float = 2.0
     margin_px: float = 2.0
     kinds: tuple[str, str] = ("print_missing", "print_extra")
+    conductors: bool = False
 
     def detect(self, image: Image) -> Detections:
         """Raises ImageUnsuitable for a picture of another size, PartNotFound where the golden print is not seen in
@@ -83,17 +93,15 @@ class GoldenPrint:
         darker = _beyond(~seen, ~self.golden, around)
         missing, extra = (lighter, darker) if self.dark_print else (darker, lighter)
         found = [
-            (area, box, kind)
-            for kind, excess in zip(self.kinds, (missing, extra), strict=True)
-            for area, box in self._blobs(excess, warp)
+            *self._faults(missing, seen, warp, missing=True),
+            *self._faults(extra, seen, warp, missing=False),
         ]
         found.sort(key=lambda one: (-one[0], one[1]))
-        score = [area / (area + self.min_area_px) for area, _, _ in found]
         height, width = grey.shape
         boxes = np.array([box for _, box, _ in found], np.float32).reshape(-1, 4)
         return Detections(
             xyxy=np.clip(boxes, 0, np.array([width, height, width, height], np.float32)),
-            score=np.array(score, np.float32),
+            score=np.array([score for score, _, _ in found], np.float32),
             kind=tuple(kind for _, _, kind in found),
         )
 
@@ -158,8 +166,18 @@ class GoldenPrint:
     def _rim(self, axis: int) -> slice:
         return slice(self.border_px, self.golden.shape[axis] - self.border_px)
 
-    def _blobs(self, excess: Image, warp: Points) -> list[tuple[int, tuple[float, ...]]]:
-        """Area and box, px of the picture, of each place that differs by more than allowed."""
+    @cached_property
+    def _printed(self) -> Mask:
+        return self._print_of(self.golden)
+
+    def _print_of(self, grey: Image) -> Mask:
+        """Where there is print: on its side of the middle between print and ground of the golden picture."""
+        low, high = (float(np.percentile(self.golden, share)) for share in (0.1, 99.9))
+        dark = grey < (low + high) / 2
+        return np.asarray(dark if self.dark_print else ~dark, np.bool_)
+
+    def _faults(self, excess: Image, seen: Image, warp: Points, *, missing: bool) -> list[Fault]:
+        """Each place that differs by more than allowed, with its box in px of the picture."""
         differs = np.zeros(excess.shape, np.uint8)
         inner = self._rim(0), self._rim(1)
         differs[inner] = excess[inner] >= self.min_contrast
@@ -169,13 +187,24 @@ class GoldenPrint:
             cv2.dilate(differs, np.ones((side, side), np.uint8))
         )
         areas = np.bincount(label[differs > 0], minlength=len(boxes))
-        blobs = []
+        printed = self._print_of(seen)
+        faults = []
         for number in np.flatnonzero(areas >= self.min_area_px):
-            left, top, width, height = (float(value) for value in boxes[number][:4])
+            left, top, width, height = (int(value) for value in boxes[number][:4])
+            around = (
+                slice(max(top - _AROUND_PX, 0), top + height + _AROUND_PX),
+                slice(max(left - _AROUND_PX, 0), left + width + _AROUND_PX),
+            )
+            place = np.asarray(label[around] == number, np.bool_)
+            half_width = half_width_px(place, self._printed[around], printed[around], missing=missing)
+            kind = self.kinds[0 if missing else 1]
+            if self.conductors:
+                kind = fault_of(place, self._printed[around], printed[around], missing=missing)
             middle = warp @ (left + width / 2 - 0.5, top + height / 2 - 0.5, 1.0) + 0.5
             half = np.array([width, height]) / 2 - _TOGETHER_PX + self.tolerance_px + self.margin_px
-            blobs.append((int(areas[number]), tuple(np.concatenate([middle - half, middle + half]).tolist())))
-        return blobs
+            box = tuple(np.concatenate([middle - half, middle + half]).tolist())
+            faults.append((half_width / (half_width + max(self.tolerance_px, 1)), box, kind))
+        return faults
 
 
 def _beyond(a: Image, b: Image, around: Image) -> Image:

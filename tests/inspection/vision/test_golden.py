@@ -1,5 +1,6 @@
 """Golden-template comparison, judged on drawn prints with drawn defects, and on a few real boards."""
 
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import cv2
@@ -14,6 +15,7 @@ from inspection.types import Box, Detections, Frame, Image, Limit, Surface, Verd
 from inspection.vision.aligning import PartNotFound
 from inspection.vision.decoding import decode_image
 from inspection.vision.golden import GoldenPrint
+from station_config import load_catalogue
 from tests.inspection.vision.drawn_scenes import noisy
 from tests.where import shared
 
@@ -73,7 +75,7 @@ DEFECTS = {
     "gap in a line": (Box(80, 121, 86, 127), 230.0, MISSING),
     "bite in an area": (Box(84, 46, 92, 54), 230.0, MISSING),
     "bridge of two lines": (Box(100, 94, 104, 106), 40.0, EXTRA),
-    "spur": (Box(100, 66, 106, 70), 40.0, EXTRA),
+    "spur": (Box(88, 46, 98, 54), 40.0, EXTRA),
     "speck": (Box(110, 40, 116, 46), 40.0, EXTRA),
 }
 
@@ -91,6 +93,24 @@ def test_what_is_missing_and_what_is_too_much_is_found_where_it_is(golden, name)
     # Tolerance, margin and blur: no box is much larger than what it is drawn around.
     assert (x2 - x1) <= area.width + 14
     assert (y2 - y1) <= area.height + 14
+
+
+@pytest.mark.parametrize(
+    ("name", "fault"),
+    [
+        ("hole in an area", "pin_hole"),
+        ("gap in a line", "open"),
+        ("bite in an area", "mousebite"),
+        ("bridge of two lines", "short"),
+        ("spur", "spur"),
+        ("speck", "spurious_copper"),
+    ],
+)
+def test_a_fault_of_conductors_is_called_what_it_does_to_them(golden, name, fault):
+    area, level, _ = DEFECTS[name]
+    board = replace(golden, conductors=True)
+    assert board.detect(seen(painted(printed(), area, level))).kind == (fault,)
+    assert fault in load_catalogue()
 
 
 def test_a_bite_that_leaves_some_of_a_fine_line_passes_for_a_wandering_edge(golden):
@@ -179,19 +199,26 @@ def test_colour_is_compared_as_grey(golden):
 
 def test_real_boards_show_their_defects():
     folder = shared("data", "deeppcb")
-    caught = there = reported = 0
+    caught = named = there = reported = 0
+    names = ("open", "short", "mousebite", "spur", "spurious_copper", "pin_hole")
     for name in (folder / "val.txt").read_text().split()[:60:12]:
         stem = name.removeprefix("images/").removesuffix("_test.jpg")
         golden, picture = (
             decode_image((folder / file).read_bytes()) for file in (f"templates/{stem}_temp.jpg", name)
         )
-        found = GoldenPrint(golden=golden).detect(picture)
-        middles = np.loadtxt(folder / "labels" / f"{stem}_test.txt", ndmin=2)[:, 1:3] * 640
+        found = GoldenPrint(golden=golden, conductors=True).detect(picture)
+        labels = np.loadtxt(folder / "labels" / f"{stem}_test.txt", ndmin=2)
+        middles = labels[:, 1:3] * 640
         caught += sum(bool(found_at(found, x, y)) for x, y in middles.tolist())
+        named += sum(
+            names[int(kind)] in found_at(found, x, y)
+            for kind, (x, y) in zip(labels[:, 0], middles.tolist(), strict=True)
+        )
         there, reported = there + len(middles), reported + len(found)
     # The benchmark has the figures for all of them (docs/measuring.md).
     assert there > 20
     assert caught >= 0.9 * there
+    assert named >= 0.9 * there
     assert reported <= 1.5 * there
 
 
