@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from inspection.joining import join
 from inspection.types import Detections, Image, ModelRef
-from inspection.vision.boxes import Letterbox, clip, suppress_per_kind
+from inspection.vision.boxes import Letterbox, clip, fuse_per_kind, suppress_per_kind
 from inspection.vision.tiles import Tile, cut_into_tiles
 from models.decode import decode
 from models.errors import DetectionFailed
@@ -23,6 +23,14 @@ _WHOLE_UP_TO = 1.5
 
 # Grey of the margins, as in training.
 _MARGIN = 114
+
+_View = tuple[int, int]
+# Steps down the rows and along the columns. Mirrored first: of two views these tell most.
+_VIEWS: tuple[_View, ...] = ((1, 1), (1, -1), (-1, 1), (-1, -1))
+
+# Of the threshold: a box is fused from this share of it on, since the mean of several can still reach it.
+_HEARD = 0.25
+_FAINTEST = np.float32(0.003)
 
 
 class BoxDetector:
@@ -82,14 +90,48 @@ class BoxDetector:
         height, width = image.shape[:2]
         fit = Letterbox.fit((height, width), self._card.input_hw)
         fill_input(self._input[0], image, fit)
-        found = decode(
-            self._session.run(self._input),
-            kinds=self._card.kinds,
-            thresholds=self._thresholds,
-            suppress_above=self._card.suppress_above,
-        )
+        found = self._fused([self._answer(view) for view in _VIEWS[: self._card.views]])
         xyxy = clip(fit.to_image(found.xyxy), width_px=width, height_px=height)
         return replace(found, xyxy=xyxy)
+
+    def _answer(self, view: _View) -> Detections:
+        """What the network sees in its input turned so, in px of the input as it was."""
+        down, along = view
+        turned = np.ascontiguousarray(self._input[..., ::down, ::along])
+        thresholds = self._thresholds
+        if self._card.fuse_above is not None:
+            # The mean of several can reach what one of them does not.
+            thresholds = np.minimum(thresholds, np.maximum(thresholds * np.float32(_HEARD), _FAINTEST))
+        found = decode(
+            self._session.run(turned),
+            kinds=self._card.kinds,
+            thresholds=thresholds,
+            suppress_above=self._card.suppress_above,
+        )
+        height, width = self._card.input_hw
+        x1, y1, x2, y2 = found.xyxy.T
+        if along < 0:
+            x1, x2 = width - x2, width - x1
+        if down < 0:
+            y1, y2 = height - y2, height - y1
+        return replace(found, xyxy=np.stack([x1, y1, x2, y2], axis=1))
+
+    def _fused(self, looks: Sequence[Detections]) -> Detections:
+        if self._card.fuse_above is None:
+            return looks[0]
+        kinds = self._card.kinds
+        xyxy, score, kind = fuse_per_kind(
+            np.concatenate([one.xyxy for one in looks]),
+            np.concatenate([one.score for one in looks]),
+            np.array([kinds.index(name) for one in looks for name in one.kind], np.intp),
+            np.repeat(np.arange(len(looks)), [len(one) for one in looks]),
+            above=self._card.fuse_above,
+            looks=len(looks),
+        )
+        sure = score >= self._thresholds[kind]
+        return Detections(
+            xyxy=xyxy[sure], score=score[sure], kind=tuple(kinds[number] for number in kind[sure])
+        )
 
 
 def in_one_picture(

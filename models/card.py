@@ -104,6 +104,8 @@ class ModelCard(_Facts):
     tile_px         how many px of the picture one input shows; larger pictures are cut into tiles of this side
     thresholds      score per kind from which on a detection counts; the rule is `thresholds_by`
     suppress_above  overlap above which the less sure of two boxes of one kind goes
+    views           how often each tile is looked at: as it is, mirrored (2), and both of these upside down too (4)
+    fuse_above      overlap above which boxes of one kind become one, their mean; None: they are not fused
     """
 
     name: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]*$")]
@@ -119,6 +121,8 @@ class ModelCard(_Facts):
     thresholds: dict[str, Share]
     thresholds_by: str
     suppress_above: Share
+    views: Literal[1, 2, 4] = 1
+    fuse_above: Share | None = None
     licence: str
     export_parity: str
     training: Training
@@ -129,6 +133,8 @@ class ModelCard(_Facts):
     def _thresholds_are_those_of_the_kinds(self) -> ModelCard:
         if len(set(self.kinds)) != len(self.kinds):
             raise ValueError(f"a kind is listed twice: {', '.join(self.kinds)}")
+        if self.views > 1 and self.fuse_above is None:
+            raise ValueError(f"{self.views} views, and no fuse_above to make them one")
         if set(self.thresholds) != set(self.kinds):
             raise ValueError(
                 f"thresholds for {', '.join(sorted(self.thresholds))}, kinds {', '.join(sorted(self.kinds))}"

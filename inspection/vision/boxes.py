@@ -60,6 +60,52 @@ def suppress_per_kind(
     return suppress(apart, score, above=above)
 
 
+def fuse_per_kind(
+    xyxy: Boxes,
+    score: NDArray[np.float32],
+    kind: NDArray[np.intp],
+    look: NDArray[np.intp],
+    *,
+    above: float,
+    looks: int,
+) -> tuple[Boxes, NDArray[np.float32], NDArray[np.intp]]:
+    """What several looks at one picture say, made one: boxes, scores and kinds, the surest first.
+
+    Weighted boxes fusion (Solovyev, Wang and Gabruseva 2021): the surest first, each box joins the fused box of its
+    kind that it overlaps most, if by more than `above`; a fused box is the mean of its own, weighted by their
+    scores. Its score is the mean over all `looks` of the surest that each of them has in it, 0 for one that has none.
+
+    look   (N,), from which of the looks a box is, 0 ≤ look < looks
+    """
+    order = np.argsort(-score, kind="stable")
+    fused = np.zeros((len(order), 4), np.float64)
+    weight, kinds = np.zeros(len(order)), np.zeros(len(order), np.intp)
+    surest = np.zeros((len(order), looks))
+    count = 0
+    for i in order:
+        same = np.flatnonzero(kinds[:count] == kind[i])
+        shared = overlaps(xyxy[i : i + 1], np.asarray(fused[same], np.float32))[0]
+        joins = int(np.argmax(shared)) if shared.size else -1
+        if joins >= 0 and shared[joins] > above:
+            at = int(same[joins])
+        else:
+            at, count = count, count + 1
+            kinds[at] = kind[i]
+        total = weight[at] + score[i]
+        # A box of score 0 has no say, and alone it stays where it is.
+        share = score[i] / total if total > 0 else 1.0
+        fused[at] += (xyxy[i] - fused[at]) * share
+        weight[at] = total
+        surest[at, look[i]] = max(surest[at, look[i]], score[i])
+    mean = surest[:count].mean(axis=1) if count else np.empty(0)
+    best = np.argsort(-mean, kind="stable")
+    return (
+        np.asarray(fused[:count][best], np.float32),
+        np.asarray(mean[best], np.float32),
+        np.asarray(kinds[:count][best], np.intp),
+    )
+
+
 def clip(xyxy: Boxes, *, width_px: int, height_px: int) -> Boxes:
     """The parts of the boxes that lie inside the image."""
     limits = np.array([width_px, height_px, width_px, height_px], np.float32)

@@ -1,5 +1,7 @@
 """The box detector on strip it was not trained on, and the figures on its card."""
 
+import tomllib
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -13,7 +15,7 @@ from models.boxes import in_one_picture
 from models.card import ModelCard
 from models.evaluation import Judged, misses, precision
 from models.training.dataset import Labelled, read_neu
-from tests.models.releases import PART, STRIP
+from tests.models.releases import PART, STRIP, a_copy, reworded
 from tests.where import shared
 
 
@@ -63,6 +65,23 @@ def test_a_real_picture_is_seen_alike_by_one_core_and_by_two(val):
         found, again = one.detect(picture.pixels), two.detect(picture.pixels)
         assert found.kind == again.kind
         np.testing.assert_allclose(found.xyxy, again.xyxy, atol=0.01)
+
+
+def test_with_four_views_a_mirrored_picture_is_found_mirrored(val, tmp_path):
+    release = a_copy(STRIP, tmp_path)
+    card = tomllib.loads((release / "card.toml").read_text(encoding="utf-8"))
+    views = f"views = {card['views']}\n" if "views" in card else ""
+    fuse = f"fuse_above = {card['fuse_above']}\n" if "fuse_above" in card else ""
+    reworded(release, views + fuse + "licence =", "views = 4\nfuse_above = 0.5\nlicence =")
+    detector = open_detector(STRIP, store=ModelStore(tmp_path))
+    for picture in val[::48]:
+        found = detector.detect(picture.pixels)
+        mirrored = detector.detect(np.ascontiguousarray(picture.pixels[:, ::-1]))
+        assert sorted(found.kind) == sorted(mirrored.kind)
+        np.testing.assert_allclose(mirrored.score, found.score, atol=1e-4)
+        width = picture.pixels.shape[1]
+        back = mirrored.xyxy[:, [2, 1, 0, 3]] * [-1, 1, -1, 1] + [width, 0, width, 0]
+        np.testing.assert_allclose(back, found.xyxy, atol=0.05)
 
 
 def test_a_defect_is_found_at_its_place_in_a_frame_of_many_tiles():

@@ -4,7 +4,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from inspection.vision.boxes import Letterbox, areas, clip, overlaps, suppress, suppress_per_kind
+from inspection.vision.boxes import (
+    Letterbox,
+    areas,
+    clip,
+    fuse_per_kind,
+    overlaps,
+    suppress,
+    suppress_per_kind,
+)
 
 
 def boxes(*rows):
@@ -88,3 +96,55 @@ def test_a_wide_image_is_centred_between_margins_above_and_below():
     fit = Letterbox.fit((100, 200), (224, 224))
     assert (fit.left, fit.top, fit.width, fit.height) == (0, 56, 224, 112)
     assert fit.to_input(boxes([0, 0, 200, 100])).tolist() == [[0, 56, 224, 168]]
+
+
+def fused(xyxy, score, kind, look, *, above=0.5, looks=2):
+    return fuse_per_kind(
+        xyxy,
+        np.array(score, np.float32),
+        np.array(kind, np.intp),
+        np.array(look, np.intp),
+        above=above,
+        looks=looks,
+    )
+
+
+def test_a_box_that_all_looks_agree_on_stays_as_sure_and_one_that_one_look_sees_is_half_as_sure_of_two():
+    xyxy, score, kind = fused(
+        boxes([0, 0, 10, 10], [0, 0, 10, 10], [30, 0, 40, 10]), [0.8, 0.6, 0.9], [2, 2, 2], [0, 1, 1]
+    )
+    assert xyxy.tolist() == [[0, 0, 10, 10], [30, 0, 40, 10]]
+    assert score.tolist() == pytest.approx([0.7, 0.45])
+    assert kind.tolist() == [2, 2]
+
+
+def test_a_fused_box_lies_nearer_to_the_surer_one():
+    xyxy, _, _ = fused(boxes([0, 0, 10, 10], [0, 0, 14, 10]), [0.9, 0.3], [0, 0], [0, 1])
+    assert xyxy.tolist() == [[0, 0, 11, 10]]
+
+
+def test_boxes_of_two_kinds_are_not_fused():
+    assert len(fused(boxes([0, 0, 10, 10], [0, 0, 10, 10]), [0.9, 0.8], [0, 1], [0, 1])[0]) == 2
+
+
+def test_nothing_fused_is_nothing():
+    xyxy, score, kind = fused(boxes(), [], [], [])
+    assert xyxy.shape == (0, 4)
+    assert (score.shape, kind.shape) == ((0,), (0,))
+
+
+@given(any_boxes(), st.data())
+def test_fused_boxes_are_of_the_kinds_given_lie_among_them_and_are_never_surer(xyxy, data):
+    n = len(xyxy)
+    score = data.draw(arrays(np.float32, n, elements=st.floats(0, 1, width=32)))
+    kind = data.draw(arrays(np.intp, n, elements=st.integers(0, 2)))
+    look = data.draw(arrays(np.intp, n, elements=st.integers(0, 3)))
+    out, sure, kinds = fuse_per_kind(xyxy, score, kind, look, above=0.4, looks=4)
+    assert len(out) == len(sure) == len(kinds) <= n
+    assert set(kinds) == set(kind)
+    assert (np.diff(sure) <= 0).all()
+    for number in set(kinds):
+        mine = kinds == number
+        assert sure[mine].max() <= score[kind == number].max() + 1e-6
+        low, high = xyxy[kind == number].min(axis=0), xyxy[kind == number].max(axis=0)
+        assert ((out[mine] >= low - 1e-3) & (out[mine] <= high + 1e-3)).all()
