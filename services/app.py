@@ -7,21 +7,23 @@ from http import HTTPStatus
 from pathlib import Path
 from typing import Any
 
-from fastapi import FastAPI, Response
+from fastapi import Depends, FastAPI, Response
 from fastapi.routing import APIRoute
 from fastapi.staticfiles import StaticFiles
 
-from services.api import genealogy, health, pictures, spc, units
+from services.access import Access, same_site
+from services.api import accounts, genealogy, health, pictures, spc, units
 from services.api import station as station_now
 from services.api.serving import Serving
 from services.live import RECENT, LiveState
 from services.problems import StaticMissing, answer_errors
 from services.station.ledger import Ledger
-from services.web import pages
+from services.web import account_pages, pages
 from services.web.policy import SecurityHeaders
 from services.web.rendering import static_folder
 from services.web.shifts import ShiftCounts
 from station_config import Catalogue, Title
+from traceability.accounts import Accounts
 from traceability.images import ImageStore
 from traceability.samples import Shifts
 from traceability.store import TraceStore
@@ -43,6 +45,7 @@ def create_app(
     default_language: str,
     lane_titles: Mapping[str, Title],
     coil_lanes: frozenset[str],
+    first_run_code: str | None = None,
 ) -> FastAPI:
     """Pages and API over what it is given; it opens and closes none of it.
 
@@ -50,6 +53,7 @@ def create_app(
     live         fed by whoever hears the engine; None for a server without a station of its own
     coil_lanes   those whose units are coils, with a map of their surface
     lane_titles  what people call the lanes, in the order of the page; others go by their names
+    first_run_code  what the first administrator shows, while nobody has an account
 
     Raises StaticMissing where the package was built without the pages' libraries, DatabaseUnreachable.
     """
@@ -63,7 +67,9 @@ def create_app(
         docs_url=None,  # its scripts come from a content delivery network
         redoc_url=None,
         generate_unique_id_function=_operation_id,
+        dependencies=[Depends(same_site)],
     )
+    app.state.access = Access(Accounts(store), first_run_code=first_run_code)
     app.state.serving = Serving(
         store=store,
         images=images,
@@ -76,10 +82,11 @@ def create_app(
         coil_lanes=coil_lanes,
         shift_counts=ShiftCounts(store, station, Shifts()),
     )
-    for noun in (station_now, units, genealogy, pictures, spc):
+    for noun in (station_now, units, genealogy, pictures, spc, accounts):
         app.include_router(noun.router, prefix="/api/v1")
     app.include_router(health.router)
     app.include_router(pages.router)
+    app.include_router(account_pages.router)
     app.mount("/static", _StaticFiles(directory=static_folder()), name="static")
     app.add_middleware(SecurityHeaders)
     answer_errors(app)

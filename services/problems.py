@@ -6,14 +6,25 @@ import logging
 from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Any
+from urllib.parse import urlencode
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
-from fastapi.responses import JSONResponse, Response
+from fastapi.responses import JSONResponse, RedirectResponse, Response
 from pydantic import BaseModel
 from starlette.exceptions import HTTPException
 
 from inspection.errors import InspectionError
+from services.access import (
+    AccessError,
+    AccountLocked,
+    FirstRunOver,
+    OtherSite,
+    RightMissing,
+    SecretTooWeak,
+    SignInNeeded,
+    SignInRefused,
+)
 from services.text import explain
 from services.web.language import language_of
 from services.web.policy import SECURITY_HEADERS
@@ -24,13 +35,17 @@ from traceability.errors import (
     DatabaseReadOnly,
     DatabaseUnreachable,
     DiskFull,
+    LastAdministrator,
     LinkCycle,
     LinkOutside,
+    NameTaken,
+    PersonUnknown,
     PictureMissing,
     PicturesNotWritable,
     RecordUnknown,
     SpcError,
     SubgroupUnknown,
+    TokenUnknown,
     UnitUnknown,
 )
 
@@ -112,6 +127,18 @@ STATUS: tuple[tuple[type[InspectionError], HTTPStatus], ...] = (
     (NoStationHere, HTTPStatus.NOT_FOUND),
     (LaneUnknown, HTTPStatus.NOT_FOUND),
     (InspectionUnknown, HTTPStatus.NOT_FOUND),
+    (SignInNeeded, HTTPStatus.UNAUTHORIZED),
+    (SignInRefused, HTTPStatus.UNAUTHORIZED),
+    (AccountLocked, HTTPStatus.TOO_MANY_REQUESTS),
+    (RightMissing, HTTPStatus.FORBIDDEN),
+    (OtherSite, HTTPStatus.FORBIDDEN),
+    (FirstRunOver, HTTPStatus.FORBIDDEN),
+    (SecretTooWeak, HTTPStatus.UNPROCESSABLE_ENTITY),
+    (AccessError, HTTPStatus.FORBIDDEN),
+    (PersonUnknown, HTTPStatus.NOT_FOUND),
+    (TokenUnknown, HTTPStatus.NOT_FOUND),
+    (NameTaken, HTTPStatus.CONFLICT),
+    (LastAdministrator, HTTPStatus.CONFLICT),
 )
 
 
@@ -153,6 +180,8 @@ def _answer(request: Request, error: InspectionError, headers: Mapping[str, str]
     if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
         logger.error("%s %s: %s %s", request.method, request.url.path, error.code, error)
     if _wants_a_page(request):
+        if isinstance(error, SignInNeeded):
+            return sign_in_first(request)
         answer = page(request, "problem.html", status=status.value, problem=shown)
         answer.headers.update(headers or {})
         return answer
@@ -170,6 +199,13 @@ def _answer(request: Request, error: InspectionError, headers: Mapping[str, str]
         headers={"Content-Language": language, **(headers or {})},
         media_type="application/problem+json",
     )
+
+
+def sign_in_first(request: Request) -> Response:
+    """To the sign-in page, and from there back to where the reader wanted to go."""
+    asked = request.url
+    back = asked.path + (f"?{asked.query}" if asked.query else "") if request.method == "GET" else "/"
+    return RedirectResponse(f"/sign-in?{urlencode({'next': back})}", HTTPStatus.SEE_OTHER)
 
 
 def _wants_a_page(request: Request) -> bool:

@@ -101,6 +101,30 @@ class PicturesNotWritable(InspectionError):
     code = "TRC-PICTURES-NOT-WRITABLE"
 
 
+class PersonUnknown(InspectionError):
+    """Nobody of that name was ever added. Facts: name."""
+
+    code = "TRC-PERSON-UNKNOWN"
+
+
+class NameTaken(InspectionError):
+    """Somebody else has that name, or that badge. Facts: name."""
+
+    code = "TRC-NAME-TAKEN"
+
+
+class LastAdministrator(InspectionError):
+    """Nobody could administer afterwards. Facts: name."""
+
+    code = "TRC-LAST-ADMINISTRATOR"
+
+
+class TokenUnknown(InspectionError):
+    """No such token of this person that is still valid. Facts: token."""
+
+    code = "TRC-TOKEN-UNKNOWN"
+
+
 class SpcError(InspectionError):
     """Base of what statistics refuse to compute."""
 

@@ -1,8 +1,9 @@
 """The tables. Nothing outside this package sees a row; `store.py` speaks in the types of `inspection`.
 
-Rows are only ever added, except in `inspection_begun`, which holds the units in hand, and in `handed_over`, whose
-lines are added to. What was corrected names its correction in `voided_by` and stays. A code that turns out to name a
-unit that was known by another moves to it; `code_event` says so.
+Rows are only ever added, except in `inspection_begun`, which holds the units in hand, in `handed_over`, whose lines are
+added to, and in `account`, `session` and `token`, whose history is the audit. What was corrected names its
+correction in `voided_by` and stays. A code that turns out to name a unit that was known by another moves to it;
+`code_event` says so.
 """
 
 from __future__ import annotations
@@ -260,7 +261,8 @@ correction = Table(
     Column("made_by", _SHA256),
 )
 
-# Names of people stand here and nowhere else: records hold the commitment, and erasing a row leaves them whole.
+# Names of people stand here and with their accounts, and nowhere else: records and the audit hold the commitment,
+# and erasing a row leaves them whole.
 person = Table(
     "person",
     metadata,
@@ -311,4 +313,63 @@ code_event = Table(
     Column("unit_id", ForeignKey("unit.id"), nullable=False),
     Column("at", UtcTime, nullable=False),
     Column("reason", Text, nullable=False),
+)
+
+
+# ------------------------------------------------------------------ who may act
+
+account = Table(
+    "account",
+    metadata,
+    Column("id", Uuid, primary_key=True),
+    Column("name", _CODE, nullable=False, unique=True),
+    Column("title", Text, nullable=False),
+    Column("role", String(16), nullable=False),
+    Column("badge", _CODE, unique=True),
+    Column("password_hash", Text),
+    Column("pin_hash", Text),
+    Column("is_active", Boolean, nullable=False),
+    Column("failures", Integer, nullable=False),
+    Column("locked_until", UtcTime),
+    Column("created_at", UtcTime, nullable=False),
+)
+
+session = Table(
+    "session",
+    metadata,
+    Column("token_sha256", _SHA256, primary_key=True),
+    Column("account_id", ForeignKey("account.id"), nullable=False, index=True),
+    Column("rights", JSON(none_as_null=True)),
+    Column("opened_at", UtcTime, nullable=False),
+    Column("seen_at", UtcTime, nullable=False),
+)
+
+token = Table(
+    "token",
+    metadata,
+    Column("id", Uuid, primary_key=True),
+    Column("token_sha256", _SHA256, nullable=False, unique=True),
+    Column("account_id", ForeignKey("account.id"), nullable=False, index=True),
+    Column("name", Text, nullable=False),
+    Column("rights", JSON, nullable=False),
+    Column("created_at", UtcTime, nullable=False),
+    Column("expires_at", UtcTime, nullable=False),
+    Column("revoked_at", UtcTime),
+)
+
+audit = Table(
+    "audit",
+    metadata,
+    # UUIDv7: in the order in which they were made.
+    Column("id", Uuid, primary_key=True),
+    Column("at", UtcTime, nullable=False),
+    Column("by", _SHA256),
+    Column("role", String(16)),
+    Column("action", String(64), nullable=False),
+    Column("subject", _CODE, nullable=False),
+    Column("before", JSON(none_as_null=True)),
+    Column("after", JSON(none_as_null=True)),
+    Column("reason", Text),
+    Index(None, "by", "id"),
+    Index(None, "subject", "id"),
 )

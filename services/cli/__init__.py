@@ -21,6 +21,7 @@ COMMANDS = {
     "spc": "services.cli.spc:spc",
     "recipe": "services.cli.recipe:recipe",
     "camera": "services.cli.camera:camera",
+    "person": "services.cli.person:person",
 }
 """Loaded when asked for: `lynceus trace` needs no camera library and no network runtime."""
 

@@ -15,7 +15,7 @@ from cameras.errors import AddressUnusable
 from inspection.errors import InspectionError
 from inspection.types import Inspection
 from services.cli.options import VAR, default_database
-from services.station.place import ServicePlace
+from services.station.place import FIRST_RUN_FILE, ServicePlace
 from services.station.supervisor import run_station
 from services.station.wired import Wired, wired
 from services.text import language_of_environment, say
@@ -25,7 +25,7 @@ HISTORY_SEED = 20261120
 HOST = "127.0.0.1"
 TRIES = 5
 
-MADE_HERE = ("lynceus.db", "lynceus.db-wal", "lynceus.db-shm", "pictures")
+MADE_HERE = ("lynceus.db", "lynceus.db-wal", "lynceus.db-shm", "pictures", FIRST_RUN_FILE)
 """What the demo puts into `var`, and all that --clean takes away."""
 
 

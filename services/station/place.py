@@ -5,6 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+FIRST_RUN_FILE = "first-run-code"
+"""Beside the pictures: what the first administrator shows."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ServicePlace:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import logging
+import secrets
 import threading
 from contextlib import ExitStack
 from multiprocessing.connection import Connection
+from pathlib import Path
 from typing import Final
 
 import uvicorn
@@ -17,9 +19,10 @@ from services.station.ending import stop_when_told
 from services.station.history import simulate_shifts
 from services.station.ledger import Ledger
 from services.station.link import Address, Reception
-from services.station.place import ServicePlace
+from services.station.place import FIRST_RUN_FILE, ServicePlace
 from services.station.records import Records
 from station_config import StationSettings, load_catalogue
+from traceability.accounts import Accounts
 from traceability.images import ImageStore
 from traceability.store import TraceStore
 
@@ -41,6 +44,7 @@ def run_service(station: StationSettings, address: Address, place: ServicePlace,
             live = LiveState()
             ledger = Ledger(store, station.name, alarmed=live.alarms)
             app = create_app(
+                first_run_code=_first_run_code(store, place.pictures.parent),
                 store=store,
                 images=images,
                 live=live,
@@ -107,6 +111,19 @@ def _audit(ledger: Ledger, stop: threading.Event) -> None:
         except InspectionError:
             logger.exception("The records could not be audited; they are again in %g s", AUDIT_EVERY_S)
         stop.wait(AUDIT_EVERY_S)
+
+
+def _first_run_code(store: TraceStore, folder: Path) -> str | None:
+    """A code in a file that only who may read the station's disk can read; None where somebody has an account."""
+    file = folder / FIRST_RUN_FILE
+    if not Accounts(store).none_yet():
+        file.unlink(missing_ok=True)
+        return None
+    code = secrets.token_urlsafe(9)
+    file.unlink(missing_ok=True)
+    file.touch(mode=0o600, exist_ok=False)
+    file.write_text(f"{code}\n", encoding="ascii")
+    return code
 
 
 def _seed(store: TraceStore, images: ImageStore, station: StationSettings, seed: int) -> None:

@@ -14,11 +14,22 @@ from fastapi.responses import HTMLResponse
 from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
 from markupsafe import Markup
 
+from inspection.errors import InspectionError
 from inspection.identity import IdentifierCode
 from inspection.types import Inspection, Verdict
+from services.access import Caller, Right, caller_of
 from services.text import LANGUAGES, catalogue, say
 from services.web.language import PARAMETER, keep_choice, language_of
 from station_config import Catalogue, Title
+
+SECTIONS = (
+    ("station", "/", None),
+    ("trace", "/trace", None),
+    ("spc", "/spc", None),
+    ("people", "/people", Right.ADMINISTER),
+    ("audit", "/audit", Right.READ_AUDIT),
+)
+"""The pages in the header: name, address, and the right without which one is not shown."""
 
 UNKNOWN_KIND_COLOUR = "#6E7681"
 
@@ -37,9 +48,11 @@ def page(request: Request, template: str, *, status: int = 200, **values: object
         "kind_is_critical": partial(kind_is_critical, serving.catalogue),
         "quantity_name": partial(quantity_name, language),
         "lane_name": partial(lane_name, serving.lane_titles, language),
+        "action_name": partial(action_name, language),
         "when": partial(when, language),
         "when_minutes": partial(when_minutes, language),
         "path": request.url.path,
+        "who": _who(request),
     }
     html = environment().get_template(template).render(values)
     answer = HTMLResponse(html, status_code=status, headers={"Content-Language": language})
@@ -59,7 +72,7 @@ def environment() -> Environment:
     )
     for in_template in (number, percent, breakable, code_url, clock, clock_minutes):
         loaded.filters[in_template.__name__] = in_template
-    loaded.globals.update(Verdict=Verdict, picture_url=picture_url)
+    loaded.globals.update(Verdict=Verdict, picture_url=picture_url, sections=sections)
     return loaded
 
 
@@ -132,6 +145,18 @@ def step_name(language: str, step: str) -> str:
     return catalogue(language).get(f"web.step.{step}", step)
 
 
+def action_name(language: str, action: str) -> str:
+    """What somebody did, in words; the key itself where a later version did it."""
+    return catalogue(language).get(f"web.action.{action}", action)
+
+
+def sections(who: Caller | None) -> list[tuple[str, str]]:
+    """Name and address of the pages in the header that `who` may see."""
+    return [
+        (name, url) for name, url, right in SECTIONS if right is None or (who is not None and who.may(right))
+    ]
+
+
 def lane_name(titles: Mapping[str, Title], language: str, lane: str) -> str:
     """A lane by its title; by its name where this station has none for it."""
     return titles[lane].in_language(language) if lane in titles else lane
@@ -145,6 +170,14 @@ def kind_colour(catalogue: Catalogue, kind: str) -> str:
 def kind_is_critical(catalogue: Catalogue, kind: str) -> bool:
     known = catalogue.get(kind)
     return known is not None and known.critical
+
+
+def _who(request: Request) -> Caller | None:
+    try:
+        return caller_of(request)
+    except InspectionError:
+        # The database is away: the page says so, or needs it for nothing; it must come all the same.
+        return None
 
 
 def _say(language: str, key: str, **facts: object) -> str:

@@ -1,0 +1,319 @@
+"""Pages of who may do what: signing in, the first run, people, one's own account, the audit."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import timedelta
+from http import HTTPStatus
+from typing import Annotated, Any
+from uuid import UUID
+
+from fastapi import APIRouter, Form, Query, Request
+from fastapi.responses import HTMLResponse, RedirectResponse, Response
+
+from inspection.errors import InspectionError
+from services.access import (
+    COOKIE,
+    AccessHere,
+    Caller,
+    Right,
+    SignedIn,
+    Who,
+    keep_session,
+)
+from services.api.accounts import LONGEST_TOKEN_DAYS, Administrator, AuditReader
+from services.api.serving import Language
+from services.problems import status_of
+from services.text import explain
+from services.web.language import keep_choice
+from services.web.rendering import page
+from traceability.accounts import Role
+
+router = APIRouter(include_in_schema=False, default_response_class=HTMLResponse)
+
+ENTRIES_AT_ONCE = 100
+
+Short = Annotated[str, Form(max_length=100)]
+Name = Annotated[str, Form(min_length=1, max_length=60, pattern=r"^[\w.@-]+$")]
+Secret = Annotated[str, Form(max_length=1000)]
+
+
+@router.get("/sign-in")
+def sign_in_page(
+    request: Request, access: AccessHere, who: Who, next: Annotated[str, Query(max_length=2000)] = "/"
+) -> Response:
+    """Name and password, or badge and PIN."""
+    if access.is_first_run():
+        first = RedirectResponse("/first-run", HTTPStatus.SEE_OTHER)
+        keep_choice(request, first)
+        return first
+    if who is not None:
+        return RedirectResponse(_ours(next), HTTPStatus.SEE_OTHER)
+    return page(request, "sign_in.html", next=_ours(next), nobody=access.accounts.none_yet())
+
+
+@router.post("/sign-in")
+def sign_in(
+    request: Request,
+    access: AccessHere,
+    language: Language,
+    name: Short,
+    password: Secret,
+    next: Annotated[str, Form(max_length=2000)] = "/",
+) -> Response:
+    return _signed_in(
+        request, language, next, lambda: access.sign_in(name=name.strip(), password=password), name=name
+    )
+
+
+@router.post("/sign-in/badge")
+def sign_in_by_badge(
+    request: Request,
+    access: AccessHere,
+    language: Language,
+    badge: Short,
+    pin: Secret,
+    next: Annotated[str, Form(max_length=2000)] = "/",
+) -> Response:
+    return _signed_in(
+        request, language, next, lambda: access.sign_in_by_badge(badge=badge.strip(), pin=pin), name=""
+    )
+
+
+@router.post("/sign-out")
+def sign_out(request: Request, access: AccessHere, who: Who) -> Response:
+    answer = RedirectResponse("/", HTTPStatus.SEE_OTHER)
+    key = request.cookies.get(COOKIE)
+    if who is not None and key is not None:
+        access.sign_out(key, who)
+    answer.delete_cookie(COOKIE)
+    return answer
+
+
+@router.get("/first-run")
+def first_run_page(request: Request, access: AccessHere) -> Response:
+    """The first administrator makes themself, with the code that lies on the station's disk."""
+    if not access.is_first_run():
+        return RedirectResponse("/sign-in", HTTPStatus.SEE_OTHER)
+    return page(request, "first_run.html", given={})
+
+
+@router.post("/first-run")
+def first_run(
+    request: Request,
+    access: AccessHere,
+    language: Language,
+    code: Short,
+    name: Name,
+    password: Secret,
+    title: Short = "",
+) -> Response:
+    try:
+        access.add_first(code=code.strip(), name=name, title=title.strip() or name, password=password)
+    except InspectionError as error:
+        return page(
+            request,
+            "first_run.html",
+            status=status_of(error).value,
+            problem=explain(error, language),
+            given={"code": code, "name": name, "title": title},
+        )
+    return _signed_in(
+        request, language, "/people", lambda: access.sign_in(name=name, password=password), name=name
+    )
+
+
+@router.get("/people")
+def people_page(request: Request, access: AccessHere, caller: Administrator) -> Response:
+    """Everybody, and a form for one more."""
+    return page(
+        request, "people.html", people=access.accounts.all(), roles=list(Role), caller=caller, given={}
+    )
+
+
+@router.post("/people")
+def add_person(
+    request: Request,
+    access: AccessHere,
+    caller: Administrator,
+    language: Language,
+    name: Name,
+    role: Annotated[Role, Form()],
+    password: Secret,
+    title: Short = "",
+    badge: Short = "",
+    pin: Secret = "",
+) -> Response:
+    def add() -> None:
+        access.accounts.add(
+            name=name,
+            title=title.strip() or name,
+            role=role,
+            password_hash=access.hashed_password(password),
+            pin_hash=access.hashed_pin(pin) if pin else None,
+            badge=badge.strip() or None,
+            by=caller.person,
+            at=access.now(),
+        )
+
+    given = {"name": name, "title": title, "role": role, "badge": badge}
+    return _people_after(request, access, caller, language, add, given)
+
+
+@router.post("/people/{name}")
+def change_person(
+    request: Request,
+    access: AccessHere,
+    caller: Administrator,
+    language: Language,
+    name: str,
+    role: Annotated[Role, Form()],
+    is_active: Annotated[bool, Form()] = False,
+    password: Secret = "",
+) -> Response:
+    def change() -> None:
+        if password:
+            hashed = access.hashed_password(password)
+            access.accounts.set_secret(name, by=caller.person, at=access.now(), password_hash=hashed)
+        access.accounts.change(name, by=caller.person, at=access.now(), role=role, is_active=is_active)
+
+    return _people_after(request, access, caller, language, change, {})
+
+
+@router.get("/account")
+def account_page(request: Request, access: AccessHere, caller: SignedIn) -> Response:
+    """One's own rights, password and keys for programs."""
+    return _account(request, access, caller)
+
+
+@router.post("/account/password")
+def change_password(
+    request: Request, access: AccessHere, caller: SignedIn, language: Language, current: Secret, new: Secret
+) -> Response:
+    try:
+        access.change_own_password(caller, current=current, new=new)
+        key = access.sign_in(name=caller.person.name, password=new)
+    except InspectionError as error:
+        return _account(request, access, caller, problem=error, language=language)
+    answer = RedirectResponse("/account?done=password", HTTPStatus.SEE_OTHER)
+    keep_session(request, answer, key)
+    return answer
+
+
+@router.post("/account/tokens")
+def add_token(
+    request: Request,
+    access: AccessHere,
+    caller: SignedIn,
+    language: Language,
+    name: Short,
+    days: Annotated[int, Form(ge=1, le=LONGEST_TOKEN_DAYS)],
+    rights: Annotated[list[Right], Form()] = [],  # noqa: B006 - FastAPI reads the default and never changes it
+) -> Response:
+    try:
+        key, _ = access.make_token(
+            caller, name=name, rights=set(rights), expires_at=access.now() + timedelta(days=days)
+        )
+    except InspectionError as error:
+        return _account(request, access, caller, problem=error, language=language)
+    return _account(request, access, caller, key=key)
+
+
+@router.post("/account/tokens/{id}/revoke")
+def revoke_token(access: AccessHere, caller: SignedIn, id: UUID) -> Response:
+    access.accounts.revoke_token(id, by=caller.person, at=access.now())
+    return RedirectResponse("/account", HTTPStatus.SEE_OTHER)
+
+
+@router.get("/audit")
+def audit_page(
+    request: Request,
+    access: AccessHere,
+    caller: AuditReader,
+    before: UUID | None = None,
+    person: Annotated[str, Query(max_length=60)] = "",
+) -> Response:
+    """Who did what, the newest first."""
+    entries = access.accounts.audit(limit=ENTRIES_AT_ONCE, before=before, person=person or None)
+    return page(
+        request,
+        "audit.html",
+        entries=entries,
+        called={f"account:{one.id}": one.name for one in access.accounts.all()},
+        person=person,
+        older=entries[-1].id if len(entries) == ENTRIES_AT_ONCE else None,
+    )
+
+
+def _signed_in(
+    request: Request, language: str, next: str, open_session: Callable[[], str], *, name: str
+) -> Response:
+    try:
+        key = open_session()
+    except InspectionError as error:
+        return page(
+            request,
+            "sign_in.html",
+            status=status_of(error).value,
+            problem=explain(error, language),
+            next=_ours(next),
+            nobody=False,
+            name=name,
+        )
+    answer = RedirectResponse(_ours(next), HTTPStatus.SEE_OTHER)
+    keep_session(request, answer, key)
+    return answer
+
+
+def _people_after(
+    request: Request,
+    access: AccessHere,
+    caller: Caller,
+    language: str,
+    act: Callable[[], None],
+    given: dict[str, Any],
+) -> Response:
+    try:
+        act()
+    except InspectionError as error:
+        return page(
+            request,
+            "people.html",
+            status=status_of(error).value,
+            problem=explain(error, language),
+            people=access.accounts.all(),
+            roles=list(Role),
+            caller=caller,
+            given=given,
+        )
+    return RedirectResponse("/people", HTTPStatus.SEE_OTHER)
+
+
+def _account(
+    request: Request,
+    access: AccessHere,
+    caller: Caller,
+    *,
+    problem: InspectionError | None = None,
+    language: str = "",
+    key: str | None = None,
+) -> Response:
+    return page(
+        request,
+        "account.html",
+        status=200 if problem is None else status_of(problem).value,
+        **({} if problem is None else {"problem": explain(problem, language)}),
+        caller=caller,
+        rights=sorted(caller.rights),
+        tokens=access.accounts.tokens_of(caller.person),
+        now=access.now(),
+        key=key,
+        done=request.query_params.get("done"),
+        longest_days=LONGEST_TOKEN_DAYS,
+    )
+
+
+def _ours(next: str) -> str:
+    """An address of this service, whatever was asked for: nobody is sent to another site."""
+    is_ours = next.startswith("/") and not next.startswith(("//", "/\\"))
+    return next if is_ours and not any(ord(letter) < 0x20 for letter in next) else "/"
