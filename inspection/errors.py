@@ -68,3 +68,15 @@ class DetectionsInvalid(InspectionError):
     """The detector answered with numbers that are none."""
 
     code = "INS-DETECTIONS-INVALID"
+
+
+class SensorMisfit(InspectionError):
+    """What came is not of the form that the sensor's settings say. Facts: found, allowed."""
+
+    code = "INS-SENSOR-MISFIT"
+
+
+class SensorBlind(InspectionError):
+    """The sensor could not see enough of the surface: a defect may hide there. Facts: found, allowed."""
+
+    code = "INS-SENSOR-BLIND"

@@ -11,7 +11,7 @@ import numpy as np
 
 from inspection.errors import DetectionsInvalid, DetectorFailed, ImageUnsuitable, InspectionError
 from inspection.judging import judge, judge_measurements
-from inspection.protocols import Detector
+from inspection.protocols import Detector, Sensor
 from inspection.types import (
     Box,
     Detections,
@@ -46,6 +46,7 @@ class Pipeline:
     part    what a part looks like from here, so that an empty fixture is not a good part, and what is measured on
             it; None for strip
     edges   finds the edges of strip, so that what lies beside it is not taken for it; None: not looked for
+    sensor  makes a picture of what is none, and finds what only it shows; None: frames are pictures
     health  measures how fit images are to be judged, and refuses those that are not; None: only what none may be
     """
 
@@ -58,6 +59,7 @@ class Pipeline:
     edges: StripEdges | None = None
     frame_wh_px: tuple[int, int | None] | None = None
     health: HealthWatch | None = None
+    sensor: Sensor | None = None
 
     def inspect(self, frame: Frame) -> FrameResult:
         """Judge one frame. Whatever keeps it from being judged leaves it NOT_INSPECTED, with the reason."""
@@ -70,6 +72,8 @@ class Pipeline:
         measured: tuple[Measurement, ...] = ()
         try:
             check_kind(frame.pixels, self.frame_wh_px)
+            if self.sensor is not None:
+                return self._sensed(self.sensor, frame, laps)
             image = self.flat_field.correct(crop(frame.pixels, self.roi_px))
             laps.mark("correct")
             check_health(image)
@@ -100,6 +104,22 @@ class Pipeline:
             timings_ms=laps.ms,
         )
 
+    def _sensed(self, sensor: Sensor, frame: Frame, laps: Laps) -> Look:
+        """As `look`, of what is no picture: the detector looks at what the sensor makes of it."""
+        sensed = sensor.sense(frame.pixels)
+        check_finite(sensed.found)
+        laps.mark("sense")
+        found = detections_of(self.detector, sensed.picture)
+        laps.mark("detect")
+        return Look(
+            found=Detections.together([sensed.found, found]),
+            seen_hw=(sensed.picture.shape[0], sensed.picture.shape[1]),
+            y_origin_mm=frame.y_origin_mm,
+            measured=sensed.measured,
+            picture=sensed.picture,
+            timings_ms=laps.ms,
+        )
+
     def judged(self, look: Look, frame: Frame) -> FrameResult:
         """What was seen in a frame, at the frame's place on the surface and by the limits."""
         if look.failure is not None:
@@ -126,6 +146,7 @@ class Pipeline:
             seen_mm=seen_in(look.seen_hw, frame, self.surface, roi_px=self.roi_px),
             edges=edges,
             looked=look.found.looked,
+            picture=look.picture,
         )
 
 
@@ -172,6 +193,7 @@ class Look:
     y_origin_mm: float = 0.0
     edges: tuple[EdgePoint, ...] = ()
     measured: tuple[Measurement, ...] = ()
+    picture: Image | None = None
 
     def edges_at(self, y_origin_mm: float) -> tuple[EdgePoint, ...]:
         moved_mm = y_origin_mm - self.y_origin_mm

@@ -7,7 +7,7 @@ from types import TracebackType
 from typing import Protocol, Self
 
 from inspection.identity import IdentifierCode
-from inspection.types import Detections, Frame, FrameResult, Image, Inspection, InspectionBegun
+from inspection.types import Detections, Frame, FrameResult, Image, Inspection, InspectionBegun, Sensed
 
 
 class Camera(Protocol):
@@ -36,6 +36,18 @@ class Detector(Protocol):
     """Finds defects in one image. Same image in, same detections out, in the same order."""
 
     def detect(self, image: Image) -> Detections: ...
+
+
+class Sensor(Protocol):
+    """Makes a picture of the surface of what another sensor than a camera records, and finds what only it shows.
+
+    What it was given lies in a frame's pixels as it came: docs/sensors.md. Same raw in, same result out.
+    """
+
+    def sense(self, raw: Image) -> Sensed:
+        """Raises one of our errors where a part of the surface could not be seen that is large enough to hide what
+        is looked for: then nothing of it was inspected."""
+        ...
 
 
 class UnitSource(Protocol):

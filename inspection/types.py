@@ -203,6 +203,20 @@ class Detections:
         return every.picked(np.argsort(-score, kind="stable"))
 
 
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Sensed:
+    """What a sensor other than a camera shows of the surface.
+
+    picture   for people and networks; one pixel for each place that the sensor tells apart
+    found     in px of the picture
+    measured  of the whole of it
+    """
+
+    picture: Image
+    found: Detections
+    measured: tuple[Measurement, ...] = ()
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Piece:
     """What one frame shows of a defect that the borders of frames have cut."""
@@ -444,6 +458,7 @@ class FrameResult:
     edges       of the strip, from the top of the frame down; none where they are not looked for
     repeats     those known of its unit once this frame was seen
     looked      how much of it a screen let the network see; None without a screen
+    picture     what a sensor made of the frame, for people, with its own pixels; None: the frame is a picture
     """
 
     camera: str
@@ -457,6 +472,7 @@ class FrameResult:
     edges: tuple[EdgePoint, ...] = ()
     repeats: tuple[Repeat, ...] = ()
     looked: Looked | None = None
+    picture: Image | None = field(default=None, compare=False, repr=False)
 
     @staticmethod
     def not_inspected(

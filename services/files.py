@@ -12,7 +12,7 @@ from typing import Final
 from uuid_utils.compat import uuid7
 
 from cameras.recording import MANIFEST, PICTURES, read_run
-from inspection.errors import InspectionError
+from inspection.errors import InspectionError, SensorMisfit
 from inspection.identity import IdentifierCode
 from inspection.pipeline import Pipeline, ViewPipelines
 from inspection.tally import FRAME_LOST, VIEW_MISSING, UnitTally
@@ -27,9 +27,13 @@ from inspection.types import (
     Verdict,
 )
 from inspection.vision.decoding import decode_image
+from inspection.vision.waveform import Waveform, decode_wav
 from traceability.identifiers import EXAMPLE_PREFIX, Minter, unit_code_of_file
 
 LANE: Final = "files"
+
+WAVEFORM: Final = ".wav"
+"""What a recorded waveform is called, beside the pictures."""
 
 
 class FileUnreadable(InspectionError):
@@ -102,7 +106,7 @@ def gather(paths: Iterable[Path]) -> Iterator[Given]:
             yield from _of_run(path)
         else:
             for file in sorted(path.rglob("*")):
-                if file.suffix.lower() in PICTURES and file.is_file():
+                if file.suffix.lower() in PICTURES | {WAVEFORM} and file.is_file():
                     yield Given(name=str(file), path=file)
 
 
@@ -180,7 +184,7 @@ def inspect_all(
             data, image, failure = None, None, None
             try:
                 data = _read(one)
-                image = decode_image(data)
+                image = _decoded(data, one, pipeline)
             except InspectionError as error:
                 failure = error
             result = _judged(one, image, failure, pipeline, started_at)
@@ -225,6 +229,24 @@ def _code_of(digests: Sequence[str | None], minter: Minter) -> IdentifierCode:
     return unit_code_of_file(
         read[0] if len(digests) == 1 else hashlib.sha256("".join(read).encode()).hexdigest()
     )
+
+
+def _decoded(data: bytes, one: Given, pipeline: Pipeline | ViewPipelines) -> Image:
+    """The picture in the bytes, or what a sensor recorded, as a frame's pixels."""
+    if one.path is None or one.path.suffix.lower() != WAVEFORM:
+        return decode_image(data)
+    pixels, sample_hz = decode_wav(data)
+    own = pipeline.views.get(one.camera) if isinstance(pipeline, ViewPipelines) else pipeline
+    sensor = None if own is None else own.sensor
+    wanted_hz = sensor.sample_hz if isinstance(sensor, Waveform) else None
+    if sample_hz != wanted_hz:
+        raise SensorMisfit(
+            f"{one.name} has {sample_hz:g} samples a second, the recipe {wanted_hz}.",
+            action="Inspect it with the recipe of the sensor that recorded it.",
+            found=f"{sample_hz:g} Hz",
+            allowed="–" if wanted_hz is None else f"{wanted_hz:g} Hz",
+        )
+    return pixels
 
 
 def _read(one: Given) -> bytes:

@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, model_validator
+from pydantic import Discriminator, Field, Tag, model_validator
 
 from cameras.settings import CameraSettings, ReplaySettings
 from inspection.repeats import RepeatRules
@@ -16,21 +16,11 @@ from inspection.vision.health import HealthLimits, HealthWatch
 from inspection.vision.measuring import CircleGauge, Edge, Gauge, LineGauge, Quantity, QuantityKind
 from inspection.vision.outline import PartOutline
 from inspection.vision.part import GaugedPart
-
-Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,39}$")]
-Code = Annotated[str, Field(min_length=1, max_length=40)]
-Share = Annotated[float, Field(ge=0, le=1)]
-AtLeastZero = Annotated[float, Field(ge=0)]
+from station_config.base import AtLeastZero, Code, FileSettings, Name, Settings, Share
+from station_config.sensors import SensorSettings
 
 REPLAY_HOLDS = 16
 """Frames held for a busy lane while a recording plays at its own times, as of a camera."""
-
-
-class Settings(BaseModel):
-    """Frozen, and unknown keys are refused: a misspelt limit would be a limit that does not hold."""
-
-    # A limit at infinity would be one that never holds.
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
 class SurfaceSettings(Settings):
@@ -91,13 +81,6 @@ class DetectorSettings(Settings):
         """The same with these versions, by the models' names."""
         screen = self.screen and self.screen.model_copy(update={"version": versions.get(self.screen.model)})
         return self.model_copy(update={"version": versions[self.model], "screen": screen})
-
-
-class FileSettings(Settings):
-    """A file beside the recipe, and the SHA-256 of its bytes: a changed one is another recipe."""
-
-    file: Annotated[str, Field(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_.-]{0,80}$")]
-    sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 
 
 class FlatFieldSettings(FileSettings):
@@ -305,7 +288,9 @@ class PartSettings(Settings):
     max_share: Share
     long_axis_deg: Annotated[float, Field(ge=-180, le=180)] | None = None
     scale_uncertainty: Annotated[float, Field(ge=0, le=0.1)] | None = None
-    gauges: dict[Name, Annotated[CircleGaugeSettings | LineGaugeSettings, Field(discriminator="shape")]] = {}
+    gauges: dict[Name, Annotated[CircleGaugeSettings | LineGaugeSettings, Field(discriminator="shape")]] = (
+        Field(default_factory=dict)
+    )
     measurements: tuple[QuantitySettings, ...] = ()
 
     def mistakes(self) -> Iterator[str]:
@@ -412,6 +397,7 @@ class _OneView(Settings):
     flat_field: FlatFieldSettings | None = None
     health: HealthSettings | None = None
     part: PartSettings | None = None
+    sensor: SensorSettings | None = None
 
     @property
     def all_detectors(self) -> tuple[DetectorSettings | GoldenDetectorSettings, ...]:
@@ -422,13 +408,19 @@ class _OneView(Settings):
     def files(self) -> tuple[FileSettings, ...]:
         """What it needs beside the recipe."""
         golden = (one.golden for one in self.all_detectors if isinstance(one, GoldenDetectorSettings))
-        return (*golden, *(() if self.flat_field is None else (self.flat_field,)))
+        own = () if self.flat_field is None else (self.flat_field,)
+        return (*golden, *own, *(() if self.sensor is None else self.sensor.files))
 
-    def mistakes_of_view(self) -> Iterator[str]:
+    def mistakes_of_view(self, kinds: Collection[str]) -> Iterator[str]:
         """What is wrong between the keys of the view."""
         if self.detector is not None and self.detectors:
             yield "detector: there is [[detectors]] too; give them all there"
-        if not self.all_detectors:
+        if self.sensor is not None:
+            for key in ("roi_px", "flat_field", "health", "part"):
+                if getattr(self, key) is not None:
+                    yield f"{key}: is for pictures of a camera; there is a [sensor]"
+            yield from self.sensor.mistakes(kinds, has_scale=self.has_scale)
+        elif not self.all_detectors:
             yield "detector: missing; give [detector], or several [[detectors]]"
         if self.part is not None:
             yield from self.part.mistakes()
@@ -461,8 +453,8 @@ class RecipeSettings(_OneView):
     product: Annotated[str, Field(min_length=1, max_length=80)]
     views: tuple[ViewSettings, ...] = ()
     strip: StripSettings | None = None
-    severities: dict[Name, Annotated[tuple[Code, ...], Field(min_length=1)]] = {}
-    zones: dict[Name, ZoneSettings] = {}
+    severities: dict[Name, Annotated[tuple[Code, ...], Field(min_length=1)]] = Field(default_factory=dict)
+    zones: dict[Name, ZoneSettings] = Field(default_factory=dict)
     limits: Annotated[tuple[LimitSettings, ...], Field(min_length=1)]
     grades: tuple[GradeSettings, ...] = ()
 
@@ -484,9 +476,11 @@ class RecipeSettings(_OneView):
                 yield f"{key}: a limit on repeat_hits has no zone and no min_length_mm"
             if one.measure == "repeat_hits" and (self.strip is None or self.strip.repeats is None):
                 yield f"{key}.measure = 'repeat_hits': needs [strip.repeats]"
-        yield from self._mistakes_of_views()
+        yield from self._mistakes_of_views(kinds)
         if self.strip is not None and not self.has_scale:
             yield "strip: needs surface.x_mm_per_px and surface.y_mm_per_px"
+        if self.strip is not None and self.strip.edges and self.sensor is not None:
+            yield "strip.edges: are looked for in pictures of a camera; there is a [sensor]"
         if not (self.strip is not None and self.strip.edges):
             for name, zone in self.zones.items():
                 if zone.needs_edges:
@@ -495,9 +489,9 @@ class RecipeSettings(_OneView):
         if len(set(names)) != len(names):
             yield f"grades: two have the same name: {', '.join(names)}"
 
-    def _mistakes_of_views(self) -> Iterator[str]:
+    def _mistakes_of_views(self, kinds: Collection[str]) -> Iterator[str]:
         if not self.views:
-            yield from self.mistakes_of_view()
+            yield from self.mistakes_of_view(kinds)
             return
         own = set(_OneView.model_fields) & self.model_fields_set
         if own:
@@ -508,7 +502,7 @@ class RecipeSettings(_OneView):
         if len(set(names)) != len(names):
             yield f"views: two have the same name: {', '.join(names)}"
         for number, view in enumerate(self.views):
-            yield from (f"views.{number}.{mistake}" for mistake in view.mistakes_of_view())
+            yield from (f"views.{number}.{mistake}" for mistake in view.mistakes_of_view(kinds))
 
     @property
     def seen_by(self) -> dict[str | None, _OneView]:
@@ -608,7 +602,7 @@ class LaneSettings(Settings):
     workers: Annotated[int, Field(ge=1, le=64)] | None = None
     unit: UnitSettings
     camera: CameraSettings | None = None
-    cameras: dict[Name, CameraSettings] = {}
+    cameras: dict[Name, CameraSettings] = Field(default_factory=dict)
     views_within_ms: Annotated[float, Field(gt=0, le=10_000)] = 50.0
     views_late_ms: Annotated[float, Field(gt=0, le=60_000)] = 1000.0
 

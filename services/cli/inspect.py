@@ -21,6 +21,7 @@ from cameras.recording import PICTURES, png_of
 from inspection.errors import InspectionError
 from inspection.types import Defect, Image, Inspection, PictureRef, Verdict
 from inspection.vision.annotating import annotate
+from inspection.vision.decoding import MIN_SIDE_PX
 from services.cli.demo import make_writable
 from services.cli.options import VAR, database_option
 from services.files import Inspected, by_view, gather, inspect_all, one_by_one
@@ -251,10 +252,11 @@ class Results:
         """A unit, with all its pictures."""
         kept = []
         for one in unit:
-            if one.image is not None and one.data is not None:
-                kept.append(self._keep(one, one.image, one.data))
+            shown = one.image if one.result.picture is None else one.result.picture
+            if shown is not None and one.data is not None and min(shown.shape[:2]) >= MIN_SIDE_PX:
+                kept.append(self._keep(one, shown, one.data))
                 if self._annotated is not None:
-                    self._annotate(one, one.image, self._annotated)
+                    self._annotate(one, shown, self._annotated)
         self._waiting.append(replace(unit[0].inspection, pictures=tuple(kept)))
         if len(self._waiting) >= RECORDS_AT_ONCE:
             self.flush()
@@ -274,7 +276,7 @@ class Results:
 
     def _keep(self, one: Inspected, image: Image, data: bytes) -> PictureRef:
         # As it came where a browser shows it: the record then holds the very bytes that were judged.
-        is_shown = data.startswith((b"\xff\xd8\xff", b"\x89PNG"))
+        is_shown = one.result.picture is None and data.startswith((b"\xff\xd8\xff", b"\x89PNG"))
         kept = data if is_shown else png_of(image)
         height, width = image.shape[:2]
         return PictureRef(

@@ -120,6 +120,7 @@ def build_pipeline(
             limits=limits,
             flat_field=_flat_field(view.flat_field, recipe.files, roi_px),
             roi_px=roi_px,
+            sensor=None if view.sensor is None else view.sensor.sensor(surface, recipe.files),
             health=None if view.health is None else view.health.watch(),
             part=None if view.part is None else view.part.outline(),
             edges=StripEdges(surface=surface)

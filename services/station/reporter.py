@@ -13,7 +13,8 @@ from uuid import UUID
 
 import cv2
 
-from inspection.types import Frame, FrameResult, Inspection, InspectionBegun, PictureRef, Verdict
+from inspection.types import Frame, FrameResult, Image, Inspection, InspectionBegun, PictureRef, Verdict
+from inspection.vision.decoding import MIN_SIDE_PX
 from services.station.link import Courier
 from services.station.messages import FrameSeen, Message
 
@@ -68,10 +69,11 @@ class Reporter:
         if isinstance(job, Inspection):
             return replace(job, pictures=tuple(self._pictures.pop(job.id)))
         begun, frame, result = job
-        height, width = (*frame.pixels.shape, 0, 0)[:2]
+        shown = frame.pixels if result.picture is None else result.picture
+        height, width = (*shown.shape, 0, 0)[:2]
         jpeg, sha256 = b"", None
         if self._jobs.qsize() <= FRAMES_WAITING:
-            jpeg = _jpeg_of(frame)
+            jpeg = _jpeg_of(shown, frame)
             pictures = self._pictures[begun.id]
             if jpeg and (result.verdict is not Verdict.ACCEPT or not pictures):
                 sha256 = hashlib.sha256(jpeg).hexdigest()
@@ -88,7 +90,7 @@ class Reporter:
             inspection_id=begun.id,
             lane=begun.lane,
             captured_at=frame.captured_at,
-            result=result,
+            result=replace(result, picture=None),
             jpeg=jpeg,
             width_px=width,
             height_px=height,
@@ -96,10 +98,13 @@ class Reporter:
         )
 
 
-def _jpeg_of(frame: Frame) -> bytes:
+def _jpeg_of(shown: Image, frame: Frame) -> bytes:
     """Empty for what is no picture: its result is told all the same."""
+    if min(shown.shape[:2], default=0) < MIN_SIDE_PX:
+        # As a waveform is, of which no spectrogram could be made.
+        return b""
     try:
-        return cv2.imencode(".jpg", frame.pixels, (cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY))[1].tobytes()
+        return cv2.imencode(".jpg", shown, (cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY))[1].tobytes()
     except cv2.error:
         logger.exception("No picture can be made of frame %s of %s", frame.sequence, frame.camera)
         return b""
