@@ -57,6 +57,8 @@ class Right(StrEnum):
     """Let parts through that are not inspected: marked, with a reason and an end."""
     DISPOSE = "dispose"
     """Hold, release, scrap, rework; work on cases; freeze limits of charts."""
+    RECORD = "record"
+    """State what the plant knows: what was made from what, process steps, measurements of other gauges."""
     CONFIGURE = "configure"
     """Recipes, cameras, data sets, training, models up to their approval."""
     APPROVE = "approve"
@@ -69,8 +71,8 @@ class Right(StrEnum):
 
 RIGHTS: Final[dict[Role, frozenset[Right]]] = {
     Role.OPERATOR: frozenset({Right.OPERATE}),
-    Role.ENGINEER: frozenset({Right.OPERATE, Right.BYPASS, Right.DISPOSE, Right.APPROVE}),
-    Role.INTEGRATOR: frozenset({Right.OPERATE, Right.CONFIGURE, Right.APPROVE}),
+    Role.ENGINEER: frozenset({Right.OPERATE, Right.BYPASS, Right.DISPOSE, Right.RECORD, Right.APPROVE}),
+    Role.INTEGRATOR: frozenset({Right.OPERATE, Right.RECORD, Right.CONFIGURE, Right.APPROVE}),
     Role.ADMINISTRATOR: frozenset({Right.ADMINISTER, Right.READ_AUDIT}),
     Role.AUDITOR: frozenset({Right.READ_AUDIT}),
 }

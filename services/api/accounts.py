@@ -18,7 +18,9 @@ from traceability.accounts import AuditEntry, Person, Role, Token
 router = APIRouter(tags=["people"])
 
 RoleName = Literal["operator", "engineer", "integrator", "administrator", "auditor"]
-RightName = Literal["operate", "bypass", "dispose", "configure", "approve", "administer", "read_audit"]
+RightName = Literal[
+    "operate", "bypass", "dispose", "record", "configure", "approve", "administer", "read_audit"
+]
 Name = Annotated[str, Field(min_length=1, max_length=60, pattern=r"^[\w.@-]+$")]
 Text = Annotated[str, Field(min_length=1, max_length=100)]
 Secret = Annotated[str, Field(max_length=1000)]

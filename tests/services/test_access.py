@@ -3,7 +3,6 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from argon2 import PasswordHasher
 from fastapi.testclient import TestClient
 
 from services.access import (
@@ -22,12 +21,9 @@ from services.access import (
     SignInNeeded,
     SignInRefused,
 )
+from tests.services.signed_in import PASSWORD, QUICK, adds, with_quick_passwords
 from traceability.accounts import Accounts, Role
 
-QUICK = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)
-"""As sure as the real one for what these tests ask, and a thousandth of its work."""
-
-PASSWORD = "vier Wörter am Band"
 NOW = datetime(2026, 11, 26, 6, 0, tzinfo=UTC)
 
 
@@ -54,18 +50,6 @@ def access(station, clock) -> Access:
     made = Access(Accounts(station.store), first_run_code="the-code", clock=clock, hasher=QUICK)
     made.add_first(code="the-code", name="chief", title="Chief", password=PASSWORD)
     return made
-
-
-def _adds(access: Access, role: Role, *, name: str | None = None, **given):
-    return access.accounts.add(
-        name=name or role.value,
-        title=role.value,
-        role=role,
-        password_hash=access.hashed_password(PASSWORD),
-        by=access.accounts.named("chief"),
-        at=NOW,
-        **given,
-    )
 
 
 def _caller(access: Access, name: str):
@@ -123,13 +107,13 @@ def test_a_right_password_forgives_the_wrong_ones_before(access):
 
 
 def test_who_has_no_pin_does_not_sign_in_by_badge(access):
-    _adds(access, Role.OPERATOR, badge="B-1")
+    adds(access, Role.OPERATOR, badge="B-1")
     with pytest.raises(SignInRefused):
         access.sign_in_by_badge(badge="B-1", pin="")
 
 
 def test_a_badge_opens_what_an_operator_does_and_no_more(access):
-    _adds(access, Role.ENGINEER, badge="B-1", pin_hash=access.hashed_pin("2580"))
+    adds(access, Role.ENGINEER, badge="B-1", pin_hash=access.hashed_pin("2580"))
     key = access.sign_in_by_badge(badge="B-1", pin="2580")
     caller = access.caller(session=key, bearer=None, used=False)
     assert caller.rights == {Right.OPERATE}
@@ -174,7 +158,7 @@ def test_a_new_password_ends_the_other_sessions(access):
 
 
 def test_a_key_may_no_more_than_its_person_and_loses_what_its_person_loses(access):
-    engineer = _adds(access, Role.ENGINEER)
+    engineer = adds(access, Role.ENGINEER)
     caller = _caller(access, "engineer")
     with pytest.raises(RightMissing):
         access.make_token(caller, name="x", rights={Right.CONFIGURE}, expires_at=NOW + timedelta(1))
@@ -215,17 +199,10 @@ def test_no_role_has_every_right():
 def people_client(station) -> TestClient:
     """A station whose administrator, operator and auditor have accounts."""
     app = station.app()
-    access = app.state.access = Access(Accounts(station.store), hasher=QUICK)
-    access.accounts.add(
-        name="chief",
-        title="Chief",
-        role=Role.ADMINISTRATOR,
-        password_hash=access.hashed_password(PASSWORD),
-        by=None,
-        at=datetime.now(UTC),
-    )
+    access = with_quick_passwords(app)
+    adds(access, Role.ADMINISTRATOR, name="chief")
     for role in (Role.OPERATOR, Role.ENGINEER, Role.INTEGRATOR, Role.AUDITOR):
-        _adds(access, role)
+        adds(access, role)
     return TestClient(app, follow_redirects=False)
 
 
