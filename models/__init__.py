@@ -52,4 +52,22 @@ def _boxes(model: ReleasedModel, threads: int, min_score: float | None) -> Relea
     return BoxDetector(Session(model, threads=threads), min_score=min_score)
 
 
-_METHODS: Mapping[str, Callable[[ReleasedModel, int, float | None], ReleasedDetector]] = {"boxes": _boxes}
+def _maps(model: ReleasedModel, threads: int, min_score: float | None) -> ReleasedDetector:
+    from models.maps import MapDetector
+    from models.session import Session
+
+    return MapDetector(Session(model, threads=threads), min_score=min_score)
+
+
+def _masks(model: ReleasedModel, threads: int, min_score: float | None) -> ReleasedDetector:
+    from models.maps import MaskDetector
+    from models.session import Session
+
+    return MaskDetector(Session(model, threads=threads), min_score=min_score)
+
+
+_METHODS: Mapping[str, Callable[[ReleasedModel, int, float | None], ReleasedDetector]] = {
+    "boxes": _boxes,
+    "maps": _maps,
+    "masks": _masks,
+}

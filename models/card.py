@@ -99,6 +99,8 @@ class Unlabelled(_Facts):
 class ModelCard(_Facts):
     """All that is said about a model.
 
+    task            what the network gives: boxes; a map of scores for each kind (anomalies, segmentation); boxes with
+                    masks
     kinds           catalogue codes in the order of the network's classes
     input_hw        px of the network's input
     tile_px         how many px of the picture one input shows; larger pictures are cut into tiles of this side
@@ -106,11 +108,12 @@ class ModelCard(_Facts):
     suppress_above  overlap above which the less sure of two boxes of one kind goes
     views           how often each tile is looked at: as it is, mirrored (2), and both of these upside down too (4)
     fuse_above      overlap above which boxes of one kind become one, their mean; None: they are not fused
+    min_region_px   of maps: how many px of the picture a piece has at least
     """
 
     name: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]*$")]
     version: Annotated[str, Field(pattern=r"^\d+\.\d+\.\d+$")]
-    task: Literal["boxes"]
+    task: Literal["boxes", "maps", "masks"]
     file: Annotated[str, Field(pattern=r"^[\w.-]+$")]
     sha256: Sha256
     made_on: date
@@ -123,6 +126,7 @@ class ModelCard(_Facts):
     suppress_above: Share
     views: Literal[1, 2, 4] = 1
     fuse_above: Share | None = None
+    min_region_px: Annotated[int, Field(ge=1)] = 1
     licence: str
     export_parity: str
     training: Training
@@ -135,6 +139,8 @@ class ModelCard(_Facts):
             raise ValueError(f"a kind is listed twice: {', '.join(self.kinds)}")
         if self.views > 1 and self.fuse_above is None:
             raise ValueError(f"{self.views} views, and no fuse_above to make them one")
+        if self.task != "boxes" and self.views > 1:
+            raise ValueError(f"{self.views} views are for boxes, not for {self.task}")
         if set(self.thresholds) != set(self.kinds):
             raise ValueError(
                 f"thresholds for {', '.join(sorted(self.thresholds))}, kinds {', '.join(sorted(self.kinds))}"

@@ -29,6 +29,13 @@ _VENDOR_ERRORS: tuple[type[Exception], ...] = (
 )
 
 
+_FORMS = {
+    "boxes": "[1, {boxes}, …]",
+    "maps": "[1, {kinds}, …, …]",
+    "masks": "[1, {boxes} + m, …] and [1, m, …, …]",
+}
+
+
 class Session:
     """A network, loaded, checked against its card and warmed up. Used by one thread at a time.
 
@@ -55,12 +62,16 @@ class Session:
         self._warm_up()
 
     def run(self, images: NDArray[np.float32]) -> NDArray[np.float32]:
-        """The network's answer (1, 4 + kinds, places) to one input (1, 3, height, width), 0..1.
+        """The first of the network's answers to one input (1, 3, height, width), 0..1; most have only one.
 
         Raises DetectionFailed when onnxruntime gives up.
         """
+        return self.run_all(images)[0]
+
+    def run_all(self, images: NDArray[np.float32]) -> tuple[NDArray[np.float32], ...]:
+        """All of the network's answers, as `_gives` says of its task. Raises as `run`."""
         try:
-            (answer,) = self._session.run(None, {self._input: images})
+            answers = self._session.run(None, {self._input: images})
         except _VENDOR_ERRORS as error:
             raise DetectionFailed(
                 f"{self.card.name} {self.card.version} gave up on an image: {error}",
@@ -68,26 +79,39 @@ class Session:
                 model=f"{self.card.name} {self.card.version}",
                 reason=str(error),
             ) from error
-        return np.asarray(answer, np.float32)
+        return tuple(np.asarray(answer, np.float32) for answer in answers)
 
     def _check_shapes(self) -> None:
         inputs, outputs = self._session.get_inputs(), self._session.get_outputs()
-        if len(inputs) != 1 or len(outputs) != 1:
-            raise self._mismatch(f"it has {len(inputs)} inputs and {len(outputs)} outputs, not one of each")
+        if len(inputs) != 1:
+            raise self._mismatch(f"it has {len(inputs)} inputs, not one")
         self._input = inputs[0].name
         eats = [1, 3, *self.card.input_hw]
         if list(inputs[0].shape) != eats or inputs[0].type != "tensor(float)":
             raise self._mismatch(f"it eats {inputs[0].type} {inputs[0].shape}, its card says {eats}")
-        gives = list(outputs[0].shape)
-        rows = 4 + len(self.card.kinds)
-        if len(gives) != 3 or gives[:2] != [1, rows]:
+        gives = [list(output.shape) for output in outputs]
+        if not self._gives(gives):
             raise self._mismatch(
-                f"it gives {gives}; for the {len(self.card.kinds)} kinds of its card that should be [1, {rows}, …]"
+                f"it gives {gives}; for {self.card.task} of the {len(self.card.kinds)} kinds of its card that should "
+                f"be {_FORMS[self.card.task].format(kinds=len(self.card.kinds), boxes=4 + len(self.card.kinds))}"
             )
 
+    def _gives(self, shapes: list[list[object]]) -> bool:
+        """Whether answers of these shapes are of the card's task. Places may be as many as the network likes."""
+        kinds = len(self.card.kinds)
+        match self.card.task, shapes:
+            case "boxes", [[1, rows, _]]:
+                return rows == 4 + kinds
+            case "maps", [[1, rows, _, _]]:
+                return rows == kinds
+            case "masks", [[1, int(rows), _], [1, int(masks), _, _]]:
+                return rows == 4 + kinds + masks
+            case _:
+                return False
+
     def _warm_up(self) -> None:
-        answer = self.run(np.full((1, 3, *self.card.input_hw), 0.5, np.float32))
-        if not np.isfinite(answer).all():
+        answers = self.run_all(np.full((1, 3, *self.card.input_hw), 0.5, np.float32))
+        if not all(np.isfinite(answer).all() for answer in answers):
             raise self._mismatch("it answers an even grey image with numbers that are not finite")
 
     def _mismatch(self, wrong: str) -> ModelMismatch:

@@ -1,0 +1,46 @@
+"""Detectors that say which pixels: from maps of scores (anomalies, segmentation), or from boxes with masks."""
+
+from __future__ import annotations
+
+from inspection.types import Detections, Image
+from inspection.vision.boxes import Letterbox
+from models.boxes import BoxDetector, fill_input
+from models.decode import decode_maps, decode_masks
+
+
+class MapDetector(BoxDetector):
+    """As BoxDetector, of a network that gives a map of scores for each kind."""
+
+    def _look_at(self, image: Image) -> Detections:
+        hw = image.shape[0], image.shape[1]
+        fit = Letterbox.fit(hw, self._card.input_hw)
+        fill_input(self._input[0], image, fit)
+        return decode_maps(
+            self._session.run(self._input),
+            kinds=self._card.kinds,
+            thresholds=self._thresholds,
+            fit=fit,
+            input_hw=self._card.input_hw,
+            image_hw=hw,
+            min_area_px=self._card.min_region_px,
+        )
+
+
+class MaskDetector(BoxDetector):
+    """As BoxDetector, of a network that gives boxes with masks."""
+
+    def _look_at(self, image: Image) -> Detections:
+        hw = image.shape[0], image.shape[1]
+        fit = Letterbox.fit(hw, self._card.input_hw)
+        fill_input(self._input[0], image, fit)
+        answer, prototypes = self._session.run_all(self._input)
+        return decode_masks(
+            answer,
+            prototypes,
+            kinds=self._card.kinds,
+            thresholds=self._thresholds,
+            suppress_above=self._card.suppress_above,
+            fit=fit,
+            input_hw=self._card.input_hw,
+            image_hw=hw,
+        )
