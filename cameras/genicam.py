@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import logging
+import re
 import subprocess
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -199,8 +200,9 @@ class GenicamCamera:
             opened, self._open = self._open, ExitStack()
         try:
             opened.close()
-        except _VENDOR_ERRORS:
-            logger.warning("camera %s: the device did not stop as it should", self._name, exc_info=True)
+        except _VENDOR_ERRORS as failed:
+            # As every device that is gone: an operator's log is not to have a page of it.
+            logger.warning("camera %s: the device did not stop as it should: %s", self._name, _words(failed))
 
     def frames(self) -> Iterator[Frame]:
         while (frame := self._next()) is not None:
@@ -402,12 +404,22 @@ class GenicamCamera:
         return refused(self._name, setting, value, found=found)
 
     def _lost(self, error: Exception) -> CameraLost:
+        reason = _words(error)
         return CameraLost(
-            f"Camera {self._name} was lost: {error}",
+            f"Camera {self._name} was lost: {reason}",
             action="Check power and cable, then press Retry.",
             camera=self._name,
-            reason=str(error),
+            reason=reason,
         )
+
+
+_WRAPPED = re.compile(r"\(Message from the source: (.+)\) \(ID: -?\d+\)", re.DOTALL)
+
+
+def _words(error: BaseException) -> str:
+    """What a producer says itself, without what genicam puts around it."""
+    said = _WRAPPED.search(str(error))
+    return said.group(1) if said else str(error)
 
 
 @contextmanager

@@ -298,8 +298,8 @@ class GigeCamera:
     def _quietly(self, let_go: Callable[[], None]) -> None:
         try:
             let_go()
-        except viva.GenicamError:
-            logger.warning("camera %s: the device did not stop as it should", self._name, exc_info=True)
+        except viva.GenicamError as failed:
+            logger.warning("camera %s: the device did not stop as it should: %s", self._name, failed)
 
     def _lost(self, error: Exception) -> CameraLost:
         return CameraLost(

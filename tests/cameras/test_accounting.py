@@ -131,6 +131,12 @@ def test_a_lost_packet_that_costs_a_frame_is_wrong():
     assert "in spite of resend" in " ".join(balanced(truth, [given(truth[0]), given(truth[2])]).wrong)
 
 
+def test_where_undamaged_frames_were_lost_too_resend_is_not_blamed():
+    truth = [sent(1), sent(2, fault="lost"), sent(3), sent(4)]
+    found = balanced(truth, [given(truth[0]), given(truth[3])])
+    assert (found.wrong, found.undamaged_lost) == ([], 1)
+
+
 @pytest.mark.skipif(
     find_spec("harvesters") is None or find_spec("genicam") is None, reason='pip install "lynceus[gige]"'
 )

@@ -199,6 +199,17 @@ def test_a_broken_link_is_a_lost_camera_that_names_the_cause(vendor_error):
     assert device.closed == 1
 
 
+def test_a_lost_camera_is_told_in_the_producers_own_words():
+    wrapped = (
+        "GenTL exception: Communication error, read or write to remote device failed. "
+        "(Message from the source: CAM-7 (left) at 10.0.0.7 does not answer any more) (ID: -1010)"
+    )
+    device = FakeDevice(script=[gentl.IoException(wrapped)])
+    with device.camera() as camera, pytest.raises(CameraLost) as lost:
+        list(camera.frames())
+    assert lost.value.facts["reason"] == "CAM-7 (left) at 10.0.0.7 does not answer any more"
+
+
 def test_a_device_that_cannot_be_stopped_is_still_let_go(caplog):
     device = FakeDevice(script=exposures([1]), fails_to_stop=gentl.IoException("gone"))
     with caplog.at_level(logging.WARNING), device.camera() as camera:
