@@ -18,6 +18,7 @@ from services.api.serving import Serving
 from services.live import RECENT, LiveState
 from services.problems import StaticMissing, answer_errors
 from services.station.ledger import Ledger
+from services.station.recipes import LaneRecipes
 from services.web import account_pages, pages
 from services.web.policy import SecurityHeaders
 from services.web.rendering import static_folder
@@ -40,6 +41,7 @@ def create_app(
     images: ImageStore,
     live: LiveState | None,
     ledger: Ledger | None,
+    recipes: LaneRecipes,
     catalogue: Catalogue,
     station: str,
     default_language: str,
@@ -50,6 +52,7 @@ def create_app(
     """Pages and API over what it is given; it opens and closes none of it.
 
     ledger       of the same station
+    recipes      that its lanes may change over to
     live         fed by whoever hears the engine; None for a server without a station of its own
     coil_lanes   those whose units are coils, with a map of their surface
     lane_titles  what people call the lanes, in the order of the page; others go by their names
@@ -75,6 +78,7 @@ def create_app(
         images=images,
         live=live,
         ledger=ledger,
+        recipes=recipes,
         catalogue=catalogue,
         station=station,
         default_language=default_language,

@@ -26,7 +26,7 @@ from inspection.types import (
     Stretch,
     Verdict,
 )
-from services.station.messages import Alarm, FrameSeen, LaneCondition, LaneState
+from services.station.messages import Alarm, FrameSeen, LaneCondition, LaneState, RecipeState
 from services.telemetry import Metrics
 
 RECENT = 12
@@ -45,6 +45,7 @@ class LaneNow:
                     was seen and where not, and the defects placed on it, the newest PLACED
     recent          finished inspections, newest first, at most RECENT
     looked          how much its screen let the network see since this process began; None where it has none
+    recipe          what its units are judged by now; next_recipe the newest word on another that was asked for
     alarms          what somebody has to see to, by code
     last_sign       when the lane last gave a sign of life, by its own clock
     """
@@ -68,6 +69,8 @@ class LaneNow:
     frame: FrameSeen | None = None
     recent: tuple[Inspection, ...] = ()
     looked: Looked | None = None
+    recipe: RecipeState | None = None
+    next_recipe: RecipeState | None = None
     alarms: tuple[Alarm, ...] = ()
     last_sign: datetime | None = None
 
@@ -179,6 +182,14 @@ class LiveState:
             facts=state.facts,
             last_sign=state.at,
         )
+
+    def recipe(self, state: RecipeState) -> None:
+        """Another recipe is on its way to a lane, or is in use. One that was refused stands until another is asked
+        for."""
+        if state.condition == "in_use":
+            self._change(state.lane, recipe=state, next_recipe=None)
+        else:
+            self._change(state.lane, next_recipe=state)
 
     def alarms(self, lane: str, alarms: tuple[Alarm, ...], gap: int) -> None:
         self.metrics.alarms(lane, alarms, gap)

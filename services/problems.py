@@ -29,6 +29,7 @@ from services.text import explain
 from services.web.language import language_of
 from services.web.policy import SECURITY_HEADERS
 from services.web.rendering import page
+from station_config.errors import RecipeNotChosen
 from traceability.errors import (
     CodeNotParsed,
     DatabaseNewer,
@@ -139,6 +140,7 @@ STATUS: tuple[tuple[type[InspectionError], HTTPStatus], ...] = (
     (TokenUnknown, HTTPStatus.NOT_FOUND),
     (NameTaken, HTTPStatus.CONFLICT),
     (LastAdministrator, HTTPStatus.CONFLICT),
+    (RecipeNotChosen, HTTPStatus.UNPROCESSABLE_ENTITY),
 )
 
 

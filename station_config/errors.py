@@ -25,6 +25,12 @@ class ConfigSyntax(ConfigError):
     code = "CFG-SYNTAX"
 
 
+class RecipeNotChosen(ConfigError):
+    """Of a lane's recipes none is meant, or two are. Facts: lane, asked, there."""
+
+    code = "CFG-RECIPE-NOT-CHOSEN"
+
+
 class ConfigInvalid(ConfigError):
     """The file is TOML, but not what it should be. Facts: file, count, mistakes (all of them, as text)."""
 

@@ -586,9 +586,23 @@ class Title(Settings):
         return self.zh if language == "zh" else self.en
 
 
+class RecipeChoice(Settings):
+    """A recipe that a lane may change over to, and what asks for it beside its name and its product.
+
+    number  that the PLC says for it
+    orders  how the orders begin that are made by it
+    """
+
+    recipe: Name
+    number: Annotated[int, Field(ge=0, le=65535)] | None = None
+    orders: tuple[Annotated[str, Field(min_length=1, max_length=60)], ...] = ()
+
+
 class LaneSettings(Settings):
     """One camera's lane, or that of several which see the same unit. Records know it by `name`, people by `title`.
 
+    recipe           that it begins with
+    recipes          those that it may change over to in mid-run; the one it begins with may be among them
     cameras          instead of `camera`: by the name of the recipe's view, each triggered once for each unit
     views_within_ms  how far apart the pictures of one trigger may be taken; triggers come at least twice as far apart
     views_late_ms    how long after the first picture of a trigger the others may come
@@ -599,6 +613,7 @@ class LaneSettings(Settings):
     name: Name
     title: Title
     recipe: Name
+    recipes: tuple[RecipeChoice, ...] = ()
     workers: Annotated[int, Field(ge=1, le=64)] | None = None
     unit: UnitSettings
     camera: CameraSettings | None = None
@@ -612,9 +627,27 @@ class LaneSettings(Settings):
             raise ValueError("give camera, or cameras by the name of their view")
         if len(self.cameras) == 1:
             raise ValueError("cameras: one alone is `camera`")
+        for what, said in (
+            ("recipe", [one.recipe for one in self.recipes]),
+            ("number", [one.number for one in self.recipes if one.number is not None]),
+            ("order", [order for one in self.recipes for order in one.orders]),
+        ):
+            if len(set(said)) != len(said):
+                raise ValueError(f"recipes: two have the same {what}")
         if self.cameras and self.unit.kind != "part":
             raise ValueError("cameras: several see parts; give each camera of a coil a lane of its own")
         return self
+
+    @property
+    def choices(self) -> tuple[RecipeChoice, ...]:
+        """The recipes it may have, the one it begins with first unless they say otherwise."""
+        if any(one.recipe == self.recipe for one in self.recipes):
+            return self.recipes
+        return (RecipeChoice(recipe=self.recipe), *self.recipes)
+
+    @property
+    def offered(self) -> tuple[str, ...]:
+        return tuple(choice.recipe for choice in self.choices)
 
     @property
     def all_cameras(self) -> tuple[CameraSettings, ...]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -19,6 +19,7 @@ from services.live import LiveState
 from services.problems import StaticMissing
 from services.station.ledger import Ledger
 from services.station.messages import FrameSeen, LaneState
+from services.station.recipes import LaneRecipes, Wishes
 from services.web.rendering import static_folder
 from station_config import load_catalogue, load_station
 from tests.builders import MODEL, RECIPE, a_unit, an_inspection
@@ -35,6 +36,11 @@ class AStation:
     images: ImageStore
     live: LiveState
     ledger: Ledger
+    wishes: Wishes = field(default_factory=Wishes)
+
+    @property
+    def recipes(self) -> LaneRecipes:
+        return LaneRecipes(load_station(STATION).lanes, ask=self.wishes.ask)
 
     def app(self, *, language: str = "en", has_live: bool = True) -> FastAPI:
         return create_app(
@@ -42,6 +48,7 @@ class AStation:
             images=self.images,
             live=self.live if has_live else None,
             ledger=self.ledger if has_live else None,
+            recipes=self.recipes,
             catalogue=load_catalogue(),
             station=STATION,
             default_language=language,

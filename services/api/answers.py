@@ -14,9 +14,10 @@ from inspection.types import Box, Defect, Inspection, InspectionBegun, Looked, R
 from inspection.vision.escapes import escape_rate
 from services.live import LaneNow, LiveState
 from services.station.ledger import LaneBalance
-from services.station.messages import Alarm, FrameSeen, LaneCondition
+from services.station.messages import Alarm, FrameSeen, LaneCondition, RecipeCondition, RecipeState
 from services.web.rendering import kind_colour, kind_name
 from station_config.catalogue import Catalogue
+from station_config.choosing import Offer
 
 VerdictName = Literal["ACCEPT", "REVIEW", "NOT_INSPECTED", "REJECT"]
 Corners = tuple[float, float, float, float]
@@ -368,6 +369,48 @@ class ScreenAnswer(BaseModel):
         )
 
 
+class RecipeStateAnswer(BaseModel):
+    """How far a lane is with a recipe: `preparing`, `ready` (taken up with the next unit), `in_use`, or `refused` with
+    the code of why. `revision` is null until it has been read."""
+
+    recipe: str
+    revision: int | None
+    condition: RecipeCondition
+    at: datetime
+    failure: str | None
+
+    @staticmethod
+    def of(state: RecipeState) -> RecipeStateAnswer:
+        return RecipeStateAnswer(
+            recipe=state.recipe,
+            revision=None if state.ref is None else state.ref.revision,
+            condition=state.condition,
+            at=state.at,
+            failure=state.failure,
+        )
+
+
+class OfferAnswer(BaseModel):
+    """A recipe that the lane may have, and what asks for it: its name, its product, the PLC's number, an order that
+    begins so."""
+
+    recipe: str
+    revision: int
+    product: str
+    number: int | None
+    orders: list[str]
+
+    @staticmethod
+    def of(offer: Offer) -> OfferAnswer:
+        return OfferAnswer(
+            recipe=offer.recipe,
+            revision=offer.revision,
+            product=offer.product,
+            number=offer.choice.number,
+            orders=list(offer.choice.orders),
+        )
+
+
 class AlarmAnswer(BaseModel):
     """Something to see to. `code` has its texts as a refusal's has; `withholds`: what it is about is not accepted."""
 
@@ -467,6 +510,8 @@ class LaneAnswer(BaseModel):
     in_hand: InHandAnswer | None
     screen: ScreenAnswer | None
     recent: list[InspectionHead]
+    recipe: RecipeStateAnswer | None
+    next_recipe: RecipeStateAnswer | None
     alarms: list[AlarmAnswer]
 
     @staticmethod
@@ -481,6 +526,8 @@ class LaneAnswer(BaseModel):
             in_hand=None if lane.in_hand is None else InHandAnswer.of(lane.in_hand, lane),
             screen=None if lane.looked is None else ScreenAnswer.of(lane.looked),
             recent=[InspectionHead.of(inspection) for inspection in lane.recent],
+            recipe=None if lane.recipe is None else RecipeStateAnswer.of(lane.recipe),
+            next_recipe=None if lane.next_recipe is None else RecipeStateAnswer.of(lane.next_recipe),
             alarms=[AlarmAnswer.of(alarm) for alarm in lane.alarms],
         )
 

@@ -12,6 +12,7 @@ from starlette.requests import HTTPConnection
 from services.live import LaneNow, LiveState
 from services.problems import NoStationHere
 from services.station.ledger import LaneBalance, Ledger
+from services.station.recipes import LaneRecipes
 from services.web.language import language_of
 from services.web.shifts import ShiftCounts
 from station_config import Catalogue, Title
@@ -27,6 +28,7 @@ class Serving:
     images: ImageStore
     live: LiveState | None
     ledger: Ledger | None
+    recipes: LaneRecipes
     catalogue: Catalogue
     station: str
     default_language: str

@@ -9,15 +9,25 @@ from datetime import UTC, datetime
 from http import HTTPStatus
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Header, Request, WebSocket, WebSocketDisconnect
+from fastapi import APIRouter, Depends, Header, Request, WebSocket, WebSocketDisconnect
 from fastapi.responses import StreamingResponse
-from pydantic import BaseModel
+from pydantic import BaseModel, ConfigDict, Field
 
-from services.api.answers import BalanceAnswer, LaneAnswer, PreviewHeader, ProgressAnswer, StationAnswer
-from services.api.serving import Balances, Here, Live, serving_of
+from services.access import Caller, Right, needs
+from services.api.answers import (
+    BalanceAnswer,
+    LaneAnswer,
+    OfferAnswer,
+    PreviewHeader,
+    ProgressAnswer,
+    StationAnswer,
+)
+from services.api.serving import Balances, Here, Live, Serving, serving_of
 from services.live import LaneNow, LiveState, Watcher
-from services.problems import problems
+from services.problems import LaneUnknown, problems
 from services.web.language import language_of
+from station_config.choosing import Offer
+from traceability.accounts import note
 
 # A person sees no difference between four changes a second and forty; the engine's cores do.
 LEAST_INTERVAL_S = 0.25
@@ -41,6 +51,68 @@ def station(here: Here, live: Live) -> StationAnswer:
 def ledger(balances: Balances) -> list[BalanceAnswer]:
     """Of every lane, what engine, service and records counted, and whether it agrees."""
     return [BalanceAnswer.of(balance) for balance in balances]
+
+
+Operator = Annotated[Caller, Depends(needs(Right.OPERATE))]
+
+
+class RecipeAsked(BaseModel):
+    """Which recipe is meant; exactly one of the four."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    recipe: Annotated[str, Field(max_length=100)] | None = None
+    product: Annotated[str, Field(max_length=200)] | None = None
+    order: Annotated[str, Field(max_length=200)] | None = None
+    number: Annotated[int, Field(ge=0, le=65535)] | None = None
+
+
+@router.get("/lanes/{lane}/recipes", responses=problems(HTTPStatus.NOT_FOUND))
+def recipes(here: Here, live: Live, lane: str) -> list[OfferAnswer]:
+    """The recipes that the lane may have."""
+    return [OfferAnswer.of(offer) for offer in here.recipes.offers(known_lane(live, lane).lane)]
+
+
+@router.post(
+    "/lanes/{lane}/recipe",
+    status_code=HTTPStatus.ACCEPTED,
+    responses=problems(
+        HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN, HTTPStatus.NOT_FOUND, HTTPStatus.UNPROCESSABLE_ENTITY
+    ),
+)
+def change_recipe(here: Here, live: Live, caller: Operator, lane: str, asked: RecipeAsked) -> OfferAnswer:
+    """Change over to another recipe with the lane's next unit. The answer says to which; `next_recipe` of the lane says
+    how far it is, and `recipe` once it is in use."""
+    now = known_lane(live, lane)
+    offer = here.recipes.choose(now.lane, **asked.model_dump())
+    change_over(here, now, offer, caller)
+    return OfferAnswer.of(offer)
+
+
+def change_over(here: Serving, now: LaneNow, offer: Offer, caller: Caller) -> None:
+    """Ask the engine for it, with a line in the audit."""
+    with here.store.writing() as connection:
+        note(
+            connection,
+            at=datetime.now(UTC),
+            by=caller.person,
+            action="recipe.changed",
+            subject=f"lane:{now.lane}",
+            before=None if now.recipe is None else {"recipe": now.recipe.recipe},
+            after={"recipe": offer.recipe, "revision": offer.revision},
+        )
+    here.recipes.change(now.lane, offer)
+
+
+def known_lane(live: LiveState, lane: str) -> LaneNow:
+    """Raises LaneUnknown."""
+    now = live.of_lane(lane)
+    if now is None:
+        lanes = ", ".join(known.lane for known in live.lanes())
+        raise LaneUnknown(
+            f"This station has no lane {lane}.", action=f"Choose one of: {lanes}.", lane=lane, lanes=lanes
+        )
+    return now
 
 
 @router.get(

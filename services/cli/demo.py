@@ -25,7 +25,14 @@ HISTORY_SEED = 20261120
 HOST = "127.0.0.1"
 TRIES = 5
 
-MADE_HERE = ("lynceus.db", "lynceus.db-wal", "lynceus.db-shm", "pictures", FIRST_RUN_FILE)
+MADE_HERE = (
+    "lynceus.db",
+    "lynceus.db-wal",
+    "lynceus.db-shm",
+    "pictures",
+    FIRST_RUN_FILE,
+    "recipes-in-force.json",
+)
 """What the demo puts into `var`, and all that --clean takes away."""
 
 

@@ -14,13 +14,15 @@ from contextlib import ExitStack
 from datetime import UTC, datetime
 from functools import partial
 from multiprocessing.connection import Connection
+from pathlib import Path
 from typing import Final
 
 import cv2
 
 from inspection.errors import InspectionError
 from inspection.protocols import Camera
-from services.station.build import build_lane, open_cameras
+from services.station.build import build_lane, build_recipe, open_cameras
+from services.station.change_over import Changer, InForce
 from services.station.ending import stop_when_told
 from services.station.lane import LANE_FAILED, Lane
 from services.station.link import Address, Courier
@@ -37,22 +39,39 @@ CAMERA_RETRY_S: Final = 2.0
 _LOOK_S: Final = 0.5
 
 
-def run_engine(station: StationSettings, address: Address, parent: Connection) -> None:
-    """Main of the process. Tells `parent` "ready", or the InspectionError that keeps it from starting."""
+def run_engine(station: StationSettings, address: Address, folder: Path | None, parent: Connection) -> None:
+    """Main of the process. Tells `parent` "ready", or the InspectionError that keeps it from starting.
+
+    folder  where it is kept which recipes are in force
+    """
     stop = stop_when_told()
     # One thread per lane is the parallelism; OpenCV's own would only fight it for the cores.
     cv2.setNumThreads(1)
     with ExitStack() as held:
         lanes: list[tuple[LaneSettings, Lane]] = []
+        by_name: dict[str, tuple[LaneSettings, Lane]] = {}
         courier = held.enter_context(
-            Courier(address, accounts=lambda: tuple(lane.account for _, lane in lanes))
+            Courier(
+                address,
+                accounts=lambda: tuple(lane.account for _, lane in lanes),
+                wished=lambda wish: changer.change(wish),
+            )
+        )
+        in_force = InForce(folder)
+        changer = Changer(
+            by_name,
+            build=lambda recipe, workers: build_recipe(recipe, workers=workers),
+            say=courier.send,
+            in_force=in_force,
         )
         minter = Minter(station.code_prefix, started_at=datetime.now(UTC))
         try:
-            for settings in station.lanes:
+            for as_set in station.lanes:
+                settings = as_set.model_copy(update={"recipe": in_force.of(as_set)})
                 reporter = held.enter_context(Reporter(courier))
                 lane = build_lane(station, settings, minter=minter, sinks=(reporter,), stop=stop)
                 lanes.append((settings, lane))
+                by_name[lane.name] = settings, lane
         except InspectionError as error:
             parent.send(error)
             return
@@ -72,6 +91,7 @@ def run_engine(station: StationSettings, address: Address, parent: Connection) -
             )
             for settings, lane in lanes
         ]
+        changer.say_in_use()
         for thread in threads:
             thread.start()
         parent.send("ready")

@@ -154,6 +154,11 @@ class Lane:
         if intake is not None:
             intake.leave()
 
+    @property
+    def workers(self) -> int:
+        """How many look at frames at the same time."""
+        return len(self._looking)
+
     def change_to(self, recipe: ReadyRecipe, *, taken_up: Callable[[], None]) -> None:
         """Take up another recipe with the next unit that begins; from any thread. The newest one asked for counts.
 

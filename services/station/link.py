@@ -24,7 +24,14 @@ from uuid import UUID
 
 from inspection.types import Inspection, InspectionBegun
 from services.station.account import Delivered, LaneAccount
-from services.station.messages import FrameSeen, FramesUntold, Message
+from services.station.messages import (
+    FrameSeen,
+    FramesUntold,
+    LaneState,
+    Message,
+    RecipeState,
+    RecipeWish,
+)
 
 logger = logging.getLogger(__name__)
 
@@ -51,10 +58,12 @@ class Hello:
 
     in_hand    the inspections it has begun and still answers for, and how many frames of each a service took before
     delivered  all that services before this one took from it, by lane
+    standing   how each lane and its recipe stand, which was told to a service before
     """
 
     in_hand: Mapping[UUID, int]
     delivered: Mapping[str, Delivered]
+    standing: Sequence[Message] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,17 +87,34 @@ class _Batch:
     backlog: Backlog
 
 
+@dataclass(frozen=True, slots=True)
+class _Committed:
+    """The service's answer to a batch: how many of its messages it has, and what it asks for."""
+
+    messages: int
+    wishes: Sequence[RecipeWish]
+
+
 class Courier:
     """The engine's end. `send` never blocks; a thread delivers.
 
     A message is let go only when the service has committed it.
 
     accounts  gives those of the lanes at any moment
+    wished    told what the service asks for, on the courier's thread
     """
 
-    def __init__(self, address: Address, *, accounts: Callable[[], tuple[LaneAccount, ...]] = tuple) -> None:
+    def __init__(
+        self,
+        address: Address,
+        *,
+        accounts: Callable[[], tuple[LaneAccount, ...]] = tuple,
+        wished: Callable[[RecipeWish], None] = lambda _: None,
+    ) -> None:
         self._address = address
         self._accounts = accounts
+        self._wished = wished
+        self._standing: dict[tuple[type, str], LaneState | RecipeState] = {}
         self._waiting: deque[Message] = deque()
         self._pictures = 0
         self._given_up = 0
@@ -144,7 +170,10 @@ class Courier:
             try:
                 with Client(self._address.path, authkey=self._address.key) as service:
                     with self._changed:
-                        service.send(Hello(dict(self._answers_for), dict(self._delivered)))
+                        hello = Hello(
+                            dict(self._answers_for), dict(self._delivered), tuple(self._standing.values())
+                        )
+                    service.send(hello)
                     self._deliver_to(service)
             except (OSError, EOFError):
                 # The service is not there yet, or no more. Nothing is lost: it is all still waiting.
@@ -167,8 +196,10 @@ class Courier:
             service.send(_Batch(batch, backlog))
             committed = service.recv()
             with self._changed:
-                for _ in range(committed):
+                for _ in range(committed.messages):
                     self._let_go(self._waiting.popleft())
+            for wish in committed.wishes:
+                self._wished(wish)
 
     def _let_go(self, message: Message) -> None:
         match message:
@@ -177,6 +208,8 @@ class Courier:
                 self._took(message, 1)
             case FramesUntold():
                 self._took(message, message.count)
+            case LaneState() | RecipeState():
+                self._standing[type(message), message.lane] = message
             case Inspection():
                 self._answers_for.pop(message.id, None)
                 self._delivered[message.lane] = self._of(message.lane).with_unit(message)
@@ -200,6 +233,7 @@ class Reception:
     greet    told of each engine that comes, with what it answers for
     commit   makes a batch durable; while it raises, the engine keeps the batch
     stands   told how the deliveries stand, after each batch
+    wishes   gives what the engine is to be asked for with the next answer
     gone     told when the engine's connection ends
     """
 
@@ -211,6 +245,7 @@ class Reception:
         commit: Callable[[Sequence[Message]], None],
         stands: Callable[[Backlog], None],
         gone: Callable[[], None],
+        wishes: Callable[[], Sequence[RecipeWish]] = tuple,
     ) -> None:
         # A service that was killed leaves its socket's name behind, in a folder that only this station has.
         Path(address.path).unlink(missing_ok=True)
@@ -220,6 +255,7 @@ class Reception:
         self._commit = commit
         self._stands = stands
         self._gone = gone
+        self._wishes = wishes
         self._closing = threading.Event()
         self._thread = threading.Thread(target=self._receive, name="reception", daemon=True)
 
@@ -262,5 +298,5 @@ class Reception:
         while True:
             batch = engine.recv()
             self._commit(batch.messages)
-            engine.send(len(batch.messages))
+            engine.send(_Committed(len(batch.messages), self._wishes()))
             self._stands(batch.backlog)

@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Literal
 from uuid import UUID
 
-from inspection.types import FrameResult, Inspection, InspectionBegun
+from inspection.types import FrameResult, Inspection, InspectionBegun, RecipeRef
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,6 +58,33 @@ class LaneState:
     facts: dict[str, object] | None = None
 
 
+RecipeCondition = Literal["preparing", "ready", "in_use", "refused"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RecipeWish:
+    """From the service to the engine: the lane is to take up this recipe with its next unit."""
+
+    lane: str
+    recipe: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RecipeState:
+    """How far a lane is with a recipe. `failure` is an error code, with its facts, when it is refused.
+
+    recipe  its name; `ref` what will be in the records, None until it has been read
+    """
+
+    lane: str
+    recipe: str
+    ref: RecipeRef | None
+    condition: RecipeCondition
+    at: datetime
+    failure: str | None = None
+    facts: Mapping[str, object] | None = None
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Alarm:
     """Something about a lane that somebody has to see to. `code` has its texts as an error's has, filled in with
@@ -73,4 +100,4 @@ class Alarm:
     facts: Mapping[str, object]
 
 
-Message = InspectionBegun | FrameSeen | FramesUntold | Inspection | LaneState
+Message = InspectionBegun | FrameSeen | FramesUntold | Inspection | LaneState | RecipeState

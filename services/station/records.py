@@ -13,7 +13,8 @@ from inspection.types import FrameResult, Inspection, InspectionBegun
 from services.live import LiveState
 from services.station.ledger import Ledger
 from services.station.link import Backlog, Hello
-from services.station.messages import FrameSeen, FramesUntold, LaneState, Message
+from services.station.messages import FrameSeen, FramesUntold, LaneState, Message, RecipeState
+from services.station.recipes import Wishes
 from traceability.errors import DiskFull
 from traceability.images import ImageStore
 from traceability.store import TraceStore
@@ -39,6 +40,7 @@ class Records:
         images: ImageStore,
         live: LiveState,
         ledger: Ledger,
+        wishes: Wishes,
         max_picture_bytes: int,
         first: Callable[[Inspection], None],
     ) -> None:
@@ -46,6 +48,7 @@ class Records:
         self._images = images
         self._live = live
         self._ledger = ledger
+        self._wishes = wishes
         self._max_picture_bytes = max_picture_bytes
         self._first = first
         self._is_first = True
@@ -56,6 +59,9 @@ class Records:
     def greet(self, hello: Hello) -> None:
         """An engine has come. Units begun by one before it, which it does not know of, end here."""
         self._ledger.greet(hello)
+        self._wishes.greet()
+        for message in hello.standing:
+            self._show(message)
         abandoned = [begun for begun in self._store.begun() if begun.id not in hello.in_hand]
         inspections = [self._abandoned(begun) for begun in abandoned]
         self._store.record(inspections)
@@ -128,6 +134,9 @@ class Records:
                 self._live.done(message)
             case LaneState():
                 self._live.lane(message)
+            case RecipeState():
+                self._wishes.answered(message)
+                self._live.recipe(message)
             case FramesUntold():
                 pass  # counted, and there is nothing to show
 

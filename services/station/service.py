@@ -20,6 +20,7 @@ from services.station.history import simulate_shifts
 from services.station.ledger import Ledger
 from services.station.link import Address, Reception
 from services.station.place import FIRST_RUN_FILE, ServicePlace
+from services.station.recipes import LaneRecipes, Wishes
 from services.station.records import Records
 from station_config import StationSettings, load_catalogue
 from traceability.accounts import Accounts
@@ -42,6 +43,7 @@ def run_service(station: StationSettings, address: Address, place: ServicePlace,
             store = held.enter_context(TraceStore.open(place.database))
             images = ImageStore(place.pictures)
             live = LiveState()
+            wishes = Wishes()
             ledger = Ledger(store, station.name, alarmed=live.alarms)
             app = create_app(
                 first_run_code=_first_run_code(store, place.pictures.parent),
@@ -49,6 +51,7 @@ def run_service(station: StationSettings, address: Address, place: ServicePlace,
                 images=images,
                 live=live,
                 ledger=ledger,
+                recipes=LaneRecipes(station.lanes, ask=wishes.ask),
                 catalogue=load_catalogue(),
                 station=station.name,
                 default_language=place.language,
@@ -63,6 +66,7 @@ def run_service(station: StationSettings, address: Address, place: ServicePlace,
             images=images,
             live=live,
             ledger=ledger,
+            wishes=wishes,
             max_picture_bytes=station.max_pictures_mb * 1_000_000,
             first=parent.send,
         )
@@ -73,6 +77,7 @@ def run_service(station: StationSettings, address: Address, place: ServicePlace,
                 commit=records.commit,
                 stands=records.stands,
                 gone=records.gone,
+                wishes=wishes.to_tell,
             )
         )
         server = uvicorn.Server(

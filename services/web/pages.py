@@ -18,14 +18,16 @@ from services.api.answers import ScreenAnswer
 from services.api.pictures import Sha256
 from services.api.serving import Here, Language, Live
 from services.api.spc import ChartAnswer, Selection, chart_of
+from services.api.station import Operator, change_over, known_lane
 from services.api.units import recorded
 from services.live import LaneNow, LiveState
-from services.problems import LaneUnknown, status_of
+from services.problems import status_of
 from services.station.messages import Alarm
 from services.text import Explanation, explain, explain_code, say, say_failure
 from services.web.rendering import code_url, page, picture_url, step_name
 from services.web.shifts import ShiftCounts
 from services.web.strip_map import StripMap, live_map, pictured, strip_map
+from station_config.errors import RecipeNotChosen
 from traceability import samples
 from traceability.errors import CodeNotParsed, PictureMissing, TooFewSubgroups, UnitUnknown
 from traceability.identifiers import parse
@@ -103,7 +105,7 @@ def station(request: Request, here: Here, language: Language) -> Response:
 @router.get("/lanes/{lane}/panel")
 def lane_panel(request: Request, here: Here, live: Live, language: Language, lane: str) -> Response:
     """A lane's part of the page, and the station's mode, which depends on its lanes."""
-    now = _lane(live, lane)
+    now = known_lane(live, lane)
     return page(
         request,
         "lane_panel.html",
@@ -116,7 +118,7 @@ def lane_panel(request: Request, here: Here, live: Live, language: Language, lan
 @router.get("/lanes/{lane}/map")
 def lane_map(request: Request, here: Here, live: Live, language: Language, lane: str) -> Response:
     """The coil in view as far as it has come; nothing where a lane has no strip."""
-    now = _lane(live, lane)
+    now = known_lane(live, lane)
     return page(
         request,
         "_live_map.html",
@@ -124,6 +126,48 @@ def lane_map(request: Request, here: Here, live: Live, language: Language, lane:
         drawn=live_map(now) if now.lane in here.coil_lanes else None,
         length_mm=0.0 if now.in_hand_seen_mm is None else now.in_hand_seen_mm.y2,
     )
+
+
+@router.get("/lanes/{lane}/recipe")
+def lane_recipe(
+    request: Request,
+    here: Here,
+    live: Live,
+    language: Language,
+    lane: str,
+    order: Annotated[str, Query(max_length=200)] = "",
+) -> Response:
+    """The recipes a lane may have. An order that was scanned says which of them is meant."""
+    now = known_lane(live, lane)
+    meant: str | None = None
+    problem: Explanation | None = None
+    if order.strip():
+        try:
+            meant = here.recipes.choose(now.lane, order=order.strip()).recipe
+        except RecipeNotChosen as error:
+            problem = explain(error, language)
+    refused = now.next_recipe
+    if problem is None and refused is not None and refused.failure is not None:
+        problem = _failure(refused.failure, refused.facts or {}, language)
+    return page(
+        request,
+        "lane_recipe.html",
+        lane=now,
+        offers=here.recipes.offers(now.lane),
+        order=order,
+        meant=meant,
+        problem=problem,
+    )
+
+
+@router.post("/lanes/{lane}/recipe")
+def change_lane_recipe(
+    here: Here, live: Live, caller: Operator, lane: str, recipe: Annotated[str, Query(max_length=100)]
+) -> Response:
+    """Change over with the next unit, and back to the station."""
+    now = known_lane(live, lane)
+    change_over(here, now, here.recipes.choose(now.lane, recipe=recipe), caller)
+    return RedirectResponse("/", HTTPStatus.SEE_OTHER)
 
 
 @router.get("/trace")
@@ -242,16 +286,6 @@ def subgroup(
         lane=lane,
         most_units=MOST_UNITS,
     )
-
-
-def _lane(live: LiveState, lane: str) -> LaneNow:
-    now = live.of_lane(lane)
-    if now is None:
-        lanes = ", ".join(known.lane for known in live.lanes())
-        raise LaneUnknown(
-            f"This station has no lane {lane}.", action=f"Choose one of: {lanes}.", lane=lane, lanes=lanes
-        )
-    return now
 
 
 def _panel(lane: LaneNow, shift_counts: ShiftCounts, language: str) -> Panel:

@@ -71,6 +71,8 @@ REQUESTS = [
     ("/api/v1/spc/subgroups/20261120T060000Z-20261120T070000Z", "/api/v1/spc/subgroups/{key}", 200),
     ("/api/v1/spc/subgroups/last-tuesday", "/api/v1/spc/subgroups/{key}", 404),
     ("/api/v1/ledger", "/api/v1/ledger", 200),
+    ("/api/v1/lanes/strip/recipes", "/api/v1/lanes/{lane}/recipes", 200),
+    ("/api/v1/lanes/nobody/recipes", "/api/v1/lanes/{lane}/recipes", 404),
     ("/healthz", "/healthz", 200),
     ("/metrics", "/metrics", 200),
 ]
@@ -99,6 +101,8 @@ def test_every_route_for_programs_is_in_the_openapi_document(client):
     assert set(paths) == {
         "/api/v1/station",
         "/api/v1/ledger",
+        "/api/v1/lanes/{lane}/recipe",
+        "/api/v1/lanes/{lane}/recipes",
         "/api/v1/events",
         "/api/v1/units",
         "/api/v1/units/{code}",

@@ -9,12 +9,14 @@ import pytest
 from fastapi.testclient import TestClient
 from starlette.websockets import WebSocketDisconnect
 
-from inspection.types import Verdict
+from inspection.types import RecipeRef, Verdict
 from services.api.station import event_stream
 from services.live import LiveState
-from services.station.messages import LaneState
+from services.station.messages import LaneState, RecipeState, RecipeWish
 from tests.a_station import a_frame_seen, a_strip, begun_now, jpeg_of
 from tests.builders import an_inspection
+from tests.services.signed_in import signed_in
+from traceability.accounts import Accounts, Role
 
 
 def test_the_station_says_what_every_lane_shows(station, client):
@@ -182,3 +184,65 @@ def _events(
         return told
 
     return asyncio.run(read())
+
+
+def test_a_recipe_is_changed_by_the_number_that_the_plc_says(station):
+    station.runs()
+    client = signed_in(station.app(), Role.OPERATOR)
+    offered = client.get("/api/v1/lanes/strip/recipes").json()
+    assert [(one["recipe"], one["number"]) for one in offered] == [
+        ("strip-demo", 1),
+        ("strip-demo-exposed", 2),
+    ]
+    answer = client.post("/api/v1/lanes/strip/recipe", json={"number": 2})
+    assert (answer.status_code, answer.json()["recipe"]) == (202, "strip-demo-exposed")
+    assert list(station.wishes.to_tell()) == [RecipeWish(lane="strip", recipe="strip-demo-exposed")]
+
+
+@pytest.mark.parametrize(
+    ("asked", "code"),
+    [
+        ({"number": 9}, "CFG-RECIPE-NOT-CHOSEN"),
+        ({}, "CFG-RECIPE-NOT-CHOSEN"),
+        ({"recipe": "strip-demo", "number": 1}, "CFG-RECIPE-NOT-CHOSEN"),
+        ({"nummer": 1}, "SVC-REQUEST-INVALID"),
+        ({"number": -1}, "SVC-REQUEST-INVALID"),
+    ],
+)
+def test_a_recipe_that_nobody_can_tell_is_not_changed_to(station, asked, code):
+    station.runs()
+    client = signed_in(station.app(), Role.OPERATOR)
+    answer = client.post("/api/v1/lanes/strip/recipe", json=asked)
+    assert (answer.status_code, answer.json()["code"]) == (422, code)
+    assert list(station.wishes.to_tell()) == []
+
+
+@pytest.mark.parametrize(("role", "status"), [(None, 401), (Role.AUDITOR, 403)])
+def test_nobody_changes_a_recipe_who_may_not_operate(station, client, role, status):
+    station.runs()
+    asking = client if role is None else signed_in(station.app(), role)
+    assert asking.post("/api/v1/lanes/strip/recipe", json={"number": 2}).status_code == status
+    assert list(station.wishes.to_tell()) == []
+
+
+def test_who_changed_a_recipe_is_in_the_audit(station):
+    station.runs()
+    signed_in(station.app(), Role.OPERATOR).post("/api/v1/lanes/strip/recipe", json={"number": 2})
+    (entry,) = (one for one in Accounts(station.store).audit(limit=9) if one.action == "recipe.changed")
+    assert (entry.person, entry.subject) == ("operator", "lane:strip")
+    assert entry.after == {"recipe": "strip-demo-exposed", "revision": 1}
+
+
+def test_a_lane_says_which_recipe_it_has_and_which_is_next(station, client):
+    station.runs()
+    for recipe, condition in (("strip-demo", "in_use"), ("strip-demo-exposed", "ready")):
+        ref = RecipeRef(name=recipe, revision=3, sha256="0" * 64)
+        station.live.recipe(
+            RecipeState(lane="strip", recipe=recipe, ref=ref, condition=condition, at=datetime.now(UTC))
+        )
+    (lane,) = (one for one in client.get("/api/v1/station").json()["lanes"] if one["lane"] == "strip")
+    assert (lane["recipe"]["recipe"], lane["recipe"]["revision"]) == ("strip-demo", 3)
+    assert (lane["next_recipe"]["recipe"], lane["next_recipe"]["condition"]) == (
+        "strip-demo-exposed",
+        "ready",
+    )

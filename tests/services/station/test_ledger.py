@@ -24,6 +24,7 @@ from services.station.ledger import (
 )
 from services.station.link import Backlog, Hello
 from services.station.messages import FramesUntold
+from services.station.recipes import Wishes
 from services.station.records import Records
 from services.text import LANGUAGES
 from services.web.pages import explained
@@ -60,6 +61,7 @@ class Station:
             images=self.images,
             live=self.live,
             ledger=self.ledger,
+            wishes=Wishes(),
             max_picture_bytes=10**9,
             first=lambda _: None,
         )

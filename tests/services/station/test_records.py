@@ -9,6 +9,7 @@ from services.live import LiveState
 from services.station.ledger import Ledger
 from services.station.link import Hello
 from services.station.messages import FrameSeen, LaneState
+from services.station.recipes import Wishes
 from services.station.records import ENGINE_LOST, Records
 from tests.builders import a_defect, an_inspection, an_inspection_begun
 from traceability.errors import PictureMissing
@@ -32,6 +33,7 @@ def a_books(place, *, first=lambda _: None) -> Records:
         images=images,
         live=live,
         ledger=Ledger(store, "demo", alarmed=live.alarms),
+        wishes=Wishes(),
         max_picture_bytes=10**9,
         first=first,
     )

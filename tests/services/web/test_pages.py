@@ -7,9 +7,11 @@ import pytest
 from fastapi.testclient import TestClient
 
 from inspection.types import Box, Looked, Piece, Verdict
-from services.station.messages import LaneState
+from services.station.messages import LaneState, RecipeState
 from tests.a_station import STATION, a_frame_seen, a_part, a_strip, begun_now, defects_of, hours_of_parts
 from tests.builders import a_defect, a_measurement, a_strip_map, a_unit, an_inspection
+from tests.services.signed_in import signed_in
+from traceability.accounts import Role
 
 BROWSER = {"Accept": "text/html"}
 WORDS = {
@@ -411,3 +413,45 @@ def test_pictures_inspected_from_files_are_no_part_of_the_stations_chart(station
 def _points(page: str) -> list[str]:
     """The rows of the table of points."""
     return [row.split("</tr>")[0] for row in page.split("<tr")[1:] if "/spc/subgroup/" in row]
+
+
+@pytest.mark.parametrize(
+    ("language", "take_up", "ready"),
+    [
+        ("zh", "从下一件起启用", "下一件起用 strip-demo-exposed"),
+        ("en", "From the next unit", "strip-demo-exposed from the next unit"),
+    ],
+)
+def test_an_order_that_is_scanned_leads_to_its_recipe_which_is_taken_up_with_the_next_unit(
+    station, client, language, take_up, ready
+):
+    station.runs()
+    page = _get(client, "/lanes/strip/recipe?order=AUTO-4711", language)
+    meant = page[page.index('class="is-meant"') :]
+    assert meant.index("strip-demo-exposed") < meant.index(take_up)
+    operator = signed_in(station.app(), Role.OPERATOR)
+    answer = operator.post("/lanes/strip/recipe?recipe=strip-demo-exposed", follow_redirects=False)
+    assert (answer.status_code, answer.headers["location"]) == (303, "/")
+    (wish,) = station.wishes.to_tell()
+    state = RecipeState(lane="strip", recipe=wish.recipe, ref=None, condition="ready", at=datetime.now(UTC))
+    station.live.recipe(state)
+    assert ready in _get(client, "/lanes/strip/panel", language)
+
+
+@pytest.mark.parametrize("language", ["zh", "en"])
+def test_a_recipe_that_was_refused_says_why_and_an_order_nobody_knows_too(station, client, language):
+    station.runs()
+    assert "CFG-RECIPE-NOT-CHOSEN" in _get(client, "/lanes/strip/recipe?order=X-1", language)
+    station.live.recipe(
+        RecipeState(
+            lane="strip",
+            recipe="strip-demo-exposed",
+            ref=None,
+            condition="refused",
+            at=datetime.now(UTC),
+            failure="SVC-RECIPE-FAILED",
+            facts={"lane": "strip", "recipe": "strip-demo-exposed", "reason": "no memory"},
+        )
+    )
+    assert "no memory" in _get(client, "/lanes/strip/recipe", language)
+    assert "recipe-refused" in _get(client, "/lanes/strip/panel", language)

@@ -1,0 +1,142 @@
+from __future__ import annotations
+
+import json
+import threading
+
+import pytest
+
+from services.station.change_over import BUILD_FAILED, IN_FORCE, Changer, InForce
+from services.station.messages import RecipeWish
+from services.station.recipes import LaneRecipes, Wishes
+from station_config import load_recipe, load_station
+from station_config.errors import ConfigMissing, RecipeNotChosen
+from tests.services.station.test_intake import Pushes
+from tests.services.station.test_lane import Keeps, Plays, a_lane, a_recipe
+
+STRIP = load_station("demo").lanes[0]
+
+
+class Changes:
+    """An engine with one lane whose recipes need no network, and what it said."""
+
+    def __init__(self, folder=None, *, build=None) -> None:
+        self.said = []
+        self.changed = threading.Condition()
+        self.sink = Keeps()
+        self.lane = a_lane(self.sink, frames_per_unit=3)
+        self.changer = Changer(
+            {"strip": (STRIP, self.lane)},
+            build=build or (lambda recipe, workers: a_recipe(recipe.ref.name)),
+            say=self._say,
+            in_force=InForce(folder),
+        )
+
+    def _say(self, state) -> None:
+        with self.changed:
+            self.said.append(state)
+            self.changed.notify_all()
+
+    def wish(self, recipe: str, *, until: str) -> list[str]:
+        """The conditions that were said of it, once this one was."""
+        self.changer.change(RecipeWish(lane="strip", recipe=recipe))
+        with self.changed:
+            assert self.changed.wait_for(lambda: until in self.conditions(recipe), timeout=60)
+            return self.conditions(recipe)
+
+    def conditions(self, recipe: str) -> list[str]:
+        return [state.condition for state in self.said if state.recipe == recipe]
+
+
+def test_a_recipe_that_is_asked_for_is_built_aside_and_in_use_with_the_next_unit():
+    engine = Changes()
+    assert engine.wish("strip-demo-exposed", until="ready") == ["preparing", "ready"]
+    engine.lane.run(Plays(*range(6)), started=lambda: None)
+    assert engine.conditions("strip-demo-exposed") == ["preparing", "ready", "in_use"]
+    assert {i.recipe.name for i in engine.sink.done} == {"strip-demo-exposed"}
+
+
+def test_units_go_on_while_a_recipe_is_built_and_not_one_exposure_is_lost():
+    built = threading.Event()
+
+    def builds_slowly(recipe, workers):
+        assert built.wait(60)
+        return a_recipe(recipe.ref.name)
+
+    engine = Changes(build=builds_slowly)
+    camera = Pushes(*range(12))
+    engine.lane.holds = 12
+    frames = engine.sink.frames
+
+    def after_each(begun, frame, result):
+        frames.append((begun.id, result))
+        if frame.sequence == 1:
+            engine.changer.change(RecipeWish(lane="strip", recipe="strip-demo-exposed"))
+        if frame.sequence == 4:
+            # Two units were begun meanwhile.
+            built.set()
+            with engine.changed:
+                assert engine.changed.wait_for(lambda: len(engine.said) == 2, timeout=60)
+        if frame.sequence == 11:
+            engine.lane.stop.set()
+
+    engine.sink.frame_done = after_each
+    engine.lane.run(camera, started=lambda: None)
+    assert [i.recipe.name for i in engine.sink.done] == ["r", "r", "strip-demo-exposed", "strip-demo-exposed"]
+    assert [i.frames_inspected for i in engine.sink.done] == [3, 3, 3, 3]
+    assert engine.lane.account.gap == 0
+
+
+@pytest.mark.parametrize("recipe", ["nothing-like-it", "strip-demo-exposed"])
+def test_a_recipe_that_cannot_be_had_is_refused_and_the_lane_keeps_its_own(recipe):
+    def fails(recipe, workers):
+        raise ZeroDivisionError
+
+    engine = Changes(build=fails)
+    engine.wish(recipe, until="refused")
+    expected = ConfigMissing.code if recipe == "nothing-like-it" else BUILD_FAILED
+    assert engine.said[-1].failure == expected
+    engine.lane.run(Plays(*range(3)), started=lambda: None)
+    assert [i.recipe.name for i in engine.sink.done] == ["r"]
+
+
+def test_an_engine_that_is_started_again_goes_on_with_the_recipe_that_was_chosen(tmp_path):
+    Changes(tmp_path).wish("strip-demo-exposed", until="ready")
+    assert InForce(tmp_path).of(STRIP) == "strip-demo-exposed"
+    # One that is not offered any more is not taken up.
+    assert InForce(tmp_path).of(STRIP.model_copy(update={"recipes": ()})) == "strip-demo"
+
+
+@pytest.mark.parametrize("kept", [None, "no json", "[]", json.dumps({"strip": 7})])
+def test_without_a_file_that_can_be_read_lanes_begin_as_the_station_says(tmp_path, kept):
+    if kept is not None:
+        (tmp_path / IN_FORCE).write_text(kept, encoding="utf-8")
+    assert InForce(tmp_path).of(STRIP) == "strip-demo"
+
+
+def test_a_wish_is_told_once_to_each_engine_until_one_answers():
+    wishes = Wishes()
+    wishes.ask("strip", "strip-demo-exposed")
+    wish = RecipeWish(lane="strip", recipe="strip-demo-exposed")
+    assert list(wishes.to_tell()) == [wish]
+    assert list(wishes.to_tell()) == []
+    wishes.greet()
+    assert list(wishes.to_tell()) == [wish]
+    engine = Changes()
+    engine.wish("strip-demo-exposed", until="ready")
+    for state in engine.said:
+        wishes.answered(state)
+    wishes.greet()
+    assert list(wishes.to_tell()) == []
+
+
+def test_a_lane_offers_its_recipes_with_their_products():
+    asked = []
+    recipes = LaneRecipes([STRIP], ask=lambda *wish: asked.append(wish))
+    offers = recipes.offers("strip")
+    assert [offer.recipe for offer in offers] == ["strip-demo", "strip-demo-exposed"]
+    assert offers[1].product == load_recipe("strip-demo-exposed").settings.product
+    recipes.change("strip", recipes.choose("strip", number=2))
+    assert asked == [("strip", "strip-demo-exposed")]
+    with pytest.raises(RecipeNotChosen):
+        recipes.choose("strip", order="X-1")
+    assert recipes.offers("nobody") == ()
