@@ -12,7 +12,7 @@ from fastapi.routing import APIRoute
 from fastapi.staticfiles import StaticFiles
 
 from services.access import Access, same_site
-from services.api import accounts, genealogy, health, pictures, spc, units
+from services.api import accounts, certificates, genealogy, health, pictures, spc, units
 from services.api import station as station_now
 from services.api.serving import Serving
 from services.live import RECENT, LiveState
@@ -26,6 +26,7 @@ from services.web.shifts import ShiftCounts
 from station_config import Catalogue, Title
 from traceability.accounts import Accounts
 from traceability.images import ImageStore
+from traceability.merkle import Sealer
 from traceability.samples import Shifts
 from traceability.store import TraceStore
 
@@ -47,6 +48,7 @@ def create_app(
     default_language: str,
     lane_titles: Mapping[str, Title],
     coil_lanes: frozenset[str],
+    sealer: Sealer,
     first_run_code: str | None = None,
 ) -> FastAPI:
     """Pages and API over what it is given; it opens and closes none of it.
@@ -57,6 +59,7 @@ def create_app(
     coil_lanes   those whose units are coils, with a map of their surface
     lane_titles  what people call the lanes, in the order of the page; others go by their names
     first_run_code  what the first administrator shows, while nobody has an account
+    sealer       signs the heads of the ledger of records
 
     Raises StaticMissing where the package was built without the pages' libraries, DatabaseUnreachable.
     """
@@ -85,8 +88,9 @@ def create_app(
         lane_titles=lane_titles,
         coil_lanes=coil_lanes,
         shift_counts=ShiftCounts(store, station, Shifts()),
+        sealer=sealer,
     )
-    for noun in (station_now, units, genealogy, pictures, spc, accounts):
+    for noun in (station_now, units, genealogy, certificates, pictures, spc, accounts):
         app.include_router(noun.router, prefix="/api/v1")
     app.include_router(health.router)
     app.include_router(pages.router)

@@ -24,6 +24,7 @@ from services.web.rendering import static_folder
 from station_config import load_catalogue, load_station
 from tests.builders import MODEL, RECIPE, a_unit, an_inspection
 from traceability.images import ImageStore
+from traceability.merkle import Sealer
 from traceability.store import TraceStore
 
 STATION = "demo"
@@ -36,6 +37,7 @@ class AStation:
     images: ImageStore
     live: LiveState
     ledger: Ledger
+    sealer: Sealer
     wishes: Wishes = field(default_factory=Wishes)
 
     @property
@@ -54,6 +56,7 @@ class AStation:
             default_language=language,
             lane_titles={lane.name: lane.title for lane in load_station("demo").lanes},
             coil_lanes=frozenset({"strip"}),
+            sealer=self.sealer,
         )
 
     def runs(self) -> None:
@@ -94,6 +97,7 @@ def an_empty_station(folder: Path) -> AStation:
         images=ImageStore(folder / "pictures"),
         live=live,
         ledger=Ledger(store, STATION, alarmed=live.alarms),
+        sealer=Sealer(folder / "ledger"),
     )
 
 

@@ -59,6 +59,24 @@ class LinkCycle(InspectionError):
     code = "TRC-LINK-CYCLE"
 
 
+class LedgerForked(InspectionError):
+    """The ledger is not the one whose heads were kept, or leaves are missing. Facts: reason."""
+
+    code = "TRC-LEDGER-FORKED"
+
+
+class LedgerKeyUnreadable(InspectionError):
+    """The key that signs heads. Facts: file, reason."""
+
+    code = "TRC-LEDGER-KEY"
+
+
+class HeadsUnreadable(InspectionError):
+    """The file of kept heads. Facts: file, reason."""
+
+    code = "TRC-HEADS-UNREADABLE"
+
+
 class DatabaseUnreachable(InspectionError):
     """No answer from the database, or no database there. Facts: database, reason."""
 

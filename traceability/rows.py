@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
-from typing import Any
+from typing import Any, TypeVar
 from uuid import UUID
 
 from sqlalchemy import Connection, RowMapping, Select, Table, select
@@ -33,6 +33,14 @@ Found = RowMapping | Mapping[str, Any]
 
 # SQLite takes at most 32 766 values in a statement, PostgreSQL 65 535.
 IDS_AT_ONCE = 10_000
+
+_T = TypeVar("_T")
+
+
+def portions(items: Sequence[_T]) -> Iterator[Sequence[_T]]:
+    """As many at a time as a statement takes."""
+    for start in range(0, len(items), IDS_AT_ONCE):
+        yield items[start : start + IDS_AT_ONCE]
 
 
 def inspection_row(inspection: Inspection, identifier_id: int) -> Row:
@@ -144,8 +152,7 @@ def begun_from(row: Found) -> InspectionBegun:
 
 def _children(connection: Connection, table: Table, ids: list[UUID]) -> dict[UUID, list[Found]]:
     found: dict[UUID, list[Found]] = defaultdict(list)
-    for start in range(0, len(ids), IDS_AT_ONCE):
-        some = ids[start : start + IDS_AT_ONCE]
+    for some in portions(ids):
         rows = select(table).where(table.c.inspection_id.in_(some)).order_by(table.c.position)
         for row in connection.execute(rows).mappings():
             found[row["inspection_id"]].append(row)

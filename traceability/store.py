@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from types import TracebackType
-from typing import Self, TypeVar
+from typing import Self
 from uuid import UUID
 
 from sqlalchemy import (
@@ -26,18 +26,20 @@ from uuid_utils.compat import uuid7
 from inspection.identity import IdentifierCode
 from inspection.types import Inspection, InspectionBegun, Verdict
 from traceability import database, ledger, tables
+from traceability.contradictions import Clash, keep_contradictions
 from traceability.errors import UnitUnknown
+from traceability.merkle import append
+from traceability.recorded import all_entries, entry
 from traceability.rows import (
-    IDS_AT_ONCE,
     begun_from,
     begun_row,
     child_rows,
     inspection_row,
     inspections_query,
     inspections_selected,
+    portions,
 )
-
-_T = TypeVar("_T")
+from traceability.statements import Plain, statement
 
 _Key = tuple[str, str]
 """Scheme and canon: under what a code is found."""
@@ -123,7 +125,8 @@ class TraceStore:
     def record(self, inspections: Sequence[Inspection]) -> int:
         """Keep finished inspections, all or none, and say how many were new.
 
-        An inspection whose id is known already is left as it is: delivering twice is harmless.
+        An inspection whose id is known already is left as it is: delivering twice is harmless. Where the second one
+        says something else, it is kept beside the first as a contradiction.
         """
         if not inspections:
             return 0
@@ -149,7 +152,27 @@ class TraceStore:
                 finished = tables.inspection_begun.c.id.in_(ids)
                 connection.execute(delete(tables.inspection_begun).where(finished))
             ledger.enter(connection, new)
+            entries = [entry("inspection", one) for one in new]
+            entries += keep_contradictions(
+                connection, self._contradicted(connection, inspections, set(added))
+            )
+            append(connection, entries, all_entries)
         return len(new)
+
+    def _contradicted(
+        self, connection: Connection, inspections: Sequence[Inspection], added: set[UUID]
+    ) -> list[Clash]:
+        """Deliveries under the id of an inspection that say something else than it does."""
+        known: dict[UUID, Plain] = {}
+        for ids in portions(list({one.id for one in inspections} - added)):
+            wanted = inspections_query().where(tables.inspection.c.id.in_(ids))
+            known |= {one.id: statement(one) for one in inspections_selected(connection, wanted)}
+        clashes = []
+        for one in inspections:
+            said = statement(one)
+            if known.setdefault(one.id, said) != said:
+                clashes.append(Clash(kind="inspection", record=one.id, said=said))
+        return clashes
 
     def naming(self, connection: Connection, codes: Iterable[IdentifierCode]) -> dict[IdentifierCode, Named]:
         """The units of all codes, those not yet known added, each with a unit of its own."""
@@ -204,7 +227,7 @@ class TraceStore:
         with self.reading() as connection:
             found = inspections_selected(connection, wanted)
         if not found:
-            raise _unknown(unit)
+            raise unit_unknown(unit)
         return found
 
     def latest(
@@ -349,7 +372,7 @@ class TraceStore:
         """The unit that a code names. Raises UnitUnknown."""
         named = _known(connection, [_key(code)]).get(_key(code))
         if named is None:
-            raise _unknown(code)
+            raise unit_unknown(code)
         return named.unit_id
 
 
@@ -360,7 +383,7 @@ def of(*, station: str | None, lane: str | None, simulated: bool | None) -> list
     return [column == value for column, value in wanted if value is not None]
 
 
-def _unknown(unit: IdentifierCode) -> UnitUnknown:
+def unit_unknown(unit: IdentifierCode) -> UnitUnknown:
     return UnitUnknown(
         f"Nothing is recorded under {unit}.",
         action="Check the code, also its capitals, or search for a part of it.",
@@ -390,8 +413,3 @@ def _known(connection: Connection, keys: Sequence[_Key]) -> dict[_Key, Named]:
         for row in connection.execute(rows):
             found[row.scheme, row.canon] = Named(identifier_id=row.id, unit_id=row.unit_id)
     return found
-
-
-def portions(items: Sequence[_T]) -> Iterator[Sequence[_T]]:
-    for start in range(0, len(items), IDS_AT_ONCE):
-        yield items[start : start + IDS_AT_ONCE]

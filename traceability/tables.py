@@ -275,7 +275,7 @@ person = Table(
 contradiction = Table(
     "contradiction",
     metadata,
-    Column("sha256", _SHA256, primary_key=True),
+    Column("id", Uuid, primary_key=True),
     Column("record_kind", _KIND, nullable=False),
     Column("record_id", Uuid, nullable=False, index=True),
     Column("said", JSON, nullable=False),
@@ -372,4 +372,36 @@ audit = Table(
     Column("reason", Text),
     Index(None, "by", "id"),
     Index(None, "subject", "id"),
+)
+
+
+# ------------------------------------------------------------------ ledger
+
+_POSITION = BigInteger().with_variant(Integer, "sqlite")
+
+# One row, once the ledger has begun.
+ledger = Table(
+    "ledger",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("origin", Text, nullable=False),
+    Column("algorithm", String(16), nullable=False),
+    Column("began_at", UtcTime, nullable=False),
+)
+
+ledger_leaf = Table(
+    "ledger_leaf",
+    metadata,
+    Column("position", _POSITION, primary_key=True, autoincrement=False),
+    Column("kind", _KIND, nullable=False),
+    Column("record_id", Uuid, nullable=False),
+    Column("hash", _SHA256, nullable=False),
+    UniqueConstraint("record_id", "kind"),
+)
+
+ledger_block = Table(
+    "ledger_block",
+    metadata,
+    Column("number", _POSITION, primary_key=True, autoincrement=False),
+    Column("hash", _SHA256, nullable=False),
 )

@@ -17,6 +17,7 @@ from services.web.language import language_of
 from services.web.shifts import ShiftCounts
 from station_config import Catalogue, Title
 from traceability.images import ImageStore
+from traceability.merkle import Sealer
 from traceability.store import TraceStore
 
 
@@ -35,6 +36,7 @@ class Serving:
     lane_titles: Mapping[str, Title]
     coil_lanes: frozenset[str]
     shift_counts: ShiftCounts
+    sealer: Sealer
 
     def lanes(self) -> tuple[LaneNow, ...]:
         """The lanes that have been heard of, in the order the station has them; strangers last."""

@@ -18,6 +18,7 @@ COMMANDS = {
     "code": "services.cli.code:code",
     "trace": "services.cli.trace:trace",
     "genealogy": "services.cli.genealogy:genealogy",
+    "ledger": "services.cli.ledger:ledger",
     "spc": "services.cli.spc:spc",
     "recipe": "services.cli.recipe:recipe",
     "camera": "services.cli.camera:camera",

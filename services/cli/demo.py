@@ -14,7 +14,7 @@ from rich.console import Console
 from cameras.errors import AddressUnusable
 from inspection.errors import InspectionError
 from inspection.types import Inspection
-from services.cli.options import VAR, default_database
+from services.cli.options import VAR, default_database, default_ledger
 from services.station.place import FIRST_RUN_FILE, ServicePlace
 from services.station.supervisor import run_station
 from services.station.wired import Wired, wired
@@ -79,6 +79,7 @@ def demo(port: int, clean: bool) -> int:
                 ServicePlace(
                     database=default_database(),
                     pictures=VAR / "pictures",
+                    ledger=default_ledger(),
                     host=HOST,
                     port=port,
                     language=language,

@@ -18,6 +18,27 @@ def default_database() -> str:
     return os.environ.get("LYNCEUS_DATABASE_URL") or f"sqlite:///{VAR / 'lynceus.db'}"
 
 
+def default_ledger() -> Path:
+    """LYNCEUS_LEDGER, else the folder `var/ledger` here."""
+    return Path(os.environ.get("LYNCEUS_LEDGER") or VAR / "ledger")
+
+
+ledger_option = click.option(
+    "--ledger",
+    type=click.Path(file_okay=False, path_type=Path),
+    metavar="FOLDER",
+    default=default_ledger,
+    help=say("cli.option.ledger", language_of_environment()),
+)
+
+pictures_option = click.option(
+    "--pictures",
+    type=click.Path(file_okay=False, path_type=Path),
+    metavar="FOLDER",
+    default=VAR / "pictures",
+    help=say("cli.option.pictures", language_of_environment()),
+)
+
 database_option = click.option(
     "--database",
     metavar="URL",

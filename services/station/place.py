@@ -11,10 +11,14 @@ FIRST_RUN_FILE = "first-run-code"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ServicePlace:
-    """Where the service keeps things and where it is reached. `seed_history` None: no simulated history."""
+    """Where the service keeps things and where it is reached. `seed_history` None: no simulated history.
+
+    ledger  folder of the key and the heads; best on another disk than the database
+    """
 
     database: str
     pictures: Path
+    ledger: Path
     host: str
     port: int
     language: str

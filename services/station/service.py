@@ -25,6 +25,7 @@ from services.station.records import Records
 from station_config import StationSettings, load_catalogue
 from traceability.accounts import Accounts
 from traceability.images import ImageStore
+from traceability.merkle import Sealer
 from traceability.store import TraceStore
 
 logger = logging.getLogger(__name__)
@@ -34,6 +35,9 @@ GRACE_S: Final = 2
 AUDIT_EVERY_S: Final = 10.0
 """So often the records of the shift are compared with what was handed over."""
 
+SEAL_EVERY_S: Final = 600
+"""What was recorded since the last head can be taken back without a trace: so long at most."""
+
 
 def run_service(station: StationSettings, address: Address, place: ServicePlace, parent: Connection) -> None:
     """Main of the process. Tells `parent` "ready", then its first Inspection; or the InspectionError that ends it."""
@@ -42,6 +46,7 @@ def run_service(station: StationSettings, address: Address, place: ServicePlace,
         try:
             store = held.enter_context(TraceStore.open(place.database))
             images = ImageStore(place.pictures)
+            sealer = Sealer(place.ledger)
             live = LiveState()
             wishes = Wishes()
             ledger = Ledger(store, station.name, alarmed=live.alarms)
@@ -57,6 +62,7 @@ def run_service(station: StationSettings, address: Address, place: ServicePlace,
                 default_language=place.language,
                 lane_titles={lane.name: lane.title for lane in station.lanes},
                 coil_lanes=frozenset(lane.name for lane in station.lanes if lane.unit.kind == "coil"),
+                sealer=sealer,
             )
         except InspectionError as error:
             parent.send(error)
@@ -101,12 +107,16 @@ def run_service(station: StationSettings, address: Address, place: ServicePlace,
         while not server.started and serving.is_alive():
             stop.wait(0.05)
         parent.send("ready")
+        sealing = threading.Thread(target=_seal, args=(store, sealer, stop), name="ledger")
+        sealing.start()
         while serving.is_alive() and not stop.wait(0.5):
             pass
         # Event streams end now, not when the grace is over.
         live.close()
         server.should_exit = True
         serving.join()
+        stop.set()
+        sealing.join()
 
 
 def _audit(ledger: Ledger, stop: threading.Event) -> None:
@@ -136,3 +146,15 @@ def _seed(store: TraceStore, images: ImageStore, station: StationSettings, seed:
         simulate_shifts(store, images, station, seed=seed)
     except InspectionError:
         logger.exception("The simulated history could not be stored; the station goes on without it.")
+
+
+def _seal(store: TraceStore, sealer: Sealer, stop: threading.Event) -> None:
+    """Sign a head now and then, and once more at the end."""
+    is_last = False
+    while not is_last:
+        is_last = stop.wait(SEAL_EVERY_S)
+        try:
+            with store.reading() as connection:
+                sealer.seal(connection)
+        except InspectionError as error:
+            logger.error("The ledger was not sealed: %s %s", error.code, error)

@@ -70,7 +70,7 @@ def environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    for in_template in (number, percent, breakable, code_url, clock, clock_minutes):
+    for in_template in (number, percent, breakable, code_url, certificate_url, clock, clock_minutes):
         loaded.filters[in_template.__name__] = in_template
     loaded.globals.update(Verdict=Verdict, picture_url=picture_url, sections=sections)
     return loaded
@@ -118,6 +118,10 @@ def breakable(unit: IdentifierCode) -> Markup:
 
 def code_url(unit: IdentifierCode) -> str:
     return f"/trace/{quote(str(unit), safe='/')}"
+
+
+def certificate_url(unit: IdentifierCode, format: str) -> str:
+    return f"/api/v1/certificates/{quote(str(unit), safe='/')}?format={format}"
 
 
 def picture_url(inspection: Inspection, sha256: str) -> str:

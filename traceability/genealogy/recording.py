@@ -2,32 +2,44 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from itertools import chain
 from typing import Any, Final
 from uuid import UUID
 
-from sqlalchemy import Connection, Select, Table, literal, select, update
+from sqlalchemy import Connection, Table, select, update
 
 from inspection.identity import IdentifierCode
 from inspection.types import Box
 from traceability import database, tables
+from traceability.contradictions import Clash, keep_contradictions
+from traceability.corrections import Correction, correction_row
 from traceability.errors import LinkCycle, LinkOutside, RecordUnknown
-from traceability.genealogy.cuts import ROUNDING_MM, Cut, Link, LinkKind, UnitForm, UnitKind
+from traceability.genealogy.cuts import ROUNDING_MM, Link, UnitForm
+from traceability.genealogy.rows import (
+    cut_rows,
+    form_row,
+    insert,
+    link_row,
+    links_query,
+    links_selected,
+    live_forms,
+    walk,
+)
+from traceability.merkle import append
 from traceability.people import commit
-from traceability.rows import Found, Row
-from traceability.statements import Plain, statement
-from traceability.store import TraceStore, portions
-from traceability.verifier import canonical
+from traceability.recorded import all_entries, entry
+from traceability.rows import portions
+from traceability.statements import statement
+from traceability.store import TraceStore
 
 SIGMAS: Final = 3
 """A cut may reach so many of its standard errors beyond the unit: lengths are measured, too."""
 
-_LOCK: Final = 7_105_022_020
+_LOCK: Final = 7_105_022_030
 """Two writers of links that do not see each other could close a circle between them."""
 
 
@@ -55,13 +67,13 @@ def record(store: TraceStore, *, units: Sequence[UnitForm] = (), links: Sequence
         unit_of = {code: one.unit_id for code, one in named.items()}
         forms, form_clashes = _new_forms(connection, units, unit_of)
         fresh, link_clashes = _new_links(connection, links)
-        form_rows = [_form_row(one, unit_of, named[one.unit].identifier_id) for one in forms]
+        form_rows = [form_row(one, unit_of, named[one.unit].identifier_id) for one in forms]
         insert(connection, tables.unit_form, form_rows)
         insert(
             connection,
             tables.link,
             [
-                _link_row(one, unit_of)
+                link_row(one, unit_of)
                 | {
                     "parent_identifier_id": named[one.parent].identifier_id,
                     "child_identifier_id": named[one.child].identifier_id,
@@ -69,11 +81,12 @@ def record(store: TraceStore, *, units: Sequence[UnitForm] = (), links: Sequence
                 for one in fresh
             ],
         )
-        insert(connection, tables.link_cut, [row for one in fresh for row in _cut_rows(one)])
+        insert(connection, tables.link_cut, [row for one in fresh for row in cut_rows(one)])
         _refuse_outside(store, connection, forms, fresh)
         _refuse_cycles(connection, fresh, unit_of)
         clashes = [*form_clashes, *link_clashes]
-        keep_contradictions(connection, clashes)
+        entries = [*(entry("unit_form", one) for one in forms), *(entry("link", one) for one in fresh)]
+        append(connection, [*entries, *keep_contradictions(connection, clashes)], all_entries)
     return Recorded(
         units=len(forms), links=len(fresh), contradictions=tuple(dict.fromkeys(one.record for one in clashes))
     )
@@ -107,37 +120,20 @@ def _void(store: TraceStore, table: Table, record: UUID, *, id: UUID, reason: st
             )
         if row.voided_by is not None:
             return
-        corrected = {"id": id, "record_kind": table.name, "record_id": record, "reason": reason}
-        made = {"made_at": datetime.now(UTC), "made_by": None if by is None else commit(connection, by)}
-        connection.execute(tables.correction.insert(), corrected | made)
+        made = Correction(
+            id=id,
+            kind=table.name,
+            record=record,
+            reason=reason,
+            made_at=datetime.now(UTC),
+            made_by=None if by is None else commit(connection, by),
+        )
+        connection.execute(tables.correction.insert(), correction_row(made))
         connection.execute(update(table).where(table.c.id == record).values(voided_by=id))
+        append(connection, [entry("correction", made)], all_entries)
 
 
 # ------------------------------------------------------------------ what is new, and what contradicts
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Clash:
-    """A statement under the id of a record that says something else."""
-
-    kind: str
-    record: UUID
-    said: Plain
-
-
-def keep_contradictions(connection: Connection, clashes: Iterable[Clash]) -> None:
-    rows = {
-        hashlib.sha256(canonical([one.kind, str(one.record), one.said])).hexdigest(): {
-            "record_kind": one.kind,
-            "record_id": one.record,
-            "said": one.said,
-            "received_at": datetime.now(UTC),
-        }
-        for one in clashes
-    }
-    if rows:
-        new = database.insert_new(connection, tables.contradiction, "sha256")
-        connection.execute(new, [{"sha256": sha256, **row} for sha256, row in rows.items()])
 
 
 def _new_forms(
@@ -297,151 +293,3 @@ def _circle(below: Mapping[UUID, set[UUID]]) -> list[UUID]:
                 path.append(following)
                 waiting.append((following, iter(sorted(below.get(following, ())))))
     return []
-
-
-# ------------------------------------------------------------------ rows
-
-
-def walk(unit: UUID, *, downwards: bool) -> Any:
-    """A recursive query whose column `id` has the unit and all below it, or above it. Ends on a circle, too."""
-    here, there = (
-        (tables.link.c.parent_id, tables.link.c.child_id)
-        if downwards
-        else (tables.link.c.child_id, tables.link.c.parent_id)
-    )
-    start: Select[Any] = select(literal(unit, tables.unit.c.id.type).label("id"))
-    found = start.cte("walk", recursive=True)
-    further = select(there).where(here == found.c.id, tables.link.c.voided_by.is_(None))
-    return found.union(further)
-
-
-def live_forms(connection: Connection, unit_ids: Sequence[UUID]) -> dict[UUID, UnitForm]:
-    """What units are said to be, as far as it was said."""
-    form, named = tables.unit_form, tables.identifier
-    found: dict[UUID, UnitForm] = {}
-    for some in portions(unit_ids):
-        rows = (
-            select(form, named.c.scheme, named.c.canon)
-            .join(named, named.c.id == form.c.identifier_id)
-            .where(form.c.unit_id.in_(some), form.c.voided_by.is_(None))
-        )
-        found |= {row["unit_id"]: form_from(row) for row in connection.execute(rows).mappings()}
-    return found
-
-
-def links_query() -> Select[Any]:
-    """To be narrowed, then given to `links_selected`."""
-    parent, child = tables.identifier.alias("parent"), tables.identifier.alias("child")
-    link = tables.link
-    return (
-        select(
-            link,
-            parent.c.scheme.label("parent_scheme"),
-            parent.c.canon.label("parent_canon"),
-            child.c.scheme.label("child_scheme"),
-            child.c.canon.label("child_canon"),
-        )
-        .join(parent, parent.c.id == link.c.parent_identifier_id)
-        .join(child, child.c.id == link.c.child_identifier_id)
-    )
-
-
-def links_selected(connection: Connection, wanted: Select[Any]) -> list[Link]:
-    heads = connection.execute(wanted).mappings().all()
-    cuts: dict[UUID, list[Cut]] = defaultdict(list)
-    table = tables.link_cut
-    for some in portions([head["id"] for head in heads]):
-        rows = select(table).where(table.c.link_id.in_(some)).order_by(table.c.position)
-        for row in connection.execute(rows).mappings():
-            cuts[row["link_id"]].append(cut_from(row))
-    return [
-        Link(
-            id=head["id"],
-            parent=_code(head["parent_scheme"], head["parent_canon"]),
-            child=_code(head["child_scheme"], head["child_canon"]),
-            kind=LinkKind(head["kind"]),
-            cuts=tuple(cuts[head["id"]]),
-            step=head["step"],
-            quantity=head["quantity"],
-        )
-        for head in heads
-    ]
-
-
-def form_from(row: Found) -> UnitForm:
-    return UnitForm(
-        id=row["id"],
-        unit=_code(row["scheme"], row["canon"]),
-        kind=UnitKind(row["kind"]),
-        length_mm=row["length_mm"],
-        width_mm=row["width_mm"],
-        quantity=row["quantity"],
-        quantity_unit=row["quantity_unit"],
-    )
-
-
-_SIDES: Final = ("x1", "y1", "x2", "y2")
-
-
-def cut_from(row: Found) -> Cut:
-    return Cut(
-        parent_mm=Box(*(row[f"parent_{side}_mm"] for side in _SIDES)),
-        child_mm=Box(*(row[f"child_{side}_mm"] for side in _SIDES)),
-        is_reversed=row["is_reversed"],
-        is_mirrored=row["is_mirrored"],
-        is_turned=row["is_turned"],
-        is_flipped=row["is_flipped"],
-        sigma_x_mm=row["sigma_x_mm"],
-        sigma_y_mm=row["sigma_y_mm"],
-    )
-
-
-def insert(connection: Connection, table: Table, rows: Sequence[Row]) -> None:
-    if rows:
-        connection.execute(table.insert(), rows)
-
-
-def _form_row(form: UnitForm, unit_of: Mapping[IdentifierCode, UUID], identifier_id: int) -> Row:
-    return {
-        "id": form.id,
-        "unit_id": unit_of[form.unit],
-        "identifier_id": identifier_id,
-        "kind": form.kind.value,
-        "length_mm": form.length_mm,
-        "width_mm": form.width_mm,
-        "quantity": form.quantity,
-        "quantity_unit": form.quantity_unit,
-    }
-
-
-def _link_row(link: Link, unit_of: Mapping[IdentifierCode, UUID]) -> Row:
-    return {
-        "id": link.id,
-        "parent_id": unit_of[link.parent],
-        "child_id": unit_of[link.child],
-        "kind": link.kind.value,
-        "step": link.step,
-        "quantity": link.quantity,
-    }
-
-
-def _cut_rows(link: Link) -> list[Row]:
-    return [
-        {
-            "link_id": link.id,
-            "position": position,
-            **{f"parent_{side}_mm": getattr(cut.parent_mm, side) for side in _SIDES},
-            **{f"child_{side}_mm": getattr(cut.child_mm, side) for side in _SIDES},
-            "is_reversed": cut.is_reversed,
-            "is_mirrored": cut.is_mirrored,
-            "is_turned": cut.is_turned,
-            "is_flipped": cut.is_flipped,
-            "sigma_x_mm": cut.sigma_x_mm,
-            "sigma_y_mm": cut.sigma_y_mm,
-        }
-        for position, cut in enumerate(link.cuts)
-    ]
-
-
-def _code(scheme: str, canon: str) -> IdentifierCode:
-    return IdentifierCode(scheme=scheme, raw=canon, canon=canon)

@@ -27,8 +27,9 @@ from traceability.genealogy.cuts import (
     likeliest,
     upwards,
 )
-from traceability.genealogy.recording import cut_from, links_query, links_selected, walk
-from traceability.store import TraceStore, portions
+from traceability.genealogy.rows import cut_from, links_query, links_selected, walk
+from traceability.rows import portions
+from traceability.store import TraceStore
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -25,7 +25,8 @@ from tests.drawn_coil import (
 from traceability import people, tables
 from traceability.errors import LinkCycle, LinkOutside, RecordUnknown
 from traceability.genealogy.cuts import Cut, LinkKind, UnitKind
-from traceability.genealogy.recording import links_query, links_selected, record, void, void_form
+from traceability.genealogy.recording import record, void, void_form
+from traceability.genealogy.rows import links_query, links_selected
 from traceability.genealogy.tracing import ancestors, descendants
 from traceability.store import TraceStore
 

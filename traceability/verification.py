@@ -1,0 +1,223 @@
+"""Whether the records are those that were kept: each against its leaf, the leaves against the heads, the pictures."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final, Literal
+from uuid import UUID
+
+from sqlalchemy import Connection, select
+
+from inspection.identity import IdentifierCode
+from traceability import tables
+from traceability.errors import LedgerForked, PictureAltered, PictureMissing
+from traceability.images import ImageStore
+from traceability.merkle import BLOCK, Head, Tree, leaves_of, root_of, size_of
+from traceability.recorded import KINDS, read
+from traceability.statements import statement
+from traceability.store import TraceStore
+from traceability.verifier import record_leaf
+
+Wrong = Literal[
+    "record_altered",
+    "record_gone",
+    "record_unknown",
+    "unit_changed",
+    "leaves_missing",
+    "block_altered",
+    "rolled_back",
+    "rewritten",
+    "other_ledger",
+    "picture_altered",
+    "picture_missing",
+]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finding:
+    """One thing that is not as it was kept. `facts` name it, as `finding.<what>` of the texts says."""
+
+    what: Wrong
+    facts: Mapping[str, object]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Verified:
+    """What was compared, and what does not fit. `heads` is how many were held against the leaves."""
+
+    origin: str | None
+    algorithm: str | None
+    leaves: int
+    records: int
+    pictures: int
+    heads: int
+    findings: tuple[Finding, ...]
+
+
+_AT_ONCE: Final = 4 * BLOCK
+
+
+def verify(
+    store: TraceStore,
+    *,
+    heads: Sequence[Head] = (),
+    images: ImageStore | None = None,
+    progress: Callable[[int, int], None] = lambda done, of: None,
+) -> Verified:
+    """Compare everything on record with the ledger, and the ledger with heads that were kept elsewhere.
+
+    heads     signatures already checked (`ledger.read_heads`); without any, a database that was rolled back, or
+              rewritten whole, cannot be told from the true one
+    images    where the pictures are; None: they are not looked at
+    progress  told how many leaves of how many were compared
+    """
+    findings: list[Finding] = []
+    with store.reading() as connection:
+        begun = connection.execute(select(tables.ledger)).mappings().one_or_none()
+        size = size_of(connection)
+        algorithm = "sha256" if begun is None else str(begun["algorithm"])
+        records = 0
+        for start in range(0, size, _AT_ONCE):
+            records += _compare_leaves(connection, start, min(start + _AT_ONCE, size), algorithm, findings)
+            progress(min(start + _AT_ONCE, size), size)
+        findings += _records_without_leaf(connection)
+        findings += _units_changed(connection)
+        if begun is not None:
+            findings += _blocks(connection, size, algorithm)
+        for head in heads:
+            findings += _against(connection, head, size, None if begun is None else str(begun["origin"]))
+        pictures = 0
+        if images is not None:
+            for found in _pictures(connection, images):
+                pictures += 1
+                if found is not None:
+                    findings.append(found)
+    return Verified(
+        origin=None if begun is None else begun["origin"],
+        algorithm=None if begun is None else algorithm,
+        leaves=size,
+        records=records,
+        pictures=pictures,
+        heads=len(heads),
+        findings=tuple(findings),
+    )
+
+
+def _compare_leaves(
+    connection: Connection, start: int, end: int, algorithm: str, findings: list[Finding]
+) -> int:
+    """Records of a stretch of leaves against their hashes; returns how many leaves there are."""
+    leaf = tables.ledger_leaf
+    rows = (
+        connection.execute(
+            select(leaf).where(leaf.c.position >= start, leaf.c.position < end).order_by(leaf.c.position)
+        )
+        .mappings()
+        .all()
+    )
+    if len(rows) != end - start:
+        there = {row["position"] for row in rows}
+        missing = [position for position in range(start, end) if position not in there]
+        findings.append(_finding("leaves_missing", first=missing[0], last=missing[-1], count=len(missing)))
+    of_kind: dict[str, list[UUID]] = defaultdict(list)
+    for row in rows:
+        of_kind[row["kind"]].append(row["record_id"])
+    records = {kind: read(connection, kind, ids) for kind, ids in of_kind.items() if kind in KINDS}
+    for row in rows:
+        kind, id_ = row["kind"], row["record_id"]
+        record = records.get(kind, {}).get(id_)
+        if record is None:
+            findings.append(_finding("record_gone", kind=kind, id=str(id_), position=row["position"]))
+        elif record_leaf(kind, statement(record), algorithm).hex() != row["hash"]:
+            findings.append(
+                _finding(
+                    "record_altered",
+                    kind=kind,
+                    id=str(id_),
+                    position=row["position"],
+                    unit=", ".join(_units_of(record)),
+                )
+            )
+    return len(rows)
+
+
+def _units_of(record: Any) -> list[str]:
+    named = [getattr(record, name, None) for name in ("unit", "parent", "child")]
+    return [str(code) for code in named if isinstance(code, IdentifierCode)]
+
+
+def _records_without_leaf(connection: Connection) -> Iterator[Finding]:
+    """What nobody of ours put there; and what lost its leaf with the end of the ledger."""
+    leaf = tables.ledger_leaf.c
+    for kind, (table, _) in KINDS.items():
+        known = select(leaf.record_id).where(leaf.kind == kind, leaf.record_id == table.c.id).exists()
+        rows = select(table.c.id).where(~known).order_by(table.c.id)
+        for row in connection.execute(rows).mappings():
+            yield _finding("record_unknown", kind=kind, id=str(row["id"]))
+
+
+def _units_changed(connection: Connection) -> Iterator[Finding]:
+    """Rows whose unit is not the one that their code names: the code is in the ledger, the unit's own id is not."""
+    for table, unit, code in (
+        (tables.link, tables.link.c.parent_id, tables.link.c.parent_identifier_id),
+        (tables.link, tables.link.c.child_id, tables.link.c.child_identifier_id),
+        (tables.unit_form, tables.unit_form.c.unit_id, tables.unit_form.c.identifier_id),
+    ):
+        named = tables.identifier.c
+        rows = (
+            select(table.c.id, named.canon)
+            .join(tables.identifier, named.id == code)
+            .where(named.unit_id != unit)
+            .order_by(table.c.id)
+        )
+        for row in connection.execute(rows).mappings():
+            yield _finding("unit_changed", kind=table.name, id=str(row["id"]), unit=row["canon"])
+
+
+def _blocks(connection: Connection, size: int, algorithm: str) -> Iterator[Finding]:
+    kept = {row["number"]: row["hash"] for row in connection.execute(select(tables.ledger_block)).mappings()}
+    for number in range(size // BLOCK):
+        leaves = leaves_of(connection, number * BLOCK, (number + 1) * BLOCK)
+        # Where leaves are missing that was said already.
+        if len(leaves) == BLOCK and root_of(leaves, algorithm).hex() != kept.pop(number, None):
+            yield _finding("block_altered", first=number * BLOCK, last=(number + 1) * BLOCK - 1)
+
+
+def _against(connection: Connection, head: Head, size: int, origin: str | None) -> Iterator[Finding]:
+    facts = {"size": head["size"], "time": head["time"], "there": size}
+    if head["origin"] != origin:
+        yield _finding("other_ledger", origin=head["origin"], here=str(origin), **facts)
+    elif head["size"] > size:
+        yield _finding("rolled_back", **facts)
+    else:
+        try:
+            root = Tree(connection, head["size"]).root().hex()
+        except LedgerForked:
+            root = ""
+        if root != head["root"]:
+            yield _finding("rewritten", **facts)
+
+
+def _pictures(connection: Connection, images: ImageStore) -> Iterator[Finding | None]:
+    """One for each picture that a record names; None where it is as it was stored."""
+    picture = tables.picture.c
+    rows = select(picture.sha256, picture.inspection_id).order_by(picture.sha256, picture.inspection_id)
+    named: dict[str, UUID] = {}
+    for row in connection.execute(rows).mappings():
+        named.setdefault(row["sha256"], row["inspection_id"])
+    for sha256, inspection in named.items():
+        try:
+            images.read(sha256)
+        except PictureAltered as error:
+            found = error.facts["found"]
+            yield _finding("picture_altered", sha256=sha256, inspection=str(inspection), found=found)
+        except PictureMissing:
+            yield _finding("picture_missing", sha256=sha256, inspection=str(inspection))
+        else:
+            yield None
+
+
+def _finding(what: Wrong, **facts: object) -> Finding:
+    return Finding(what=what, facts=facts)
