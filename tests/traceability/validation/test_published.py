@@ -1,0 +1,102 @@
+"""Every published case through the one adapter. `LYNCEUS_VECTORS` names another folder of such cases."""
+
+from __future__ import annotations
+
+import ast
+import inspect
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.where import REPOSITORY, shared
+from traceability.validation import adapter
+from traceability.validation.comparing import Case, Lazily, cases_in, compare
+
+
+def folder() -> Path:
+    """LYNCEUS_VECTORS/spc, else shared/vectors/spc; where neither is there, no case is collected."""
+    root = os.environ.get("LYNCEUS_VECTORS")
+    if root is not None:
+        return Path(root) / "spc"
+    return Path(os.environ.get("LYNCEUS_SHARED", REPOSITORY.parent / "shared")) / "vectors" / "spc"
+
+
+CASES = cases_in(folder()) if folder().is_dir() else ()
+
+
+def test_there_are_published_cases():
+    shared("vectors", "spc")
+    assert len(CASES) > 0
+
+
+@pytest.mark.parametrize("case", CASES, ids=[case.id for case in CASES])
+def test_the_statistics_give_the_published_answer(case: Case):
+    fields = compare(case, adapter.answer(case))
+    assert [field for field in fields if field.status == "differs"] == []
+    assert [field.path for field in fields if field.status == "gap"] == []
+    assert any(field.status == "agrees" for field in fields)
+
+
+def test_the_adapter_holds_no_number():
+    found = [
+        (node.lineno, node.value)
+        for node in ast.walk(ast.parse(inspect.getsource(adapter)))
+        if isinstance(node, ast.Constant)
+        and isinstance(node.value, (int, float))
+        and not isinstance(node.value, bool)
+    ]
+    assert found == []
+
+
+def a_case(expected: dict[str, Any], **tolerance: float) -> Case:
+    return Case(
+        id="it", family="f", method="m", title="", source={}, input={}, expected=expected, tolerance=tolerance
+    )
+
+
+def statuses(case: Case, got: dict[str, Any]) -> dict[str, str]:
+    return {field.path: field.status for field in compare(case, got)}
+
+
+def test_a_wrong_figure_differs_and_a_missing_one_is_a_gap():
+    case = a_case({"ucl": 1.0, "lcl": 0.5, "sigma": 2.0}, abs=0.01)
+    assert statuses(case, {"ucl": 1.005, "lcl": 0.6}) == {"ucl": "agrees", "lcl": "differs", "sigma": "gap"}
+
+
+def test_a_list_of_another_length_differs():
+    assert statuses(a_case({"signals": [1, 2]}), {"signals": [1]}) == {"signals": "differs"}
+
+
+def test_null_means_that_nothing_may_be_reported():
+    assert statuses(a_case({"Cpk": None}), {"Ppk": 1.0}) == {"Cpk": "agrees"}
+    assert statuses(a_case({"Cpk": None}), {"Cpk": 1.0}) == {"Cpk": "differs"}
+
+
+def test_printed_figures_are_held_to_how_they_were_printed():
+    case = a_case({"printed": {"d2": 1.128}}, abs=1e-9)
+    assert statuses(case, {"d2": 1.12838}) == {"printed.d2": "agrees"}
+    assert statuses(case, {"d2": 1.1290}) == {"printed.d2": "differs"}
+
+
+def test_a_field_is_found_by_any_of_its_names():
+    assert statuses(a_case({"CL": 3.0}), {"center": 3.0}) == {"CL": "agrees"}
+    assert statuses(a_case({"gamma": 3.0}), {"reference gamma": 3.0}) == {"gamma": "agrees"}
+
+
+def test_a_small_name_is_not_taken_for_a_capital_one_where_both_are_reported():
+    assert statuses(a_case({"d2": 1.1, "D2": 3.6}), {"D2": 3.6, "d2": 1.1}) == {
+        "d2": "agrees",
+        "D2": "agrees",
+    }
+
+
+def test_a_place_in_a_name_is_asked_at_that_place():
+    got = Lazily({}, "conformity_at_", lambda at: 2 * at)
+    assert statuses(a_case({"conformity_at_10_5": 21.0}), got) == {"conformity_at_10_5": "agrees"}
+
+
+def test_a_case_that_nobody_knows_is_a_gap_and_no_error():
+    with pytest.raises(adapter.NotReported):
+        adapter.answer(a_case({"x": 1}))
