@@ -32,3 +32,4 @@ $(VENV)/.test: pyproject.toml | $(VENV)/bin/python
 	touch $@ $(VENV)/.run
 
 include models/training/training.mk
+include benchmarks/benchmarks.mk

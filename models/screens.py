@@ -51,6 +51,8 @@ class Kept(_Facts):
 class ScreenCard(_Facts):
     """All that is said about a screen.
 
+    teacher         whose findings it learned from and whose findings set the thresholds
+    also            networks whose findings set the thresholds, too: it may stand before these as well
     thresholds      score per kind, from which on a cell is a candidate; the rule is `thresholds_by`
     statistics      what the cells are described by, in the order of the weights
     chosen_on       findings per kind on the pictures that chose the thresholds, and how many were kept
@@ -68,6 +70,7 @@ class ScreenCard(_Facts):
     thresholds: dict[str, float]
     thresholds_by: str
     teacher: Teacher
+    also: tuple[Teacher, ...] = ()
     licence: str
     command: str
     seed: int
@@ -150,7 +153,7 @@ def _latest(name: str, versions: tuple[str, ...], before: ModelRef | None, folde
 
 
 def _taught_by(network: ModelRef, card: ScreenCard) -> bool:
-    return ModelRef(**card.teacher.model_dump()) == network
+    return any(ModelRef(**one.model_dump()) == network for one in (card.teacher, *card.also))
 
 
 def put_before(

@@ -1,19 +1,27 @@
 """What one part of 1280 x 1024 px takes: found, five diameters measured, its code read, and looked at by the network.
 
 PYTHONPATH=. python benchmarks/parts/frame.py [--frames 300]
+PYTHONPATH=. .venv-peers/bin/python benchmarks/parts/frame.py --beside-ultralytics     after `make .venv-peers/ready`
 
 Processor time, so that what else runs on the machine counts little; nothing here waits.
 
-The network is the released part-surface model in its tiles of 400 px, so several passes, on one thread, as in a lane.
+The network is the released part-surface model on one thread, as in a lane: once on the whole picture, as ultralytics'
+predict does it with the same file, and in its tiles of 400 px, which is what a lane does with so large a picture.
+`all` is finding, measuring, reading and one pass. Ultralytics does the pass alone, and wall time is its own measure
+too, since its runtime waits for threads of its own.
 The code is a DataMatrix that is read as it is; a frame whose code cannot be read takes longest, and is shown apart.
 """
 
 from __future__ import annotations
 
 import argparse
+import shutil
+import tempfile
 import time
 from collections import defaultdict
+from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 
 import cv2
 import numpy as np
@@ -26,7 +34,8 @@ from inspection.vision.codes import read_codes
 from inspection.vision.drawing import draw_part
 from inspection.vision.measuring import CircleGauge, Edge, Quantity, measure
 from inspection.vision.outline import PartOutline
-from models import open_detector
+from inspection.vision.tiles import Tile
+from models import ModelStore, open_detector
 
 SIZE_PX, WIDTH_PX = 1024, 1280
 MM_PER_PX = 100 / SIZE_PX
@@ -53,13 +62,18 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--frames", type=int, default=300)
-    frames = parser.parse_args().frames
+    parser.add_argument("--beside-ultralytics", action="store_true")
+    given = parser.parse_args()
+    frames = given.frames
     cv2.setNumThreads(1)
     detector = open_detector("part-surface", threads=1)
     pictures = [a_picture(index) for index in range(4)]
+    whole = [Tile(left=0, top=0, right=WIDTH_PX, bottom=SIZE_PX)]
+    predict = by_ultralytics() if given.beside_ultralytics else None
     took_ms: dict[str, list[float]] = defaultdict(list)
     for number in range(frames + 10):
         picture = pictures[number % len(pictures)]
+        began_s = time.perf_counter()
         marks = [time.process_time()]
         pose = ALIGNER.find(picture, PLANE)
         marks.append(time.process_time())
@@ -67,20 +81,52 @@ def main() -> None:
         marks.append(time.process_time())
         assert len(read_codes(picture, ["datamatrix"])) == 1
         marks.append(time.process_time())
-        detector.detect(picture)
+        detector.detect_in(picture, whole)
         marks.append(time.process_time())
+        ours_s = time.perf_counter() - began_s
         if number >= 10:
             steps = np.diff(marks) * 1e3
-            for step, ms in zip(("find", "measure", "read code", "network"), steps, strict=True):
+            for step, ms in zip(("find", "measure", "read code", "one pass"), steps, strict=True):
                 took_ms[step].append(ms)
             took_ms["all"].append(steps.sum())
+            took_ms["all, on the wall"].append(ours_s * 1e3)
+            began = time.process_time()
+            detector.detect(picture)
+            took_ms["network, tiles"].append((time.process_time() - began) * 1e3)
+        if predict is not None:
+            began_s, began = time.perf_counter(), time.process_time()
+            predict(picture)
+            if number >= 10:
+                took_ms["ultralytics"].append((time.process_time() - began) * 1e3)
+                took_ms["ultralytics, on the wall"].append((time.perf_counter() - began_s) * 1e3)
     for picture in [without_label(one) for one in pictures] * 5:
         began = time.process_time()
         assert not read_codes(picture, ["datamatrix"])
         took_ms["no code there"].append((time.process_time() - began) * 1e3)
-    print("step             median    p99    max   ms")
+    print("step                       median    p99    max   ms")
     for step, values in took_ms.items():
-        print(f"{step:14} {np.median(values):8.1f} {np.percentile(values, 99):6.1f} {max(values):6.1f}")
+        print(f"{step:24} {np.median(values):8.1f} {np.percentile(values, 99):6.1f} {max(values):6.1f}")
+
+
+def by_ultralytics() -> Callable[[Image], object]:
+    """Its predict on our file, with its defaults but for the size."""
+    from models.training.cpu_torchvision import make_importable
+
+    make_importable()
+    import ultralytics
+
+    released = ModelStore().find("part-surface")
+    folder = Path(tempfile.mkdtemp())
+    file = folder / "model.onnx"
+    file.write_bytes(released.network)
+    model = ultralytics.YOLO(str(file), task="detect")
+    side = released.card.input_hw[0]
+    predict: Callable[[Image], object] = lambda picture: model.predict(  # noqa: E731
+        cv2.cvtColor(picture, cv2.COLOR_GRAY2BGR), imgsz=side, verbose=False
+    )
+    predict(np.zeros((SIZE_PX, WIDTH_PX), np.uint8))
+    shutil.rmtree(folder)
+    return predict
 
 
 def without_label(picture: Image) -> Image:

@@ -205,7 +205,7 @@ def release(name: str, *, version: str, run: Path, neu: Path, into: Path) -> Mod
     folder.mkdir(parents=True, exist_ok=True)
     (folder / card.file).write_bytes(network)
     facts = ModelCard.model_validate(card.model_dump()).model_dump(exclude_none=True)
-    (folder / "card.toml").write_text(tomli_w.dumps(_rounded(facts)), encoding="utf-8")
+    (folder / "card.toml").write_text(tomli_w.dumps(rounded(facts)), encoding="utf-8")
     return card
 
 
@@ -336,13 +336,14 @@ def _size(image: Image) -> tuple[int, int]:
     return image.shape[0], image.shape[1]
 
 
-def _rounded(value: Any) -> Any:
+def rounded(value: Any) -> Any:
+    """Facts for a card, with figures of four places."""
     if isinstance(value, float):
         return round(value, 4)
     if isinstance(value, Mapping):
-        return {key: _rounded(one) for key, one in value.items()}
+        return {key: rounded(one) for key, one in value.items()}
     if isinstance(value, list | tuple):
-        return [_rounded(one) for one in value]
+        return [rounded(one) for one in value]
     return value
 
 

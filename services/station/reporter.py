@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import logging
+import os
 import queue
 import threading
+import time
+from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import replace
 from types import TracebackType
 from typing import Final, Self
@@ -25,16 +29,27 @@ JPEG_QUALITY: Final = 88
 FRAMES_WAITING: Final = 32
 """More than this behind, frames are reported without their picture: results must not wait for JPEG."""
 
+LIVE_EVERY_S: Final = 0.1
+"""A frame that is not kept is made a picture for the live view no more often: 6 ms of a core for 4096 x 1024 px."""
+
+_NICENESS: Final = 10
+"""Pictures take what the lanes leave of the cores. Where the system knows no niceness of a thread, they take more."""
+
 Job = InspectionBegun | tuple[InspectionBegun, Frame, FrameResult] | Inspection | None
 
 
 class Reporter:
-    """A Sink. Keeps a picture of every frame that is not accepted, and of each unit's first frame."""
+    """A Sink. Keeps a picture of every frame that is not accepted, and of each unit's first frame.
 
-    def __init__(self, courier: Courier) -> None:
+    clock   seconds, for the live view
+    """
+
+    def __init__(self, courier: Courier, *, clock: Callable[[], float] = time.monotonic) -> None:
         self._courier = courier
+        self._clock = clock
         self._jobs: queue.SimpleQueue[Job] = queue.SimpleQueue()
         self._pictures: dict[UUID, list[PictureRef]] = {}
+        self._next_live_s = 0.0
         self._thread = threading.Thread(target=self._work, name="reporter", daemon=True)
 
     def __enter__(self) -> Self:
@@ -57,6 +72,8 @@ class Reporter:
         self._jobs.put(inspection)
 
     def _work(self) -> None:
+        with suppress(OSError, AttributeError):
+            os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), _NICENESS)
         while (job := self._jobs.get()) is not None:
             self._courier.send(self._message(job))
 
@@ -72,10 +89,12 @@ class Reporter:
         shown = frame.pixels if result.picture is None else result.picture
         height, width = (*shown.shape, 0, 0)[:2]
         jpeg, sha256 = b"", None
-        if self._jobs.qsize() <= FRAMES_WAITING:
+        pictures = self._pictures[begun.id]
+        is_kept = result.verdict is not Verdict.ACCEPT or not pictures
+        if self._jobs.qsize() <= FRAMES_WAITING and (is_kept or self._clock() >= self._next_live_s):
+            self._next_live_s = self._clock() + LIVE_EVERY_S
             jpeg = _jpeg_of(shown, frame)
-            pictures = self._pictures[begun.id]
-            if jpeg and (result.verdict is not Verdict.ACCEPT or not pictures):
+            if jpeg and is_kept:
                 sha256 = hashlib.sha256(jpeg).hexdigest()
                 pictures.append(
                     PictureRef(

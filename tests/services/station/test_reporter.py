@@ -1,11 +1,12 @@
 from datetime import UTC, datetime
+from itertools import count
 
 import cv2
 import numpy as np
 
 from inspection.types import Frame, FrameResult, Inspection, Verdict
 from services.station.messages import FrameSeen
-from services.station.reporter import Reporter
+from services.station.reporter import LIVE_EVERY_S, Reporter
 from tests.builders import an_inspection, an_inspection_begun
 
 NOW = datetime(2026, 11, 20, tzinfo=UTC)
@@ -32,10 +33,12 @@ def a_result(sequence: int, verdict: Verdict) -> FrameResult:
     )
 
 
-def report(*verdicts: Verdict) -> list:
+def report(*verdicts: Verdict, every_s: float = 1.0) -> list:
+    """What is sent of a unit with these frames, one every so many seconds."""
     desk = Desk()
     begun = an_inspection_begun()
-    with Reporter(desk) as reporter:
+    ticks = count(0.0, every_s)
+    with Reporter(desk, clock=lambda: next(ticks)) as reporter:
         reporter.unit_begun(begun)
         for number, verdict in enumerate(verdicts):
             reporter.frame_done(begun, a_frame(number), a_result(number, verdict))
@@ -48,6 +51,15 @@ def test_every_frame_is_shown_as_a_picture_of_its_size():
     for message in seen:
         picture = cv2.imdecode(np.frombuffer(message.jpeg, np.uint8), cv2.IMREAD_UNCHANGED)
         assert picture.shape == (message.height_px, message.width_px) == (40, 60)
+
+
+def test_at_high_rates_the_live_view_has_some_of_the_frames_and_the_record_all_that_matter():
+    # The clock is asked once for a frame that is not kept, and once more for one that is shown.
+    sent = report(*[Verdict.ACCEPT] * 26, Verdict.REJECT, Verdict.REJECT, every_s=LIVE_EVERY_S / 5)
+    seen = [message for message in sent if isinstance(message, FrameSeen)]
+    assert len(seen) == 28
+    assert 3 <= sum(bool(message.jpeg) for message in seen[1:26]) <= 5
+    assert [message.result.sequence for message in seen if message.sha256] == [0, 26, 27]
 
 
 def test_the_first_frame_and_every_one_not_accepted_are_kept_with_the_record():
