@@ -255,3 +255,9 @@ class NoSuchPlan(SpcError):
     """No sampling plan with these properties. Facts: asked."""
 
     code = "SPC-NO-PLAN"
+
+
+class CasesUnreadable(SpcError):
+    """No published cases to verify against, or one that is none. Facts: place, reason."""
+
+    code = "SPC-CASES-UNREADABLE"

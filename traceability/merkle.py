@@ -239,6 +239,10 @@ class Sealer:
     def public_key(self) -> bytes:
         return public_bytes(self._key)
 
+    def sign(self, content: bytes) -> bytes:
+        """An Ed25519 signature over a report of ours, by the key that signs heads."""
+        return self._key.sign(content)
+
     def heads(self) -> list[Head]:
         """What was kept, oldest first. Raises HeadsUnreadable."""
         return read_heads(self._folder / "heads.jsonl")

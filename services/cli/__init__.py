@@ -20,6 +20,7 @@ COMMANDS = {
     "genealogy": "services.cli.genealogy:genealogy",
     "ledger": "services.cli.ledger:ledger",
     "spc": "services.cli.spc:spc",
+    "validate": "services.cli.validate:validate",
     "recipe": "services.cli.recipe:recipe",
     "camera": "services.cli.camera:camera",
     "person": "services.cli.person:person",

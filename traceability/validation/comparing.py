@@ -13,11 +13,14 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
+from importlib.resources import files
 from itertools import combinations
 from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
+
+from traceability.errors import CasesUnreadable
 
 Status = Literal["agrees", "differs", "gap"]
 
@@ -75,13 +78,33 @@ class Field:
 
 
 def cases_in(folder: Path) -> tuple[Case, ...]:
-    """Every case of a folder, by name; the index is none."""
-    read = [
-        json.loads(file.read_text(encoding="utf-8"))
-        for file in sorted(folder.glob("*.json"))
-        if file.name != "index.json"
-    ]
-    return tuple(Case.read(data) for data in read if isinstance(data, dict) and "expected" in data)
+    """Every case of a folder, by name; its index is none. Raises CasesUnreadable, also where there is none."""
+    cases = []
+    for file in sorted(folder.glob("*.json")):
+        if file.name == "index.json":
+            continue
+        try:
+            cases.append(Case.read(json.loads(file.read_text(encoding="utf-8"))))
+        except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+            raise _unreadable(file, f"{type(error).__name__} {error}") from error
+    if not cases:
+        raise _unreadable(folder, "no *.json")
+    return tuple(cases)
+
+
+def _unreadable(place: Path, reason: str) -> CasesUnreadable:
+    return CasesUnreadable(
+        f"There are no published cases in {place}: {reason}.",
+        action="Name a folder of cases, one JSON file each.",
+        place=str(place),
+        reason=reason,
+    )
+
+
+def shipped_cases() -> tuple[Case, ...]:
+    """Worked examples of textbooks and standards that come with the program."""
+    text = files("traceability.validation").joinpath("published.json").read_text(encoding="utf-8")
+    return tuple(Case.read(data) for data in json.loads(text))
 
 
 def compare(case: Case, got: Mapping[str, Any]) -> tuple[Field, ...]:
