@@ -13,24 +13,29 @@ from fastapi.staticfiles import StaticFiles
 
 from services.access import Access, same_site
 from services.api import accounts, certificates, genealogy, health, pictures, spc, units
+from services.api import resolver as resolver_api
 from services.api import station as station_now
 from services.api.serving import Serving
 from services.live import RECENT, LiveState
 from services.problems import StaticMissing, answer_errors
 from services.station.ledger import Ledger
 from services.station.recipes import LaneRecipes
-from services.web import account_pages, pages
+from services.web import account_pages, pages, public_pages
 from services.web.policy import SecurityHeaders
 from services.web.rendering import static_folder
 from services.web.shifts import ShiftCounts
-from station_config import Catalogue, Title
+from station_config import Catalogue, ResolverSettings, Title
 from traceability.accounts import Accounts
 from traceability.images import ImageStore
 from traceability.merkle import Sealer
+from traceability.nodes import HandleNode
+from traceability.resolution import Resolver
 from traceability.samples import Shifts
 from traceability.store import TraceStore
 
 VENDOR_FILES = ("htmx.min.js", "echarts.esm.min.js")
+
+NO_RESOLVER_SETTINGS = ResolverSettings()
 
 # Enough of the newest inspections to find the last few of each lane among them.
 REMEMBERED = 10 * RECENT
@@ -50,6 +55,7 @@ def create_app(
     coil_lanes: frozenset[str],
     sealer: Sealer,
     first_run_code: str | None = None,
+    resolver: ResolverSettings = NO_RESOLVER_SETTINGS,
 ) -> FastAPI:
     """Pages and API over what it is given; it opens and closes none of it.
 
@@ -60,6 +66,7 @@ def create_app(
     lane_titles  what people call the lanes, in the order of the page; others go by their names
     first_run_code  what the first administrator shows, while nobody has an account
     sealer       signs the heads of the ledger of records
+    resolver     where others reach this server, and which nodes it asks for codes that are not ours
 
     Raises StaticMissing where the package was built without the pages' libraries, DatabaseUnreachable.
     """
@@ -89,12 +96,16 @@ def create_app(
         coil_lanes=coil_lanes,
         shift_counts=ShiftCounts(store, station, Shifts()),
         sealer=sealer,
+        resolver=Resolver(store, nodes=[HandleNode(node.address, node.prefixes) for node in resolver.nodes]),
+        resolver_address=resolver.address,
     )
     for noun in (station_now, units, genealogy, certificates, pictures, spc, accounts):
         app.include_router(noun.router, prefix="/api/v1")
     app.include_router(health.router)
+    app.include_router(resolver_api.router)
     app.include_router(pages.router)
     app.include_router(account_pages.router)
+    app.include_router(public_pages.router)
     app.mount("/static", _StaticFiles(directory=static_folder()), name="static")
     app.add_middleware(SecurityHeaders)
     answer_errors(app)

@@ -31,7 +31,11 @@ from services.web.policy import SECURITY_HEADERS
 from services.web.rendering import page
 from station_config.errors import RecipeNotChosen
 from traceability.errors import (
+    BlockMissing,
+    BlockRefused,
     CodeNotParsed,
+    CodeRetired,
+    CodeTaken,
     DatabaseNewer,
     DatabaseReadOnly,
     DatabaseUnreachable,
@@ -41,7 +45,9 @@ from traceability.errors import (
     LedgerKeyUnreadable,
     LinkCycle,
     LinkOutside,
+    LinkRefused,
     NameTaken,
+    NodeUnreachable,
     PersonUnknown,
     PictureMissing,
     PicturesNotWritable,
@@ -103,6 +109,12 @@ class InspectionUnknown(ServiceError):
     code = "SVC-INSPECTION-UNKNOWN"
 
 
+class LinkMissing(ServiceError):
+    """The unit has no link of the kind asked for. Facts: unit, relation."""
+
+    code = "SVC-LINK-MISSING"
+
+
 class Unexpected(ServiceError):
     """A mistake of ours. Facts: none; the log has the trace."""
 
@@ -113,6 +125,13 @@ class Unexpected(ServiceError):
 STATUS: tuple[tuple[type[InspectionError], HTTPStatus], ...] = (
     (CodeNotParsed, HTTPStatus.BAD_REQUEST),
     (UnitUnknown, HTTPStatus.NOT_FOUND),
+    (CodeTaken, HTTPStatus.CONFLICT),
+    (CodeRetired, HTTPStatus.CONFLICT),
+    (BlockMissing, HTTPStatus.CONFLICT),
+    (BlockRefused, HTTPStatus.UNPROCESSABLE_ENTITY),
+    (LinkRefused, HTTPStatus.UNPROCESSABLE_ENTITY),
+    (LinkMissing, HTTPStatus.NOT_FOUND),
+    (NodeUnreachable, HTTPStatus.SERVICE_UNAVAILABLE),
     (RecordUnknown, HTTPStatus.NOT_FOUND),
     (LinkOutside, HTTPStatus.UNPROCESSABLE_ENTITY),
     (LinkCycle, HTTPStatus.CONFLICT),
@@ -179,7 +198,10 @@ def answer_errors(app: FastAPI) -> None:
     app.add_exception_handler(Exception, _unexpected)
 
 
-def _answer(request: Request, error: InspectionError, headers: Mapping[str, str] | None = None) -> Response:
+def problem_answer(
+    request: Request, error: InspectionError, headers: Mapping[str, str] | None = None
+) -> Response:
+    """What a refusal is answered with, in the asker's language and form."""
     language = language_of(request)
     status = status_of(error)
     shown = explain(error, language)
@@ -220,7 +242,7 @@ def _wants_a_page(request: Request) -> bool:
 
 def _inspection_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, InspectionError)
-    return _answer(request, error)
+    return problem_answer(request, error)
 
 
 def _validation_error(request: Request, error: Exception) -> Response:
@@ -229,7 +251,7 @@ def _validation_error(request: Request, error: Exception) -> Response:
         f"{'.'.join(str(part) for part in mistake['loc'][1:])}: {mistake['msg']}"
         for mistake in error.errors()
     )
-    return _answer(
+    return problem_answer(
         request,
         RequestInvalid(
             f"The request is not valid: {mistakes}", action="Correct the parameters.", mistakes=mistakes
@@ -241,7 +263,9 @@ def _http_exception(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
     path = request.url.path
     if error.status_code == HTTPStatus.NOT_FOUND:
-        return _answer(request, PageUnknown(f"Nothing is at {path}.", action="Check the address.", path=path))
+        return problem_answer(
+            request, PageUnknown(f"Nothing is at {path}.", action="Check the address.", path=path)
+        )
     if error.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
         refused = MethodRefused(
             f"{path} does not take {request.method}.",
@@ -249,8 +273,8 @@ def _http_exception(request: Request, error: Exception) -> Response:
             method=request.method,
             path=path,
         )
-        return _answer(request, refused, error.headers)
-    return _answer(
+        return problem_answer(request, refused, error.headers)
+    return problem_answer(
         request,
         RequestInvalid(str(error.detail), action="Correct the request.", mistakes=str(error.detail)),
         error.headers,
@@ -259,6 +283,6 @@ def _http_exception(request: Request, error: Exception) -> Response:
 
 def _unexpected(request: Request, error: Exception) -> Response:
     # The server logs the trace by itself. This answer is made outside the layer that adds the headers.
-    answer = _answer(request, Unexpected(f"{type(error).__name__}: {error}", action="See the log."))
+    answer = problem_answer(request, Unexpected(f"{type(error).__name__}: {error}", action="See the log."))
     answer.headers.update(SECURITY_HEADERS)
     return answer

@@ -2,7 +2,7 @@
 
 from station_config.catalogue import Catalogue, DefectKind
 from station_config.loading import Recipe, load_catalogue, load_recipe, load_station
-from station_config.schema import LaneSettings, RecipeSettings, StationSettings, Title
+from station_config.schema import LaneSettings, RecipeSettings, ResolverSettings, StationSettings, Title
 
 __all__ = [
     "Catalogue",
@@ -10,6 +10,7 @@ __all__ = [
     "LaneSettings",
     "Recipe",
     "RecipeSettings",
+    "ResolverSettings",
     "StationSettings",
     "Title",
     "load_catalogue",

@@ -684,12 +684,33 @@ def _held_of(camera: CameraSettings) -> int | None:
     return camera.buffers
 
 
+class NodeSettings(Settings):
+    """Another resolver with Handle's HTTP JSON face, and the prefixes it answers for: `86` and all below it."""
+
+    address: Annotated[str, Field(pattern=r"^https?://[^\s/]+(/[^\s]*)?$", max_length=200)]
+    prefixes: Annotated[
+        tuple[Annotated[str, Field(pattern=r"^[0-9]+(\.[0-9A-Za-z_-]+)*$")], ...], Field(min_length=1)
+    ]
+
+
+class ResolverSettings(Settings):
+    """What resolving codes needs to know.
+
+    address  under which others reach this server; without, it is the one that a request came to
+    nodes    asked for codes that are not ours, the first that answers for a prefix
+    """
+
+    address: Annotated[str, Field(pattern=r"^https?://[^\s/]+(/[^\s]*)?$", max_length=200)] | None = None
+    nodes: tuple[NodeSettings, ...] = ()
+
+
 class StationSettings(Settings):
     """One station. `code_prefix` is the enterprise's prefix in the identifier-resolution system."""
 
     name: Name
     code_prefix: Annotated[str, Field(pattern=r"^[0-9A-Za-z]+(\.[0-9A-Za-z]+)*$", max_length=60)]
     max_pictures_mb: Annotated[int, Field(ge=10)] = 2000
+    resolver: ResolverSettings = ResolverSettings()
     lanes: Annotated[tuple[LaneSettings, ...], Field(min_length=1)]
 
     @model_validator(mode="after")

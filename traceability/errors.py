@@ -35,6 +35,18 @@ class BlockRefused(InspectionError):
     code = "TRC-BLOCK-REFUSED"
 
 
+class LinkRefused(InspectionError):
+    """A link that no resolver could answer. Facts: field, value."""
+
+    code = "TRC-LINK-REFUSED"
+
+
+class NodeUnreachable(InspectionError):
+    """Another resolver does not answer, and nothing is kept of what it said before. Facts: node, reason."""
+
+    code = "TRC-NODE-UNREACHABLE"
+
+
 class UnitUnknown(InspectionError):
     """A well-formed code under which nothing is recorded. Facts: unit."""
 

@@ -405,3 +405,73 @@ ledger_block = Table(
     Column("number", _POSITION, primary_key=True, autoincrement=False),
     Column("hash", _SHA256, nullable=False),
 )
+
+# What resolvers answer beside our own pages: documents that somebody registered for a unit or a class of units.
+code_link = Table(
+    "code_link",
+    metadata,
+    Column("id", Uuid, primary_key=True),
+    Column("scheme", String(16), nullable=False),
+    Column("canon", _CODE, nullable=False),
+    Column("relation", Text, nullable=False),
+    Column("href", Text, nullable=False),
+    Column("title", Text, nullable=False),
+    Column("language", String(16)),
+    Column("media_type", Text),
+    Column("context", Text),
+    Column("is_default", Boolean, nullable=False),
+    Column("registered_at", UtcTime, nullable=False),
+    Column("voided_at", UtcTime),
+    Index(None, "scheme", "canon"),
+)
+
+# What other nodes answered, so that it is still there when the network is not.
+code_elsewhere = Table(
+    "code_elsewhere",
+    metadata,
+    Column("scheme", String(16), primary_key=True),
+    Column("canon", _CODE, primary_key=True),
+    Column("node", Text, nullable=False),
+    Column("body", JSON(none_as_null=True)),
+    Column("fetched_at", UtcTime, nullable=False),
+    Column("fresh_until", UtcTime, nullable=False),
+)
+
+# ------------------------------------------------------------------ EPCIS
+
+epcis_event = Table(
+    "epcis_event",
+    metadata,
+    # By its hash: what comes twice is one.
+    Column("event_id", Text, primary_key=True),
+    Column("number", BigInteger, nullable=False, unique=True),
+    Column("kind", Text, nullable=False),
+    Column("event_time", UtcTime, nullable=False, index=True),
+    Column("recorded_at", UtcTime, nullable=False),
+    Column("action", Text),
+    Column("biz_step", Text),
+    Column("disposition", Text),
+    Column("read_point", Text),
+    Column("body", JSON, nullable=False),
+)
+
+epcis_item = Table(
+    "epcis_item",
+    metadata,
+    Column("event_id", ForeignKey("epcis_event.event_id"), primary_key=True),
+    # Where in the event it is named: epc, parent, child, input, output, class.
+    Column("role", String(16), primary_key=True),
+    Column("key", _CODE, primary_key=True),
+    Index(None, "key"),
+)
+
+epcis_capture = Table(
+    "epcis_capture",
+    metadata,
+    Column("id", Uuid, primary_key=True),
+    Column("created_at", UtcTime, nullable=False),
+    Column("finished_at", UtcTime, nullable=False),
+    Column("has_succeeded", Boolean, nullable=False),
+    Column("events", Integer, nullable=False),
+    Column("mistakes", JSON, nullable=False),
+)

@@ -18,6 +18,7 @@ from services.web.shifts import ShiftCounts
 from station_config import Catalogue, Title
 from traceability.images import ImageStore
 from traceability.merkle import Sealer
+from traceability.resolution import Resolver
 from traceability.store import TraceStore
 
 
@@ -37,6 +38,8 @@ class Serving:
     coil_lanes: frozenset[str]
     shift_counts: ShiftCounts
     sealer: Sealer
+    resolver: Resolver
+    resolver_address: str | None
 
     def lanes(self) -> tuple[LaneNow, ...]:
         """The lanes that have been heard of, in the order the station has them; strangers last."""

@@ -17,7 +17,9 @@ from rich.text import Text
 from services.cli.options import database_option
 from services.text import catalogue, language_of_environment, say
 from traceability.codes import CodeBlock, CodeRecord, CodeRegister
+from traceability.errors import UnitUnknown
 from traceability.identifiers import SCHEMES, Examined, Fault, examine, parse
+from traceability.resolution import VOC, Link, Resolver, linkset
 from traceability.store import TraceStore
 
 
@@ -189,6 +191,69 @@ def read(pictures: tuple[Path, ...], as_json: bool) -> int:
         for one in examined:
             _tell_examined(one)
     return 0 if is_all_read else 1
+
+
+@code.command("resolve", help=_help("resolve"))
+@click.argument("text", metavar="CODE")
+@click.option("--node", "nodes", multiple=True, metavar="URL", help=_help("node"))
+@click.option("--address", default="http://localhost:8080", show_default=True, help=_help("address"))
+@scheme_option
+@database_option
+def resolve(text: str, nodes: tuple[str, ...], address: str, scheme: str | None, database: str) -> None:
+    from traceability.nodes import HandleNode
+
+    unit = parse(text, scheme=scheme)
+    first = str(unit).partition("/")[0].partition(".")[0]
+    with TraceStore.open(database) as store:
+        resolver = Resolver(store, nodes=[HandleNode(node, [first]) for node in nodes])
+        try:
+            answer = linkset(resolver.resolve(unit, address=address))
+        except UnitUnknown:
+            answer = resolver.elsewhere(unit)
+    click.echo(json.dumps(answer, ensure_ascii=False, indent=2))
+
+
+@code.command("link", help=_help("link"))
+@click.argument("text", metavar="CODE")
+@click.argument("relation")
+@click.argument("href")
+@click.option("--title", default="", help=_help("link_title"))
+@click.option("--default", "is_default", is_flag=True, help=_help("link_default"))
+@click.option("--language", multiple=True, help=_help("link_language"))
+@click.option("--media-type", help=_help("link_media_type"))
+@click.option("--context", help=_help("link_context"))
+@click.option("--void", is_flag=True, help=_help("link_void"))
+@database_option
+def link(
+    text: str,
+    relation: str,
+    href: str,
+    title: str,
+    is_default: bool,
+    language: tuple[str, ...],
+    media_type: str | None,
+    context: str | None,
+    void: bool,
+    database: str,
+) -> None:
+    unit = parse(text)
+    with TraceStore.open(database) as store:
+        resolver = Resolver(store)
+        if void:
+            _tell_done("link_voided", code=unit, count=resolver.void(unit, href))
+            return
+        named = VOC + relation.removeprefix("gs1:") if relation.startswith("gs1:") else relation
+        told = Link(
+            relation=named,
+            href=href,
+            title=title,
+            media_type=media_type,
+            languages=language,
+            context=context,
+            is_default=is_default,
+        )
+        resolver.register(unit, told)
+    _tell_done("linked", code=unit, href=href)
 
 
 @code.command("print", help=_help("print"))

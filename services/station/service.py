@@ -63,6 +63,7 @@ def run_service(station: StationSettings, address: Address, place: ServicePlace,
                 lane_titles={lane.name: lane.title for lane in station.lanes},
                 coil_lanes=frozenset(lane.name for lane in station.lanes if lane.unit.kind == "coil"),
                 sealer=sealer,
+                resolver=station.resolver,
             )
         except InspectionError as error:
             parent.send(error)

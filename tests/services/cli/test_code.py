@@ -9,7 +9,7 @@ from click.testing import CliRunner, Result
 from services.cli.code import code
 from tests.builders import an_inspection
 from tests.where import shared
-from traceability.errors import BlockMissing, CodeRetired
+from traceability.errors import BlockMissing, CodeRetired, UnitUnknown
 from traceability.identifiers import parse
 from traceability.store import TraceStore
 
@@ -140,3 +140,16 @@ def test_a_picture_without_a_code_is_said_so():
     told = asked("read", str(picture))
     assert told.return_value == 1
     assert "no code could be read" in told.output
+
+
+def test_a_link_is_registered_resolved_and_voided(database: str):
+    at = ("--database", database)
+    item = "(01)09520123456788"
+    asked("link", item, "gs1:pip", "https://maker.example/p", "--title", "Product", "--default", *at)
+    told = json.loads(asked("resolve", "(01)09520123456788(21)A", *at).output)
+    assert told["linkset"][0]["https://ref.gs1.org/voc/pip"] == [
+        {"href": "https://maker.example/p", "title": "Product"}
+    ]
+    assert "1 link" in asked("link", item, "gs1:pip", "https://maker.example/p", "--void", *at).output
+    with pytest.raises(UnitUnknown):
+        asked("resolve", item, *at)

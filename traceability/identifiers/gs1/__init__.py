@@ -31,6 +31,7 @@ from traceability.identifiers.gs1.elements import (
     pairing_faults,
     read_bracketed,
     read_element_string,
+    table,
 )
 from traceability.identifiers.gs1.epc import link_of_urn, urn_of_link
 
@@ -55,9 +56,11 @@ _OLDER_LABELS = Leniency(short_gtins=True, names=True)
 __all__ = [
     "SCHEME",
     "canonical_elements",
+    "digital_link_faults",
     "digital_link_of",
     "element_string_of",
     "looks_like",
+    "primary_keys",
     "read",
     "urn_of",
 ]
@@ -70,6 +73,16 @@ def looks_like(text: str) -> bool:
         or text.startswith("^")  # elsewhere it may be part of a Handle
         or GS in text
     )
+
+
+def primary_keys() -> tuple[str, ...]:
+    """The identifiers that a Digital Link can begin with."""
+    return tuple(ai for ai, known in table().items() if known.qualifiers is not None)
+
+
+def digital_link_faults(link: str) -> tuple[Fault, ...]:
+    """Why an address is no Digital Link."""
+    return read_digital_link(link).faults
 
 
 def is_key(ai: str) -> bool:
