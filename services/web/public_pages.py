@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+from http import HTTPStatus
 from urllib.parse import unquote
 
 from fastapi import APIRouter, Request
-from fastapi.responses import HTMLResponse, JSONResponse, Response
+from fastapi.responses import HTMLResponse, JSONResponse, RedirectResponse, Response
 
 from inspection.errors import InspectionError
+from services.access import Who
 from services.api.resolver import LINKSET, address_of, prefers_linkset, raw_path
 from services.api.serving import Here, Language
 from services.problems import status_of
 from services.text import explain
-from services.web.rendering import page
+from services.web.rendering import code_url, page
 from traceability.errors import CodeNotParsed, NodeUnreachable, UnitUnknown
 from traceability.identifiers import RESOLVER_PATH, parse
 from traceability.resolution import Link, Resolved, linkset, public_values
@@ -21,8 +23,8 @@ router = APIRouter(include_in_schema=False, default_response_class=HTMLResponse)
 
 
 @router.get(f"{RESOLVER_PATH}{{code:path}}")
-def public_unit(request: Request, here: Here, language: Language, code: str) -> Response:
-    """What is public of a unit; or its links, for whoever prefers those."""
+def public_unit(request: Request, here: Here, language: Language, who: Who, code: str) -> Response:
+    """What is public of a unit; or its links, for whoever prefers those. Who is signed in is led to the full page."""
     # An escaped slash is part of the code, as every other character is.
     asked = unquote(raw_path(request)).removeprefix(RESOLVER_PATH)
     try:
@@ -36,6 +38,8 @@ def public_unit(request: Request, here: Here, language: Language, code: str) -> 
         return JSONResponse(
             linkset(resolved), media_type=LINKSET, headers={"Access-Control-Allow-Origin": "*"}
         )
+    if who is not None:
+        return RedirectResponse(code_url(unit), HTTPStatus.SEE_OTHER)
     try:
         inspections = here.store.inspections_of(unit if resolved.record is None else resolved.record.key)
     except UnitUnknown:

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import httpx2
 import pytest
 from fastapi.testclient import TestClient
 
 from inspection.types import Verdict
-from services.app import create_app
-from station_config import ResolverSettings
 from tests.builders import an_inspection
+from tests.services.signed_in import signed_in
 from tests.where import vectors
+from traceability.accounts import Role
 from traceability.codes import CodeRegister
 from traceability.identifiers import parse
 from traceability.nodes import HandleNode
@@ -157,18 +158,8 @@ def test_the_description_names_the_keys_and_qualifiers_that_are_resolved(asked):
 
 
 def test_links_carry_the_address_that_the_plant_gave(station, resolver):
-    app = create_app(
-        store=station.store,
-        images=station.images,
-        live=None,
-        ledger=None,
-        catalogue=station.app().state.serving.catalogue,
-        station="demo",
-        default_language="en",
-        lane_titles={},
-        coil_lanes=frozenset(),
-        resolver=ResolverSettings(address="https://id.plant.example"),
-    )
+    app = station.app()
+    app.state.serving = replace(app.state.serving, resolver_address="https://id.plant.example")
     told = TestClient(app).get("/01/09520123456788/21/A7?linkType=linkset").json()["linkset"]
     assert told[0]["anchor"] == "https://id.plant.example/01/09520123456788/21/A7"
 
@@ -246,7 +237,7 @@ def test_another_nodes_answer_is_passed_on_and_said_to_be_old_when_the_network_i
         station.store,
         nodes=[HandleNode("https://node.example", ["86"], transport=httpx2.MockTransport(node))],
     )
-    object.__setattr__(app.state.serving, "resolver", made)
+    app.state.serving = replace(app.state.serving, resolver=made)
     client = TestClient(app)
     assert client.get("/api/v1/resolve?code=86.200.9/P").json()["elsewhere"] == values
     is_away = True
@@ -268,6 +259,12 @@ def test_the_public_page_says_the_verdict_and_withholds_the_rest(asked, language
     assert word in answer.text or "verdict-REJECT" in answer.text
     for withheld in ("demo-strip", "station demo", "3c3c3c", "lane"):
         assert withheld not in answer.text
+
+
+def test_whoever_is_signed_in_is_led_to_the_full_page(station, resolver):
+    client = signed_in(station.app(), Role.OPERATOR)
+    answer = client.get("/id/86.100.12/COIL-1", headers={"accept": "text/html"}, follow_redirects=False)
+    assert (answer.status_code, answer.headers["location"]) == (303, "/trace/86.100.12/COIL-1")
 
 
 def test_a_program_gets_the_links_of_the_same_address(asked):
