@@ -12,7 +12,7 @@ import threading
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import TypedDict
 
 from inspection.types import (
@@ -28,6 +28,7 @@ from inspection.types import (
 )
 from services.station.messages import Alarm, FrameSeen, LaneCondition, LaneState, RecipeState
 from services.telemetry import Metrics
+from services.timings import Timings
 
 RECENT = 12
 
@@ -106,7 +107,8 @@ class LiveState:
     """What every lane shows now. The feeding methods never block on those who watch."""
 
     def __init__(self) -> None:
-        self.metrics = Metrics()
+        self.timings = Timings()
+        self.metrics = Metrics(self.timings)
         self._lock = threading.Lock()
         self._lanes: dict[str, LaneNow] = {}
         self._engine_connected = False
@@ -134,6 +136,8 @@ class LiveState:
         with self._lock:
             now = self._now(seen.lane)
             is_in_hand = now.in_hand is not None and now.in_hand.id == seen.inspection_id
+            unit = str(now.in_hand.unit) if now.in_hand is not None and is_in_hand else None
+            self.timings.add(seen, unit=unit, recorded_at=datetime.now(UTC))
             if is_in_hand:
                 worst = [seen.result.verdict, *([] if now.in_hand_worst is None else [now.in_hand_worst])]
                 now = replace(

@@ -103,6 +103,12 @@ class LaneUnknown(ServiceError):
     code = "SVC-LANE-UNKNOWN"
 
 
+class FrameUnknown(ServiceError):
+    """No trace of that frame is kept. Facts: lane, sequence, kept."""
+
+    code = "SVC-FRAME-UNKNOWN"
+
+
 class InspectionUnknown(ServiceError):
     """No inspection of that id is recorded. Facts: id."""
 
@@ -151,6 +157,7 @@ STATUS: tuple[tuple[type[InspectionError], HTTPStatus], ...] = (
     (NoStationHere, HTTPStatus.NOT_FOUND),
     (LaneUnknown, HTTPStatus.NOT_FOUND),
     (InspectionUnknown, HTTPStatus.NOT_FOUND),
+    (FrameUnknown, HTTPStatus.NOT_FOUND),
     (SignInNeeded, HTTPStatus.UNAUTHORIZED),
     (SignInRefused, HTTPStatus.UNAUTHORIZED),
     (AccountLocked, HTTPStatus.TOO_MANY_REQUESTS),

@@ -10,6 +10,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, gene
 from inspection.types import Inspection
 from services.station.link import Backlog
 from services.station.messages import Alarm, FrameSeen, LaneState
+from services.timings import Timings
 
 LOG_FORMAT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
 
@@ -34,11 +35,15 @@ TERMS = (
 
 
 class Metrics:
-    """Counted from what the engine reports, in a registry of its own. Safe to call from several threads."""
+    """Counted from what the engine reports, in a registry of its own. Safe to call from several threads.
+
+    timings  whose quantiles are among the metrics
+    """
 
     content_type = "text/plain; version=0.0.4; charset=utf-8"
 
-    def __init__(self) -> None:
+    def __init__(self, timings: Timings | None = None) -> None:
+        self._timings = timings or Timings()
         self.registry = CollectorRegistry()
         self._frames_inspected = Counter(
             "frames_inspected_total", "Frames that were judged", ["lane"], registry=self.registry
@@ -70,6 +75,13 @@ class Metrics:
             "Time of one step of one frame, in milliseconds",
             ["lane", "step"],
             buckets=STEP_BUCKETS_MS,
+            registry=self.registry,
+        )
+        self._step_quantile = Gauge(
+            "step_ms_quantile",
+            "Time of one step of one frame, in milliseconds: quantiles since the start and of the last minute; 1 is "
+            "the maximum, the step total is from arrival to verdict",
+            ["lane", "step", "window", "quantile"],
             registry=self.registry,
         )
         self._tiles = Counter(
@@ -152,6 +164,11 @@ class Metrics:
 
     def exposition(self) -> bytes:
         """All metrics in the Prometheus text format."""
+        for lane in self._timings.lanes():
+            for times in self._timings.steps(lane):
+                for window, quantiles in (("start", times.start), ("minute", times.minute)):
+                    for quantile, spent_ms in quantiles.by_name.items():
+                        self._step_quantile.labels(lane, times.step, window, quantile).set(spent_ms)
         return generate_latest(self.registry)
 
 

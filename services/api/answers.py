@@ -15,6 +15,7 @@ from inspection.vision.escapes import escape_rate
 from services.live import LaneNow, LiveState
 from services.station.ledger import LaneBalance
 from services.station.messages import Alarm, FrameSeen, LaneCondition, RecipeCondition, RecipeState
+from services.timings import FrameTrace, StepTimes, Timings
 from services.web.rendering import kind_colour, kind_name
 from station_config.catalogue import Catalogue
 from station_config.choosing import Offer
@@ -366,6 +367,72 @@ class ScreenAnswer(BaseModel):
             escaped=looked.escaped,
             escape_rate=rate.estimate,
             escape_rate_at_most=rate.at_most,
+        )
+
+
+class QuantilesAnswer(BaseModel):
+    """Of `count` frames; at most 5 % too high, `max_ms` exact. 0 where there was none."""
+
+    count: int
+    p50_ms: float
+    p95_ms: float
+    p99_ms: float
+    max_ms: float
+
+
+class StepTimesAnswer(BaseModel):
+    """One step: since the service began, and in the last minute. `total`: from a frame's arrival to its verdict."""
+
+    step: str
+    start: QuantilesAnswer
+    minute: QuantilesAnswer
+
+    @staticmethod
+    def of(times: StepTimes) -> StepTimesAnswer:
+        return StepTimesAnswer(
+            step=times.step,
+            start=QuantilesAnswer(**asdict(times.start)),
+            minute=QuantilesAnswer(**asdict(times.minute)),
+        )
+
+
+class FrameTraceAnswer(BaseModel):
+    """What became of one frame. `timings_ms` in the order of the steps: `wait` is all waiting, `total` arrival to
+    verdict; `recorded_at` when the service had its result."""
+
+    lane: str
+    camera: str
+    sequence: int
+    inspection_id: UUID
+    unit: str | None
+    captured_at: datetime
+    recorded_at: datetime
+    verdict: VerdictName
+    failure: str | None
+    defects: int
+    timings_ms: dict[str, float]
+
+    @staticmethod
+    def of(trace: FrameTrace) -> FrameTraceAnswer:
+        fields = {name: getattr(trace, name) for name in FrameTraceAnswer.model_fields}
+        return FrameTraceAnswer(
+            **fields | {"verdict": verdict_name(trace.verdict), "timings_ms": dict(trace.timings_ms)}
+        )
+
+
+class TimingsAnswer(BaseModel):
+    """A lane's steps in their order, and its slowest frames since the service began, the slowest first."""
+
+    lane: str
+    steps: list[StepTimesAnswer]
+    slowest: list[FrameTraceAnswer]
+
+    @staticmethod
+    def of(lane: str, timings: Timings) -> TimingsAnswer:
+        return TimingsAnswer(
+            lane=lane,
+            steps=[StepTimesAnswer.of(one) for one in timings.steps(lane)],
+            slowest=[FrameTraceAnswer.of(one) for one in timings.slowest(lane)],
         )
 
 

@@ -9,22 +9,25 @@ from datetime import UTC, datetime
 from http import HTTPStatus
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends, Header, Request, WebSocket, WebSocketDisconnect
+from fastapi import APIRouter, Depends, Header, Path, Request, WebSocket, WebSocketDisconnect
 from fastapi.responses import StreamingResponse
 from pydantic import BaseModel, ConfigDict, Field
 
 from services.access import Caller, Right, needs
 from services.api.answers import (
     BalanceAnswer,
+    FrameTraceAnswer,
     LaneAnswer,
     OfferAnswer,
     PreviewHeader,
     ProgressAnswer,
     StationAnswer,
+    TimingsAnswer,
 )
 from services.api.serving import Balances, Here, Live, Serving, serving_of
 from services.live import LaneNow, LiveState, Watcher
-from services.problems import LaneUnknown, problems
+from services.problems import FrameUnknown, LaneUnknown, problems
+from services.timings import FRAMES_KEPT, FrameTrace
 from services.web.language import language_of
 from station_config.choosing import Offer
 from traceability.accounts import note
@@ -51,6 +54,33 @@ def station(here: Here, live: Live) -> StationAnswer:
 def ledger(balances: Balances) -> list[BalanceAnswer]:
     """Of every lane, what engine, service and records counted, and whether it agrees."""
     return [BalanceAnswer.of(balance) for balance in balances]
+
+
+@router.get("/lanes/{lane}/timings", responses=problems(HTTPStatus.NOT_FOUND))
+def timings(live: Live, lane: str) -> TimingsAnswer:
+    """How long each step of the lane's frames takes, and the slowest frames."""
+    return TimingsAnswer.of(known_lane(live, lane).lane, live.timings)
+
+
+@router.get("/lanes/{lane}/frames/{sequence}", responses=problems(HTTPStatus.NOT_FOUND))
+def frame(live: Live, lane: str, sequence: Annotated[int, Path(ge=0, le=2**63 - 1)]) -> FrameTraceAnswer:
+    """The trace of one frame, by the camera's number: of the newest 1000 and the slowest of the lane."""
+    return FrameTraceAnswer.of(traced(live, lane, sequence))
+
+
+def traced(live: LiveState, lane: str, sequence: int) -> FrameTrace:
+    """Raises LaneUnknown, FrameUnknown."""
+    name = known_lane(live, lane).lane
+    found = live.timings.frame(name, sequence)
+    if found is None:
+        raise FrameUnknown(
+            f"No trace of frame {sequence} of lane {name} is kept; the newest {FRAMES_KEPT} and the slowest are.",
+            action="Look for the unit by its code: its record stays.",
+            lane=name,
+            sequence=sequence,
+            kept=FRAMES_KEPT,
+        )
+    return found
 
 
 Operator = Annotated[Caller, Depends(needs(Right.OPERATE))]

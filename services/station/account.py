@@ -77,7 +77,7 @@ class LaneAccount:
     @property
     def slowest_step(self) -> str | None:
         """The step that takes longest, but for waiting, which is what the others cause."""
-        work = {step: spent for step, spent in self.step_ms.items() if step != "wait"}
+        work = {step: spent for step, spent in self.step_ms.items() if step not in ("wait", "total")}
         return max(work, key=lambda step: work[step]) if work else None
 
     def balanced(

@@ -24,13 +24,13 @@ _END_S: Final = 5.0
 class Arrived:
     """A frame that came from the camera, in its order.
 
-    frame      None: it was dropped, since newer ones came before its turn; its pixels are gone
-    waited_ms  from its coming to its turn
+    frame   None: it was dropped, since newer ones came before its turn; its pixels are gone
+    came_s  when it came, on this computer's monotonic clock
     """
 
     sequence: int
     frame: Frame | None
-    waited_ms: float = 0.0
+    came_s: float
 
 
 class Intake:
@@ -50,7 +50,7 @@ class Intake:
         self._camera = camera
         self._holds = holds
         self._changed = threading.Condition()
-        self._dropped: deque[int] = deque()
+        self._dropped: deque[tuple[float, int]] = deque()
         self._held: deque[tuple[float, Frame]] = deque()
         self._has_ended = False
         self._is_left = False
@@ -97,7 +97,7 @@ class Intake:
 
     def _straight(self) -> Iterator[Arrived]:
         for frame in self._camera.frames():
-            yield Arrived(sequence=frame.sequence, frame=frame)
+            yield Arrived(sequence=frame.sequence, frame=frame, came_s=time.monotonic())
             if self._is_left:
                 return
 
@@ -111,11 +111,11 @@ class Intake:
         with self._changed:
             self._changed.wait_for(lambda: self._dropped or self._held or self._has_ended)
             if self._dropped:
-                return Arrived(sequence=self._dropped.popleft(), frame=None)
+                came_s, sequence = self._dropped.popleft()
+                return Arrived(sequence=sequence, frame=None, came_s=came_s)
             if self._held:
                 came_s, frame = self._held.popleft()
-                waited_ms = round((time.monotonic() - came_s) * 1000, 3)
-                return Arrived(sequence=frame.sequence, frame=frame, waited_ms=waited_ms)
+                return Arrived(sequence=frame.sequence, frame=frame, came_s=came_s)
             return None
 
     def count(self, sequence: int) -> None:
@@ -143,5 +143,6 @@ class Intake:
         with self._changed:
             self._held.append((time.monotonic(), frame))
             while len(self._held) > self._holds:
-                self._dropped.append(self._held.popleft()[1].sequence)
+                came_s, frame = self._held.popleft()
+                self._dropped.append((came_s, frame.sequence))
             self._changed.notify()

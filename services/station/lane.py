@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Sequence
+import time
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
@@ -28,6 +29,12 @@ LANE_FAILED = "SVC-LANE-FAILED"
 
 MAX_UNITS_PER_HOLE = 1000
 """A larger jump of the device's count is recorded as one unit that lost all of it, not as a flood of units."""
+
+
+def _with_waiting(steps_ms: Mapping[str, float], *, since_s: float) -> dict[str, float]:
+    """The steps, between the waiting for a place, a worker and the turn, and the time from arrival to verdict."""
+    total_ms = round((time.monotonic() - since_s) * 1000, 3)
+    return {"wait": max(0.0, round(total_ms - sum(steps_ms.values()), 3)), **steps_ms, "total": total_ms}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -218,7 +225,7 @@ class Lane:
             self.account = self.account.with_result({})
             raise
         tally.add(result)
-        timings_ms = {"wait": turn.arrived.waited_ms, **result.timings_ms}
+        timings_ms = _with_waiting(result.timings_ms, since_s=turn.arrived.came_s)
         result = replace(result, repeats=tally.repeats, timings_ms=timings_ms)
         self.account = self.account.with_result(timings_ms)
         for sink in self.sinks:

@@ -18,10 +18,10 @@ from services.api.answers import ScreenAnswer
 from services.api.pictures import Sha256
 from services.api.serving import Here, Language, Live
 from services.api.spc import ChartAnswer, Selection, chart_of
-from services.api.station import Operator, change_over, known_lane
+from services.api.station import Operator, change_over, known_lane, traced
 from services.api.units import recorded
 from services.live import LaneNow, LiveState
-from services.problems import status_of
+from services.problems import FrameUnknown, status_of
 from services.station.messages import Alarm
 from services.text import Explanation, explain, explain_code, say, say_failure
 from services.web.rendering import code_url, page, picture_url, step_name
@@ -156,6 +156,34 @@ def lane_recipe(
         offers=here.recipes.offers(now.lane),
         order=order,
         meant=meant,
+        problem=problem,
+    )
+
+
+@router.get("/lanes/{lane}/timings")
+def lane_timings(
+    request: Request,
+    live: Live,
+    language: Language,
+    lane: str,
+    frame: Annotated[int | None, Query(ge=0, le=2**63 - 1)] = None,
+) -> Response:
+    """How long the steps of a lane's frames take, its slowest frames, and the trace of one of them."""
+    now = known_lane(live, lane)
+    trace, problem = None if frame is not None else live.timings.newest(now.lane), None
+    if frame is not None:
+        try:
+            trace = traced(live, now.lane, frame)
+        except FrameUnknown as error:
+            problem = explain(error, language)
+    return page(
+        request,
+        "lane_timings.html",
+        lane=now,
+        steps=live.timings.steps(now.lane),
+        slowest=live.timings.slowest(now.lane),
+        trace=trace,
+        frame=frame,
         problem=problem,
     )
 

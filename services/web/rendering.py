@@ -48,6 +48,7 @@ def page(request: Request, template: str, *, status: int = 200, **values: object
         "kind_is_critical": partial(kind_is_critical, serving.catalogue),
         "quantity_name": partial(quantity_name, language),
         "lane_name": partial(lane_name, serving.lane_titles, language),
+        "step_name": partial(step_name, language),
         "action_name": partial(action_name, language),
         "when": partial(when, language),
         "when_minutes": partial(when_minutes, language),

@@ -455,3 +455,27 @@ def test_a_recipe_that_was_refused_says_why_and_an_order_nobody_knows_too(statio
     )
     assert "no memory" in _get(client, "/lanes/strip/recipe", language)
     assert "recipe-refused" in _get(client, "/lanes/strip/panel", language)
+
+
+@pytest.mark.parametrize(
+    ("language", "words"), [("zh", ("检测", "出图到判定")), ("en", ("Detection", "Frame to verdict"))]
+)
+def test_the_timings_of_a_lane_name_its_steps_and_show_the_frame_that_is_asked_for(
+    station, client, language, words
+):
+    station.runs()
+    assert _get(client, "/lanes/strip/timings", language)
+    begun = begun_now(lane="strip", code="COIL-7")
+    seen = a_frame_seen(a_strip(), begun, sequence=41)
+    times = {"wait": 3.0, "detect": 40.0, "total": 43.0}
+    station.sees(replace(seen, result=replace(seen.result, timings_ms=times)), begun)
+    page = _get(client, "/lanes/strip/timings?frame=41", language)
+    assert all(word in page for word in words)
+    assert "COIL-7" in page
+    assert "43.00 ms" in page
+    assert "SVC-FRAME-UNKNOWN" in _get(client, "/lanes/strip/timings?frame=42", language)
+    trace = client.get("/api/v1/lanes/strip/frames/41").json()
+    assert (trace["unit"], trace["timings_ms"]) == ("COIL-7", times)
+    answer = client.get("/api/v1/lanes/strip/timings").json()
+    assert [one["step"] for one in answer["steps"]] == ["wait", "detect", "total"]
+    assert answer["slowest"][0]["sequence"] == 41
