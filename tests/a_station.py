@@ -90,8 +90,9 @@ class AStation:
         )
 
 
-def an_empty_station(folder: Path) -> AStation:
-    store, live = TraceStore.open(f"sqlite:///{folder / 'trace.sqlite'}"), LiveState()
+def an_empty_station(folder: Path, *, database: str | None = None) -> AStation:
+    """With a database of its own in `folder`, unless one is named."""
+    store, live = TraceStore.open(database or f"sqlite:///{folder / 'trace.sqlite'}"), LiveState()
     return AStation(
         store=store,
         images=ImageStore(folder / "pictures"),

@@ -13,7 +13,7 @@ from alembic import command
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import URL, Connection, Engine, Table, create_engine, event, make_url, text
+from sqlalchemy import URL, Connection, Engine, Executable, Table, create_engine, event, make_url, text
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError
 
@@ -77,6 +77,18 @@ def insert_new(connection: Connection, table: Table, *key: str) -> postgresql.In
     if connection.dialect.name == "postgresql":
         return postgresql.insert(table).on_conflict_do_nothing(index_elements=list(key))
     return sqlite.insert(table).on_conflict_do_nothing(index_elements=list(key))
+
+
+def insert_adding(connection: Connection, table: Table, *key: str) -> postgresql.Insert | sqlite.Insert:
+    """An insert that adds to the sums of rows whose key is there already."""
+    new = postgresql.insert(table) if connection.dialect.name == "postgresql" else sqlite.insert(table)
+    sums = {column.name: column + new.excluded[column.name] for column in table.c if column.name not in key}
+    return new.on_conflict_do_update(index_elements=list(key), set_=sums)
+
+
+def plain_rows(connection: Connection, query: Executable) -> list[tuple[Any, ...]]:
+    """All rows as tuples, for queries whose columns several tables share: their types cannot be told apart."""
+    return [tuple(row) for row in connection.execute(query)]
 
 
 @contextmanager

@@ -3,18 +3,33 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta, tzinfo
 from itertools import islice, pairwise
 from typing import Literal
 from uuid import UUID
 
-from sqlalchemy import Integer, and_, case, column, func, select, values
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Integer,
+    Table,
+    and_,
+    case,
+    column,
+    func,
+    or_,
+    select,
+    true,
+    values,
+)
 
 from inspection.identity import IdentifierCode
 from inspection.types import Verdict
-from traceability import tables
+from traceability import rollups, tables
+from traceability.database import plain_rows
 from traceability.errors import SubgroupUnknown, TooManySubgroups
 from traceability.spc.attributes import CountSample
 from traceability.spc.yields import pareto as pareto_of
@@ -108,38 +123,69 @@ def rejected_samples(
         )
     if not windows:
         return ()
-    head = tables.inspection.c
-    # As a common table expression, the only place where SQLite lets VALUES name its columns.
-    bounds = (
-        values(column("number", Integer), column("since", tables.UtcTime), column("until", tables.UtcTime))
-        .data([(number, window.since, window.until) for number, window in enumerate(windows)])
-        .cte("bounds")
-    )
-
-    def how_many(verdict: Verdict) -> object:
-        return func.sum(case((head.verdict == verdict, 1), else_=0))
-
-    rows = (
-        select(
-            bounds.c.number,
-            func.sum(case((head.simulated, 1), else_=0)),
-            *(how_many(verdict) for verdict in Verdict),
-        )
-        .select_from(bounds)
-        .join(
-            tables.inspection,
-            and_(head.finished_at >= bounds.c.since, head.finished_at < bounds.c.until),
-        )
-        .where(*of(station=station, lane=lane, simulated=simulated), head.finished_at < end)
-        .group_by(bounds.c.number)
-        .order_by(bounds.c.number)
-    )
     with store.reading() as connection:
-        counted = [[int(number) for number in row] for row in connection.execute(rows)]
+        counted = _counted(connection, windows, end, station=station, lane=lane, simulated=simulated)
     return tuple(
-        _sample(windows[number], by, plan, dict(zip(Verdict, units, strict=True)), simulated=made_up)
-        for number, made_up, *units in counted
+        _sample(windows[number], by, plan, units, simulated=made_up)
+        for number, (units, made_up) in sorted(counted.items())
     )
+
+
+_Units = tuple[Counter[Verdict], int]
+"""Units per verdict, and how many of them are simulated."""
+
+
+def _counted(
+    connection: Connection,
+    windows: Sequence[Window],
+    end: datetime,
+    *,
+    station: str | None,
+    lane: str | None,
+    simulated: bool | None,
+) -> dict[int, _Units]:
+    """Units of each window, by its number, finished before `end`; windows in which nothing was finished are left out.
+
+    Whole quarters of an hour come from their sums; the rest, mostly nothing, from the records themselves.
+    """
+    summed, rest = [], []
+    for number, window in enumerate(windows):
+        until = min(window.until, end)
+        first, last = rollups.whole_quarters(window.since, until)
+        summed.append((number, first, last))
+        rest += [(number, since, to) for since, to in ((window.since, first), (last, until)) if since < to]
+    rollup, head = tables.rollup_units.c, tables.inspection.c
+
+    def wanted(table: Table) -> list[ColumnElement[bool]]:
+        return of(table, station=station, lane=lane, simulated=simulated)
+
+    found: dict[int, _Units] = {}
+    for bounds, table, at, how_many in (
+        (summed, tables.rollup_units, rollup.quarter, func.sum(rollup.units)),
+        (rest, tables.inspection, head.finished_at, func.count()),
+    ):
+        if not bounds:
+            continue
+        # As a common table expression, the only place where SQLite lets VALUES name its columns.
+        spans = (
+            values(
+                column("number", Integer), column("since", tables.UtcTime), column("until", tables.UtcTime)
+            )
+            .data(bounds)
+            .cte("spans")
+        )
+        rows = (
+            select(spans.c.number, table.c.verdict, table.c.simulated, how_many)
+            .select_from(spans)
+            .join(table, and_(at >= spans.c.since, at < spans.c.until))
+            .where(*wanted(table))
+            .group_by(spans.c.number, table.c.verdict, table.c.simulated)
+        )
+        for number, verdict, made_up, units in plain_rows(connection, rows):
+            so_far, of_those = found.get(number, (Counter(), 0))
+            so_far[verdict] += int(units)
+            found[number] = (so_far, of_those + (int(units) if made_up else 0))
+    return found
 
 
 def units_of_subgroup(
@@ -180,7 +226,7 @@ def units_of_subgroup(
         )
         .join(tables.identifier, tables.identifier.c.id == head.identifier_id)
         .where(
-            *of(station=station, lane=lane, simulated=simulated),
+            *of(tables.inspection, station=station, lane=lane, simulated=simulated),
             head.finished_at >= window.since,
             head.finished_at < window.until,
         )
@@ -214,31 +260,45 @@ def pareto(
     simulated: bool | None = None,
 ) -> tuple[KindCount, ...]:
     """All defects found in units finished in the window, by kind, the most frequent first."""
-    head, defect = tables.inspection.c, tables.defect.c
-    rows = (
-        select(
-            defect.kind,
-            func.count().label("defects"),
-            func.count(func.distinct(defect.inspection_id)).label("units"),
-        )
+    end = until or datetime.now(UTC)
+    first, last = rollups.whole_quarters(since, end)
+    rollup, head, defect = tables.rollup_defects.c, tables.inspection.c, tables.defect.c
+
+    def wanted(table: Table) -> list[ColumnElement[bool]]:
+        return of(table, station=station, lane=lane, simulated=simulated)
+
+    summed = (
+        select(rollup.kind, func.sum(rollup.defects), func.sum(rollup.units))
+        .where(*wanted(tables.rollup_defects), rollup.quarter >= first, rollup.quarter < last)
+        .group_by(rollup.kind)
+    )
+    beside = or_(
+        and_(head.finished_at >= since, head.finished_at < first),
+        and_(head.finished_at >= last, head.finished_at < end if until is not None else true()),
+    )
+    rest = (
+        select(defect.kind, func.count(), func.count(func.distinct(defect.inspection_id)))
         .select_from(tables.inspection)
         .join(tables.defect, defect.inspection_id == head.id)
-        .where(*of(station=station, lane=lane, simulated=simulated), head.finished_at >= since)
+        .where(*wanted(tables.inspection), beside)
         .group_by(defect.kind)
     )
-    if until is not None:
-        rows = rows.where(head.finished_at < until)
+    defects: Counter[str] = Counter()
+    units: Counter[str] = Counter()
     with store.reading() as connection:
-        found = {row.kind: row for row in connection.execute(rows)}
+        for rows in (summed, rest):
+            for kind, of_kind, with_it in plain_rows(connection, rows):
+                defects[kind] += int(of_kind)
+                units[kind] += int(with_it)
     return tuple(
         KindCount(
             kind=bar.name,
-            defects=found[bar.name].defects,
-            units=found[bar.name].units,
+            defects=defects[bar.name],
+            units=units[bar.name],
             share=bar.share,
             cumulative_share=bar.cumulative_share,
         )
-        for bar in pareto_of({kind: row.defects for kind, row in found.items()})
+        for bar in pareto_of(defects)
     )
 
 
@@ -263,7 +323,7 @@ def shift_at(moment: datetime, plan: Shifts | None = None) -> Window:
 
 
 def _sample(
-    window: Window, by: By, plan: Shifts, units: dict[Verdict, int], *, simulated: int
+    window: Window, by: By, plan: Shifts, units: Mapping[Verdict, int], *, simulated: int
 ) -> CountSample:
     begins = window.since.astimezone(plan.time_zone)
     ends = window.until.astimezone(plan.time_zone)

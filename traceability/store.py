@@ -14,18 +14,22 @@ from sqlalchemy import (
     ColumnElement,
     Connection,
     Engine,
+    Table,
+    and_,
     case,
     delete,
     exists,
     func,
+    or_,
     select,
+    true,
     tuple_,
 )
 from uuid_utils.compat import uuid7
 
 from inspection.identity import IdentifierCode
 from inspection.types import Inspection, InspectionBegun, Verdict
-from traceability import database, ledger, tables
+from traceability import database, ledger, rollups, tables
 from traceability.contradictions import Clash, keep_contradictions
 from traceability.errors import UnitUnknown
 from traceability.merkle import append
@@ -151,6 +155,7 @@ class TraceStore:
             for ids in portions(list(by_id)):
                 finished = tables.inspection_begun.c.id.in_(ids)
                 connection.execute(delete(tables.inspection_begun).where(finished))
+            rollups.add(connection, new)
             ledger.enter(connection, new)
             entries = [entry("inspection", one) for one in new]
             entries += keep_contradictions(
@@ -240,7 +245,9 @@ class TraceStore:
         limit: int = 12,
     ) -> tuple[Inspection, ...]:
         """The inspections finished last, newest first."""
-        wanted = inspections_query().where(*of(station=station, lane=lane, simulated=simulated))
+        wanted = inspections_query().where(
+            *of(tables.inspection, station=station, lane=lane, simulated=simulated)
+        )
         if verdicts is not None:
             wanted = wanted.where(tables.inspection.c.verdict.in_(list(verdicts)))
         wanted = wanted.order_by(tables.inspection.c.finished_at.desc(), tables.inspection.c.id.desc())
@@ -277,30 +284,57 @@ class TraceStore:
         simulated: bool | None = None,
     ) -> Counts:
         """What was finished from `since` up to, not including, `until` (None: up to now)."""
-        head = tables.inspection.c
+        end = until or datetime.now(UTC)
+        first, last = rollups.whole_quarters(since, end)
+        rollup, head = tables.rollup_units.c, tables.inspection.c
         frames = (head.frames_inspected, head.frames_failed, head.frames_lost)
         unaccounted = func.abs(head.triggers - sum(frames[1:], frames[0]))
-        parts = (head.triggers, *frames, unaccounted)
-        rows = (
-            select(head.verdict, func.count(), *(func.sum(part) for part in parts))
-            .where(*of(station=station, lane=lane, simulated=simulated), head.finished_at >= since)
+
+        def wanted(table: Table) -> list[ColumnElement[bool]]:
+            return of(table, station=station, lane=lane, simulated=simulated)
+
+        counted = (rollup.units, rollup.triggers, rollup.frames_inspected, rollup.frames_failed)
+        summed = (
+            select(
+                rollup.verdict,
+                *(func.sum(part) for part in (*counted, rollup.frames_lost, rollup.unaccounted)),
+            )
+            .where(*wanted(tables.rollup_units), rollup.quarter >= first, rollup.quarter < last)
+            .group_by(rollup.verdict)
+        )
+        # Whole quarters of an hour come from their sums; what is before and after from the records themselves.
+        latest: ColumnElement[bool] = head.finished_at < end if until is not None else true()
+        beside = or_(
+            and_(head.finished_at >= since, head.finished_at < first),
+            and_(head.finished_at >= last, latest),
+        )
+        rest = (
+            select(
+                head.verdict,
+                func.count(),
+                *(func.sum(part) for part in (head.triggers, *frames, unaccounted)),
+            )
+            .where(*wanted(tables.inspection), beside)
             .group_by(head.verdict)
         )
-        if until is not None:
-            rows = rows.where(head.finished_at < until)
         begun = tables.inspection_begun.c
         in_hand = select(func.count()).select_from(tables.inspection_begun)
         if station is not None:
             in_hand = in_hand.where(begun.station == station)
         if lane is not None:
             in_hand = in_hand.where(begun.lane == lane)
+        found = {verdict: [0] * 6 for verdict in Verdict}
         with self.reading() as connection:
-            found = {row[0]: tuple(int(number) for number in row[1:]) for row in connection.execute(rows)}
+            for rows in (summed, rest):
+                for verdict, *numbers in database.plain_rows(connection, rows):
+                    found[verdict] = [
+                        old + int(new) for old, new in zip(found[verdict], numbers, strict=True)
+                    ]
             # What is in hand is being looked at: it is never simulated.
             waiting = 0 if simulated else connection.execute(in_hand).scalar_one()
-        sums = [sum(column) for column in zip(*found.values(), strict=True)] or [0] * 6
+        sums = [sum(column) for column in zip(*found.values(), strict=True)]
         return Counts(
-            units={verdict: found.get(verdict, (0,))[0] for verdict in Verdict},
+            units={verdict: numbers[0] for verdict, numbers in found.items()},
             triggers=sums[1],
             frames_inspected=sums[2],
             frames_failed=sums[3],
@@ -328,7 +362,9 @@ class TraceStore:
             )
             .join(tables.identifier, tables.identifier.c.id == head.identifier_id)
             .where(
-                *of(station=station, lane=None, simulated=False), head.finished_at >= since, unaccounted != 0
+                *of(tables.inspection, station=station, lane=None, simulated=False),
+                head.finished_at >= since,
+                unaccounted != 0,
             )
             .order_by(head.finished_at, head.id)
             .limit(limit)
@@ -376,10 +412,11 @@ class TraceStore:
         return named.unit_id
 
 
-def of(*, station: str | None, lane: str | None, simulated: bool | None) -> list[ColumnElement[bool]]:
-    """Conditions on the inspection table; None stands for any."""
-    head = tables.inspection.c
-    wanted = ((head.station, station), (head.lane, lane), (head.simulated, simulated))
+def of(
+    table: Table, *, station: str | None, lane: str | None, simulated: bool | None
+) -> list[ColumnElement[bool]]:
+    """Conditions on the inspection table, or on a rollup of it; None stands for any."""
+    wanted = ((table.c.station, station), (table.c.lane, lane), (table.c.simulated, simulated))
     return [column == value for column, value in wanted if value is not None]
 
 

@@ -1,7 +1,7 @@
 """The tables. Nothing outside this package sees a row; `store.py` speaks in the types of `inspection`.
 
-Rows are only ever added, except in `inspection_begun`, which holds the units in hand, in `handed_over`, whose lines are
-added to, and in `account`, `session` and `token`, whose history is the audit. What was corrected names its
+Rows are only ever added, except in `inspection_begun`, which holds the units in hand, in `handed_over` and the rollups,
+whose numbers grow, and in `account`, `session` and `token`, whose history is the audit. What was corrected names its
 correction in `voided_by` and stays. A code that turns out to name a unit that was known by another moves to it;
 `code_event` says so.
 """
@@ -166,6 +166,40 @@ picture = Table(
     Column("sequence", BigInteger, nullable=False),
     Column("width_px", Integer, nullable=False),
     Column("height_px", Integer, nullable=False),
+)
+
+# Sums of what the tables above hold, which grow with them: see rollups.py.
+rollup_units = Table(
+    "rollup_units",
+    metadata,
+    Column("quarter", UtcTime, primary_key=True),
+    Column("station", Text, primary_key=True),
+    Column("lane", Text, primary_key=True),
+    Column("simulated", Boolean, primary_key=True),
+    Column("verdict", _VERDICT, primary_key=True),
+    *(
+        Column(counted, BigInteger, nullable=False)
+        for counted in (
+            "units",
+            "triggers",
+            "frames_inspected",
+            "frames_failed",
+            "frames_lost",
+            "unaccounted",
+        )
+    ),
+)
+
+rollup_defects = Table(
+    "rollup_defects",
+    metadata,
+    Column("quarter", UtcTime, primary_key=True),
+    Column("station", Text, primary_key=True),
+    Column("lane", Text, primary_key=True),
+    Column("simulated", Boolean, primary_key=True),
+    Column("kind", Text, primary_key=True),
+    Column("defects", BigInteger, nullable=False),
+    Column("units", BigInteger, nullable=False),
 )
 
 inspection_begun = Table(

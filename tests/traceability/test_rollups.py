@@ -1,0 +1,159 @@
+from __future__ import annotations
+
+import importlib.util
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from sqlalchemy import MetaData, Table, delete, func, select
+
+from inspection.types import Verdict
+from tests.builders import NOON, a_defect, an_inspection
+from traceability import rollups, tables
+from traceability.rollups import QUARTER, quarter_of, whole_quarters
+from traceability.samples import pareto, rejected_samples
+from traceability.store import TraceStore
+
+MOMENTS = st.integers(0, 4_000_000_000_000_000).map(
+    lambda us: datetime(1990, 1, 1, tzinfo=UTC) + timedelta(microseconds=us)
+)
+
+
+@given(MOMENTS)
+def test_a_quarter_begins_on_the_clock_and_holds_its_moment(moment):
+    begun = quarter_of(moment)
+    assert (begun.minute % 15, begun.second, begun.microsecond) == (0, 0, 0)
+    assert begun <= moment < begun + QUARTER
+
+
+@given(MOMENTS, st.timedeltas(timedelta(0), timedelta(days=2)))
+def test_whole_quarters_lie_within_and_leave_less_than_one_on_either_side(since, length):
+    until = since + length
+    first, last = whole_quarters(since, until)
+    if first == last:
+        assert length < 2 * QUARTER
+        return
+    assert since <= first < last <= until
+    assert first - since < QUARTER
+    assert until - last < QUARTER
+    assert quarter_of(first) == first
+    assert quarter_of(last) == last
+
+
+def _some(count: int = 60):
+    """Units on two lanes over three hours, at odd seconds, of every verdict, some with defects."""
+    verdicts = list(Verdict)
+    return [
+        an_inspection(
+            lane="strip" if number % 3 else "parts",
+            simulated=number % 5 == 0,
+            verdict=verdicts[number % 4],
+            defects=tuple(
+                a_defect(kind=kind) for kind in ("scratch", "scratch", "pits", "scale")[: number % 4]
+            ),
+            frames_inspected=number % 7,
+            frames_lost=number % 2,
+            finished_at=NOON + timedelta(seconds=173 * number),
+        )
+        for number in range(count)
+    ]
+
+
+def _plain_counts(inspections, since, until):
+    """What `counts` answers, from the records one by one."""
+    seen = [one for one in inspections if since <= one.finished_at < until]
+    return (
+        {verdict: sum(one.verdict is verdict for one in seen) for verdict in Verdict},
+        sum(one.triggers for one in seen),
+        sum(one.frames_lost for one in seen),
+    )
+
+
+@pytest.mark.parametrize(
+    ("begins_s", "ends_s"), [(0, 10800), (1, 10799), (0, 899), (450, 1350), (899, 901), (900, 1800), (7, 8)]
+)
+def test_any_stretch_of_time_is_counted_as_the_records_say(store: TraceStore, begins_s, ends_s):
+    inspections = _some()
+    store.record(inspections)
+    since, until = NOON + timedelta(seconds=begins_s), NOON + timedelta(seconds=ends_s)
+    counts = store.counts(since=since, until=until)
+    assert (counts.units, counts.triggers, counts.frames_lost) == _plain_counts(inspections, since, until)
+    seen = [one for one in inspections if since <= one.finished_at < until]
+    assert {bar.kind: (bar.defects, bar.units) for bar in pareto(store, since=since, until=until)} == {
+        kind: (
+            sum(defect.kind == kind for one in seen for defect in one.defects),
+            sum(any(defect.kind == kind for defect in one.defects) for one in seen),
+        )
+        for kind in {defect.kind for one in seen for defect in one.defects}
+    }
+
+
+def test_the_subgroup_in_progress_is_counted_up_to_its_moment(store: TraceStore):
+    inspections = _some()
+    store.record(inspections)
+    until = NOON + timedelta(hours=1, minutes=20, seconds=31)
+    samples = rejected_samples(store, by="hour", since=NOON, until=until)
+    seen = [one for one in inspections if one.finished_at < until]
+    assert sum(sample.count for sample in samples) == sum(one.verdict is Verdict.REJECT for one in seen)
+    assert sum(sample.simulated for sample in samples) == sum(one.simulated for one in seen)
+    assert sum(sample.not_inspected for sample in samples) == sum(
+        one.verdict is Verdict.NOT_INSPECTED for one in seen
+    )
+
+
+def test_what_is_delivered_twice_is_counted_once(store: TraceStore):
+    inspections = _some(20)
+    store.record(inspections)
+    store.record([*inspections, *inspections])
+    assert store.counts(since=NOON).units == _plain_counts(inspections, NOON, NOON + timedelta(1))[0]
+
+
+def test_what_could_not_be_recorded_is_not_counted(store: TraceStore):
+    good, unkeepable = an_inspection(), an_inspection(defects=(a_defect(score=float("nan")),))
+    broken = an_inspection(station=None)
+    with pytest.raises(Exception, match=r"(?i)null"):
+        store.record([good, unkeepable, broken])
+    assert sum(store.counts(since=NOON).units.values()) == 0
+    with store.reading() as connection:
+        assert connection.execute(select(func.count()).select_from(tables.rollup_units)).scalar_one() == 0
+
+
+def test_what_was_on_record_before_there_were_sums_is_counted_by_the_upgrade(store: TraceStore):
+    store.record(_some())
+    rollup = (tables.rollup_units, tables.rollup_defects)
+    with store.writing() as connection:
+        grown = [set(connection.execute(select(table)).all()) for table in rollup]
+        for table in rollup:
+            connection.execute(delete(table))
+        # The migration knows its own tables, as they were when it was written.
+        own = MetaData()
+        _upgrade().count_what_is_there(
+            connection, *(Table(table.name, own, autoload_with=connection) for table in rollup)
+        )
+        counted = [set(connection.execute(select(table)).all()) for table in rollup]
+    assert counted == grown
+
+
+def _upgrade():
+    path = Path(rollups.__file__).parent / "migrations" / "versions" / "0010_rollups.py"
+    spec = importlib.util.spec_from_file_location("upgrade_to_rollups", path)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_sums_are_kept_in_quarters_of_an_hour(store: TraceStore):
+    store.record([an_inspection(finished_at=NOON + timedelta(minutes=minute)) for minute in (0, 14, 15, 59)])
+    with store.reading() as connection:
+        rows = connection.execute(
+            select(tables.rollup_units.c.quarter, tables.rollup_units.c.units).order_by(
+                tables.rollup_units.c.quarter
+            )
+        ).all()
+    assert [(quarter - NOON, units) for quarter, units in rows] == [
+        (timedelta(0), 2),
+        (rollups.QUARTER, 1),
+        (timedelta(minutes=45), 1),
+    ]
