@@ -244,7 +244,7 @@ def _decoded(data: bytes, one: Given, pipeline: Pipeline | ViewPipelines) -> Ima
             f"{one.name} has {sample_hz:g} samples a second, the recipe {wanted_hz}.",
             action="Inspect it with the recipe of the sensor that recorded it.",
             found=f"{sample_hz:g} Hz",
-            allowed="–" if wanted_hz is None else f"{wanted_hz:g} Hz",
+            allowed=", ".join(sorted(PICTURES)) if wanted_hz is None else f"{wanted_hz:g} Hz",
         )
     return pixels
 

@@ -129,9 +129,9 @@ class Health:
     dirt: float | None = None
 
     def measurements(self) -> tuple[Measurement, ...]:
-        """For the record and the charts."""
+        """For the record and the charts. Grey levels are in DN, as EMVA 1288 calls them."""
         named = (
-            ("image_mean", self.mean_grey, "grey"),
+            ("image_mean", self.mean_grey, "DN"),
             ("image_evenness", self.evenness, "1"),
             ("image_saturated", self.saturated, "1"),
             ("image_glare", self.glare, "1"),

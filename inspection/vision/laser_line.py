@@ -60,17 +60,20 @@ def line_rows_of(pictures: NDArray[np.uint8], *, min_peak: float) -> NDArray[np.
     """
     count, height, width = pictures.shape
     found = np.empty((count, width), np.float32)
-    at = np.arange(height, dtype=np.float32)[:, None]
+    around = np.arange(-_AROUND, _AROUND + 1)
     for number, picture in enumerate(pictures):
-        ground = np.partition(picture, height // 4, axis=0)[height // 4].astype(np.float32)
-        light = np.maximum(picture.astype(np.float32) - ground, 0)
-        peak = light.argmax(axis=0)
-        near = np.abs(at - peak) <= _AROUND
-        own = np.where(near, light, 0)
-        total = own.sum(axis=0)
-        rows = (own * at).sum(axis=0) / np.maximum(total, 1)
-        height_of_peak = light.max(axis=0)
-        rival = np.where(near, 0, light).max(axis=0)
+        columns = np.ascontiguousarray(picture.T)
+        # Of every fourth row: a line leaves at most 3 of 16 of them bright.
+        some = np.sort(columns[:, ::4], axis=1)
+        ground = some[:, some.shape[1] // 4].astype(np.float32)
+        peak = columns.argmax(axis=1)
+        near = np.clip(peak[:, None] + around, 0, height - 1)
+        light = np.maximum(np.take_along_axis(columns, near, axis=1) - ground[:, None], 0)
+        total = light.sum(axis=1)
+        rows = (light * near).sum(axis=1) / np.maximum(total, 1)
+        height_of_peak = light.max(axis=1)
+        np.put_along_axis(columns, near, 0, axis=1)
+        rival = columns.max(axis=1) - ground
         # At the picture's border a part of the line is outside: its centre is not.
         inside = (peak >= _AROUND) & (peak < height - _AROUND)
         known = (height_of_peak >= min_peak) & (rival < _RIVAL * height_of_peak) & inside

@@ -18,7 +18,8 @@ Spectrogram = NDArray[np.float32]
 """(windows, bins), power in dB of full scale."""
 
 _FLOOR: Final = 1e-12
-_DB_RANGE: Final = (-120.0, 0.0)
+_DB_RANGE: Final = (-100.0, -20.0)
+"""Drawn black and white in the picture."""
 _CLIPPED_RUN: Final = 3
 
 
@@ -41,8 +42,8 @@ class Burst:
 class Waveform:
     """A Sensor: samples to a spectrogram, with a row for each window and a column for each frequency.
 
-    A frame has the samples as 16-bit numbers, low byte first, whatever the shape of its pixels: one channel. More than
-    half of a recording must be without defects: each band's median is what is usual.
+    A frame has the samples as one row of bytes: 16-bit numbers, low byte first, one channel. More than half of a
+    recording must be without defects: each band's median is what is usual.
 
     sample_hz      samples a second
     window, hop    samples of one window (a power of two does best), and from one to the next: at most half of it
@@ -136,13 +137,13 @@ class Waveform:
 
 
 def samples_of(raw: Image) -> NDArray[np.float64]:
-    """The samples of a frame, -1..1. Raises SensorMisfit for an odd number of bytes."""
-    if raw.size % 2:
+    """The samples of a frame, -1..1. Raises SensorMisfit for several rows, as pictures have, and for half a sample."""
+    if raw.ndim != 2 or raw.shape[0] != 1 or raw.size % 2:
         raise SensorMisfit(
-            f"{raw.size} bytes are no whole 16-bit samples.",
-            action="Set the sensor to 16-bit samples.",
-            found=f"{raw.size} B",
-            allowed="2 n B",
+            f"The frame has {raw.shape}: no row of 16-bit samples.",
+            action="Inspect it with the recipe of the sensor that recorded it; set the sensor to 16-bit samples.",
+            found=f"{raw.shape}",
+            allowed="(1, 2 n)",
         )
     return np.asarray(np.frombuffer(raw.tobytes(), "<i2").astype(np.float64) / 32768)
 

@@ -141,8 +141,13 @@ def kind_name(catalogue: Catalogue, language: str, kind: str) -> str:
 
 
 def quantity_name(language: str, name: str) -> str:
-    """A quantity of ours by its name; one that a recipe named, as it is called there."""
-    return catalogue(language).get(f"web.quantity.{name}", name)
+    """A quantity of ours by its name; one that a recipe named, as it is called there. Of several views with the view's
+    name before it."""
+    view, dot, own = name.partition(".")
+    known = catalogue(language).get(f"web.quantity.{own if dot else name}")
+    if known is None:
+        return name
+    return f"{view}: {known}" if dot else known
 
 
 def step_name(language: str, step: str) -> str:

@@ -291,3 +291,8 @@ def test_the_same_recording_gives_the_same_result():
         one, two = sensor.sense(drawn.raw), sensor.sense(drawn.raw)
         np.testing.assert_array_equal(one.picture, two.picture)
         assert one.measured == two.measured
+
+
+def test_a_picture_is_never_heard_as_a_waveform():
+    with pytest.raises(SensorMisfit):
+        PROBE.sense(draw_laser(1, HW).raw)

@@ -1,6 +1,7 @@
 import io
 import json
 import struct
+import wave
 import zlib
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from cameras.recording import Recorder
 from inspection.errors import InspectionError
 from inspection.types import Frame, Verdict
 from inspection.vision.drawing import draw_strip_patch
+from inspection.vision.drawn_sensors import SAMPLE_HZ, draw_fringes, draw_laser, draw_waveform, some_shapes
 from services.cli import status_of
 from services.cli.inspect import NothingGiven, OutputUnwritable, inspect
 from station_config.errors import ConfigInvalid, ConfigMissing
@@ -248,3 +250,57 @@ def test_pictures_of_several_views_are_one_unit_and_a_missing_view_withholds_it(
         recorded = {str(one.unit): one for one in store.latest(simulated=False, limit=10)}
     assert [picture.camera for picture in recorded[first["unit"]].pictures] == ["top", "side"]
     assert recorded[second["unit"]].failures["INS-VIEW-MISSING"] == 1
+
+
+def a_waveform(
+    file: Path, seed: int, flaws: list[tuple[int, float]], *, sample_hz: float = SAMPLE_HZ
+) -> None:
+    with wave.open(str(file), "wb") as out:
+        out.setnchannels(1)
+        out.setsampwidth(2)
+        out.setframerate(int(sample_hz))
+        out.writeframes(draw_waveform(seed, samples=50_000, flaws=flaws).raw.tobytes())
+
+
+def test_what_other_sensors_recorded_is_inspected_by_their_recipes(here):
+    shapes = some_shapes(4, (120, 160), kinds=[("dent", -0.1)], width_px=12, count=1)
+    folder = here / "recorded"
+    folder.mkdir()
+    for recipe, draw in (("sensor-structured-light", draw_fringes), ("sensor-laser-line", draw_laser)):
+        cv2.imwrite(str(folder / "flawless.png"), draw(3, (120, 160)).raw)
+        cv2.imwrite(str(folder / "dented.png"), draw(4, (120, 160), shapes).raw)
+        call(folder, "--recipe", recipe, "--json", here / "out.jsonl", "--annotate", here / "shown")
+        dented, flawless = lines(here / "out.jsonl")
+        assert (flawless["verdict"], flawless["defects"]) == ("ACCEPT", [])
+        assert [defect["kind"] for defect in dented["defects"]] == ["dent"]
+        assert dented["verdict"] == "REJECT"
+    with TraceStore.open("sqlite:///var/lynceus.db") as store:
+        pictures = {one.pictures[0] for one in store.latest(simulated=False, limit=10)}
+    # The map of heights, not the stripes.
+    assert {(one.height_px, one.width_px) for one in pictures} == {(120, 160)}
+
+
+def test_a_waveform_is_inspected_and_what_is_no_such_recording_is_not(here):
+    folder = here / "heard"
+    folder.mkdir()
+    a_waveform(folder / "1.wav", 1, [])
+    a_waveform(folder / "2.wav", 2, [(20_000, 0.1)])
+    a_waveform(folder / "3.wav", 3, [], sample_hz=SAMPLE_HZ / 2)
+    (folder / "4.wav").write_bytes((folder / "1.wav").read_bytes()[:5000])
+    cv2.imwrite(str(folder / "5.png"), draw_strip_patch(1).pixels)
+    status, printed = call(folder, "--recipe", "sensor-waveform", "--json", here / "out.jsonl")
+    assert status == 1
+    assert "5 given = 2 inspected + 3 not inspected; unaccounted: 0" in printed
+    assert [(line["verdict"], line["failure"]) for line in lines(here / "out.jsonl")] == [
+        ("ACCEPT", None),
+        ("REJECT", None),
+        ("NOT_INSPECTED", "INS-SENSOR-MISFIT"),
+        ("NOT_INSPECTED", "INS-IMAGE-UNREADABLE"),
+        ("NOT_INSPECTED", "INS-SENSOR-MISFIT"),
+    ]
+
+
+def test_a_waveform_given_to_a_recipe_of_a_camera_is_not_inspected(here):
+    a_waveform(here / "1.wav", 1, [])
+    call(here / "1.wav", "--json", here / "out.jsonl")
+    assert lines(here / "out.jsonl")[0]["failure"] == "INS-SENSOR-MISFIT"

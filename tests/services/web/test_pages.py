@@ -8,6 +8,7 @@ from fastapi.testclient import TestClient
 
 from inspection.types import Box, Looked, Piece, Verdict
 from services.station.messages import LaneState, RecipeState
+from services.web.rendering import quantity_name
 from tests.a_station import STATION, a_frame_seen, a_part, a_strip, begun_now, defects_of, hours_of_parts
 from tests.builders import a_defect, a_measurement, a_strip_map, a_unit, an_inspection
 from tests.services.signed_in import signed_in
@@ -479,3 +480,9 @@ def test_the_timings_of_a_lane_name_its_steps_and_show_the_frame_that_is_asked_f
     answer = client.get("/api/v1/lanes/strip/timings").json()
     assert [one["step"] for one in answer["steps"]] == ["wait", "detect", "total"]
     assert answer["slowest"][0]["sequence"] == 41
+
+
+def test_a_quantity_of_one_of_several_views_has_the_views_name_before_its_own():
+    assert quantity_name("en", "top.image_mean") == "top: Brightness of the picture"
+    assert quantity_name("zh", "top.image_mean") == "top: 画面亮度"
+    assert quantity_name("en", "bore 0.5 in") == "bore 0.5 in"
