@@ -137,7 +137,7 @@ def test_what_was_on_record_before_there_were_sums_is_counted_by_the_upgrade(sto
 
 
 def _upgrade():
-    path = Path(rollups.__file__).parent / "migrations" / "versions" / "0010_rollups.py"
+    path = Path(rollups.__file__).parent / "migrations" / "versions" / "0011_rollups.py"
     spec = importlib.util.spec_from_file_location("upgrade_to_rollups", path)
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
