@@ -12,7 +12,7 @@ from fastapi.routing import APIRoute
 from fastapi.staticfiles import StaticFiles
 
 from services.access import Access, same_site
-from services.api import accounts, certificates, genealogy, health, pictures, spc, units
+from services.api import accounts, certificates, genealogy, health, history, pictures, spc, units
 from services.api import resolver as resolver_api
 from services.api import station as station_now
 from services.api.serving import Serving
@@ -99,7 +99,7 @@ def create_app(
         resolver=Resolver(store, nodes=[HandleNode(node.address, node.prefixes) for node in resolver.nodes]),
         resolver_address=resolver.address,
     )
-    for noun in (station_now, units, genealogy, certificates, pictures, spc, accounts):
+    for noun in (station_now, units, genealogy, certificates, history, pictures, spc, accounts):
         app.include_router(noun.router, prefix="/api/v1")
     app.include_router(health.router)
     app.include_router(resolver_api.router)

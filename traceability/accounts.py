@@ -19,6 +19,8 @@ from uuid_utils.compat import uuid7
 
 from traceability import people, tables
 from traceability.errors import LastAdministrator, NameTaken, PersonUnknown, TokenUnknown
+from traceability.merkle import append
+from traceability.recorded import Audited, all_entries, entry
 from traceability.store import TraceStore
 
 
@@ -117,20 +119,20 @@ def note(
     reason: str | None = None,
 ) -> None:
     """Put an entry into the audit, in the transaction of the change it is about."""
-    connection.execute(
-        insert(tables.audit),
-        {
-            "id": uuid7(),
-            "at": at,
-            "by": None if by is None else people.commit(connection, by.name),
-            "role": None if by is None else by.role.value,
-            "action": action,
-            "subject": subject,
-            "before": None if before is None else dict(before),
-            "after": None if after is None else dict(after),
-            "reason": reason,
-        },
+    made = Audited(
+        id=uuid7(),
+        at=at,
+        by=None if by is None else people.commit(connection, by.name),
+        role=None if by is None else by.role.value,
+        action=action,
+        subject=subject,
+        before=None if before is None else dict(before),
+        after=None if after is None else dict(after),
+        reason=reason,
     )
+    connection.execute(insert(tables.audit), asdict(made))
+    # From here on other writers wait: the last thing its transaction does.
+    append(connection, [entry("audit", made)], all_entries)
 
 
 class Accounts:

@@ -59,6 +59,12 @@ class RecordUnknown(InspectionError):
     code = "TRC-RECORD-UNKNOWN"
 
 
+class HoldMissing(InspectionError):
+    """Nobody holds the unit. Facts: unit."""
+
+    code = "TRC-HOLD-MISSING"
+
+
 class LinkOutside(InspectionError):
     """A cut beyond its unit. Facts: link, unit, side, from_mm, to_mm, size_mm, slack_mm."""
 

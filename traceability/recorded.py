@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -37,12 +39,59 @@ def _corrections(connection: Connection, ids: Sequence[UUID]) -> Sequence[Any]:
     return [correction_from(row) for row in rows.mappings()]
 
 
+def _from_steps(name: str) -> Read:
+    def read_(connection: Connection, ids: Sequence[UUID]) -> Sequence[Any]:
+        # Loaded when asked for: those modules write through the store, which enters what it keeps by this table.
+        from traceability import steps
+
+        found: Sequence[Any] = getattr(steps, name)(connection, ids)
+        return found
+
+    return read_
+
+
+def _from_holds(name: str) -> Read:
+    def read_(connection: Connection, ids: Sequence[UUID]) -> Sequence[Any]:
+        from traceability import holds
+
+        found: Sequence[Any] = getattr(holds, name)(connection, ids)
+        return found
+
+    return read_
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Audited:
+    """An entry of the audit as it is kept: `by` is a commitment to a name."""
+
+    id: UUID
+    at: datetime
+    by: str | None
+    role: str | None
+    action: str
+    subject: str
+    before: Mapping[str, Any] | None
+    after: Mapping[str, Any] | None
+    reason: str | None
+
+
+def _audits(connection: Connection, ids: Sequence[UUID]) -> Sequence[Any]:
+    rows = connection.execute(select(tables.audit).where(tables.audit.c.id.in_(ids)))
+    return [Audited(**row) for row in rows.mappings()]
+
+
 KINDS: dict[str, tuple[Table, Read]] = {
     "inspection": (tables.inspection, _inspections),
     "unit_form": (tables.unit_form, _forms),
     "link": (tables.link, _links),
     "correction": (tables.correction, _corrections),
     "contradiction": (tables.contradiction, contradictions_from),
+    "process_step": (tables.process_step, _from_steps("steps_from")),
+    "gauge_series": (tables.gauge_series, _from_steps("gauges_from")),
+    "hold": (tables.hold, _from_holds("holds_from")),
+    "hold_release": (tables.hold_release, _from_holds("releases_from")),
+    "containment": (tables.containment, _from_holds("containments_from")),
+    "audit": (tables.audit, _audits),
 }
 """Per kind its table, whose `id` is the record's, and how its records are read."""
 

@@ -409,6 +409,98 @@ audit = Table(
 )
 
 
+# ------------------------------------------------------------------ what was done with units, and decided about them
+
+process_step = Table(
+    "process_step",
+    metadata,
+    Column("id", Uuid, primary_key=True),
+    Column("kind", Text, nullable=False),
+    Column("equipment", Text, nullable=False),
+    Column("started_at", UtcTime, nullable=False),
+    Column("finished_at", UtcTime, nullable=False),
+    Column("operator", _SHA256),
+    Column("program", Text),
+    Column("materials", JSON, nullable=False),
+    Column("tools", JSON, nullable=False),
+    Column("parameters", JSON, nullable=False),
+    Column("environment", JSON, nullable=False),
+    Index(None, "kind", "equipment", "finished_at"),
+)
+
+step_unit = Table(
+    "step_unit",
+    metadata,
+    Column("step_id", ForeignKey("process_step.id"), primary_key=True),
+    Column("role", String(8), primary_key=True),
+    Column("position", Integer, primary_key=True),
+    Column("unit_id", ForeignKey("unit.id"), nullable=False, index=True),
+    Column("identifier_id", ForeignKey("identifier.id"), nullable=False),
+)
+
+gauge_series = Table(
+    "gauge_series",
+    metadata,
+    Column("id", Uuid, primary_key=True),
+    Column("unit_id", ForeignKey("unit.id"), nullable=False, index=True),
+    Column("identifier_id", ForeignKey("identifier.id"), nullable=False),
+    Column("quantity", Text, nullable=False),
+    Column("unit_of_measure", Text, nullable=False),
+    Column("gauge", Text, nullable=False),
+    Column("measured_at", UtcTime, nullable=False),
+    Column("step", Uuid),
+    # x mm, y mm, value, uncertainty of each: read as a whole and never searched.
+    Column("points", JSON, nullable=False),
+)
+
+hold = Table(
+    "hold",
+    metadata,
+    Column("id", Uuid, primary_key=True),
+    Column("unit_id", ForeignKey("unit.id"), nullable=False, index=True),
+    Column("identifier_id", ForeignKey("identifier.id"), nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("placed_at", UtcTime, nullable=False),
+    Column("placed_by", _SHA256),
+    Column("containment", Uuid),
+)
+
+hold_release = Table(
+    "hold_release",
+    metadata,
+    Column("id", Uuid, primary_key=True),
+    Column("hold_id", ForeignKey("hold.id"), nullable=False, unique=True),
+    Column("decision", _KIND, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("released_at", UtcTime, nullable=False),
+    Column("released_by", _SHA256),
+)
+
+containment = Table(
+    "containment",
+    metadata,
+    Column("id", Uuid, primary_key=True),
+    Column("escape", ForeignKey("inspection.id"), nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("opened_at", UtcTime, nullable=False),
+    Column("opened_by", _SHA256),
+    Column("station", Text, nullable=False),
+    Column("recipe_sha256", _SHA256, nullable=False),
+    Column("models", JSON, nullable=False),
+    Column("lot_identifier_id", ForeignKey("identifier.id")),
+    Column("since", UtcTime),
+    Column("until", UtcTime, nullable=False),
+)
+
+containment_unit = Table(
+    "containment_unit",
+    metadata,
+    Column("containment_id", ForeignKey("containment.id"), primary_key=True),
+    Column("position", Integer, primary_key=True),
+    Column("unit_id", ForeignKey("unit.id"), nullable=False),
+    Column("identifier_id", ForeignKey("identifier.id"), nullable=False),
+)
+
 # ------------------------------------------------------------------ ledger
 
 _POSITION = BigInteger().with_variant(Integer, "sqlite")

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from datetime import UTC, datetime
 from http import HTTPStatus
 from typing import Annotated, Any
 from uuid import NAMESPACE_URL, UUID, uuid5
 
-from fastapi import APIRouter, Query
+from fastapi import APIRouter, Depends, Query
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 from uuid_utils.compat import uuid7
 
 from inspection.types import Box
+from services.access import Caller, Right, needs
 from services.api.answers import CodeAnswer, Corners
 from services.api.serving import Here
 from services.problems import problems
+from traceability.accounts import note
 from traceability.genealogy import recording, tracing
 from traceability.genealogy.cuts import Cut, Face, Link, LinkKind, Region, UnitForm, UnitKind
 from traceability.identifiers import LONGEST, parse
@@ -36,10 +40,6 @@ Rectangle = Annotated[
 Sigma = Annotated[float, Field(allow_inf_nan=False, ge=0, le=1e6)]
 Size = Annotated[float | None, Field(allow_inf_nan=False, gt=0, le=1e9)]
 Reason = Annotated[str, Field(min_length=1, max_length=1000)]
-Person = Annotated[
-    str | None,
-    Field(min_length=1, max_length=200, description="a person's name; the record holds a commitment to it"),
-]
 
 
 class Said(BaseModel):
@@ -122,9 +122,12 @@ class DeliverySaid(Said):
     units: Annotated[list[UnitSaid], Field(max_length=MOST_AT_ONCE)] = []
     links: Annotated[list[LinkSaid], Field(max_length=MOST_AT_ONCE)] = []
 
-    def record(self, store: TraceStore) -> RecordedAnswer:
+    def record(self, store: TraceStore, audit: recording.Audit | None = None) -> RecordedAnswer:
         done = recording.record(
-            store, units=[one.form() for one in self.units], links=[one.link() for one in self.links]
+            store,
+            units=[one.form() for one in self.units],
+            links=[one.link() for one in self.links],
+            audit=audit,
         )
         return RecordedAnswer(
             units=done.units, links=done.links, contradictions=[str(id_) for id_ in done.contradictions]
@@ -137,7 +140,6 @@ class VoidSaid(Said):
     link: UUID | None = None
     form: UUID | None = None
     reason: Reason
-    by: Person = None
 
     @model_validator(mode="after")
     def _is_one(self) -> VoidSaid:
@@ -237,28 +239,61 @@ class PlacesAnswer(BaseModel):
     places: list[PlacedAnswer]
 
 
-_FOUND = problems(HTTPStatus.BAD_REQUEST, HTTPStatus.NOT_FOUND, HTTPStatus.UNPROCESSABLE_ENTITY)
-_TAKEN = problems(HTTPStatus.BAD_REQUEST, HTTPStatus.CONFLICT, HTTPStatus.UNPROCESSABLE_ENTITY)
+Recorder = Annotated[Caller, Depends(needs(Right.RECORD))]
+
+
+def audited(
+    caller: Caller,
+    action: str,
+    subject: str,
+    *,
+    after: Mapping[str, object] | None = None,
+    reason: str | None = None,
+) -> recording.Audit:
+    """An entry of the audit about what this caller does, for the transaction that does it."""
+    return lambda connection: note(
+        connection,
+        at=datetime.now(UTC),
+        by=caller.person,
+        action=action,
+        subject=subject,
+        after=after,
+        reason=reason,
+    )
+
+
+FOUND = problems(HTTPStatus.BAD_REQUEST, HTTPStatus.NOT_FOUND, HTTPStatus.UNPROCESSABLE_ENTITY)
+TAKEN = problems(
+    HTTPStatus.BAD_REQUEST,
+    HTTPStatus.UNAUTHORIZED,
+    HTTPStatus.FORBIDDEN,
+    HTTPStatus.NOT_FOUND,
+    HTTPStatus.CONFLICT,
+    HTTPStatus.UNPROCESSABLE_ENTITY,
+)
 
 Coordinate = Annotated[float, Query(allow_inf_nan=False, ge=-1e9, le=1e9)]
 
 
-@router.post("/genealogy", responses=_TAKEN)
-def record_genealogy(here: Here, delivery: DeliverySaid) -> RecordedAnswer:
+@router.post("/genealogy", responses=TAKEN)
+def record_genealogy(here: Here, caller: Recorder, delivery: DeliverySaid) -> RecordedAnswer:
     """Keep units and links, all or none. Sending the same again changes nothing."""
-    return delivery.record(here.store)
+    counts = {"units": len(delivery.units), "links": len(delivery.links)}
+    return delivery.record(here.store, audited(caller, "genealogy.recorded", "genealogy", after=counts))
 
 
-@router.post("/genealogy/void", responses=_FOUND, status_code=HTTPStatus.NO_CONTENT)
-def void_genealogy(here: Here, said: VoidSaid) -> None:
+@router.post("/genealogy/void", responses=TAKEN, status_code=HTTPStatus.NO_CONTENT)
+def void_genealogy(here: Here, caller: Recorder, said: VoidSaid) -> None:
     """Take a link, or what a unit was said to be, back. It stays on record and counts no more."""
+    by = caller.person.name
+    audit = audited(caller, "genealogy.voided", f"record:{said.link or said.form}", reason=said.reason)
     if said.link is not None:
-        recording.void(here.store, link=said.link, id=uuid7(), reason=said.reason, by=said.by)
+        recording.void(here.store, link=said.link, id=uuid7(), reason=said.reason, by=by, audit=audit)
     elif said.form is not None:
-        recording.void_form(here.store, form=said.form, id=uuid7(), reason=said.reason, by=said.by)
+        recording.void_form(here.store, form=said.form, id=uuid7(), reason=said.reason, by=by, audit=audit)
 
 
-@router.get("/genealogy/{code:path}", responses=_FOUND)
+@router.get("/genealogy/{code:path}", responses=FOUND)
 def genealogy(here: Here, code: str, most: Annotated[int, Query(ge=1, le=MOST_SHOWN)] = 100) -> FamilyAnswer:
     """The unit, its ancestors, and what was made from it, nearest first, until there are `most`."""
     found = tracing.family(here.store, parse(code), most=most)
@@ -268,19 +303,19 @@ def genealogy(here: Here, code: str, most: Annotated[int, Query(ge=1, le=MOST_SH
     )
 
 
-@router.get("/ancestors/{code:path}", responses=_FOUND)
+@router.get("/ancestors/{code:path}", responses=FOUND)
 def ancestors(here: Here, code: str) -> RelativesAnswer:
     """All that the unit was made from, by code."""
     return _relatives(tracing.ancestors(here.store, parse(code)))
 
 
-@router.get("/descendants/{code:path}", responses=_FOUND)
+@router.get("/descendants/{code:path}", responses=FOUND)
 def descendants(here: Here, code: str) -> RelativesAnswer:
     """All that was made from the unit, by code."""
     return _relatives(tracing.descendants(here.store, parse(code)))
 
 
-@router.get("/places/{code:path}", responses=_FOUND)
+@router.get("/places/{code:path}", responses=FOUND)
 def places(
     here: Here, code: str, x_mm: Coordinate, y_mm: Coordinate, face: Face | None = None
 ) -> PlacesAnswer:
@@ -289,7 +324,7 @@ def places(
     return PlacesAnswer(places=[PlacedAnswer.of(one) for one in found])
 
 
-@router.get("/at-risk/{code:path}", responses=_FOUND)
+@router.get("/at-risk/{code:path}", responses=FOUND)
 def at_risk(
     here: Here,
     code: str,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from itertools import chain
@@ -36,6 +36,9 @@ from traceability.rows import portions
 from traceability.statements import statement
 from traceability.store import TraceStore
 
+Audit = Callable[[Connection], None]
+"""Told last, in the transaction of the change: where a person made it, the audit says so."""
+
 SIGMAS: Final = 3
 """A cut may reach so many of its standard errors beyond the unit: lengths are measured, too."""
 
@@ -55,7 +58,13 @@ class Recorded:
     contradictions: tuple[UUID, ...]
 
 
-def record(store: TraceStore, *, units: Sequence[UnitForm] = (), links: Sequence[Link] = ()) -> Recorded:
+def record(
+    store: TraceStore,
+    *,
+    units: Sequence[UnitForm] = (),
+    links: Sequence[Link] = (),
+    audit: Audit | None = None,
+) -> Recorded:
     """Keep units and links, all or none. Saying the same twice changes nothing.
 
     Raises LinkOutside where a cut reaches beyond its unit, LinkCycle where a unit would be its own ancestor.
@@ -87,12 +96,16 @@ def record(store: TraceStore, *, units: Sequence[UnitForm] = (), links: Sequence
         clashes = [*form_clashes, *link_clashes]
         entries = [*(entry("unit_form", one) for one in forms), *(entry("link", one) for one in fresh)]
         append(connection, [*entries, *keep_contradictions(connection, clashes)], all_entries)
+        if audit is not None:
+            audit(connection)
     return Recorded(
         units=len(forms), links=len(fresh), contradictions=tuple(dict.fromkeys(one.record for one in clashes))
     )
 
 
-def void(store: TraceStore, *, link: UUID, id: UUID, reason: str, by: str | None = None) -> None:
+def void(
+    store: TraceStore, *, link: UUID, id: UUID, reason: str, by: str | None = None, audit: Audit | None = None
+) -> None:
     """Take a link back. It stays on record and counts no more; saying so twice changes nothing.
 
     id  of the correction itself
@@ -100,15 +113,26 @@ def void(store: TraceStore, *, link: UUID, id: UUID, reason: str, by: str | None
 
     Raises RecordUnknown.
     """
-    _void(store, tables.link, link, id=id, reason=reason, by=by)
+    _void(store, tables.link, link, id=id, reason=reason, by=by, audit=audit)
 
 
-def void_form(store: TraceStore, *, form: UUID, id: UUID, reason: str, by: str | None = None) -> None:
+def void_form(
+    store: TraceStore, *, form: UUID, id: UUID, reason: str, by: str | None = None, audit: Audit | None = None
+) -> None:
     """The same for what a unit was said to be, so that it can be said again. Raises RecordUnknown."""
-    _void(store, tables.unit_form, form, id=id, reason=reason, by=by)
+    _void(store, tables.unit_form, form, id=id, reason=reason, by=by, audit=audit)
 
 
-def _void(store: TraceStore, table: Table, record: UUID, *, id: UUID, reason: str, by: str | None) -> None:
+def _void(
+    store: TraceStore,
+    table: Table,
+    record: UUID,
+    *,
+    id: UUID,
+    reason: str,
+    by: str | None,
+    audit: Audit | None,
+) -> None:
     with store.writing() as connection:
         database.lock(connection, _LOCK)
         row = connection.execute(select(table.c.voided_by).where(table.c.id == record)).one_or_none()
@@ -131,6 +155,8 @@ def _void(store: TraceStore, table: Table, record: UUID, *, id: UUID, reason: st
         connection.execute(tables.correction.insert(), correction_row(made))
         connection.execute(update(table).where(table.c.id == record).values(voided_by=id))
         append(connection, [entry("correction", made)], all_entries)
+        if audit is not None:
+            audit(connection)
 
 
 # ------------------------------------------------------------------ what is new, and what contradicts

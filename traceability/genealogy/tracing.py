@@ -27,7 +27,7 @@ from traceability.genealogy.cuts import (
     likeliest,
     upwards,
 )
-from traceability.genealogy.rows import cut_from, links_query, links_selected, walk
+from traceability.genealogy.rows import cut_from, links_query, links_selected, live_forms, walk
 from traceability.rows import portions
 from traceability.store import TraceStore
 
@@ -81,6 +81,26 @@ def place_up(
         return _placed(connection, {id_: one for id_, one in reached.items() if id_ != root})
 
 
+def places_by_unit(
+    store: TraceStore, connection: Connection, unit: IdentifierCode, x_mm: float, y_mm: float
+) -> dict[UUID, tuple[Region, ...]]:
+    """The same by unit, itself among them; ancestors on which no place is known are left out. Raises UnitUnknown."""
+    root = store.unit_id(connection, unit)
+    start = Region(box_mm=Box(x_mm, y_mm, x_mm, y_mm))
+    reached = _carried_up(root, start, _links_above(connection, root))
+    return {id_: regions for id_, (_, regions) in reached.items() if regions}
+
+
+def truly_above(connection: Connection, unit: UUID) -> list[UUID]:
+    """The ancestors of which some is in the unit, as far as cuts say: not a coil that was welded on behind it."""
+    form = live_forms(connection, [unit]).get(unit)
+    links = _links_above(connection, unit)
+    if form is None or form.length_mm is None or form.width_mm is None:
+        return sorted({one.parent for one in links})
+    whole = Region(box_mm=Box(0.0, 0.0, form.width_mm, form.length_mm))
+    return sorted(_carried_up(unit, whole, links).keys() - {unit})
+
+
 def at_risk(
     store: TraceStore, unit: IdentifierCode, box_mm: Box, *, face: Face | None = None
 ) -> tuple[Placed, ...]:
@@ -112,7 +132,7 @@ def family(store: TraceStore, unit: IdentifierCode, *, most: int) -> Family:
             link.voided_by.is_(None), link.parent_id.in_(list(ids)), link.child_id.in_(list(ids))
         )
         links = sorted(links_selected(connection, among), key=lambda one: str(one.id))
-        relatives = _relatives(connection, list(ids))
+        relatives = relatives_of(connection, list(ids))
     return Family(relatives=_sorted(relatives.values()), links=tuple(links))
 
 
@@ -261,7 +281,7 @@ _BELOW: Final = _below()
 
 
 def _placed(connection: Connection, reached: _Reached) -> tuple[Placed, ...]:
-    relatives = _relatives(connection, list(reached))
+    relatives = relatives_of(connection, list(reached))
     placed = [
         Placed(relative=relatives[id_], probability=probability, regions=regions)
         for id_, (probability, regions) in reached.items()
@@ -269,7 +289,8 @@ def _placed(connection: Connection, reached: _Reached) -> tuple[Placed, ...]:
     return tuple(sorted(placed, key=lambda one: (-one.probability, *_by_code(one.relative))))
 
 
-def _relatives(connection: Connection, ids: Sequence[UUID]) -> dict[UUID, Relative]:
+def relatives_of(connection: Connection, ids: Sequence[UUID]) -> dict[UUID, Relative]:
+    """Units by their ids."""
     found: dict[UUID, Relative] = {}
     for some in portions(ids):
         rows = _relatives_query().where(tables.identifier.c.unit_id.in_(some))

@@ -1,7 +1,18 @@
 from __future__ import annotations
 
+import pytest
+
 from tests.drawn_coil import LINKS, UNITS
+from tests.services.signed_in import signed_in
+from traceability.accounts import Role
 from traceability.genealogy.recording import record
+
+
+@pytest.fixture
+def client(station):
+    """Somebody who may state what the plant knows."""
+    return signed_in(station.app(), Role.INTEGRATOR)
+
 
 SLIT = {
     "parent": "C-1",
@@ -91,3 +102,13 @@ def test_what_was_made_from_a_place_is_told_by_probability(station, client):
         ("STRIP-B1", 1.0),
     ]
     assert len(client.get("/api/v1/descendants/COIL-B").json()["relatives"]) == 6
+
+
+def test_nobody_states_a_genealogy_without_the_right_to(station):
+    from fastapi.testclient import TestClient
+
+    nobody = TestClient(station.app())
+    assert nobody.post("/api/v1/genealogy", json={"links": [SLIT]}).status_code == 401
+    operator = signed_in(station.app(), Role.OPERATOR)
+    assert operator.post("/api/v1/genealogy", json={"links": [SLIT]}).status_code == 403
+    assert operator.get("/api/v1/genealogy/C-1").status_code == 404

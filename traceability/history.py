@@ -1,0 +1,211 @@
+"""A unit's whole life, up and down, in one call; and what bad units have in common that good ones have not.
+
+Counts, not conclusions: whether a difference is chance is for the statistics.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final, Literal
+from uuid import UUID
+
+from sqlalchemy import Connection, select
+
+from inspection.identity import IdentifierCode
+from inspection.types import Inspection
+from traceability import tables
+from traceability.genealogy.rows import walk
+from traceability.genealogy.tracing import Relative, relatives_of, truly_above
+from traceability.holds import holds_from, releases_from
+from traceability.rows import inspections_query, inspections_selected, portions
+from traceability.steps import gauges_of, steps_of
+from traceability.store import TraceStore
+
+What = Literal["inspection", "step", "gauge", "hold", "hold_release"]
+FactorKind = Literal[
+    "station", "lane", "recipe", "model", "equipment", "program", "operator", "tool", "material", "made_from"
+]
+
+MOST_BELOW: Final = 200
+"""Of what was made from a unit, so many units have their events in its life; all of them are in `descendants`."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Event:
+    """One thing that happened. `fact` says it in a word: verdict, step, quantity, reason, decision."""
+
+    at: datetime
+    what: What
+    id: UUID
+    unit: IdentifierCode
+    place: str
+    fact: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Life:
+    """events  of the unit, of all it was made from, and of what was made from it, in order of time"""
+
+    unit: Relative
+    is_held: bool
+    ancestors: tuple[Relative, ...]
+    descendants: tuple[Relative, ...]
+    events: tuple[Event, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Factor:
+    """How many of the bad and of the good units share it."""
+
+    kind: FactorKind
+    value: str
+    bad: int
+    good: int
+
+
+def life(store: TraceStore, unit: IdentifierCode) -> Life:
+    """Everything on record of a unit and of its relatives, as of one moment. Raises UnitUnknown."""
+    with store.reading() as connection:
+        root = store.unit_id(connection, unit)
+        above = _reached(connection, root, downwards=False)
+        below = _reached(connection, root, downwards=True)
+        relatives = relatives_of(connection, [root, *above, *below])
+        told = [root, *above, *below[:MOST_BELOW]]
+        events = _events(connection, told, {id_: relatives[id_].unit for id_ in told})
+        is_held = _is_held(connection, root)
+    return Life(
+        unit=relatives[root],
+        is_held=is_held,
+        ancestors=tuple(sorted((relatives[id_] for id_ in above), key=lambda one: one.unit.canon)),
+        descendants=tuple(sorted((relatives[id_] for id_ in below), key=lambda one: one.unit.canon)),
+        events=tuple(events),
+    )
+
+
+def common_factors(
+    store: TraceStore, bad: Sequence[IdentifierCode], good: Sequence[IdentifierCode] = ()
+) -> tuple[Factor, ...]:
+    """What bad units share, most of them first, and of those what the fewest good ones share. Raises UnitUnknown.
+
+    Each unit counts once, for what it met itself and what those met that it was made from.
+    """
+    with store.reading() as connection:
+        counted: dict[str, Counter[tuple[FactorKind, str]]] = {"bad": Counter(), "good": Counter()}
+        for name, units in (("bad", bad), ("good", good)):
+            for unit in {store.unit_id(connection, code) for code in units}:
+                counted[name].update(_factors(connection, unit))
+    factors = [
+        Factor(kind=kind, value=value, bad=count, good=counted["good"][kind, value])
+        for (kind, value), count in counted["bad"].items()
+    ]
+    return tuple(sorted(factors, key=lambda one: (-one.bad, one.good, one.kind, one.value)))
+
+
+def _factors(connection: Connection, unit: UUID) -> set[tuple[FactorKind, str]]:
+    above = truly_above(connection, unit)
+    found: set[tuple[FactorKind, str]] = {
+        ("made_from", str(one.unit)) for one in relatives_of(connection, above).values()
+    }
+    for seen in _inspections(connection, [unit, *above]):
+        found |= {
+            ("station", seen.station),
+            ("lane", f"{seen.station} / {seen.lane}"),
+            ("recipe", f"{seen.recipe.name} {seen.recipe.revision}"),
+        }
+        found |= {("model", f"{model.name} {model.version}") for model in seen.models}
+    for _, _, step in steps_of(connection, [unit, *above]):
+        found.add(("equipment", step.equipment))
+        if step.program is not None:
+            found.add(("program", step.program))
+        if step.operator is not None:
+            found.add(("operator", step.operator))
+        found |= {("tool", one) for one in step.tools}
+        found |= {("material", one) for one in step.materials}
+    return found
+
+
+def _reached(connection: Connection, root: UUID, *, downwards: bool) -> list[UUID]:
+    rows = select(walk(root, downwards=downwards).c.id)
+    ids: list[UUID] = list(connection.execute(rows).scalars())
+    return sorted(id_ for id_ in ids if id_ != root)
+
+
+def _inspections(connection: Connection, units: Sequence[UUID]) -> list[Inspection]:
+    found: list[Inspection] = []
+    for some in portions(units):
+        found += inspections_selected(
+            connection, inspections_query().where(tables.identifier.c.unit_id.in_(some))
+        )
+    return found
+
+
+def _events(
+    connection: Connection, units: Sequence[UUID], code_of: dict[UUID, IdentifierCode]
+) -> list[Event]:
+    events: list[Event] = []
+    for seen in _inspections(connection, units):
+        events.append(
+            Event(
+                at=seen.finished_at,
+                what="inspection",
+                id=seen.id,
+                unit=seen.unit,
+                place=f"{seen.station} / {seen.lane}",
+                fact=seen.verdict.name,
+            )
+        )
+    for unit, _, step in steps_of(connection, units):
+        events.append(
+            Event(
+                at=step.started_at,
+                what="step",
+                id=step.id,
+                unit=code_of[unit],
+                place=step.equipment,
+                fact=step.kind,
+            )
+        )
+    for unit, series in gauges_of(connection, units):
+        events.append(
+            Event(
+                at=series.measured_at,
+                what="gauge",
+                id=series.id,
+                unit=code_of[unit],
+                place=series.gauge,
+                fact=series.quantity,
+            )
+        )
+    hold, released = tables.hold.c, tables.hold_release.c
+    for some in portions(units):
+        ids: list[UUID] = list(connection.execute(select(hold.id).where(hold.unit_id.in_(some))).scalars())
+        holds = {one.id: one for one in holds_from(connection, ids)}
+        for one in holds.values():
+            events.append(
+                Event(at=one.placed_at, what="hold", id=one.id, unit=one.unit, place="", fact=one.reason)
+            )
+        ends: list[UUID] = list(
+            connection.execute(select(released.id).where(released.hold_id.in_(ids))).scalars()
+        )
+        for end in releases_from(connection, ends):
+            events.append(
+                Event(
+                    at=end.released_at,
+                    what="hold_release",
+                    id=end.id,
+                    unit=holds[end.hold].unit,
+                    place="",
+                    fact=end.decision,
+                )
+            )
+    return sorted(events, key=lambda one: (one.at, one.id, str(one.unit)))
+
+
+def _is_held(connection: Connection, unit: UUID) -> bool:
+    hold, released = tables.hold.c, tables.hold_release.c
+    decided = select(released.id).where(released.hold_id == hold.id).exists()
+    rows: Any = select(hold.id).where(hold.unit_id == unit, ~decided).limit(1)
+    return connection.execute(rows).first() is not None

@@ -1,0 +1,485 @@
+"""Units on hold and their release, and containment: from one escape to every unit that may have it too.
+
+A suspect is a unit that the same station accepted under the same recipe and models since it was last proven, or one
+that was made from such a unit. It is `found` where it is in the plant and nobody holds it, `held`, `shipped`, or
+`closed` by a decision; what is not closed is open, and a containment is done when nothing is.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final, Literal
+from uuid import UUID
+
+from sqlalchemy import Connection, Select, func, select
+
+from inspection.identity import IdentifierCode
+from inspection.types import Inspection, Verdict
+from traceability import people, tables
+from traceability.errors import HoldMissing, RecordUnknown
+from traceability.genealogy.recording import Audit
+from traceability.genealogy.rows import insert, walk
+from traceability.keeping import keep
+from traceability.rows import Found, inspections_query, inspections_selected, portions
+from traceability.steps import PROVEN, SHIPPED
+from traceability.store import TraceStore
+
+Decision = Literal["use_as_is", "rework", "scrap"]
+State = Literal["found", "held", "shipped", "closed"]
+STATES: Final[tuple[State, ...]] = ("found", "held", "shipped", "closed")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Hold:
+    """Nobody may use or ship the unit until it is released. People are commitments to names (`people.py`)."""
+
+    id: UUID
+    unit: IdentifierCode
+    reason: str
+    placed_at: datetime
+    placed_by: str | None
+    containment: UUID | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Release:
+    """What was decided about a held unit, and why."""
+
+    id: UUID
+    hold: UUID
+    decision: Decision
+    reason: str
+    released_at: datetime
+    released_by: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Containment:
+    """One escape, by what its suspects were chosen, and who they are.
+
+    lot    only what was made from it; None: whatever it was made from
+    since  the last proof of the station before the escape, else the time that was named; None: from the beginning
+    until  the first proof after it, or when the containment was opened
+    """
+
+    id: UUID
+    escape: UUID
+    reason: str
+    opened_at: datetime
+    opened_by: str | None
+    station: str
+    recipe_sha256: str
+    models: tuple[str, ...]
+    lot: IdentifierCode | None
+    since: datetime | None
+    until: datetime
+    suspects: tuple[IdentifierCode, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Suspect:
+    unit: IdentifierCode
+    state: State
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Board:
+    """Where a containment stands. `open` is how many suspects wait for a decision."""
+
+    containment: Containment
+    suspects: tuple[Suspect, ...]
+
+    @property
+    def counts(self) -> dict[State, int]:
+        counted = Counter(one.state for one in self.suspects)
+        return {state: counted[state] for state in STATES}
+
+    @property
+    def open(self) -> int:
+        return len(self.suspects) - self.counts["closed"]
+
+
+def place(
+    store: TraceStore,
+    units: Sequence[IdentifierCode],
+    *,
+    ids: Sequence[UUID],
+    reason: str,
+    at: datetime,
+    by: str | None,
+    containment: UUID | None = None,
+    audit: Audit | None = None,
+) -> int:
+    """Put units on hold, all or none; a unit that is held already stays so. How many were not. Raises UnitUnknown."""
+    with store.writing() as connection:
+        unit_ids = {code: store.unit_id(connection, code) for code in units}
+        held = _held(connection, list(unit_ids.values()))
+        named = store.naming(connection, units)
+        placed_by = None if by is None else people.commit(connection, by)
+        holds = [
+            Hold(
+                id=id_,
+                unit=IdentifierCode(scheme=code.scheme, raw=code.canon, canon=code.canon),
+                reason=reason,
+                placed_at=at,
+                placed_by=placed_by,
+                containment=containment,
+            )
+            for id_, code in zip(ids, units, strict=True)
+            if unit_ids[code] not in held
+        ]
+
+        def put(new: Sequence[Hold]) -> None:
+            rows = [
+                {
+                    "id": one.id,
+                    "unit_id": unit_ids[one.unit],
+                    "identifier_id": named[one.unit].identifier_id,
+                    "reason": one.reason,
+                    "placed_at": one.placed_at,
+                    "placed_by": one.placed_by,
+                    "containment": one.containment,
+                }
+                for one in new
+            ]
+            insert(connection, tables.hold, rows)
+
+        return keep(connection, "hold", holds, put, audit).new
+
+
+def release(
+    store: TraceStore,
+    unit: IdentifierCode,
+    *,
+    id: UUID,
+    decision: Decision,
+    reason: str,
+    at: datetime,
+    by: str | None,
+    audit: Audit | None = None,
+) -> None:
+    """Decide about a held unit. Raises UnitUnknown; HoldMissing where nobody holds it."""
+    with store.writing() as connection:
+        held = _held(connection, [store.unit_id(connection, unit)])
+        if not held:
+            raise HoldMissing(
+                f"{unit} is not on hold.", action="Check the code; a unit is released once.", unit=str(unit)
+            )
+        released_by = None if by is None else people.commit(connection, by)
+        (hold,) = held.values()
+        releases = [
+            Release(
+                id=id, hold=hold, decision=decision, reason=reason, released_at=at, released_by=released_by
+            )
+        ]
+
+        def put(new: Sequence[Release]) -> None:
+            fields = ("decision", "reason", "released_at", "released_by")
+            rows = [
+                {"id": one.id, "hold_id": one.hold, **{name: getattr(one, name) for name in fields}}
+                for one in new
+            ]
+            insert(connection, tables.hold_release, rows)
+
+        keep(connection, "hold_release", releases, put, audit)
+
+
+def holds_of(store: TraceStore, unit: IdentifierCode) -> tuple[tuple[Hold, Release | None], ...]:
+    """A unit's holds, oldest first, each with its release. Raises UnitUnknown."""
+    with store.reading() as connection:
+        id_ = store.unit_id(connection, unit)
+        rows = select(tables.hold.c.id).where(tables.hold.c.unit_id == id_)
+        holds = holds_from(connection, list(connection.execute(rows).scalars()))
+        rows = select(tables.hold_release.c.id).where(
+            tables.hold_release.c.hold_id.in_([one.id for one in holds])
+        )
+        released = {
+            one.hold: one for one in releases_from(connection, list(connection.execute(rows).scalars()))
+        }
+    return tuple(
+        (one, released.get(one.id)) for one in sorted(holds, key=lambda one: (one.placed_at, one.id))
+    )
+
+
+def contain(
+    store: TraceStore,
+    escape: UUID,
+    *,
+    id: UUID,
+    reason: str,
+    at: datetime,
+    by: str | None,
+    lot: IdentifierCode | None = None,
+    since: datetime | None = None,
+    audit: Audit | None = None,
+) -> Board:
+    """Open a containment: name every suspect of a confirmed escape, an inspection that accepted by mistake.
+
+    since  reach back so far where the station was never proven; a proof in between is nearer
+
+    Raises RecordUnknown, UnitUnknown for the lot.
+    """
+    with store.writing() as connection:
+        seen = inspections_selected(connection, inspections_query().where(tables.inspection.c.id == escape))
+        if not seen:
+            raise RecordUnknown(
+                f"No inspection {escape} is on record.",
+                action="Take the id from the unit's page or its history.",
+                id=str(escape),
+            )
+        proofs = _proofs(connection, seen[0].station)
+        before = [one for one in proofs if one <= seen[0].finished_at]
+        after = [one for one in proofs if one > seen[0].finished_at]
+        starts = [one for one in (since, max(before, default=None)) if one is not None]
+        window = (max(starts, default=None), min([*after, at]))
+        lot_id = None if lot is None else store.unit_id(connection, lot)
+        suspects = _suspects(connection, seen[0], window, lot_id)
+        opened = Containment(
+            id=id,
+            escape=escape,
+            reason=reason,
+            opened_at=at,
+            opened_by=None if by is None else people.commit(connection, by),
+            station=seen[0].station,
+            recipe_sha256=seen[0].recipe.sha256,
+            models=tuple(sorted(model.sha256 for model in seen[0].models)),
+            lot=None if lot is None else IdentifierCode(scheme=lot.scheme, raw=lot.canon, canon=lot.canon),
+            since=window[0],
+            until=window[1],
+            suspects=tuple(code for _, code in sorted(suspects.items(), key=lambda one: one[1].canon)),
+        )
+        named = store.naming(connection, [*opened.suspects, *([] if opened.lot is None else [opened.lot])])
+
+        def put(new: Sequence[Containment]) -> None:
+            for one in new:
+                names = ("id", "escape", "reason", "opened_at", "opened_by", "station", "recipe_sha256")
+                row = {name: getattr(one, name) for name in names} | {
+                    "models": list(one.models),
+                    "lot_identifier_id": None if one.lot is None else named[one.lot].identifier_id,
+                    "since": one.since,
+                    "until": one.until,
+                }
+                insert(connection, tables.containment, [row])
+                rows = [
+                    {
+                        "containment_id": one.id,
+                        "position": position,
+                        "unit_id": named[code].unit_id,
+                        "identifier_id": named[code].identifier_id,
+                    }
+                    for position, code in enumerate(one.suspects)
+                ]
+                insert(connection, tables.containment_unit, rows)
+
+        keep(connection, "containment", [opened], put, audit)
+        return _board(connection, opened)
+
+
+def board(store: TraceStore, id: UUID) -> Board:
+    """Where a containment stands now. Raises RecordUnknown."""
+    with store.reading() as connection:
+        found = containments_from(connection, [id])
+        if not found:
+            raise RecordUnknown(
+                f"No containment {id} is on record.",
+                action="Take the id from the containment page.",
+                id=str(id),
+            )
+        return _board(connection, found[0])
+
+
+def boards(store: TraceStore) -> tuple[Board, ...]:
+    """All containments, the newest first."""
+    with store.reading() as connection:
+        rows = select(tables.containment.c.id).order_by(tables.containment.c.opened_at.desc())
+        ids: list[UUID] = list(connection.execute(rows).scalars())
+        found = {one.id: one for one in containments_from(connection, ids)}
+        return tuple(_board(connection, found[id_]) for id_ in ids)
+
+
+def open_holds(store: TraceStore) -> int:
+    """How many holds wait for a decision, of all units."""
+    released = tables.hold_release.c.hold_id == tables.hold.c.id
+    rows = (
+        select(func.count())
+        .select_from(tables.hold)
+        .where(~select(tables.hold_release.c.id).where(released).exists())
+    )
+    with store.reading() as connection:
+        count: int = connection.execute(rows).scalar_one()
+    return count
+
+
+# ------------------------------------------------------------------ choosing and counting
+
+
+def _proofs(connection: Connection, station: str) -> list[datetime]:
+    step = tables.process_step.c
+    rows = select(step.finished_at).where(step.kind == PROVEN, step.equipment == station)
+    return list(connection.execute(rows).scalars())
+
+
+def _suspects(
+    connection: Connection, escape: Inspection, window: tuple[datetime | None, datetime], lot: UUID | None
+) -> dict[UUID, IdentifierCode]:
+    head, named, model = tables.inspection.c, tables.identifier, tables.inspection_model.c
+    wanted: Select[Any] = (
+        select(named.c.unit_id)
+        .join(tables.inspection, head.identifier_id == named.c.id)
+        .where(
+            head.station == escape.station,
+            head.recipe_sha256 == escape.recipe.sha256,
+            head.verdict == Verdict.ACCEPT,
+            head.simulated == escape.simulated,
+            head.finished_at <= window[1],
+        )
+    )
+    if window[0] is not None:
+        wanted = wanted.where(head.finished_at >= window[0])
+    for one in escape.models:
+        same = select(model.inspection_id).where(model.inspection_id == head.id, model.sha256 == one.sha256)
+        wanted = wanted.where(same.exists())
+    if lot is not None:
+        wanted = wanted.where(named.c.unit_id.in_(select(walk(lot, downwards=True).c.id)))
+    seen: set[UUID] = set(connection.execute(wanted).scalars())
+    link = tables.link.c
+    frontier = seen
+    while frontier:
+        below: set[UUID] = set()
+        for some in portions(sorted(frontier)):
+            rows = select(link.child_id).where(link.parent_id.in_(some), link.voided_by.is_(None))
+            below |= set(connection.execute(rows).scalars())
+        frontier = below - seen
+        seen = seen | frontier
+    return _first_codes(connection, sorted(seen))
+
+
+def _first_codes(connection: Connection, units: Sequence[UUID]) -> dict[UUID, IdentifierCode]:
+    found: dict[UUID, IdentifierCode] = {}
+    named = tables.identifier.c
+    for some in portions(units):
+        rows = (
+            select(named.unit_id, named.scheme, named.canon).where(named.unit_id.in_(some)).order_by(named.id)
+        )
+        for row in connection.execute(rows).mappings():
+            found.setdefault(row["unit_id"], _code(row))
+    return found
+
+
+def _held(connection: Connection, units: Sequence[UUID]) -> dict[UUID, UUID]:
+    """Of these units those that are on hold, with the hold."""
+    hold, released = tables.hold.c, tables.hold_release.c
+    found: dict[UUID, UUID] = {}
+    for some in portions(units):
+        rows = select(hold.unit_id, hold.id).where(
+            hold.unit_id.in_(some), ~select(released.id).where(released.hold_id == hold.id).exists()
+        )
+        found |= {row["unit_id"]: row["id"] for row in connection.execute(rows).mappings()}
+    return found
+
+
+def _board(connection: Connection, containment: Containment) -> Board:
+    part, named, step, step_unit = (
+        tables.containment_unit.c,
+        tables.identifier.c,
+        tables.process_step,
+        tables.step_unit,
+    )
+    rows = (
+        select(part.unit_id, named.scheme, named.canon)
+        .join(tables.identifier, named.id == part.identifier_id)
+        .where(part.containment_id == containment.id)
+        .order_by(part.position)
+    )
+    units = {row["unit_id"]: _code(row) for row in connection.execute(rows).mappings()}
+    held = _held(connection, list(units))
+    shipped: set[UUID] = set()
+    closed: set[UUID] = set()
+    hold, released = tables.hold, tables.hold_release
+    for some in portions(list(units)):
+        left = (
+            select(step_unit.c.unit_id)
+            .join(step, step.c.id == step_unit.c.step_id)
+            .where(step.c.kind == SHIPPED, step_unit.c.unit_id.in_(some))
+        )
+        shipped |= set(connection.execute(left).scalars())
+        decided = (
+            select(hold.c.unit_id)
+            .join(released, released.c.hold_id == hold.c.id)
+            .where(hold.c.unit_id.in_(some), released.c.released_at >= containment.opened_at)
+        )
+        closed |= set(connection.execute(decided).scalars())
+
+    def state(unit: UUID) -> State:
+        if unit in held:
+            return "held"
+        if unit in closed:
+            return "closed"
+        return "shipped" if unit in shipped else "found"
+
+    return Board(
+        containment=containment,
+        suspects=tuple(Suspect(unit=code, state=state(unit)) for unit, code in units.items()),
+    )
+
+
+# ------------------------------------------------------------------ rows
+
+
+def holds_from(connection: Connection, ids: Sequence[UUID]) -> list[Hold]:
+    hold, named = tables.hold, tables.identifier
+    names = ("id", "reason", "placed_at", "placed_by", "containment")
+    return [
+        Hold(unit=_code(row), **{name: row[name] for name in names})
+        for some in portions(ids)
+        for row in connection.execute(
+            select(hold, named.c.scheme, named.c.canon)
+            .join(named, named.c.id == hold.c.identifier_id)
+            .where(hold.c.id.in_(some))
+        ).mappings()
+    ]
+
+
+def releases_from(connection: Connection, ids: Sequence[UUID]) -> list[Release]:
+    table = tables.hold_release
+    names = ("id", "decision", "reason", "released_at", "released_by")
+    return [
+        Release(hold=row["hold_id"], **{name: row[name] for name in names})
+        for some in portions(ids)
+        for row in connection.execute(select(table).where(table.c.id.in_(some))).mappings()
+    ]
+
+
+def containments_from(connection: Connection, ids: Sequence[UUID]) -> list[Containment]:
+    table, named, part = tables.containment, tables.identifier, tables.containment_unit
+    found: list[Containment] = []
+    for some in portions(ids):
+        rows = (
+            select(table, named.c.scheme, named.c.canon)
+            .outerjoin(named, named.c.id == table.c.lot_identifier_id)
+            .where(table.c.id.in_(some))
+        )
+        for row in connection.execute(rows).mappings().all():
+            suspects = (
+                select(named.c.scheme, named.c.canon)
+                .join(part, part.c.identifier_id == named.c.id)
+                .where(part.c.containment_id == row["id"])
+                .order_by(part.c.position)
+            )
+            names = ("id", "escape", "reason", "opened_at", "opened_by", "station", "recipe_sha256")
+            found.append(
+                Containment(
+                    **{name: row[name] for name in (*names, "since", "until")},
+                    models=tuple(row["models"]),
+                    lot=None if row["scheme"] is None else _code(row),
+                    suspects=tuple(_code(one) for one in connection.execute(suspects).mappings()),
+                )
+            )
+    return found
+
+
+def _code(row: Found) -> IdentifierCode:
+    return IdentifierCode(scheme=row["scheme"], raw=row["canon"], canon=row["canon"])
