@@ -203,6 +203,7 @@ def switching(
     accept_tighter_aql: int | None = None,
     accept_reduced: int | None = None,
     takes_reduced: bool = False,
+    begins: Severity = "normal",
 ) -> Switching:
     """The scheme of ISO 2859-1, 9.3, lot by lot, for one size of lot.
 
@@ -211,7 +212,7 @@ def switching(
     takes_reduced       reduced inspection is begun where permitted; it ends with a lot that is not accepted
     """
     found = numbers(nonconforming, method="switching")
-    severity: Severity = "normal"
+    severity = begins
     score, row, failed = 0, 0, 0
     recent: list[bool] = []
     lots: list[LotResult] = []

@@ -298,7 +298,7 @@ def attribute_phases(kind: attributes.CountKind) -> Callable[[Given], Fields]:
 
         excluded = [
             charts.Exclusion(index=index, person="case", reason="case")
-            for index, _ in enumerate(parts(first)[False])
+            for index, _ in enumerate(to.first(parts(first)))
             if index in to.zero_based(given.get("exclude", "excluded", "removed", default=[]))
         ]
         known = attributes.attribute_chart(kind, *parts(first), excluded=excluded, **_sigmas(given))
@@ -356,7 +356,7 @@ def iterative_screening(given: Given) -> Fields:
         **_sigmas(given),
     )
     listed = []
-    for one, after in zip(rounds, [*rounds[True:], None], strict=True):
+    for one, after in zip(rounds, [*to.rest(rounds), None], strict=True):
         new = [index for index in (after.removed if after else ()) if index not in one.removed]
         listed.append(
             {
@@ -492,6 +492,29 @@ def pre_control(given: Given) -> Fields:
                 to.one_based(place for place, _ in found.decisions), found.decisions, strict=True
             )
         ],
+    }
+
+
+def acceptance_chart(given: Given) -> Fields:
+    low, high = charts.acceptance_limits(
+        lower=given.need("lsl"),
+        upper=given.need("usl"),
+        sigma=given.need("sigma"),
+        n=given.need("n"),
+        share=given.need("delta", "p1", "aql", "p"),
+        **given.options(alpha=("alpha",)),
+    )
+    return {"lcl lacl lower_acl": low, "ucl uacl upper_acl": high, "limits acl": [low, high]}
+
+
+def middle_third(given: Given) -> Fields:
+    found = rules.middle_third(_z(given))
+    return {
+        "inside n_inside count": found.inside,
+        "share": to.quotient(found.inside, found.points),
+        "pct": to.percent(to.quotient(found.inside, found.points)),
+        "p_few": found.p_few,
+        "p_many": found.p_many,
     }
 
 
@@ -890,8 +913,8 @@ def preset_arl(given: Given) -> Fields:
 
 
 def cusum_arl(given: Given) -> Fields:
-    sides: Any = {True: "one"}.get("one" in str(given.get("sides", "type", default="two")))
-    options: Fields = {} if sides is None else {"sides": True}
+    is_one = "one" in str(given.get("sides", "type", default="two"))
+    options: Fields = {"sides": to.one_side()} if is_one else {}
     widths = given.need("h")
     listed = widths if isinstance(widths, list) else [widths]
     rows = []
@@ -1027,6 +1050,8 @@ def _factors(n: int) -> Fields:
         "A2_tilde": f.a2_median,
         "d4": constants.d4(n),
         "sd_median": constants.sd_of_median(n),
+        "w_0_135 w_00135 W_0_135": constants.range_quantile(to.tail(), n),
+        "w_99_865 w_99865 W_99_865": constants.range_quantile(to.complement(to.tail()), n),
     }
 
 
@@ -1339,8 +1364,7 @@ def tolerance_interval(given: Given) -> Fields:
         capability.tolerance_factor(n, coverage=coverage, confidence=confidence, method=name)
         for name in TOLERANCE_METHODS
     )
-    (one_sided,) = to.each(True)
-    one = capability.tolerance_factor(n, coverage=coverage, confidence=confidence, sides=one_sided)
+    one = capability.tolerance_factor(n, coverage=coverage, confidence=confidence, sides=to.one_side())
     is_one = (
         str(given.get("side", "sides", "type", default="two"))
         .lower()
@@ -1356,8 +1380,7 @@ def tolerance_interval(given: Given) -> Fields:
     if values is None and given.has("mean") and given.has("s", "sd"):
         mean, sd = given.need("mean"), given.need("s", "sd")
     elif values is not None:
-        data = checks.numbers(values, method="tolerance")
-        mean, sd = float(data.mean()), float(data.std(ddof=True))
+        mean, sd = to.mean_and_sd(values)
     else:
         return fields
     low, high = mean - chosen * sd, mean + chosen * sd
@@ -1504,6 +1527,10 @@ def type_one(given: Given) -> Fields:
 def bias(given: Given) -> Fields:
     readings = given.need("readings", "x", "values")
     size = given.get("subgroup_size", "g_size")
+    said = str(given.get("method", "sigma_method", default="")).lower()
+    if size is None and ("range" in said or "d2" in said or given.has("d2_star", "d2star")):
+        size = len(readings)
+    by_range = msa.bias_study(readings, reference=given.need("reference", "ref"), subgroup_size=len(readings))
     found = msa.bias_study(
         readings,
         reference=given.need("reference", "ref"),
@@ -1511,6 +1538,11 @@ def bias(given: Given) -> Fields:
         **given.options(confidence=("confidence",)),
     )
     return {
+        "sigma_r_range sd_range": by_range.sd,
+        "sigma_b_range se_range": by_range.standard_error,
+        "t_range": by_range.t,
+        "df_range": by_range.degrees,
+        "ci_range": list(by_range.interval),
         "n": found.n,
         "mean": found.mean,
         "bias": found.bias,
@@ -2038,6 +2070,7 @@ def switching(given: Given) -> Fields:
         accept_tighter_aql=given.get("ac_next_tighter_aql"),
         accept_reduced=given.get("ac_reduced"),
         takes_reduced=given.has("ac_reduced"),
+        **given.options(begins=("start", "start_state", "initial_state")),
     )
     return {
         "lots": (
@@ -2630,6 +2663,12 @@ def stability_index(given: Given) -> Fields:
 
 
 ROUTES: tuple[tuple[str, Callable[[Given], Fields]], ...] = (
+    ("verification|begg", verification_bias),
+    ("se_sp.*chart|corrected_(p|chart)|(p|chart)_corrected|rogan.*chart|model_change", corrected_chart),
+    ("rogan|lang_reiczigel|prevalence", rogan_gladen),
+    ("ppv|npv|escape", predictive_values),
+    ("acceptance_chart|acceptance_limits", acceptance_chart),
+    ("middle_third", middle_third),
     ("d2_?star", d2_star),
     ("^median_chart_constants|^shewhart_constants|^const_", shewhart_constants),
     ("^arl_western|champ_woodall", western_electric_arl),
@@ -2742,10 +2781,6 @@ ROUTES: tuple[tuple[str, Callable[[Given], Fields]], ...] = (
     ("changepoint.*poisson|poisson_single", change_point("poisson")),
     ("changepoint.*binom|binomial_single", change_point("binomial")),
     ("changepoint|change_point|mean_single", change_point("mean")),
-    ("corrected|rogan.*chart|se_sp_chart|model_change", corrected_chart),
-    ("rogan|lang_reiczigel|prevalence", rogan_gladen),
-    ("verification|begg", verification_bias),
-    ("ppv|npv|escape", predictive_values),
     ("psi|population_stability", stability_index),
 )
 """Patterns of a case's method or name, the first that fits decides."""

@@ -129,6 +129,19 @@ def field(fields: Mapping[str, Any], name: str) -> Any:
     return answer
 
 
+def rest(values: Sequence[Any]) -> Sequence[Any]:
+    """All but the first."""
+    return values[1:]
+
+
+def one_side() -> Literal[1]:
+    return 1
+
+
+def mean_and_sd(values: Sequence[float]) -> tuple[float, float]:
+    return float(np.mean(values)), float(np.std(values, ddof=1))
+
+
 def each(*names: Any) -> tuple[Any, ...]:
     return names
 
@@ -350,6 +363,11 @@ def nothing_counted() -> int:
     return 0
 
 
+def tail() -> float:
+    """What a normal value leaves beyond three sigmas on either side."""
+    return math.erfc(3 / math.sqrt(2)) / 2
+
+
 def upper_quantile() -> float:
     """A probability for a limit where a case names none."""
     return 0.99
@@ -439,8 +457,10 @@ def period_bounds(places: Sequence[float], known: Mapping[str, float | None]) ->
 
 def per_lot(value: Any, data: Mapping[str, Any], lots: int) -> list[float] | None:
     """A rate for each lot: given so, for all, or by model before and after a change."""
+    if isinstance(value, list) and len(value) == lots:
+        return value
     if isinstance(value, list):
-        return value if len(value) == lots else None
+        value = dict(enumerate(value))
     if isinstance(value, Mapping):
         model = data.get("model") or data.get("stage") or data.get("models")
         if isinstance(model, list):
