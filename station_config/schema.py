@@ -6,14 +6,20 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Annotated, Literal, Self
 
+import cv2
+import numpy as np
 from pydantic import Discriminator, Field, Tag, model_validator
 
 from cameras.settings import CameraSettings, ReplaySettings
+from inspection.errors import ImageUnsuitable
 from inspection.repeats import RepeatRules
 from inspection.strip import StripRules
 from inspection.types import Box, Grade, Limit, Measure, Surface, Tolerance, Zone
+from inspection.vision.aligning import Aligner, Fiducials, OutlineReference, Template
+from inspection.vision.calibration import Calibration
+from inspection.vision.decoding import decode_image
 from inspection.vision.health import HealthLimits, HealthWatch
-from inspection.vision.measuring import CircleGauge, Edge, Gauge, LineGauge, Quantity, QuantityKind
+from inspection.vision.measuring import CircleGauge, Edge, Gauge, LineGauge, Pose, Quantity, QuantityKind
 from inspection.vision.outline import PartOutline
 from inspection.vision.part import GaugedPart
 from station_config.base import AtLeastZero, Code, FileSettings, Name, Settings, Share
@@ -280,12 +286,77 @@ class QuantitySettings(Settings):
         }[self.kind]
 
 
-class PartSettings(Settings):
-    """How much of the picture a part fills, and what is measured on it. Where this is set, a picture without a part
-    is not inspected."""
+class TemplateSettings(FileSettings):
+    """A stretch of the picture of a good part, which is found again. Keys as of Template.
 
-    min_share: Share
-    max_share: Share
+    area_px    the stretch, px of that picture; the picture is as large as the region of interest
+    origin_px  the part's origin, in the same; left out, the middle of the stretch
+    """
+
+    area_px: RoiSettings
+    origin_px: tuple[float, float] | None = None
+    max_turn_deg: Annotated[float, Field(ge=0, le=180)] = 10.0
+
+    def template(self, files: Mapping[str, bytes]) -> Template:
+        area = self.area_px.box()
+        master = decode_image(files[self.file])
+        if area.x2 > master.shape[1] or area.y2 > master.shape[0]:
+            raise ImageUnsuitable(
+                f"{self.file} has {master.shape[1]} x {master.shape[0]} px, the template reaches beyond.",
+                action="Set area_px in the recipe to lie inside the picture of the good part.",
+                reason="template",
+                found=f"{master.shape[1]} x {master.shape[0]} px",
+                allowed=f"≥ {area.x2:g} x {area.y2:g} px",
+            )
+        # Pixels' middles have whole numbers, and boxes their edges: half a pixel lies between.
+        middle = ((area.x1 + area.x2) / 2 - 0.5, (area.y1 + area.y2) / 2 - 0.5)
+        return Template.cut(master, area, origin_px=self.origin_px or middle, max_turn_deg=self.max_turn_deg)
+
+
+class FiducialSettings(FileSettings):
+    """Marks of one look on the part, and a picture of one of them. Keys as of Fiducials.
+
+    place_mm, turn_deg  where the part usually lies on the surface
+    """
+
+    at_mm: Annotated[tuple[tuple[float, float], ...], Field(min_length=2)]
+    place_mm: tuple[float, float]
+    turn_deg: Annotated[float, Field(ge=-180, le=180)] = 0.0
+    search_mm: Annotated[float, Field(gt=0)]
+    max_error_mm: Annotated[float, Field(gt=0)]
+
+    @model_validator(mode="after")
+    def _are_apart(self) -> Self:
+        if len(set(self.at_mm)) != len(self.at_mm):
+            raise ValueError("at_mm: two marks in one place")
+        return self
+
+    def fiducials(self, files: Mapping[str, bytes]) -> Fiducials:
+        mark = decode_image(files[self.file])
+        if mark.ndim == 3:
+            mark = np.asarray(cv2.cvtColor(mark, cv2.COLOR_BGR2GRAY), np.uint8)
+        return Fiducials(
+            mark=mark,
+            at_mm=np.array(self.at_mm),
+            nominal=Pose(x_mm=self.place_mm[0], y_mm=self.place_mm[1], angle_deg=self.turn_deg),
+            search_mm=self.search_mm,
+            max_error_mm=self.max_error_mm,
+        )
+
+
+class PartSettings(Settings):
+    """How a part is found, and what is measured on it. Where this is set, a picture without a part is not inspected.
+
+    min_share, max_share   how much of the picture its bright outline fills: it is found by that
+    template, fiducials    instead: found by a stretch of its picture, or by marks on it
+    calibration            of the camera, as `Calibration.to_toml` wrote it; without it the surface's scale holds
+    """
+
+    min_share: Share | None = None
+    max_share: Share | None = None
+    template: TemplateSettings | None = None
+    fiducials: FiducialSettings | None = None
+    calibration: FileSettings | None = None
     long_axis_deg: Annotated[float, Field(ge=-180, le=180)] | None = None
     scale_uncertainty: Annotated[float, Field(ge=0, le=0.1)] | None = None
     gauges: dict[Name, Annotated[CircleGaugeSettings | LineGaugeSettings, Field(discriminator="shape")]] = (
@@ -295,8 +366,17 @@ class PartSettings(Settings):
 
     def mistakes(self) -> Iterator[str]:
         """What is wrong between the keys, each of which is right by itself."""
-        if self.measurements and self.scale_uncertainty is None:
+        by_outline = self.min_share is not None and self.max_share is not None
+        if by_outline + (self.template is not None) + (self.fiducials is not None) != 1 or (
+            not by_outline and (self.min_share, self.max_share) != (None, None)
+        ):
+            yield "part: give min_share and max_share, or template, or fiducials"
+        if self.long_axis_deg is not None and not by_outline:
+            yield "part.long_axis_deg: is for a part found by its outline"
+        if self.measurements and self.scale_uncertainty is None and self.calibration is None:
             yield "part.scale_uncertainty: missing; measurements need it"
+        if self.scale_uncertainty is not None and self.calibration is not None:
+            yield "part.scale_uncertainty: the calibration has its own"
         names = [one.name for one in self.measurements]
         if len(set(names)) != len(names):
             yield f"part.measurements: two have the same name: {', '.join(names)}"
@@ -313,25 +393,51 @@ class PartSettings(Settings):
             if name not in used:
                 yield f"part.gauges.{name}: no measurement uses it"
 
-    def outline(self) -> PartOutline | GaugedPart:
-        """How the part is known to be there, and what is measured on it; for settings without mistakes."""
-        outline = PartOutline(min_share=self.min_share, max_share=self.max_share)
-        if not self.measurements:
-            return outline
+    @property
+    def files(self) -> tuple[FileSettings, ...]:
+        given = (self.template, self.fiducials, self.calibration)
+        return tuple(file for file in given if file is not None)
+
+    @property
+    def needs_scale(self) -> bool:
+        """Whether the surface must have one."""
+        return self.calibration is None and (bool(self.measurements) or self.fiducials is not None)
+
+    def tolerances(self) -> tuple[Tolerance, ...]:
+        return tuple(
+            Tolerance(name=one.name, lower=one.lower, upper=one.upper)
+            for one in self.measurements
+            if one.lower is not None or one.upper is not None
+        )
+
+    def part(self, files: Mapping[str, bytes]) -> PartOutline | GaugedPart:
+        """How the part is known to be there, and what is measured on it; for settings without mistakes.
+
+        Raises ImageUnreadable, ImageUnsuitable and CalibrationUnreadable for files that are not what they should be.
+        """
+        aligner: Aligner
+        if self.template is not None:
+            aligner = self.template.template(files)
+        elif self.fiducials is not None:
+            aligner = self.fiducials.fiducials(files)
+        else:
+            outline = PartOutline(min_share=self.min_share or 0.0, max_share=self.max_share or 0.0)
+            if not self.measurements:
+                return outline
+            aligner = OutlineReference(outline=outline, offset_px=(0.0, 0.0), angle_deg=self.long_axis_deg)
+        calibration = None
+        if self.calibration is not None:
+            calibration = Calibration.from_toml(files[self.calibration.file].decode("utf-8", "replace"))
         return GaugedPart(
-            outline=outline,
-            long_axis_deg=self.long_axis_deg,
+            aligner=aligner,
             gauges={name: gauge.gauge() for name, gauge in self.gauges.items()},
             quantities=tuple(
                 Quantity(name=one.name, kind=one.kind, of=one.of, added_uncertainty=one.added_uncertainty)
                 for one in self.measurements
             ),
-            tolerances=tuple(
-                Tolerance(name=one.name, lower=one.lower, upper=one.upper)
-                for one in self.measurements
-                if one.lower is not None or one.upper is not None
-            ),
+            tolerances=self.tolerances(),
             scale_uncertainty=self.scale_uncertainty or 0.0,
+            calibration=calibration,
         )
 
 
@@ -408,7 +514,8 @@ class _OneView(Settings):
     def files(self) -> tuple[FileSettings, ...]:
         """What it needs beside the recipe."""
         golden = (one.golden for one in self.all_detectors if isinstance(one, GoldenDetectorSettings))
-        own = () if self.flat_field is None else (self.flat_field,)
+        own: tuple[FileSettings, ...] = () if self.flat_field is None else (self.flat_field,)
+        own += () if self.part is None else self.part.files
         return (*golden, *own, *(() if self.sensor is None else self.sensor.files))
 
     def mistakes_of_view(self, kinds: Collection[str]) -> Iterator[str]:
@@ -424,8 +531,10 @@ class _OneView(Settings):
             yield "detector: missing; give [detector], or several [[detectors]]"
         if self.part is not None:
             yield from self.part.mistakes()
-            if self.part.measurements and not self.has_scale:
-                yield "part.measurements: needs surface.x_mm_per_px and surface.y_mm_per_px"
+            if self.part.needs_scale and not self.has_scale:
+                yield "part: needs surface.x_mm_per_px and surface.y_mm_per_px, or part.calibration"
+            if self.part.calibration is not None and self.roi_px is not None:
+                yield "part.calibration: is for the whole frame; there is a roi_px"
 
     @property
     def has_scale(self) -> bool:
@@ -516,8 +625,8 @@ class RecipeSettings(_OneView):
         return tuple(
             replace(one, name=one.name if view is None else f"{view}.{one.name}")
             for view, keys in self.seen_by.items()
-            if keys.part is not None and isinstance(part := keys.part.outline(), GaugedPart)
-            for one in part.tolerances
+            if keys.part is not None
+            for one in keys.part.tolerances()
         )
 
     def judged_by(self) -> tuple[Limit, ...]:

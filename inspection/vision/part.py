@@ -1,4 +1,4 @@
-"""A part that is found by its outline and measured, as a recipe describes it."""
+"""A part that is found and measured, as a recipe describes it."""
 
 from __future__ import annotations
 
@@ -6,46 +6,51 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from inspection.types import Image, Measurement, Surface, Tolerance
-from inspection.vision.aligning import OutlineReference
-from inspection.vision.calibration import CalibrationMisfit, EvenScale
+from inspection.vision.aligning import Aligner
+from inspection.vision.calibration import Calibration, CalibrationMisfit, EvenScale, Plane
 from inspection.vision.measuring import Gauge, Quantity, measure
-from inspection.vision.outline import PartOutline
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GaugedPart:
-    """What is measured on a part that lies somewhere in the picture.
+    """A part that lies somewhere in the picture, and what is measured on it.
 
-    outline            how it is found, and known to be there
-    long_axis_deg      direction of its long axis in its own coordinates, from x towards y; None: it is as wide as long,
-                       or never turned. The origin of its coordinates is the middle of its outline
+    aligner            finds it, and so knows that it is there. It says where the origin of its coordinates is
     gauges             where its edges are expected, mm in its own coordinates
+    quantities         none: it is found, which is all that is asked
     tolerances         between which values the quantities must lie
     scale_uncertainty  relative standard uncertainty of the surface's scale
+    calibration        of the camera; None: the surface's scale holds everywhere
     """
 
-    outline: PartOutline
-    long_axis_deg: float | None
+    aligner: Aligner
     gauges: Mapping[str, Gauge]
     quantities: tuple[Quantity, ...]
     tolerances: tuple[Tolerance, ...]
-    scale_uncertainty: float
+    scale_uncertainty: float = 0.0
+    calibration: Calibration | None = None
 
     def measure(self, image: Image, surface: Surface) -> tuple[Measurement, ...]:
         """All quantities. Raises PartMissing, PartNotFound, EdgeNotFound: a part that cannot be measured whole is not
-        inspected; CalibrationMisfit for a surface without a scale."""
+        inspected; CalibrationMisfit for a surface without a scale, and for another frame than was calibrated for."""
+        plane = self._plane(surface)
+        return measure(image, plane, self.gauges, self.quantities, pose=self.aligner.find(image, plane))
+
+    def _plane(self, surface: Surface) -> Plane:
+        if self.calibration is not None:
+            return self.calibration
         if surface.x_mm_per_px is None or surface.y_mm_per_px is None:
+            if not self.quantities:
+                # Found and not measured: pixels do.
+                return EvenScale(x_mm_per_px=1.0, y_mm_per_px=1.0, scale_uncertainty=0.0)
             raise CalibrationMisfit(
                 f"Nothing can be measured on {surface.name}: its scale is not known.",
                 action="Give the recipe's surface its mm per px.",
                 found="–",
                 allowed="mm/px",
             )
-        plane = EvenScale(
+        return EvenScale(
             x_mm_per_px=surface.x_mm_per_px,
             y_mm_per_px=surface.y_mm_per_px,
             scale_uncertainty=self.scale_uncertainty,
         )
-        reference = OutlineReference(outline=self.outline, offset_px=(0.0, 0.0), angle_deg=self.long_axis_deg)
-        pose = reference.find(image, plane)
-        return measure(image, plane, self.gauges, self.quantities, pose=pose)

@@ -122,7 +122,7 @@ def build_pipeline(
             roi_px=roi_px,
             sensor=None if view.sensor is None else view.sensor.sensor(surface, recipe.files),
             health=None if view.health is None else view.health.watch(),
-            part=None if view.part is None else view.part.outline(),
+            part=None if view.part is None else view.part.part(recipe.files),
             edges=StripEdges(surface=surface)
             if settings.strip is not None and settings.strip.edges
             else None,

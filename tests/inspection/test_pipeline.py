@@ -7,6 +7,7 @@ import pytest
 from inspection.errors import InspectionError
 from inspection.pipeline import Pipeline
 from inspection.types import Box, Detections, Frame, Limit, Surface, Tolerance, Verdict
+from inspection.vision.aligning import OutlineReference
 from inspection.vision.correction import FlatField
 from inspection.vision.edges import StripEdges
 from inspection.vision.measuring import LineGauge, Quantity
@@ -199,8 +200,9 @@ def a_measured_plate(**limits: float | None) -> GaugedPart:
         for name, x in (("left", -6.0), ("right", 6.0))
     }
     return GaugedPart(
-        outline=PartOutline(min_share=0.05, max_share=0.5),
-        long_axis_deg=None,
+        aligner=OutlineReference(
+            outline=PartOutline(min_share=0.05, max_share=0.5), offset_px=(0.0, 0.0), angle_deg=None
+        ),
         gauges=ends,
         quantities=(Quantity(name="length", kind="distance", of=("left", "right")),),
         tolerances=(Tolerance(name="length", **{"lower": None, "upper": None, **limits}),),

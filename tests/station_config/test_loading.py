@@ -217,7 +217,7 @@ of = ["rim", "side"]
 
 def test_a_recipe_says_what_is_measured_on_a_part_and_between_which_values_it_must_lie(tmp_path):
     settings = load_recipe(written(tmp_path, MEASURED)).settings
-    part = settings.part.outline()
+    part = settings.part.part({})
     assert isinstance(part, GaugedPart)
     assert [one.name for one in part.quantities] == ["diameter", "side"]
     assert part.tolerances == (Tolerance(name="diameter", lower=79, upper=81),)

@@ -19,7 +19,7 @@ TRUTH = {"outer diameter": 84.0, "bore": 23.0, "bore out of centre": 0.0}
 def flange() -> tuple[GaugedPart, Surface]:
     settings = load_recipe("part-demo").settings
     assert settings.part is not None
-    part = settings.part.outline()
+    part = settings.part.part({})
     assert isinstance(part, GaugedPart)
     return part, settings.surface.surface()
 

@@ -9,10 +9,12 @@ import pytest
 from inspection.errors import DetectorFailed, ImageUnsuitable
 from inspection.joining import SeveralDetectors
 from inspection.types import Detections, Frame, Verdict
+from inspection.vision.calibration import Calibration
 from models.errors import ModelMismatch
 from models.screens import open_screen
 from services.station.build import build_pipeline, build_recipe
 from station_config import load_recipe
+from station_config.errors import ConfigInvalid
 from tests.builders import NOON
 
 WIDE, HIGH = 160, 120
@@ -170,3 +172,135 @@ def test_each_worker_of_a_lane_has_a_network_of_its_own(tmp_path):
     ready = build_recipe(screened(tmp_path), workers=3)
     detectors = {id(one.detector) for one in (ready.pipeline, *ready.beside)}
     assert len(detectors) == 3
+
+
+def a_plate(x: int = 40, y: int = 30) -> np.ndarray:
+    """Of 80 x 50 px with its left upper corner there, two round marks and a bar on it; 0.5 mm for each px."""
+    image = np.full((120, 180), 40, np.uint8)
+    image[y : y + 50, x : x + 80] = 150
+    for mark in ((12, 12), (68, 38)):
+        cv2.circle(image, (x + mark[0], y + mark[1]), 5, 20, -1)
+    image[y + 30 : y + 40, x + 15 : x + 30] = 220
+    return np.asarray(cv2.GaussianBlur(image, (0, 0), 0.8), np.uint8)
+
+
+MEASURED = """
+[[limits]]
+kind = "scratch"
+measure = "score"
+reject_from = 0.5
+[part.gauges.left]
+shape = "line"
+start_mm = [-20, 5]
+end_mm = [-20, -5]
+reach_mm = 2
+[part.gauges.right]
+shape = "line"
+start_mm = [20, -5]
+end_mm = [20, 5]
+reach_mm = 2
+[[part.measurements]]
+name = "length"
+kind = "distance"
+of = ["left", "right"]
+lower = 39.5
+upper = 40.5
+"""
+SCALE = "surface = { x_mm_per_px = 0.5, y_mm_per_px = 0.5 }"
+
+
+def looked_at(folder: Path, image: np.ndarray, keys: str):
+    """What a recipe with these keys of [part] says of a picture."""
+    golden = named(folder, "anything.png", a_plate())
+    text = f"""
+name = "plate"
+revision = 1
+product = "plate"
+detector = {{ golden = {{ {golden}, min_contrast = 255 }} }}
+{keys}
+"""
+    file = folder / "plate.toml"
+    file.write_text(text, encoding="utf-8")
+    pipeline, _ = build_pipeline(load_recipe(str(file)))
+    pipeline = replace(pipeline, detector=FindsNothing())
+    return pipeline.inspect(Frame(pixels=image, camera="top", sequence=0, captured_at=NOON))
+
+
+def by_template(folder: Path) -> str:
+    area = "area_px = { x = 44, y = 34, width = 72, height = 42 }, origin_px = [79.5, 54.5], max_turn_deg = 3"
+    return f"{SCALE}\n[part]\nscale_uncertainty = 0\ntemplate = {{ {named(folder, 'good.png', a_plate())}, {area} }}"
+
+
+def by_marks(folder: Path) -> str:
+    mark = named(folder, "mark.png", a_plate()[33:52, 43:62])
+    return (
+        f"{SCALE}\n[part]\nscale_uncertainty = 0\nfiducials = {{ {mark}, at_mm = [[-13.75, -6.25], [14.25, 6.75]], "
+        "place_mm = [39.75, 27.25], search_mm = 8, max_error_mm = 0.3 }"
+    )
+
+
+@pytest.mark.parametrize("found_by", [by_template, by_marks])
+def test_a_part_is_found_by_its_picture_or_its_marks_and_measured_wherever_it_lies(tmp_path, found_by):
+    for x, y in ((40, 30), (47, 25), (36, 34)):
+        result = looked_at(tmp_path, a_plate(x, y), found_by(tmp_path) + MEASURED)
+        assert result.verdict is Verdict.ACCEPT, result.failure
+        (length,) = result.measurements
+        assert length.value == pytest.approx(40, abs=0.05)
+
+
+@pytest.mark.parametrize("found_by", [by_template, by_marks])
+def test_an_empty_fixture_is_no_good_part_however_it_is_found(tmp_path, found_by):
+    empty = np.random.default_rng(1).normal(60, 6, (120, 180)).clip(0, 255).astype(np.uint8)
+    result = looked_at(tmp_path, empty, found_by(tmp_path) + MEASURED)
+    assert (result.verdict, result.failure) == (Verdict.NOT_INSPECTED, "INS-PART-NOT-FOUND")
+
+
+def a_calibration(folder: Path, **changes) -> str:
+    """A camera that looks straight on, 0.5 mm a px, its lens without distortion."""
+    calibration = Calibration(
+        **{
+            "width_px": 180,
+            "height_px": 120,
+            "covered_px": (0.0, 0.0, 179.0, 119.0),
+            "fx": 1000.0,
+            "fy": 1000.0,
+            "cx": 0.0,
+            "cy": 0.0,
+            "distortion": (0.0,) * 5,
+            "rotation": (0.0, 0.0, 0.0),
+            "place_mm": (0.0, 0.0, 500.0),
+            "reprojection_px": 0.1,
+            "scale_uncertainty": 0.001,
+            "pictures": 8,
+            **changes,
+        }
+    )
+    data = calibration.to_toml().encode()
+    (folder / "camera.toml").write_bytes(data)
+    return f'calibration = {{ file = "camera.toml", sha256 = "{hashlib.sha256(data).hexdigest()}" }}'
+
+
+def test_a_recipe_may_measure_by_the_cameras_calibration_and_refuses_frames_of_another(tmp_path):
+    keys = by_template(tmp_path).replace(SCALE, "").replace("scale_uncertainty = 0", "CALIBRATION")
+    result = looked_at(tmp_path, a_plate(), keys.replace("CALIBRATION", a_calibration(tmp_path)) + MEASURED)
+    (length,) = result.measurements
+    assert length.value == pytest.approx(40, abs=0.05)
+    assert length.uncertainty >= 0.04
+    other = keys.replace("CALIBRATION", a_calibration(tmp_path, width_px=200)) + MEASURED
+    assert looked_at(tmp_path, a_plate(), other).failure == "INS-CALIBRATION-MISFIT"
+
+
+@pytest.mark.parametrize(
+    "keys",
+    [
+        "[part]\nmin_share = 0.1",
+        "[part]\nscale_uncertainty = 0",
+        "[part]\nmin_share = 0.1\nmax_share = 0.5\nTEMPLATE",
+        "roi_px = { x = 0, y = 0, width = 50, height = 50 }\n[part]\nmin_share = 0.1\nmax_share = 0.5\nCALIBRATION",
+    ],
+)
+def test_a_part_that_is_found_in_no_way_or_in_two_is_refused(tmp_path, keys):
+    template = by_template(tmp_path).splitlines()[-1]
+    keys = keys.replace("TEMPLATE", template).replace("CALIBRATION", a_calibration(tmp_path))
+    with pytest.raises(ConfigInvalid):
+        looked_at(tmp_path, a_plate(), keys + MEASURED.split("[part.gauges")[0])
