@@ -21,6 +21,7 @@ from inspection.types import (
     Image,
     Limit,
     Measurement,
+    Stretch,
     Surface,
 )
 from inspection.vision.correction import FlatField, crop
@@ -29,6 +30,7 @@ from inspection.vision.health import HealthWatch, check_health
 from inspection.vision.locating import locate, seen_in
 from inspection.vision.outline import PartOutline
 from inspection.vision.part import GaugedPart
+from inspection.vision.welds import WeldFinder
 
 logger = logging.getLogger(__name__)
 
@@ -60,6 +62,7 @@ class Pipeline:
     frame_wh_px: tuple[int, int | None] | None = None
     health: HealthWatch | None = None
     sensor: Sensor | None = None
+    welds: WeldFinder | None = None
 
     def inspect(self, frame: Frame) -> FrameResult:
         """Judge one frame. Whatever keeps it from being judged leaves it NOT_INSPECTED, with the reason."""
@@ -70,6 +73,8 @@ class Pipeline:
         laps = Laps()
         edges: tuple[EdgePoint, ...] = ()
         measured: tuple[Measurement, ...] = ()
+        welds: tuple[Stretch, ...] = ()
+        left, top = (self.roi_px.x1, self.roi_px.y1) if self.roi_px else (0.0, 0.0)
         try:
             check_kind(frame.pixels, self.frame_wh_px)
             if self.sensor is not None:
@@ -84,8 +89,10 @@ class Pipeline:
             if isinstance(self.part, PartOutline):
                 self.part.check(image)
             if self.edges is not None:
-                left, top = (self.roi_px.x1, self.roi_px.y1) if self.roi_px else (0.0, 0.0)
                 edges = self.edges.find(image, frame, left_px=left, top_px=top)
+            if self.welds is not None:
+                welds = self.welds.find(image, edges, left_px=left, top_px=top)
+            if self.edges is not None:
                 image = self.edges.mirrored(image, edges, left_px=left)
             laps.mark("check")
             if isinstance(self.part, GaugedPart):
@@ -100,6 +107,7 @@ class Pipeline:
             seen_hw=(image.shape[0], image.shape[1]),
             y_origin_mm=frame.y_origin_mm,
             edges=edges,
+            welds=welds,
             measured=measured,
             timings_ms=laps.ms,
         )
@@ -145,6 +153,7 @@ class Pipeline:
             timings_ms=laps.ms,
             seen_mm=seen_in(look.seen_hw, frame, self.surface, roi_px=self.roi_px),
             edges=edges,
+            welds=look.welds_at(frame.y_origin_mm),
             looked=look.found.looked,
             picture=look.picture,
         )
@@ -182,7 +191,7 @@ class Look:
     """What was seen in a frame, wherever on the surface it may lie.
 
     seen_hw      px of the region of interest
-    y_origin_mm  for which the edges are right
+    y_origin_mm  for which the edges are right; welds are from the frame's first row
     failure      error code of what kept it from being seen; the rest, but for what was measured, says nothing then
     """
 
@@ -192,12 +201,18 @@ class Look:
     seen_hw: tuple[int, int] = (0, 0)
     y_origin_mm: float = 0.0
     edges: tuple[EdgePoint, ...] = ()
+    welds: tuple[Stretch, ...] = ()
     measured: tuple[Measurement, ...] = ()
     picture: Image | None = None
 
     def edges_at(self, y_origin_mm: float) -> tuple[EdgePoint, ...]:
         moved_mm = y_origin_mm - self.y_origin_mm
         return tuple(replace(one, y_mm=one.y_mm + moved_mm) for one in self.edges) if moved_mm else self.edges
+
+    def welds_at(self, y_origin_mm: float) -> tuple[Stretch, ...]:
+        return tuple(
+            Stretch(from_mm=y_origin_mm + one.from_mm, to_mm=y_origin_mm + one.to_mm) for one in self.welds
+        )
 
 
 def check_kind(pixels: Image, frame_wh_px: tuple[int, int | None] | None) -> None:

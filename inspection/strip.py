@@ -19,6 +19,7 @@ from inspection.types import (
     Stretch,
     Strip,
     Surface,
+    Verdict,
 )
 
 MOST_EDGE_POINTS = 256
@@ -30,18 +31,33 @@ _ROUNDING_MM = 1e-6
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class WeldRules:
+    """What a recipe says of welds.
+
+    margin_mm  beside a weld, to each side, that is cut out with it
+    most       how many a coil is expected to have; one with more goes to review, since what was taken for a weld may
+               have been a defect
+    """
+
+    margin_mm: float
+    most: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class StripRules:
     """What a recipe says of strip.
 
     surface           with its scale, both ways
     head_mm, tail_mm  of the ends, whose defects are recorded and not judged: they are cut off
     repeats           None: not looked for
+    welds             None: not looked for
     """
 
     surface: Surface
     head_mm: float = 0.0
     tail_mm: float = 0.0
     repeats: RepeatRules | None = None
+    welds: WeldRules | None = None
 
 
 class StripSurface:
@@ -58,6 +74,7 @@ class StripSurface:
         self._edges: list[EdgePoint] = []
         self._keep_each, self._edges_seen = 1, 0
         self._seen: list[Stretch] = []
+        self._welds: list[Stretch] = []
         self._measured: dict[tuple[str, str], _Summary] = defaultdict(_Summary)
         # What was placed last: how many exposures in all, where it ends, how long it is.
         self._placed, self._end_mm, self._frame_mm = 0, 0.0, 0.0
@@ -87,6 +104,8 @@ class StripSurface:
         for defect in self._joiner.add(result.defects, stretch):
             if self._finder is not None:
                 self._finder.add(defect)
+        # Those that a border cuts are one; two seams so near to each other are cut out together.
+        self._welds = _merged([*self._welds, *result.welds], gap_mm=self._y_scale)
         for point in result.edges:
             self._keep(point)
         for measured in result.measurements:
@@ -129,6 +148,14 @@ class StripSurface:
             unseen=_between(self._seen, length_mm, gap_mm=self._y_scale / 2),
             edges=tuple(sorted(self._edges, key=lambda point: point.y_mm)),
             repeats=self.repeats,
+            welds=self._cut_out(length_mm),
+        )
+
+    def _cut_out(self, length_mm: float) -> tuple[Stretch, ...]:
+        margin_mm = 0.0 if self._rules.welds is None else self._rules.welds.margin_mm
+        return tuple(
+            Stretch(from_mm=max(0.0, one.from_mm - margin_mm), to_mm=min(length_mm, one.to_mm + margin_mm))
+            for one in self._welds
         )
 
     def _end_of(self, exposures: int, frame_mm: float) -> float:
@@ -145,7 +172,8 @@ class StripSurface:
 
 
 def is_judged(defect: Defect, strip: Strip) -> bool:
-    """Whether any of it lies outside of head and tail. Where its place is not known, or is not on the coil, it is."""
+    """Whether any of it lies outside of head, tail and each weld. Where its place is not known, or not on the coil, it
+    does."""
     box = defect.box_mm
     if box is None:
         return True
@@ -153,7 +181,13 @@ def is_judged(defect: Defect, strip: Strip) -> bool:
     in_tail = (
         strip.tail is not None and strip.tail.from_mm <= box.y1 <= box.y2 <= strip.tail.to_mm + _ROUNDING_MM
     )
-    return not (in_head or in_tail)
+    in_weld = any(one.from_mm <= box.y1 <= box.y2 <= one.to_mm for one in strip.welds)
+    return not (in_head or in_tail or in_weld)
+
+
+def judge_welds(strip: Strip, rules: WeldRules | None) -> Verdict:
+    """REVIEW for more welds than a coil is expected to have."""
+    return Verdict.REVIEW if rules is not None and len(strip.welds) > rules.most else Verdict.ACCEPT
 
 
 @dataclass(slots=True)

@@ -13,7 +13,7 @@ from datetime import datetime
 from typing import Protocol, TypeVar
 
 from inspection.judging import grade_of, judge, judge_measurements, judge_unit
-from inspection.strip import StripRules, StripSurface, is_judged
+from inspection.strip import StripRules, StripSurface, WeldRules, is_judged, judge_welds
 from inspection.types import (
     Defect,
     Frame,
@@ -71,6 +71,7 @@ def judged_again(
     *,
     grades: Sequence[Grade] = (),
     tolerances: Sequence[Tolerance] = (),
+    welds: WeldRules | None = None,
 ) -> tuple[Verdict, str | None]:
     """Verdict and grade that a unit on record would have had under other limits, tolerances of measurements and grades.
 
@@ -83,6 +84,8 @@ def judged_again(
         judge_unit(judged, limits, repeats),
         judge_measurements(inspection.measurements, tolerances),
     ]
+    if strip is not None:
+        verdicts.append(judge_welds(strip, welds))
     if inspection.failures or inspection.unaccounted or not inspection.frames_inspected:
         verdicts.append(Verdict.NOT_INSPECTED)
     return _graded(verdicts, judged, grades, repeats)
@@ -129,6 +132,7 @@ class UnitTally:
         self._triggers = 0
         self._limits = tuple(limits)
         self._strip = None if strip is None else StripSurface(strip)
+        self._welds = None if strip is None else strip.welds
         self._is_cut_short = False
         self._seen = 0
         self._asked_beside: Verdict | None = None
@@ -214,6 +218,8 @@ class UnitTally:
         unaccounted = self._triggers - self._seen - self._lost
         if unaccounted:
             failures[UNACCOUNTED] = abs(unaccounted)
+        if strip is not None and self._welds is not None:
+            verdicts.append(judge_welds(strip, self._welds))
         if strip is not None and self._seen and not strip.judged_mm:
             failures[NOTHING_JUDGED] = self._seen - self._failed
             verdicts.append(Verdict.NOT_INSPECTED)

@@ -430,6 +430,7 @@ class Strip:
     unseen          what was not inspected: frames lost or not judged
     edges           both edges along the strip; a long one's are thinned, each then stands for the stretch around it
     repeats         by period, as found until the end
+    welds           seams across it, with what is cut out beside them: their defects are recorded and not judged
     """
 
     length_mm: float
@@ -440,11 +441,12 @@ class Strip:
     unseen: tuple[Stretch, ...]
     edges: tuple[EdgePoint, ...]
     repeats: tuple[Repeat, ...]
+    welds: tuple[Stretch, ...] = ()
 
     @property
     def judged_mm(self) -> float:
-        """What is left between head and tail."""
-        ends = sum(end.length_mm for end in (self.head, self.tail) if end is not None)
+        """What is left between head and tail, without the welds; a weld in one of them counts twice."""
+        ends = sum(end.length_mm for end in (self.head, self.tail, *self.welds) if end is not None)
         return max(0.0, self.length_mm - ends)
 
 
@@ -457,6 +459,7 @@ class FrameResult:
     seen_mm     the part of the surface that was inspected in it; None where the scale is not known
     edges       of the strip, from the top of the frame down; none where they are not looked for
     repeats     those known of its unit once this frame was seen
+    welds       that cross the strip in it; none where they are not looked for
     looked      how much of it a screen let the network see; None without a screen
     picture     what a sensor made of the frame, for people, with its own pixels; None: the frame is a picture
     """
@@ -471,6 +474,7 @@ class FrameResult:
     seen_mm: Box | None = None
     edges: tuple[EdgePoint, ...] = ()
     repeats: tuple[Repeat, ...] = ()
+    welds: tuple[Stretch, ...] = ()
     looked: Looked | None = None
     picture: Image | None = field(default=None, compare=False, repr=False)
 

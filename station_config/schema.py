@@ -13,7 +13,7 @@ from pydantic import Discriminator, Field, Tag, model_validator
 from cameras.settings import CameraSettings, ReplaySettings
 from inspection.errors import ImageUnsuitable
 from inspection.repeats import RepeatRules
-from inspection.strip import StripRules
+from inspection.strip import StripRules, WeldRules
 from inspection.types import Box, Grade, Limit, Measure, Surface, Tolerance, Zone
 from inspection.vision.aligning import Aligner, Fiducials, OutlineReference, Template
 from inspection.vision.calibration import Calibration
@@ -460,6 +460,15 @@ class RepeatSettings(Settings):
         return self
 
 
+class WeldSettings(Settings):
+    """Seams across the strip: at most `longest_mm` along it, cut out with `margin_mm` to each side. A coil with more
+    than `most` goes to review."""
+
+    longest_mm: Annotated[float, Field(gt=0, le=200)] = 40.0
+    margin_mm: AtLeastZero = 0.0
+    most: Annotated[int, Field(ge=0, le=100)] = 1
+
+
 class StripSettings(Settings):
     """The frames of a coil are one surface. `edges`: both are in the picture; what lies beside is not strip."""
 
@@ -467,6 +476,10 @@ class StripSettings(Settings):
     tail_mm: AtLeastZero = 0.0
     edges: bool = False
     repeats: RepeatSettings | None = None
+    welds: WeldSettings | None = None
+
+    def weld_rules(self) -> WeldRules | None:
+        return None if self.welds is None else WeldRules(margin_mm=self.welds.margin_mm, most=self.welds.most)
 
     def rules(self, surface: Surface) -> StripRules:
         return StripRules(
@@ -474,6 +487,7 @@ class StripSettings(Settings):
             head_mm=self.head_mm,
             tail_mm=self.tail_mm,
             repeats=None if self.repeats is None else RepeatRules(**self.repeats.model_dump()),
+            welds=self.weld_rules(),
         )
 
 

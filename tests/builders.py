@@ -61,6 +61,7 @@ def a_strip_map(**overrides: Any) -> Strip:
             "head": Stretch(from_mm=0.0, to_mm=500.0),
             "tail": Stretch(from_mm=59_500.0, to_mm=60_000.0),
             "unseen": (Stretch(from_mm=20_000.0, to_mm=20_200.0),),
+            "welds": (Stretch(from_mm=30_000.0, to_mm=30_110.0),),
             "edges": tuple(
                 EdgePoint(y_mm=y, left_mm=12.0 + 3 * (y // 10_000 % 2), right_mm=390.0)
                 for y in (100.0, 20_100.0, 40_100.0, 59_900.0)

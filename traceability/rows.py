@@ -238,6 +238,8 @@ def _strip_from(kept: dict[str, Any]) -> Strip:
         unseen=tuple(Stretch(**one) for one in kept["unseen"]),
         edges=tuple(EdgePoint(**one) for one in kept["edges"]),
         repeats=tuple(Repeat(**one) for one in kept["repeats"]),
+        # Records from before welds were looked for have none.
+        welds=tuple(Stretch(**one) for one in kept.get("welds", ())),
     )
 
 

@@ -192,8 +192,8 @@ class RepeatAnswer(BaseModel):
 class StripAnswer(BaseModel):
     """What a strip map is drawn from, with the inspection's defects: mm, x across, y from the head.
 
-    `head` and `tail` hold defects that are recorded and not judged; `unseen` was not inspected. `edges` of a long
-    strip are thinned.
+    `welds` are seams, with what is cut out beside them. `head`, `tail` and `welds` hold defects that are recorded and
+    not judged; `unseen` was not inspected. `edges` of a long strip are thinned.
     """
 
     length_mm: float
@@ -204,6 +204,7 @@ class StripAnswer(BaseModel):
     unseen: list[StretchAnswer]
     edges: list[EdgePointAnswer]
     repeats: list[RepeatAnswer]
+    welds: list[StretchAnswer]
 
     @staticmethod
     def of(strip: Strip, catalogue: Catalogue, language: str) -> StripAnswer:
@@ -216,6 +217,7 @@ class StripAnswer(BaseModel):
             unseen=[StretchAnswer(**asdict(one)) for one in strip.unseen],
             edges=[EdgePointAnswer(**asdict(one)) for one in strip.edges],
             repeats=[RepeatAnswer.of(one, catalogue, language) for one in strip.repeats],
+            welds=[StretchAnswer(**asdict(one)) for one in strip.welds],
         )
 
 

@@ -43,12 +43,13 @@ def what_if(name: str, units: int, database: str) -> None:
     settings = load_recipe(name).settings
     limits, grades = settings.judged_by(), settings.graded_by()
     tolerances = settings.tolerances()
+    welds = None if settings.strip is None else settings.strip.weld_rules()
     with TraceStore.open(database) as store:
         seen = [one for one in store.latest(simulated=False, limit=units) if one.recipe.name == settings.name]
     flips: Counter[tuple[str, str]] = Counter()
     shown: dict[str, list[str]] = {}
     for one in seen:
-        verdict, grade = judged_again(one, limits, grades=grades, tolerances=tolerances)
+        verdict, grade = judged_again(one, limits, grades=grades, tolerances=tolerances, welds=welds)
         before, after = _said(one.verdict, one.grade, language), _said(verdict, grade, language)
         if before != after:
             flips[before, after] += 1

@@ -20,6 +20,7 @@ from inspection.vision.correction import FlatField, crop
 from inspection.vision.decoding import decode_image
 from inspection.vision.edges import StripEdges
 from inspection.vision.golden import GoldenPrint
+from inspection.vision.welds import WeldFinder
 from models import open_detector
 from models.screens import open_screen, put_before
 from services.station.budget import WithinBudget
@@ -125,6 +126,9 @@ def build_pipeline(
             part=None if view.part is None else view.part.part(recipe.files),
             edges=StripEdges(surface=surface)
             if settings.strip is not None and settings.strip.edges
+            else None,
+            welds=WeldFinder(surface=surface, longest_mm=settings.strip.welds.longest_mm)
+            if settings.strip is not None and settings.strip.welds is not None
             else None,
         )
     if not settings.views:

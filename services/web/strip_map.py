@@ -81,6 +81,7 @@ class StripMap:
     outline: str
     head: Area | None
     tail: Area | None
+    welds: tuple[Area, ...]
     unseen: tuple[Area, ...]
     marks: tuple[Mark, ...]
     lines: tuple[Line, ...]
@@ -129,6 +130,7 @@ def strip_map(
         outline=_outline(strip, x_of, y_of),
         head=None if strip.head is None else of_stretch(strip.head),
         tail=None if strip.tail is None else of_stretch(strip.tail),
+        welds=tuple(of_stretch(one) for one in strip.welds),
         unseen=tuple(of_stretch(one) for one in strip.unseen),
         # Along the strip, so that the Tab key goes from head to tail.
         marks=tuple(

@@ -13,6 +13,7 @@ from inspection.vision.edges import StripEdges
 from inspection.vision.measuring import LineGauge, Quantity
 from inspection.vision.outline import PartOutline
 from inspection.vision.part import GaugedPart
+from inspection.vision.welds import WeldFinder
 
 SURFACE = Surface(name="top", x_mm_per_px=0.5, y_mm_per_px=0.25)
 LIMITS = (Limit(kinds=frozenset({"scratch"}), measure="score", review_from=0.3, reject_from=0.6),)
@@ -251,3 +252,13 @@ def test_a_part_that_cannot_be_measured_is_not_inspected():
     assert result.measurements == ()
     nothing = a_frame(np.random.default_rng(1).integers(20, 50, (48, 64)).astype(np.uint8))
     assert a_pipeline(part=part, surface=surface).inspect(nothing).failure == "INS-PART-MISSING"
+
+
+def test_a_weld_is_placed_on_the_surface_and_found_before_the_strip_is_mirrored():
+    strip = a_strip_between(60, 340)
+    strip[30:38, 60:340] = 220
+    finder = WeldFinder(surface=SURFACE, longest_mm=30)
+    pipeline = a_pipeline(edges=StripEdges(surface=SURFACE), welds=finder)
+    (weld,) = pipeline.inspect(a_frame(strip, y_origin_mm=100.0)).welds
+    assert (weld.from_mm, weld.to_mm) == (pytest.approx(107.5), pytest.approx(109.5))
+    assert pipeline.inspect(a_frame(a_strip_between(60, 340))).welds == ()

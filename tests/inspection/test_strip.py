@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from inspection.repeats import RepeatRules
-from inspection.strip import MOST_EDGE_POINTS, StripRules
+from inspection.strip import MOST_EDGE_POINTS, StripRules, WeldRules
 from inspection.tally import FRAME_LOST, NOTHING_JUDGED, UnitTally, judged_again
 from inspection.types import (
     Box,
@@ -302,3 +302,46 @@ def test_neither_verdict_nor_map_depends_on_the_order_in_which_frames_are_judged
     assert (first.verdict >= Verdict.NOT_INSPECTED) or not failed
     # Judged again by what is on record, under the same limits, it comes out the same.
     assert judged_again(first, (LONG, FEW)) == (first.verdict, first.grade)
+
+
+ONE_WELD = WeldRules(margin_mm=20, most=1)
+
+
+def sees_welds(tally: UnitTally, *welds: tuple[float, float], defects=()) -> UnitTally:
+    """Four frames of a coil with welds from here to there; each frame shows what of them lies in it."""
+    for sequence in range(4):
+        top, bottom = sequence * FRAME_MM, (sequence + 1) * FRAME_MM
+        shown = tuple(
+            Stretch(from_mm=max(begins, top), to_mm=min(ends, bottom))
+            for begins, ends in welds
+            if begins < bottom and ends > top
+        )
+        sees(tally, sequence, *defects, welds=shown)
+    return tally
+
+
+def test_a_defect_at_a_weld_is_recorded_and_not_judged_and_one_that_reaches_out_of_it_is():
+    at_the_weld, beside_it = a_scratch(285, 330), a_scratch(270, 441, x_mm=200)
+    closed = sees_welds(a_coil(LONG, FEW, welds=ONE_WELD), (300, 312), defects=(at_the_weld,)).close(NOW)
+    assert closed.strip.welds == (Stretch(from_mm=280, to_mm=332),)
+    assert (len(closed.defects), closed.verdict) == (1, Verdict.ACCEPT)
+    both = sees_welds(a_coil(LONG, welds=ONE_WELD), (300, 312), defects=(at_the_weld, beside_it)).close(NOW)
+    assert both.verdict is Verdict.REJECT
+
+
+def test_a_weld_that_a_border_cuts_is_one():
+    closed = sees_welds(a_coil(welds=ONE_WELD), (395, 406)).close(NOW)
+    assert closed.strip.welds == (Stretch(from_mm=375, to_mm=426),)
+    assert closed.verdict is Verdict.ACCEPT
+
+
+def test_more_welds_than_expected_are_looked_at_since_one_may_be_a_defect():
+    closed = sees_welds(a_coil(welds=ONE_WELD), (100, 110), (500, 510)).close(NOW)
+    assert (len(closed.strip.welds), closed.verdict) == (2, Verdict.REVIEW)
+    assert judged_again(closed, (LONG,), welds=ONE_WELD)[0] is Verdict.REVIEW
+    assert judged_again(closed, (LONG,), welds=replace(ONE_WELD, most=2))[0] is Verdict.ACCEPT
+
+
+def test_a_weld_at_an_end_cuts_out_no_more_than_there_is():
+    closed = sees_welds(a_coil(welds=ONE_WELD), (5, 15)).close(NOW)
+    assert closed.strip.welds == (Stretch(from_mm=0, to_mm=35),)

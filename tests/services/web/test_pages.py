@@ -419,8 +419,8 @@ def _points(page: str) -> list[str]:
 @pytest.mark.parametrize(
     ("language", "take_up", "ready"),
     [
-        ("zh", "从下一件起启用", "下一件起用 strip-demo-exposed"),
-        ("en", "From the next unit", "strip-demo-exposed from the next unit"),
+        ("zh", "从下一件起启用", "下一件：strip-demo-exposed"),
+        ("en", "From the next unit", "Next unit: strip-demo-exposed"),
     ],
 )
 def test_an_order_that_is_scanned_leads_to_its_recipe_which_is_taken_up_with_the_next_unit(
