@@ -34,7 +34,7 @@ from traceability.spc.charts import (
     stage_rows,
 )
 from traceability.spc.checks import counts, enough, numbers, positive, share, within
-from traceability.spc.rules import BEYOND_LIMITS, DEFAULT, NELSONS_READING, Reading, Rule, Signal, signals
+from traceability.spc.rules import BEYOND_LIMITS, DEFAULT, NELSONS_READING, Reading, Rule, Signal
 
 Floats = NDArray[np.float64]
 Method = Literal["p", "laney_p"]
@@ -409,27 +409,42 @@ class Baseline:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class CountChart:
-    """The p chart of samples from the record, ready to be drawn. Arrays have shape (n,), one entry per sample.
+    """The p chart of samples from the record, ready to be drawn.
 
-    value         share refused, 0..1; NaN where no unit was judged, and such a point never signals
-    lower, upper  three sigmas off the centre at that point's own opportunity, kept within 0..1; NaN as above
-    is_frozen     the limits came from outside, not from these samples
-    dispersion    of these samples about their own mean; None where fewer than two were judged
+    chart       shares refused, 0..1; NaN where no unit was judged, and such a point never signals
+    is_frozen   the limits came from outside, not from these samples
+    dispersion  of these samples about their own mean; None where fewer than two were judged
     """
 
     samples: tuple[CountSample, ...]
-    value: Floats
-    lower: Floats
-    upper: Floats
+    chart: ControlChart
     baseline: Baseline
     is_frozen: bool
     dispersion: Dispersion | None
-    rules: tuple[str, ...]
-    signals: tuple[Signal, ...]
 
     @property
     def centre(self) -> float:
         return self.baseline.centre
+
+    @property
+    def value(self) -> Floats:
+        return self.chart.value
+
+    @property
+    def lower(self) -> Floats:
+        return self.chart.lower
+
+    @property
+    def upper(self) -> Floats:
+        return self.chart.upper
+
+    @property
+    def rules(self) -> tuple[str, ...]:
+        return self.chart.rules
+
+    @property
+    def signals(self) -> tuple[Signal, ...]:
+        return self.chart.signals
 
     def as_dict(self) -> dict[str, object]:
         """For JSON: what programs draw from, without computing anything. Texts are keys of `services/texts`."""
@@ -495,24 +510,23 @@ def p_chart(
     count, opportunity = _arrays(samples)
     judged = opportunity > 0
     limits = baseline if baseline is not None else estimate(samples)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        value = np.where(judged, count / opportunity, np.nan)
-        sigma = limits.sigma_z * np.sqrt(limits.centre * (1 - limits.centre) / opportunity)
-        off = value - limits.centre
-        # A centre of 0 or 1 leaves no room for chance: any point off it is infinitely far off.
-        z = np.where(off == 0, 0.0, off / sigma)
-    z[~judged] = np.nan
-    sigma[~judged] = np.nan
+    of = np.where(judged, opportunity, np.nan)
     return CountChart(
         samples=tuple(samples),
-        value=value,
-        lower=np.maximum(limits.centre - 3 * sigma, 0),
-        upper=np.minimum(limits.centre + 3 * sigma, 1),
+        chart=make_chart(
+            statistic="share",
+            value=count / of,
+            centre=limits.centre,
+            sigma=limits.sigma_z * np.sqrt(limits.centre * (1 - limits.centre) / of),
+            floor=0,
+            ceiling=1,
+            method=limits.method,
+            conventions=("limits:sigmas", "sigmas:3"),
+            rules=rules,
+        ),
         baseline=limits,
         is_frozen=baseline is not None,
         dispersion=dispersion(samples) if judged.sum() >= 2 else None,
-        rules=tuple(rule.name for rule in rules),
-        signals=signals(z, rules),
     )
 
 

@@ -18,7 +18,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from math import sqrt
-from typing import Literal, TypedDict
+from typing import Any, Literal, TypedDict
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -80,6 +80,17 @@ class Limits:
     reason: str = ""
     frozen_at: datetime | None = None
 
+    def as_dict(self) -> dict[str, Any]:
+        """For JSON and for keeping; `Limits.of` reads it back."""
+        at = None if self.frozen_at is None else self.frozen_at.isoformat()
+        names = ("centre", "sigma", "method", "subgroups", "version", "author", "reason")
+        return {name: getattr(self, name) for name in names} | {"frozen_at": at}
+
+    @staticmethod
+    def of(kept: Mapping[str, Any]) -> Limits:
+        at = kept.get("frozen_at")
+        return Limits(**{**kept, "frozen_at": None if at is None else datetime.fromisoformat(at)})
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Exclusion:
@@ -127,6 +138,40 @@ class ControlChart:
         with np.errstate(invalid="ignore"):
             out = (self.value > self.upper + slack) | (self.value < self.lower - slack)
         return tuple(int(index) for index in np.flatnonzero(out))
+
+    def as_dict(self) -> dict[str, Any]:
+        """For JSON: all that is drawn, nothing left to compute. Missing numbers are null; texts are keys."""
+        return {
+            "statistic": self.statistic,
+            "method": self.method,
+            "conventions": list(self.conventions),
+            "points": [
+                {
+                    "value": _number(self.value[index]),
+                    "centre": _number(self.centre[index]),
+                    "sigma": _number(self.sigma[index]),
+                    "lower": _number(self.lower[index]),
+                    "upper": _number(self.upper[index]),
+                    "stage": self.stage[index] if self.stage else None,
+                }
+                for index in range(self.value.size)
+            ],
+            "rules": [{"rule": rule, "text_key": f"spc.rule.{rule}"} for rule in self.rules],
+            "signals": [
+                {
+                    "rule": signal.rule,
+                    "text_key": f"spc.rule.{signal.rule}",
+                    "index": signal.index,
+                    "members": list(signal.members),
+                    "side": signal.side,
+                }
+                for signal in self.signals
+            ],
+            "frozen": None if self.frozen is None else self.frozen.as_dict(),
+            "excluded": [
+                {"index": one.index, "person": one.person, "reason": one.reason} for one in self.excluded
+            ],
+        }
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -728,6 +773,10 @@ def stage_rows(labels: tuple[str, ...], points: int) -> list[NDArray[np.intp]]:
     """The places of each row of equal labels; all of them where there are no labels."""
     changes = [place for place in range(1, len(labels)) if labels[place] != labels[place - 1]]
     return np.split(np.arange(points), changes)
+
+
+def _number(value: float) -> float | None:
+    return float(value) if np.isfinite(value) else None
 
 
 def _each(constant: Callable[[int], float], sizes: NDArray[np.int_]) -> Floats:

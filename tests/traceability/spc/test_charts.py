@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 from datetime import UTC, datetime, timedelta
 
 import numpy as np
@@ -293,3 +294,27 @@ def test_the_unit_of_measurement_changes_no_signal(groups: list[list[float]], sc
         return
     scaled = subgroup_chart([[scale * value for value in group] for group in groups]).location
     assert scaled.beyond == chart.beyond
+
+
+def test_a_chart_is_written_as_json_whatever_it_holds():
+    kept = freeze(
+        Limits(centre=1.5, sigma=0.4, method="mean_moving_range", subgroups=20),
+        author="Wang",
+        reason="start",
+        at=NOON,
+    )
+    gone = Exclusion(index=1, person="Wang", reason="dropped")
+    pair = individuals_chart([1, 9, 1, 2], limits=kept, excluded=[gone], stages=["a", "a", "b", "b"])
+    assert pair.spread is not None
+    written = json.loads(json.dumps([pair.location.as_dict(), pair.spread.as_dict()], allow_nan=False))
+    assert written[0]["signals"][0]["index"] == 1
+    assert written[0]["excluded"] == [{"index": 1, "person": "Wang", "reason": "dropped"}]
+    assert written[1]["points"][2] == {
+        "value": None,
+        "centre": pytest.approx(0.4 * 1.128379),
+        "sigma": pytest.approx(0.4 * 0.852502),
+        "lower": 0,
+        "upper": pytest.approx(0.4 * 3.685887),
+        "stage": "b",
+    }
+    assert Limits.of(written[0]["frozen"]) == kept
