@@ -7,6 +7,7 @@ Applied Optics 32 (1993) 3047, for unwrapping it in time, from coarse stripes to
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +17,13 @@ from inspection.types import Image, Sensed
 from inspection.vision.heights import HeightRules, Heights
 
 Phase = NDArray[np.float32]
+
+_AMBIGUOUS: Final = 0.35
+"""Of a turn: how far from a whole number of turns coarse and fine stripes may disagree. At half nobody knows."""
+
+_UNLIKE: Final = 0.35
+"""Of the modulation, root mean square: how much of the steps is no cosine. Noise of 1.5 grey levels on stripes of 10
+has 0.1; a surface that moves between the steps, or no stripes at all, far more. With three steps nothing is left."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -33,7 +41,8 @@ class PhaseShift:
     steps          3 and more for each period
     mm_per_rad     height for one radian of the finest stripes against the reference; true for heights that are small
                    against the sensor's distance
-    min_modulation grey levels of b; where the stripes are fainter, or 255 is reached, the height is not known
+    min_modulation grey levels of b; where the stripes are fainter, or 255 is reached, or the steps are no cosine, or
+                   coarse and fine stripes disagree, the height is not known
     """
 
     reference: Image | None
@@ -63,8 +72,10 @@ class PhaseShift:
         for (coarse, fine), wrapped in zip(
             zip(self.periods, self.periods[1:], strict=False), differences[1:], strict=True
         ):
-            foreseen = whole * (coarse / fine)
-            whole = wrapped + 2 * np.pi * np.rint((foreseen - wrapped) / (2 * np.pi))
+            turns = (whole * (coarse / fine) - wrapped) / (2 * np.pi)
+            whole = wrapped + 2 * np.pi * np.rint(turns)
+            # Where it lies between two whole numbers of turns, nobody knows which.
+            known &= np.abs(turns - np.rint(turns)) <= _AMBIGUOUS
         return np.where(known, whole * self.mm_per_rad, np.nan).astype(np.float32)
 
     @property
@@ -88,7 +99,11 @@ class PhaseShift:
             sine = -np.tensordot(np.sin(angle).astype(np.float32), grey, axes=1)
             cosine = np.tensordot(np.cos(angle).astype(np.float32), grey, axes=1)
             modulation = 2 / self.steps * np.hypot(sine, cosine)
+            rest = grey - grey.mean(axis=0)
+            # What a cosine of this phase leaves: its mean square is that of the rest without the cosine's own.
+            left = np.sqrt(np.maximum((rest**2).mean(axis=0) - modulation**2 / 2, 0))
             known = (modulation >= self.min_modulation) & (steps.max(axis=0) < 255)
+            known &= left <= _UNLIKE * modulation
             found.append((np.arctan2(sine, cosine), known))
         return found
 

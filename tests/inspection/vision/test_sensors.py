@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from inspection.errors import ImageUnreadable, SensorBlind, SensorMisfit
 from inspection.pipeline import Pipeline
 from inspection.types import Detections, Frame, Limit, Surface, Verdict
+from inspection.vision.drawing import StripDrawing
 from inspection.vision.drawn_sensors import (
     LINE_ROWS,
     MM_PER_RAD,
@@ -296,3 +297,21 @@ def test_the_same_recording_gives_the_same_result():
 def test_a_picture_is_never_heard_as_a_waveform():
     with pytest.raises(SensorMisfit):
         PROBE.sense(draw_laser(1, HW).raw)
+
+
+def test_a_plate_that_moved_between_the_steps_is_not_inspected():
+    """Painted dots that are elsewhere in each picture: the steps at a place are no cosine."""
+    raw = draw_fringes(5, HW).raw.astype(np.float32).reshape(12, *HW)
+    dots = (np.indices(HW).sum(axis=0) // 3 % 2)[None] * 0.8 + 0.2
+    still = raw * dots
+    moving = np.stack([picture * np.roll(dots[0], 2 * step, axis=1) for step, picture in enumerate(raw)])
+    assert len(STRIPES.sense(still.reshape(-1, HW[1]).astype(np.uint8)).found) == 0
+    with pytest.raises(SensorBlind):
+        STRIPES.sense(moving.reshape(-1, HW[1]).astype(np.uint8))
+
+
+def test_an_ordinary_picture_is_not_taken_for_stripes_or_a_laser_line():
+    steel = StripDrawing(3, width_px=200).frame(0, height_px=12 * 64).pixels
+    for sensor in (STRIPES, LINE):
+        with pytest.raises(SensorBlind):
+            sensor.sense(steel)
