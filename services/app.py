@@ -12,7 +12,7 @@ from fastapi.routing import APIRoute
 from fastapi.staticfiles import StaticFiles
 
 from services.access import Access, same_site
-from services.api import accounts, certificates, genealogy, health, history, pictures, spc, units
+from services.api import accounts, certificates, genealogy, health, history, pictures, reviews, spc, units
 from services.api import resolver as resolver_api
 from services.api import station as station_now
 from services.api.serving import Serving
@@ -20,7 +20,7 @@ from services.live import RECENT, LiveState
 from services.problems import StaticMissing, answer_errors
 from services.station.ledger import Ledger
 from services.station.recipes import LaneRecipes
-from services.web import account_pages, pages, public_pages
+from services.web import account_pages, pages, public_pages, review_pages
 from services.web.policy import SecurityHeaders
 from services.web.rendering import static_folder
 from services.web.shifts import ShiftCounts
@@ -99,12 +99,13 @@ def create_app(
         resolver=Resolver(store, nodes=[HandleNode(node.address, node.prefixes) for node in resolver.nodes]),
         resolver_address=resolver.address,
     )
-    for noun in (station_now, units, genealogy, certificates, history, pictures, spc, accounts):
+    for noun in (station_now, units, genealogy, certificates, history, pictures, spc, accounts, reviews):
         app.include_router(noun.router, prefix="/api/v1")
     app.include_router(health.router)
     app.include_router(resolver_api.router)
     app.include_router(pages.router)
     app.include_router(account_pages.router)
+    app.include_router(review_pages.router)
     app.include_router(public_pages.router)
     app.mount("/static", _StaticFiles(directory=static_folder()), name="static")
     app.add_middleware(SecurityHeaders)

@@ -53,6 +53,8 @@ from traceability.errors import (
     PictureMissing,
     PicturesNotWritable,
     RecordUnknown,
+    ReviewStands,
+    ReviewUnknown,
     SpcError,
     SubgroupUnknown,
     TokenUnknown,
@@ -171,6 +173,8 @@ STATUS: tuple[tuple[type[InspectionError], HTTPStatus], ...] = (
     (PersonUnknown, HTTPStatus.NOT_FOUND),
     (TokenUnknown, HTTPStatus.NOT_FOUND),
     (NameTaken, HTTPStatus.CONFLICT),
+    (ReviewStands, HTTPStatus.CONFLICT),
+    (ReviewUnknown, HTTPStatus.NOT_FOUND),
     (LastAdministrator, HTTPStatus.CONFLICT),
     (RecipeNotChosen, HTTPStatus.UNPROCESSABLE_ENTITY),
 )

@@ -161,6 +161,18 @@ class TokenUnknown(InspectionError):
     code = "TRC-TOKEN-UNKNOWN"
 
 
+class ReviewUnknown(InspectionError):
+    """No review of that id that could be taken back, or an inspection that waits for none. Facts: id."""
+
+    code = "TRC-REVIEW-UNKNOWN"
+
+
+class ReviewStands(InspectionError):
+    """Somebody decided about the unit already. Facts: by, decision."""
+
+    code = "TRC-REVIEW-STANDS"
+
+
 class SpcError(InspectionError):
     """Base of what statistics refuse to compute."""
 

@@ -391,6 +391,22 @@ token = Table(
     Column("revoked_at", UtcTime),
 )
 
+review = Table(
+    "review",
+    metadata,
+    # UUIDv7: in the order in which they were made.
+    Column("id", Uuid, primary_key=True),
+    Column("inspection_id", ForeignKey("inspection.id"), nullable=False),
+    Column("at", UtcTime, nullable=False, index=True),
+    Column("by", _SHA256, nullable=False),
+    Column("decision", String(16), nullable=False),
+    Column("reason", Text),
+    Column("is_repeat", Boolean, nullable=False),
+    Column("takes_back", ForeignKey("review.id"), index=True),
+    Index(None, "inspection_id", "id"),
+    Index(None, "by", "id"),
+)
+
 audit = Table(
     "audit",
     metadata,

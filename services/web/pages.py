@@ -237,7 +237,7 @@ def trace(request: Request, here: Here, language: Language, code: str) -> Respon
         "trace.html",
         unit=inspections[-1].unit,
         inspections=inspections[::-1],
-        shown={inspection.id: _shown(inspection) for inspection in inspections},
+        shown={inspection.id: shown_of(inspection) for inspection in inspections},
         maps={inspection.id: _map(inspection) for inspection in inspections},
         failures={code: say_failure(code, language) for one in inspections for code in one.failures},
     )
@@ -247,7 +247,7 @@ def trace(request: Request, here: Here, language: Language, code: str) -> Respon
 def picture(request: Request, here: Here, sha256: Sha256, inspection: UUID) -> Response:
     """One picture at full size, with its boxes."""
     seen = recorded(here, inspection)
-    for shown in _shown(seen):
+    for shown in shown_of(seen):
         if shown.picture.sha256 == sha256:
             return page(request, "picture.html", inspection=seen, shown=shown)
     raise PictureMissing(
@@ -349,7 +349,7 @@ def _mode(live: LiveState) -> Mode:
     return "starting" if conditions & {"starting", None} or not conditions else "stopped"
 
 
-def _shown(inspection: Inspection) -> tuple[Shown, ...]:
+def shown_of(inspection: Inspection) -> tuple[Shown, ...]:
     return tuple(
         Shown(
             picture=picture,

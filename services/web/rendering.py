@@ -24,6 +24,7 @@ from station_config import Catalogue, Title
 
 SECTIONS = (
     ("station", "/", None),
+    ("review", "/review", Right.OPERATE),
     ("trace", "/trace", None),
     ("spc", "/spc", None),
     ("people", "/people", Right.ADMINISTER),

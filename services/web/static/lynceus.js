@@ -2,6 +2,7 @@
 import "./live-feed.js";
 import "./image-overlay.js";
 import "./spc-chart.js";
+import "./review-desk.js";
 
 for (const button of document.querySelectorAll("button[data-print]")) {
   button.hidden = false;

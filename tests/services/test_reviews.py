@@ -1,0 +1,90 @@
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+import pytest
+
+from inspection.types import Verdict
+from tests.a_station import a_part, defects_of
+from tests.builders import a_unit, an_inspection
+from tests.services.signed_in import signed_in
+from traceability.accounts import Role
+
+
+@pytest.fixture
+def operator(station):
+    return signed_in(station.app(), Role.OPERATOR)
+
+
+def _withheld(station, code: str = "86.999.1/PART-1"):
+    part = a_part(3, defective=True)
+    return station.finishes(
+        an_inspection(
+            unit=a_unit(code),
+            lane="parts",
+            verdict=Verdict.REJECT,
+            defects=defects_of(part, lane="parts"),
+            pictures=(station.keeps(part, lane="parts"),),
+            finished_at=datetime.now(UTC),
+        )
+    )
+
+
+def test_a_program_reviews_what_waits(station, operator):
+    unit = _withheld(station)
+    task = operator.get("/api/v1/reviews/next").json()
+    assert (task["inspection"]["id"], task["waiting"]) == (str(unit.id), 1)
+    decided = operator.post(
+        "/api/v1/reviews", json={"inspection": str(unit.id), "decision": "reject", "reason": "chip"}
+    )
+    assert decided.status_code == 201
+    assert operator.get("/api/v1/reviews/next").json() is None
+    (listed,) = operator.get("/api/v1/reviews").json()
+    assert (listed["by"], listed["decision"], listed["reason"]) == ("operator", "reject", "chip")
+    assert operator.delete(f"/api/v1/reviews/{listed['id']}").status_code == 204
+    assert operator.get("/api/v1/reviews/next").json()["waiting"] == 1
+
+
+def test_a_decision_about_nothing_or_about_something_decided_is_refused(station, operator):
+    unit = _withheld(station)
+    given = {"inspection": str(unit.id), "decision": "accept"}
+    assert operator.post("/api/v1/reviews", json=given).status_code == 201
+    assert operator.post("/api/v1/reviews", json=given).json()["code"] == "TRC-REVIEW-STANDS"
+    unknown = given | {"inspection": "01a1f891-eac9-777d-b0a2-f33ba62bc3a3"}
+    assert operator.post("/api/v1/reviews", json=unknown).json()["code"] == "TRC-REVIEW-UNKNOWN"
+    assert operator.post("/api/v1/reviews", json=given | {"decision": "maybe"}).status_code == 422
+
+
+@pytest.mark.parametrize("language", ["en", "zh"])
+def test_the_desk_shows_the_next_unit_and_takes_a_slip_back(station, operator, language):
+    unit = _withheld(station)
+    headers = {"Accept": "text/html", "Accept-Language": language}
+    desk = operator.get("/review", headers=headers)
+    assert desk.status_code == 200
+    assert "86.999.1/PART-1" in desk.text
+    for key in ("F5", "F7", "F8"):
+        assert f'data-key="{key}"' in desk.text
+    assert 'data-key="F9"' not in desk.text
+    decided = operator.post("/review", data={"inspection": str(unit.id), "decision": "accept"})
+    after = operator.get(decided.headers["location"], headers=headers)
+    assert 'data-key="F9"' in after.text
+    assert "86.999.1/PART-1" not in after.text
+    done = decided.headers["location"].split("done=")[1]
+    assert operator.post(f"/review/{done}/take-back").headers["location"] == "/review"
+    assert "86.999.1/PART-1" in operator.get("/review", headers=headers).text
+
+
+def test_the_desk_says_that_somebody_was_faster_and_goes_on(station, operator):
+    first, second = _withheld(station), _withheld(station, "86.999.1/PART-2")
+    given = {"inspection": str(first.id), "decision": "accept"}
+    operator.post("/review", data=given)
+    late = operator.post("/review", data=given, headers={"Accept": "text/html"})
+    assert late.status_code == 409
+    assert "TRC-REVIEW-STANDS" in late.text
+    assert str(second.id) in late.text
+
+
+def test_who_may_not_operate_reviews_nothing(station):
+    auditor = signed_in(station.app(), Role.AUDITOR)
+    assert auditor.get("/api/v1/reviews/next").status_code == 403
+    assert auditor.get("/review", headers={"Accept": "text/html"}).status_code == 403
