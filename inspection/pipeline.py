@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from time import perf_counter
+from typing import TypeVar
 
 import numpy as np
 
@@ -33,6 +34,8 @@ from inspection.vision.part import GaugedPart
 from inspection.vision.welds import WeldFinder
 
 logger = logging.getLogger(__name__)
+
+_Answer = TypeVar("_Answer")
 
 VIEW_UNKNOWN = "INS-VIEW-UNKNOWN"
 """The recipe does not say how the frames of this camera are looked at."""
@@ -114,7 +117,7 @@ class Pipeline:
 
     def _sensed(self, sensor: Sensor, frame: Frame, laps: Laps) -> Look:
         """As `look`, of what is no picture: the detector looks at what the sensor makes of it."""
-        sensed = sensor.sense(frame.pixels)
+        sensed = _asked(sensor.sense, frame.pixels)
         check_finite(sensed.found)
         laps.mark("sense")
         found = detections_of(self.detector, sensed.picture)
@@ -238,21 +241,8 @@ def _unsuitable(reason: str, found: str, allowed: str) -> ImageUnsuitable:
 
 
 def detections_of(detector: Detector, image: Image) -> Detections:
-    """What the detector finds. Raises DetectionsInvalid, DetectorFailed, and what of ours the detector raises.
-
-    A detector is what others plug in. Whatever it throws costs this frame, not the lane.
-    """
-    try:
-        found = detector.detect(image)
-    except InspectionError:
-        raise
-    except Exception as error:
-        logger.exception("The detector failed on a frame")
-        raise DetectorFailed(
-            f"The detector failed: {type(error).__name__}: {error}",
-            action="The frame counts as not inspected. If this repeats, report it with the log.",
-            reason=f"{type(error).__name__}: {error}",
-        ) from error
+    """What the detector finds. Raises DetectionsInvalid, DetectorFailed, and what of ours the detector raises."""
+    found = _asked(detector.detect, image)
     if not isinstance(found, Detections):
         raise DetectorFailed(
             f"The detector answered with {type(found).__name__}.",
@@ -261,6 +251,21 @@ def detections_of(detector: Detector, image: Image) -> Detections:
         )
     check_finite(found)
     return found
+
+
+def _asked(plugged_in: Callable[[Image], _Answer], image: Image) -> _Answer:
+    """The answer of what others plug in, a detector or a sensor. Whatever it throws costs this frame, not the lane."""
+    try:
+        return plugged_in(image)
+    except InspectionError:
+        raise
+    except Exception as error:
+        logger.exception("A detector or sensor failed on a frame")
+        raise DetectorFailed(
+            f"The detector failed: {type(error).__name__}: {error}",
+            action="The frame counts as not inspected. If this repeats, report it with the log.",
+            reason=f"{type(error).__name__}: {error}",
+        ) from error
 
 
 def check_finite(found: Detections) -> None:

@@ -88,6 +88,16 @@ def test_whatever_a_detector_throws_or_answers_costs_the_frame_and_not_the_lane(
     assert (result.verdict, result.failure) == (Verdict.NOT_INSPECTED, "INS-DETECTOR-FAILED")
 
 
+class ThrowsAtRaw:
+    def sense(self, raw):
+        raise ZeroDivisionError
+
+
+def test_whatever_a_sensor_throws_costs_the_frame_and_not_the_lane():
+    result = a_pipeline(sensor=ThrowsAtRaw()).inspect(a_frame())
+    assert (result.verdict, result.failure) == (Verdict.NOT_INSPECTED, "INS-DETECTOR-FAILED")
+
+
 @pytest.mark.parametrize(
     "pixels",
     [

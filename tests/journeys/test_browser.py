@@ -362,6 +362,32 @@ def test_a_lost_camera_is_named_with_what_to_do_and_everything_still_fits(page, 
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
 
 
+@pytest.mark.parametrize("language", ["zh", "en"])
+def test_a_gap_in_the_accounts_says_what_to_do_and_everything_still_fits(page, station, language):
+    part = a_part(3, defective=True)
+    for number in range(12):
+        for lane in ("strip", "parts"):
+            station.finishes(
+                an_inspection(
+                    lane=lane,
+                    unit=a_unit(f"86.999.1/{lane.upper()}-20261120-101530-{number:04d}"),
+                    pictures=(station.keeps(part, lane=lane),),
+                    finished_at=datetime.now(UTC),
+                    triggers=40 + (lane == "strip" and number > 9),
+                )
+            )
+    station.ledger.audit()
+    page.goto(f"/?lang={language}")
+    alarm = page.locator("[data-lane=strip] .banner-alarm")
+    expect(alarm).to_contain_text("SVC-UNIT-UNACCOUNTED")
+    expect(alarm).to_contain_text("86.999.1/STRIP-20261120-101530-0011")
+    expect(alarm.locator(".alarm-action")).to_be_visible()
+    expect(page.locator("[data-lane=strip] .lane-balance")).to_have_class(re.compile("counter-wrong"))
+    expect(page.locator(".thumbnails li")).to_have_count(24)
+    assert page.evaluate("document.documentElement.scrollHeight <= innerHeight")
+    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+
+
 @contextmanager
 def _served(station: AStation) -> Iterator[str]:
     """The station's service on a free port of this host."""
