@@ -302,6 +302,82 @@ def pareto(
     )
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MeasuredValue:
+    """One measured value of one unit, as individuals charts take it.
+
+    stage  recipe with revision, and models with version: where it changes, limits start anew by themselves
+    """
+
+    id: UUID
+    at: datetime
+    value: float
+    unit: str
+    stage: str
+    simulated: bool
+
+
+def measured_values(
+    store: TraceStore,
+    name: str,
+    *,
+    since: datetime,
+    until: datetime | None = None,
+    station: str | None = None,
+    lane: str | None = None,
+    simulated: bool | None = None,
+) -> tuple[MeasuredValue, ...]:
+    """The newest MOST_SUBGROUPS values of a measurement in units finished in the window, oldest first.
+
+    Of a unit that was not inspected none is taken: what it measured proves nothing.
+    """
+    head, measured, model = tables.inspection.c, tables.measurement.c, tables.inspection_model.c
+    rows = (
+        select(
+            head.id,
+            head.finished_at,
+            measured.value,
+            measured.unit,
+            head.recipe_name,
+            head.recipe_revision,
+            head.simulated,
+        )
+        .select_from(tables.inspection)
+        .join(tables.measurement, measured.inspection_id == head.id)
+        .where(
+            *of(tables.inspection, station=station, lane=lane, simulated=simulated),
+            measured.name == name,
+            head.verdict != Verdict.NOT_INSPECTED,
+            head.finished_at >= since,
+            head.finished_at < until if until is not None else true(),
+        )
+        .order_by(head.finished_at.desc(), head.id.desc(), measured.position)
+        .limit(MOST_SUBGROUPS)
+    )
+    with store.reading() as connection:
+        found = connection.execute(rows).all()[::-1]
+        models: dict[UUID, list[str]] = {}
+        for start in range(0, len(found), 500):
+            named = (
+                select(model.inspection_id, model.name, model.version)
+                .where(model.inspection_id.in_([row.id for row in found[start : start + 500]]))
+                .order_by(model.inspection_id, model.position)
+            )
+            for row in connection.execute(named):
+                models.setdefault(row.inspection_id, []).append(f"{row.name} {row.version}")
+    return tuple(
+        MeasuredValue(
+            id=row.id,
+            at=row.finished_at,
+            value=row.value,
+            unit=row.unit,
+            stage=", ".join([f"{row.recipe_name} {row.recipe_revision}", *models.get(row.id, [])]),
+            simulated=row.simulated,
+        )
+        for row in found
+    )
+
+
 def window_of(key: str) -> Window:
     """The window a subgroup's key names. Raises SubgroupUnknown."""
     try:

@@ -1,10 +1,12 @@
-"""`lynceus spc p`: the p chart of rejected units, for people and for programs."""
+"""`lynceus spc`: charts and capability of what is on record, and what run rules cost, for people and programs."""
 
 from __future__ import annotations
 
 import json
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from math import isnan
+from typing import Any
 
 import click
 from rich.console import Console
@@ -13,8 +15,12 @@ from rich.text import Text
 
 from services.cli.options import database_option
 from services.text import language_of_environment, say
-from traceability.samples import By, rejected_samples
+from traceability.samples import By, MeasuredValue, measured_values, rejected_samples
 from traceability.spc.attributes import ESTABLISHED_FROM, CountChart, p_chart
+from traceability.spc.capability import Naming, Specification, capability, named, release
+from traceability.spc.charts import ChartPair, autocorrelation, individuals_chart
+from traceability.spc.rules import PRESETS
+from traceability.spc.run_length import false_alarms
 from traceability.store import TraceStore
 
 # What is shown when nobody says since when: about as many rows as can be read.
@@ -72,6 +78,274 @@ def p(
         click.echo(json.dumps(chart.as_dict(), ensure_ascii=False, indent=2))
     else:
         show(chart, by, language_of_environment(), Console(highlight=False))
+
+
+def _window_options(command: Callable[..., None]) -> Callable[..., None]:
+    """What the commands on measured values ask for in the same words."""
+    for option in (
+        click.option("--station", help=_help("cli.spc.station")),
+        click.option("--lane", help=_help("cli.spc.lane")),
+        click.option("--since", type=click.DateTime(), help=_help("cli.spc.since_days")),
+        click.option("--measured-only", is_flag=True, help=_help("cli.spc.measured_only")),
+        click.option("--json", "as_json", is_flag=True, help=_help("cli.spc.json")),
+        database_option,
+    ):
+        command = option(command)
+    return command
+
+
+preset_option = click.option(
+    "--rules",
+    "preset",
+    type=click.Choice(sorted(PRESETS)),
+    default="nelson_1_2",
+    show_default=True,
+    help=_help("cli.spc.rules"),
+)
+
+
+@spc.command(help=_help("cli.spc.individuals"))
+@click.argument("measurement")
+@preset_option
+@_window_options
+def individuals(
+    measurement: str,
+    preset: str,
+    station: str | None,
+    lane: str | None,
+    since: datetime | None,
+    measured_only: bool,
+    as_json: bool,
+    database: str,
+) -> None:
+    values = _measured(database, measurement, station, lane, since, measured_only)
+    pair = individuals_chart(
+        [one.value for one in values], stages=[one.stage for one in values], rules=PRESETS[preset]
+    )
+    if as_json:
+        click.echo(json.dumps(_pair_of(pair, values), ensure_ascii=False, indent=2))
+    else:
+        show_individuals(pair, values, language_of_environment(), Console(highlight=False))
+
+
+@spc.command("capability", help=_help("cli.spc.capability"))
+@click.argument("measurement")
+@click.option("--lower", type=float, help=_help("cli.spc.lower"))
+@click.option("--upper", type=float, help=_help("cli.spc.upper"))
+@click.option("--target", type=float, help=_help("cli.spc.target"))
+@click.option(
+    "--naming",
+    type=click.Choice(["aiag_2005", "iso22514", "aiag_vda_2026", "machine"]),
+    default="aiag_vda_2026",
+    show_default=True,
+    help=_help("cli.spc.naming"),
+)
+@click.option("--although-unstable", metavar="REASON", default="", help=_help("cli.spc.although_unstable"))
+@click.option("--without-gauge-study", metavar="REASON", default="", help=_help("cli.spc.without_gauge"))
+@_window_options
+def capability_report(
+    measurement: str,
+    lower: float | None,
+    upper: float | None,
+    target: float | None,
+    naming: Naming,
+    although_unstable: str,
+    without_gauge_study: str,
+    station: str | None,
+    lane: str | None,
+    since: datetime | None,
+    measured_only: bool,
+    as_json: bool,
+    database: str,
+) -> None:
+    specification = Specification(lower=lower, upper=upper, target=target)
+    values = _measured(database, measurement, station, lane, since, measured_only)
+    numbers = [one.value for one in values]
+    chart = individuals_chart(numbers, rules=PRESETS["nelson_1_2"]).location
+    found = capability(numbers, specification, is_subgrouped=False)
+    assert found.within is not None
+    index = named(
+        naming,
+        is_stable=not chart.signals,
+        nearest_within=found.within.nearest,
+        nearest_overall=found.overall.nearest,
+        spread_within=found.within.spread,
+        spread_overall=found.overall.spread,
+    )
+    # Indices from sigma within are an aid to analysis there, and must not stand in a report (AIAG & VDA, 2026).
+    reported = {name: value for name, value in index.values.items() if not name.startswith("Cw")}
+    # The record holds no gauge studies yet: a reason is what a report without one needs.
+    released = release(
+        index=next(iter(reported)),
+        characteristic=measurement,
+        signals=len(chart.signals),
+        is_gauge_proven=False,
+        reason_unstable=although_unstable,
+        reason_no_gauge=without_gauge_study,
+    )
+    report = {
+        "measurement": measurement,
+        "unit": values[0].unit,
+        "n": found.n,
+        "mean": found.mean,
+        "sigma_within": found.sigma_within,
+        "sigma_overall": found.sigma_overall,
+        "estimator": found.estimator,
+        "naming": naming,
+        "indices": reported,
+        "warning": index.warning,
+        "nearest_overall_interval": list(found.overall.nearest_interval or ()),
+        "expected_ppm": found.expected_overall.total,
+        "observed_ppm": found.observed.total,
+        "signals": len(chart.signals),
+        "normality_p": None if found.normality is None else found.normality.anderson_darling_p,
+        "reasons": list(released.reasons),
+    }
+    if as_json:
+        click.echo(json.dumps(report, ensure_ascii=False, indent=2))
+    else:
+        show_capability(report, language_of_environment(), Console(highlight=False))
+
+
+@spc.command(help=_help("cli.spc.alarms"))
+@click.option("--charts", type=click.IntRange(1), default=1, show_default=True, help=_help("cli.spc.charts"))
+@click.option("--json", "as_json", is_flag=True, help=_help("cli.spc.json"))
+def alarms(charts: int, as_json: bool) -> None:
+    meters = {name: false_alarms(rules, charts=charts) for name, rules in sorted(PRESETS.items())}
+    if as_json:
+        told = {
+            name: {
+                "arl0": meter.in_control.mean,
+                "arl_one_sigma": meter.at_one_sigma.mean,
+                "method": meter.in_control.method,
+                "per_cycle": meter.per_cycle,
+            }
+            for name, meter in meters.items()
+        }
+        click.echo(json.dumps(told, indent=2))
+        return
+    language = language_of_environment()
+    table = Table(box=None)
+    for key in ("rules_column", "arl0", "arl1", "how", "per_cycle"):
+        table.add_column(
+            say(f"cli.spc.{key}", language), justify="left" if key == "rules_column" else "right"
+        )
+    for name, meter in sorted(meters.items(), key=lambda one: -one[1].in_control.mean):
+        table.add_row(
+            name,
+            f"{meter.in_control.mean:.1f}",
+            f"{meter.at_one_sigma.mean:.1f}",
+            say(
+                "cli.spc.exact" if meter.in_control.method == "exact" else "cli.spc.simulated_rule", language
+            ),
+            f"{meter.per_cycle:.2f}",
+        )
+    console = Console(highlight=False)
+    console.print(table)
+    console.print(say("cli.spc.alarms_read", language, charts=charts), markup=False)
+
+
+def _measured(
+    database: str,
+    measurement: str,
+    station: str | None,
+    lane: str | None,
+    since: datetime | None,
+    measured_only: bool,
+) -> tuple[MeasuredValue, ...]:
+    start = datetime.now(UTC) - SHOWN_BY_DEFAULT["shift"] if since is None else since.astimezone(UTC)
+    with TraceStore.open(database) as store:
+        return measured_values(
+            store,
+            measurement,
+            since=start,
+            station=station,
+            lane=lane,
+            simulated=False if measured_only else None,
+        )
+
+
+def _pair_of(pair: ChartPair, values: Sequence[MeasuredValue]) -> dict[str, object]:
+    return {
+        "units": [{"inspection": str(one.id), "at": one.at.isoformat(), "unit": one.unit} for one in values],
+        "location": pair.location.as_dict(),
+        "spread": None if pair.spread is None else pair.spread.as_dict(),
+    }
+
+
+def show_individuals(
+    pair: ChartPair, values: Sequence[MeasuredValue], language: str, console: Console
+) -> None:
+    """A row per stage, then every signal with the time of its point."""
+    chart, unit = pair.location, values[0].unit
+    table = Table(box=None)
+    for key in ("stage", "units", "centre_column", "sigma_column", "limits_column"):
+        table.add_column(
+            say(f"cli.spc.{key}", language, unit=unit), justify="left" if key == "stage" else "right"
+        )
+    for stage in dict.fromkeys(chart.stage):
+        at = [index for index, label in enumerate(chart.stage) if label == stage]
+        first = at[0]
+        table.add_row(
+            stage,
+            str(len(at)),
+            _figure(chart.centre[first]),
+            _figure(chart.sigma[first]),
+            f"{_figure(chart.lower[first])} … {_figure(chart.upper[first])}",
+        )
+    console.print(table)
+    near = autocorrelation(chart.value) if len(values) > 3 else None
+    if near is not None and near.is_shown:
+        console.print(say("cli.spc.autocorrelated", language, lag_1=f"{near.lag_1:.2f}"), markup=False)
+    if any(one.simulated for one in values):
+        simulated = sum(one.simulated for one in values)
+        console.print(
+            say("cli.spc.simulated", language, simulated=simulated, units=len(values)), markup=False
+        )
+    if not chart.signals:
+        console.print(say("cli.spc.no_signals", language), markup=False)
+        return
+    console.print(say("cli.spc.signals", language, count=len(chart.signals)), markup=False)
+    for signal in chart.signals:
+        facts = {
+            "label": values[signal.index].at.astimezone().isoformat(sep=" ", timespec="seconds"),
+            "rule": say(f"spc.rule.{signal.rule}", language),
+            "side": say(f"spc.side.{signal.side}", language),
+        }
+        console.print("  " + say("cli.spc.one_signal", language, **facts), markup=False)
+
+
+def show_capability(report: Mapping[str, Any], language: str, console: Console) -> None:
+    """Indices under the names of the standard chosen, then what must be read with them."""
+    table = Table(box=None, show_header=False)
+    rows = [
+        ("measurement", f"{report['measurement']} ({report['unit']})"),
+        ("units", str(report["n"])),
+        ("mean", _figure(report["mean"])),
+        ("sigma_within", f"{_figure(report['sigma_within'])} ({report['estimator']})"),
+        ("sigma_overall", _figure(report["sigma_overall"])),
+        ("naming_used", report["naming"]),
+    ]
+    for key, text in rows:
+        table.add_row(say(f"cli.spc.{key}", language), text)
+    for name, value in report["indices"].items():
+        table.add_row(name, f"{value:.3f}")
+    low, high = report["nearest_overall_interval"]
+    table.add_row(say("cli.spc.interval", language), f"{low:.3f} … {high:.3f}")
+    table.add_row(say("cli.spc.expected_ppm", language), f"{report['expected_ppm']:.4g}")
+    table.add_row(say("cli.spc.observed_ppm", language), f"{report['observed_ppm']:.4g}")
+    console.print(table)
+    p = report["normality_p"]
+    if p is not None and p < 0.05:
+        console.print(say("cli.spc.not_normal", language, p=f"{p:.2g}"), markup=False)
+    if report["signals"]:
+        console.print(say("cli.spc.unstable", language, signals=report["signals"]), markup=False)
+    for reason in report["reasons"]:
+        console.print(say("cli.spc.reason", language, reason=reason), markup=False)
+
+
+def _figure(value: float) -> str:
+    return "–" if isnan(value) else f"{value:.5g}"
 
 
 def show(chart: CountChart, by: By, language: str, console: Console) -> None:

@@ -26,7 +26,7 @@ from scipy.optimize import minimize_scalar
 from scipy.stats import chi2, norm
 
 from traceability.spc import constants
-from traceability.spc.checks import numbers, positive, spec_limits, subgroups, within
+from traceability.spc.checks import enough, numbers, positive, spec_limits, subgroups, within
 from traceability.spc.rules import BEYOND_LIMITS, DEFAULT, NELSONS_READING, Reading, Rule, Signal, signals
 
 Floats = NDArray[np.float64]
@@ -370,7 +370,8 @@ def subgroup_chart(
     estimator      of sigma; by default R̄/d2 beside a range chart and s̄/c4 beside a chart of s
     varying_sizes  subgroups differ in size: limits in steps, centre weighted by size
     limits         frozen ones: phase of control. None: from these data, stage by stage
-    stages         one label per subgroup; consecutive equal labels are one stage
+    stages         one label per subgroup; consecutive equal labels are one stage. A stage that is still too short
+                   for limits of its own is shown without
 
     Raises ValuesMissing, TooFewValues, ValueNotFinite, NoVariation, SubgroupSizesDiffer.
     """
@@ -390,6 +391,9 @@ def subgroup_chart(
     for part in stage_rows(labels, len(checked)):
         if limits is None:
             used = [checked[index] for index in part if index not in left_out]
+            if labels and not _can_establish(used, least=2):
+                centre[part] = sigma[part] = np.nan
+                continue
             subgroups(used, method=method, needed=2, varying_sizes=varying_sizes)
             established = Limits(
                 centre=_centre(used, location),
@@ -399,6 +403,8 @@ def subgroup_chart(
             )
         assert established is not None
         centre[part], sigma[part] = established.centre, established.sigma
+    if established is None:
+        enough(0, method=method, needed=2)
     assert established is not None
     unit = _each(constants.sd_of_median, sizes) if location == "median" else 1 / np.sqrt(sizes)
     common: _Common = {
@@ -443,6 +449,7 @@ def individuals_chart(
 ) -> ChartPair:
     """I-MR chart of single values in their order. Moving ranges never span a change of stage.
 
+    A stage that is still too short for limits of its own, or does not vary, is shown without.
     The first span - 1 points of each stage have no moving range: NaN on the spread chart.
 
     Raises ValuesMissing, TooFewValues, ValueNotFinite, NoVariation.
@@ -457,9 +464,11 @@ def individuals_chart(
         if part.size >= span:
             ranges[part[span - 1 :]] = moving_ranges(x[part], span=span)
         if limits is None:
-            used = numbers(
-                [x[i] for i in part if i not in left_out], method="i_mr", needed=span, must_vary=True
-            )
+            kept = x[[i for i in part if i not in left_out]]
+            if labels and not _can_establish([kept], least=1, least_size=span):
+                centre[part] = sigma[part] = np.nan
+                continue
+            used = numbers(kept, method="i_mr", needed=span, must_vary=True)
             established = Limits(
                 centre=float(used.mean()),
                 sigma=sigma_of_singles(used, estimator, span=span),
@@ -468,6 +477,8 @@ def individuals_chart(
             )
         assert established is not None
         centre[part], sigma[part] = established.centre, established.sigma
+    if established is None:
+        enough(0, method="i_mr", needed=2)
     assert established is not None
     common: _Common = {
         "method": established.method,
@@ -773,6 +784,11 @@ def stage_rows(labels: tuple[str, ...], points: int) -> list[NDArray[np.intp]]:
     """The places of each row of equal labels; all of them where there are no labels."""
     changes = [place for place in range(1, len(labels)) if labels[place] != labels[place - 1]]
     return np.split(np.arange(points), changes)
+
+
+def _can_establish(groups: Sequence[Floats], *, least: int, least_size: int = 2) -> bool:
+    """Is there enough in a stage to set limits from?"""
+    return len(groups) >= least and any(group.size >= least_size and np.ptp(group) > 0 for group in groups)
 
 
 def _number(value: float) -> float | None:

@@ -1,16 +1,18 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 from click.testing import CliRunner, Result
 
-from inspection.types import Inspection, Verdict
+from inspection.types import Inspection, Measurement, Verdict
 from services.cli.spc import spc
-from tests.builders import an_inspection
-from traceability.errors import TooFewSubgroups
+from tests.builders import MODEL, an_inspection
+from traceability.errors import GaugeNotProven, NotStable, SpecLimitsInvalid, TooFewSubgroups, ValuesMissing
 from traceability.store import TraceStore
 
 # Whole hours before now, so that the default window and one subgroup per hour hold them.
@@ -124,3 +126,102 @@ def test_a_chart_of_nothing_is_refused(database: str):
 def test_a_chart_that_is_not_known_is_a_wrong_call(database: str):
     result = CliRunner().invoke(spc, ["nonsense", "--database", database])
     assert result.exit_code == 2
+
+
+def measured(value: float, hour: int, **overrides: Any) -> Inspection:
+    return an_inspection(
+        measurements=(Measurement(name="width_mm", value=value, unit="mm"),),
+        finished_at=HOUR_0 + timedelta(minutes=10 * hour),
+        **overrides,
+    )
+
+
+def told_of(database: str, *arguments: str, language: str = "en") -> Result:
+    environment = {"LYNCEUS_LANGUAGE": language, "COLUMNS": "140"}
+    result = CliRunner(env=environment).invoke(spc, [*arguments, "--database", database])
+    if result.exception is not None and not isinstance(result.exception, SystemExit):
+        raise result.exception
+    return result
+
+
+def widths(shift: float = 0.0) -> list[float]:
+    return [10 + 0.01 * ((7 * place) % 11) + shift for place in range(30)]
+
+
+def test_a_new_model_begins_a_stage_of_the_individuals_chart_by_itself(database: str):
+    newer = replace(MODEL, version="9.9.9")
+    before = [measured(value, place) for place, value in enumerate(widths())]
+    after = [measured(value, 30 + place, models=(newer,)) for place, value in enumerate(widths(5))]
+    recorded(database, before, after)
+    told = told_of(database, "individuals", "width_mm").output
+    assert MODEL.version in told
+    assert "9.9.9" in told
+    assert "No signals" in told
+
+
+def test_an_individuals_chart_is_json_for_programs(database: str):
+    recorded(database, [measured(value, place) for place, value in enumerate([*widths(), 12.0])])
+    chart = json.loads(told_of(database, "individuals", "width_mm", "--json").output)
+    assert chart["location"]["signals"][-1]["index"] == 30
+    assert len(chart["units"]) == len(chart["spread"]["points"]) == 31
+
+
+def test_a_unit_that_was_not_inspected_gives_no_measured_value(database: str):
+    blind = measured(99.0, 31, verdict=Verdict.NOT_INSPECTED)
+    recorded(database, [measured(value, place) for place, value in enumerate(widths())], [blind])
+    chart = json.loads(told_of(database, "individuals", "width_mm", "--json").output)
+    assert len(chart["units"]) == 30
+
+
+def test_a_measurement_nobody_made_has_no_chart(database: str):
+    recorded(database, [measured(10.0, 0)])
+    with pytest.raises(ValuesMissing):
+        told_of(database, "individuals", "height_mm")
+
+
+def test_capability_is_not_reported_without_a_gauge_study_or_a_reason(database: str):
+    recorded(database, [measured(value, place) for place, value in enumerate(widths())])
+    limits = ("--lower", "9.9", "--upper", "10.2")
+    with pytest.raises(GaugeNotProven):
+        told_of(database, "capability", "width_mm", *limits)
+    told = told_of(database, "capability", "width_mm", *limits, "--without-gauge-study", "first trial").output
+    assert "Reported although: first trial" in told
+    assert "Cpk" in told
+
+
+@pytest.mark.parametrize(("naming", "index"), [("aiag_2005", "Cpk"), ("aiag_vda_2026", "Ppk")])
+def test_an_unstable_process_has_no_c_index_by_any_name(database: str, naming: str, index: str):
+    recorded(database, [measured(value, place) for place, value in enumerate([*widths(), *widths(0.5)])])
+    arguments = (
+        "capability",
+        "width_mm",
+        "--upper",
+        "12",
+        "--naming",
+        naming,
+        "--without-gauge-study",
+        "trial",
+    )
+    if index.startswith("C"):
+        with pytest.raises(NotStable):
+            told_of(database, *arguments)
+        arguments += ("--although-unstable", "customer asks")
+    report = json.loads(told_of(database, *arguments, "--json").output)
+    assert index in report["indices"]
+    assert report["signals"] > 0
+
+
+def test_limits_that_enclose_nothing_are_refused_before_anything_is_read(database: str):
+    with pytest.raises(SpecLimitsInvalid):
+        told_of(database, "capability", "width_mm", "--lower", "3", "--upper", "2")
+
+
+@pytest.mark.parametrize("language", ["en", "zh"])
+def test_the_meter_says_what_rules_cost(language: str):
+    environment = {"LYNCEUS_LANGUAGE": language, "COLUMNS": "140"}
+    told = CliRunner(env=environment).invoke(spc, ["alarms", "--charts", "200"])
+    assert told.exit_code == 0
+    assert "91.8" in told.output
+    assert "200" in told.output
+    as_json = json.loads(CliRunner().invoke(spc, ["alarms", "--json"]).output)
+    assert as_json["aiag_vda"]["arl0"] == pytest.approx(370.4, abs=0.1)

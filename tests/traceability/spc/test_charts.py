@@ -318,3 +318,12 @@ def test_a_chart_is_written_as_json_whatever_it_holds():
         "stage": "b",
     }
     assert Limits.of(written[0]["frozen"]) == kept
+
+
+def test_a_stage_that_has_just_begun_is_shown_without_limits_of_its_own():
+    pair = individuals_chart([1, 2, 1, 2, 9], stages=["model 1"] * 4 + ["model 2"])
+    assert np.isnan(pair.location.upper[4])
+    assert pair.location.value[4] == 9
+    assert pair.location.signals == ()
+    with pytest.raises(TooFewValues):
+        individuals_chart([1, 2], stages=["model 1", "model 2"])
