@@ -39,9 +39,9 @@ def open_detector(
     threads     cores one detection may use
     min_score   0..1, in place of the thresholds of the model's card
 
-    Raises ModelMissing, ModelAltered, ModelMismatch. A detector belongs to the thread that uses it.
+    Raises MOD- errors, as `ModelStore.find` and `Session` do. A detector belongs to the thread that uses it.
     """
-    model = (store or ModelStore()).find(name, version)
+    model = (store or ModelStore.of_plant()).find(name, version)
     return _METHODS[model.card.task](model, threads, min_score)
 
 
@@ -70,4 +70,6 @@ _METHODS: Mapping[str, Callable[[ReleasedModel, int, float | None], ReleasedDete
     "boxes": _boxes,
     "maps": _maps,
     "masks": _masks,
+    # Scores of the whole picture, or of a tile, are boxes around all of it.
+    "classes": _boxes,
 }

@@ -11,10 +11,23 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from inspection.types import ModelRef
 from models.errors import ModelMismatch
+from models.heads import NetworkForm, Task
 
 Share = Annotated[float, Field(ge=0, le=1)]
 Count = Annotated[int, Field(ge=0)]
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+
+
+Restriction = Literal["agpl", "no_licence", "non_commercial", "research_only", "share_alike"]
+
+# Words of licences -> what they restrict.
+_RESTRICTED: dict[Restriction, tuple[str, ...]] = {
+    "agpl": ("agpl",),
+    "no_licence": ("none given", "no licence", "no license", "unknown"),
+    "non_commercial": ("by-nc", "non-commercial", "noncommercial"),
+    "research_only": ("research",),
+    "share_alike": ("by-sa", "share-alike", "sharealike"),
+}
 
 
 class _Facts(BaseModel):
@@ -100,20 +113,24 @@ class ModelCard(_Facts):
     """All that is said about a model.
 
     task            what the network gives: boxes; a map of scores for each kind (anomalies, segmentation); boxes with
-                    masks
+                    masks; scores of the whole picture for each kind
+    form            how it differs from the networks trained here; left out, not at all
     kinds           catalogue codes in the order of the network's classes
     input_hw        px of the network's input
     tile_px         how many px of the picture one input shows; larger pictures are cut into tiles of this side
+    severities      kind -> how grave it is, in the plant's words; left out, the recipe alone says it
     thresholds      score per kind from which on a detection counts; the rule is `thresholds_by`
     suppress_above  overlap above which the less sure of two boxes of one kind goes
     views           how often each tile is looked at: as it is, mirrored (2), and both of these upside down too (4)
     fuse_above      overlap above which boxes of one kind become one, their mean; None: they are not fused
     min_region_px   of maps: how many px of the picture a piece has at least
+    training        None for a network trained elsewhere: then `origin` says where it comes from
     """
 
     name: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]*$")]
     version: Annotated[str, Field(pattern=r"^\d+\.\d+\.\d+$")]
-    task: Literal["boxes", "maps", "masks"]
+    task: Task
+    form: NetworkForm = NetworkForm()
     file: Annotated[str, Field(pattern=r"^[\w.-]+$")]
     sha256: Sha256
     made_on: date
@@ -123,14 +140,16 @@ class ModelCard(_Facts):
     opset: int
     thresholds: dict[str, Share]
     thresholds_by: str
+    severities: dict[str, str] = {}
     suppress_above: Share
     views: Literal[1, 2, 4] = 1
     fuse_above: Share | None = None
     min_region_px: Annotated[int, Field(ge=1)] = 1
     licence: str
-    export_parity: str
-    training: Training
-    measured: tuple[Measured, ...]
+    export_parity: str = ""
+    origin: str = ""
+    training: Training | None = None
+    measured: tuple[Measured, ...] = ()
     unlabelled: tuple[Unlabelled, ...] = ()
 
     @model_validator(mode="after")
@@ -141,11 +160,30 @@ class ModelCard(_Facts):
             raise ValueError(f"{self.views} views, and no fuse_above to make them one")
         if self.task != "boxes" and self.views > 1:
             raise ValueError(f"{self.views} views are for boxes, not for {self.task}")
+        if self.training is None and not self.origin:
+            raise ValueError("neither training nor origin says where the network comes from")
+        if self.form.classes and len(self.form.classes) != len(self.kinds):
+            raise ValueError(f"{len(self.form.classes)} classes of the network for {len(self.kinds)} kinds")
+        if stranger := set(self.severities) - set(self.kinds):
+            raise ValueError(f"severities of {', '.join(sorted(stranger))}, which are no kinds of it")
         if set(self.thresholds) != set(self.kinds):
             raise ValueError(
                 f"thresholds for {', '.join(sorted(self.thresholds))}, kinds {', '.join(sorted(self.kinds))}"
             )
         return self
+
+    @property
+    def restrictions(self) -> tuple[Restriction, ...]:
+        """What a plant's licence policy may object to, read from all the licences the card names."""
+        licences = [self.licence]
+        if self.training is not None:
+            licences += [one.licence for one in self.training.sources]
+        told = " ".join(licences).lower()
+        tool = "" if self.training is None else self.training.tool_licence
+        found = [name for name, words in _RESTRICTED.items() if any(word in told for word in words)]
+        if "agpl" in tool.lower() and "agpl" not in found:
+            found.append("agpl")
+        return tuple(sorted(found))
 
     @property
     def ref(self) -> ModelRef:
@@ -155,20 +193,29 @@ class ModelCard(_Facts):
 def read_card(path: Path) -> ModelCard:
     """The card at `path`. Raises ModelMismatch with everything that is wrong with it."""
     try:
-        return ModelCard.model_validate(tomllib.loads(path.read_text(encoding="utf-8")))
+        data = path.read_bytes()
+    except OSError as error:
+        raise _bad_card(str(path), error.strerror or str(error)) from error
+    return parse_card(data, str(path))
+
+
+def parse_card(data: bytes, place: str) -> ModelCard:
+    """The card in a TOML file that lay at `place`. Raises ModelMismatch with everything that is wrong with it."""
+    try:
+        return ModelCard.model_validate(tomllib.loads(data.decode("utf-8")))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise _bad_card(path, str(error)) from error
+        raise _bad_card(place, str(error)) from error
     except ValidationError as error:
         wrong = "; ".join(
             f"{'.'.join(str(step) for step in one['loc']) or 'card'}: {one['msg']}" for one in error.errors()
         )
-        raise _bad_card(path, wrong) from error
+        raise _bad_card(place, wrong) from error
 
 
-def _bad_card(path: Path, wrong: str) -> ModelMismatch:
+def _bad_card(path: str, wrong: str) -> ModelMismatch:
     return ModelMismatch(
         f"The model card {path} cannot be used: {wrong}.",
         action="Install the model again from its release.",
-        model=str(path),
+        model=path,
         wrong=wrong,
     )

@@ -23,6 +23,42 @@ class ModelMismatch(InspectionError):
     code = "MOD-MISMATCH"
 
 
+class ProviderMissing(InspectionError):
+    """The network would run elsewhere than asked. Facts: model, provider, instead."""
+
+    code = "MOD-PROVIDER-MISSING"
+
+
+class ModelDrifted(InspectionError):
+    """The reference run gives another answer here. Facts: model, by, allowed, runtime."""
+
+    code = "MOD-DRIFTED"
+
+
+class SignerUnknown(InspectionError):
+    """The bundle is signed by nobody this plant trusts. Facts: model, key, folder."""
+
+    code = "MOD-SIGNER-UNKNOWN"
+
+
+class BundleUnreadable(InspectionError):
+    """The file is no bundle of a model, or one with something else in it. Facts: file, wrong."""
+
+    code = "MOD-BUNDLE-UNREADABLE"
+
+
+class LicenceRefused(InspectionError):
+    """The plant's policy does not allow the model's licence. Facts: model, restrictions, licence, policy."""
+
+    code = "MOD-LICENCE-REFUSED"
+
+
+class VersionTaken(InspectionError):
+    """That name and version is there already, with other bytes. Facts: model, folder."""
+
+    code = "MOD-VERSION-TAKEN"
+
+
 class DetectionFailed(InspectionError):
     """The runtime gave up on an image."""
 
@@ -33,3 +69,15 @@ class TrainingDataMissing(InspectionError):
     """What the training desk was to learn from is not there."""
 
     code = "MOD-TRAINING-DATA"
+
+
+class LabelsWrong(InspectionError):
+    """Labels of a set that cannot be right. Facts: place, count, mistakes (the first of them, as text)."""
+
+    code = "MOD-LABELS-WRONG"
+
+
+class SetUnfit(InspectionError):
+    """A set that nothing can be learnt or shown from. Facts: place, wrong."""
+
+    code = "MOD-SET-UNFIT"

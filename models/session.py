@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import ast
+from collections.abc import Sequence
+
 import numpy as np
 import onnxruntime
 from numpy.typing import NDArray
 from onnxruntime.capi import onnxruntime_pybind11_state as vendor
 
-from models.errors import DetectionFailed, ModelMismatch
+from models.errors import DetectionFailed, ModelDrifted, ModelMismatch, ProviderMissing
+from models.heads import NotOfThisForm
+from models.reference import Reference
 from models.store import ReleasedModel
 
-PROVIDER = "CPUExecutionProvider"
+CPU = "CPUExecutionProvider"
 
 _VENDOR_ERRORS: tuple[type[Exception], ...] = (
     vendor.EPFail,
@@ -29,37 +34,50 @@ _VENDOR_ERRORS: tuple[type[Exception], ...] = (
 )
 
 
-_FORMS = {
+_GIVES = {
     "boxes": "[1, {boxes}, …]",
     "maps": "[1, {kinds}, …, …]",
     "masks": "[1, {boxes} + m, …] and [1, m, …, …]",
+    "classes": "[1, {kinds}]",
 }
 
 
 class Session:
-    """A network, loaded, checked against its card and warmed up. Used by one thread at a time.
+    """A network, loaded, checked against its card and its reference run, and warm. Used by one thread at a time.
 
     threads   cores one run may use. 1 is right beside other work: two were measured slower than one there.
+    provider  where onnxruntime runs it: all of it there, or not at all
 
-    Raises ModelMismatch when the file cannot be run here, or eats or gives something other than its card says.
+    Raises ModelMismatch when the file cannot be run here, or eats or gives something other than its card says;
+    ProviderMissing when it would run elsewhere than asked; ModelDrifted when it answers the reference input of its
+    bundle otherwise than where it was released.
     """
 
-    def __init__(self, model: ReleasedModel, *, threads: int = 1) -> None:
+    def __init__(self, model: ReleasedModel, *, threads: int = 1, provider: str = CPU) -> None:
         self.card = model.card
+        self._shapes: list[list[int]] = []
+        if provider not in onnxruntime.get_available_providers():
+            raise self._not_there(provider, onnxruntime.get_available_providers())
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = threads
         options.inter_op_num_threads = 1
         # Spinning workers take a whole core from the lanes beside them and save under a millisecond.
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
         options.log_severity_level = 3
+        if provider != CPU:
+            # What the provider cannot do would silently be done by the CPU, at a tenth of the speed.
+            options.add_session_config_entry("session.disable_cpu_ep_fallback", "1")
         try:
-            self._session = onnxruntime.InferenceSession(model.network, options, providers=[PROVIDER])
+            self._session = onnxruntime.InferenceSession(model.network, options, providers=[provider])
         except _VENDOR_ERRORS as error:
             raise self._mismatch(f"onnxruntime cannot load it: {error}") from error
-        if self._session.get_providers() != [PROVIDER]:
-            raise self._mismatch(f"it runs on {', '.join(self._session.get_providers())}, not on {PROVIDER}")
-        self._check_shapes()
+        if self._session.get_providers()[0] != provider:
+            raise self._not_there(provider, self._session.get_providers())
+        self._check_inputs()
+        self._check_classes()
         self._warm_up()
+        if model.reference is not None:
+            self._check_reference(model.reference)
 
     def run(self, images: NDArray[np.float32]) -> NDArray[np.float32]:
         """The first of the network's answers to one input (1, 3, height, width), 0..1; most have only one.
@@ -69,9 +87,9 @@ class Session:
         return self.run_all(images)[0]
 
     def run_all(self, images: NDArray[np.float32]) -> tuple[NDArray[np.float32], ...]:
-        """All of the network's answers, as `_gives` says of its task. Raises as `run`."""
+        """All of the network's answers, as ours give them (see `models/heads.py`). Raises as `run`."""
         try:
-            answers = self._session.run(None, {self._input: images})
+            return self._answer(images)
         except _VENDOR_ERRORS as error:
             raise DetectionFailed(
                 f"{self.card.name} {self.card.version} gave up on an image: {error}",
@@ -79,40 +97,88 @@ class Session:
                 model=f"{self.card.name} {self.card.version}",
                 reason=str(error),
             ) from error
-        return tuple(np.asarray(answer, np.float32) for answer in answers)
 
-    def _check_shapes(self) -> None:
-        inputs, outputs = self._session.get_inputs(), self._session.get_outputs()
-        if len(inputs) != 1:
-            raise self._mismatch(f"it has {len(inputs)} inputs, not one")
-        self._input = inputs[0].name
-        eats = [1, 3, *self.card.input_hw]
-        if list(inputs[0].shape) != eats or inputs[0].type != "tensor(float)":
-            raise self._mismatch(f"it eats {inputs[0].type} {inputs[0].shape}, its card says {eats}")
-        gives = [list(output.shape) for output in outputs]
-        if not self._gives(gives):
+    def _answer(self, images: NDArray[np.float32]) -> tuple[NDArray[np.float32], ...]:
+        given = self._session.run(None, {self._input: self.card.form.prepared(images), **self._beside})
+        self._shapes = [list(answer.shape) for answer in given]
+        answers = {
+            name: np.asarray(answer, np.float32) for name, answer in zip(self._outputs, given, strict=True)
+        }
+        card = self.card
+        return card.form.ours(answers, task=card.task, kinds=len(card.kinds), input_hw=card.input_hw)
+
+    def _check_inputs(self) -> None:
+        images, *beside = self._session.get_inputs()
+        self._outputs = tuple(output.name for output in self._session.get_outputs())
+        self._input = images.name
+        eats = [1, self.card.form.channels, *self.card.input_hw]
+        if not _may_be(images.shape, eats) or images.type != "tensor(float)":
+            raise self._mismatch(f"it eats {images.type} {images.shape}, its card says {eats}")
+        self._beside: dict[str, NDArray[np.int64]] = {}
+        if self.card.form.head == "detr_deployed" and len(beside) == 1:
+            self._beside[beside[0].name] = np.array([self.card.input_hw[::-1]], np.int64)
+        elif beside:
+            raise self._mismatch(f"it has {1 + len(beside)} inputs, not one")
+
+    def _check_classes(self) -> None:
+        """A network that names its classes is believed before its card."""
+        stated = self._session.get_modelmeta().custom_metadata_map.get("names")
+        if stated is None:
+            return
+        try:
+            named = [str(name) for _, name in sorted(ast.literal_eval(stated).items())]
+        except (ValueError, SyntaxError, AttributeError, TypeError):
+            return
+        form = self.card.form
+        theirs = [name for number, name in enumerate(named) if number not in form.no_defect]
+        ours = list(form.classes or self.card.kinds)
+        if theirs != ours:
             raise self._mismatch(
-                f"it gives {gives}; for {self.card.task} of the {len(self.card.kinds)} kinds of its card that should "
-                f"be {_FORMS[self.card.task].format(kinds=len(self.card.kinds), boxes=4 + len(self.card.kinds))}"
+                f"it names its classes {', '.join(theirs)}, its card says {', '.join(ours)} "
+                f"({len(theirs)} against {len(ours)} kinds)"
             )
 
-    def _gives(self, shapes: list[list[object]]) -> bool:
-        """Whether answers of these shapes are of the card's task. Places may be as many as the network likes."""
-        kinds = len(self.card.kinds)
-        match self.card.task, shapes:
-            case "boxes", [[1, rows, _]]:
-                return rows == 4 + kinds
-            case "maps", [[1, rows, _, _]]:
-                return rows == kinds
-            case "masks", [[1, int(rows), _], [1, int(masks), _, _]]:
-                return rows == 4 + kinds + masks
-            case _:
-                return False
-
     def _warm_up(self) -> None:
-        answers = self.run_all(np.full((1, 3, *self.card.input_hw), 0.5, np.float32))
+        try:
+            answers = self._answer(np.full((1, 3, *self.card.input_hw), 0.5, np.float32))
+        except NotOfThisForm as error:
+            kinds = len(self.card.kinds) + len(self.card.form.no_defect)
+            raise self._mismatch(
+                f"it gives {self._shapes}; for {self.card.task} of the {len(self.card.kinds)} kinds of its card "
+                f"(head {self.card.form.head}) that should be "
+                f"{_GIVES[self.card.task].format(kinds=kinds, boxes=4 + kinds)}"
+            ) from error
+        except _VENDOR_ERRORS as error:
+            raise self._mismatch(f"it cannot answer an even grey image: {error}") from error
         if not all(np.isfinite(answer).all() for answer in answers):
             raise self._mismatch("it answers an even grey image with numbers that are not finite")
+
+    def _check_reference(self, reference: Reference) -> None:
+        """The reference run, on what it will run on. Raises ModelDrifted."""
+        if reference.image.shape != (1, 3, *self.card.input_hw):
+            raise self._mismatch(f"its reference input is {reference.image.shape}")
+        by = reference.differs_by(self.run_all(reference.image))
+        if not by <= reference.tolerance:
+            raise ModelDrifted(
+                f"{self.card.name} {self.card.version} answers its reference input otherwise than where it was "
+                f"released: by {by:.3g}, allowed is {reference.tolerance:.3g}.",
+                action="Do not use it here. Update onnxruntime to a version of the bundle's range, or release the "
+                "model again for this machine.",
+                model=f"{self.card.name} {self.card.version}",
+                by=f"{by:.3g}",
+                allowed=f"{reference.tolerance:.3g}",
+                runtime=onnxruntime.__version__,
+            )
+
+    def _not_there(self, provider: str, instead: Sequence[str]) -> ProviderMissing:
+        return ProviderMissing(
+            f"{self.card.name} {self.card.version} was to run on {provider}; onnxruntime here has "
+            f"{', '.join(instead)}.",
+            action="Install the onnxruntime package and the driver for that device, or ask for another provider.",
+            model=f"{self.card.name} {self.card.version}",
+            provider=provider,
+            instead=", ".join(instead),
+        )
 
     def _mismatch(self, wrong: str) -> ModelMismatch:
         model = f"{self.card.name} {self.card.version}"
@@ -122,3 +188,10 @@ class Session:
             model=model,
             wrong=wrong,
         )
+
+
+def _may_be(shape: Sequence[object], eats: Sequence[int]) -> bool:
+    """Whether an input of this shape, some sides of which may be open, takes what we give."""
+    return len(shape) == len(eats) and all(
+        side == ours or not isinstance(side, int) for side, ours in zip(shape, eats, strict=True)
+    )

@@ -1,18 +1,21 @@
 """Released models on disk: `<name>/<version>/card.toml` and the network's file beside it.
 
 The bytes that are run are the bytes that were checked: the file is read once, and its SHA-256 compared with the
-card's before anything else sees it.
+card's before anything else sees it. What came in a signed bundle is checked against its signature as well, each time.
 """
 
 from __future__ import annotations
 
 import hashlib
+import os
 import re
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from models.bundle import MANIFEST, Keys, Policy, check_folder
 from models.card import ModelCard, read_card
 from models.errors import ModelAltered, ModelMismatch, ModelMissing
+from models.reference import Reference
 
 RELEASED = Path(__file__).parent / "released"
 
@@ -21,37 +24,56 @@ _VERSION = re.compile(r"\d+\.\d+\.\d+")
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class ReleasedModel:
-    """A card and the network it speaks of, checked against each other."""
+    """A card and the network it speaks of, checked against each other.
+
+    reference   of a bundle: what the network must answer wherever it runs
+    """
 
     card: ModelCard
     network: bytes = field(repr=False)
+    reference: Reference | None = field(default=None, repr=False)
+
+
+def plant_folder() -> Path:
+    """Where a plant keeps its own models: LYNCEUS_MODELS, else the folder `var/models` here."""
+    return Path(os.environ.get("LYNCEUS_MODELS") or Path("var", "models"))
 
 
 @dataclass(frozen=True, slots=True)
 class ModelStore:
-    """The models in a folder; without one, those that come with the package."""
+    """The models in a folder; without one, those that come with the package.
+
+    plant   the plant's own models beside these, the keys it trusts and its licence policy, which holds for all
+    """
 
     folder: Path = RELEASED
+    plant: Path | None = None
+
+    @classmethod
+    def of_plant(cls) -> ModelStore:
+        """The models that come with the package and those of the plant."""
+        return cls(plant=plant_folder())
 
     def versions(self) -> dict[str, tuple[str, ...]]:
         """Name -> versions, oldest first; names in alphabetical order."""
-        found: dict[str, list[str]] = {}
-        for card in sorted(self.folder.glob("*/*/card.toml")):
-            if _VERSION.fullmatch(card.parent.name):
-                found.setdefault(card.parent.parent.name, []).append(card.parent.name)
-        return {name: tuple(sorted(versions, key=_as_numbers)) for name, versions in found.items()}
+        found: dict[str, set[str]] = {}
+        for folder in self._folders:
+            for card in folder.glob("*/*/card.toml"):
+                if _VERSION.fullmatch(card.parent.name):
+                    found.setdefault(card.parent.parent.name, set()).add(card.parent.name)
+        return {name: tuple(sorted(found[name], key=_as_numbers)) for name in sorted(found)}
 
     def find(self, name: str, version: str | None = None) -> ReleasedModel:
         """The model of that name and version, or of its latest version.
 
-        Raises ModelMissing, ModelAltered when the bytes are not those that were released, ModelMismatch when
-        the card cannot be used.
+        Raises ModelMissing, ModelAltered when the bytes are not those that were released or signed, ModelMismatch
+        when the card cannot be used, SignerUnknown when the key that signed is not trusted any more, LicenceRefused.
         """
         there = self.versions()
         chosen = version or next(reversed(there.get(name, ())), None)
         if chosen is None or chosen not in there.get(name, ()):
             raise self._missing(name, version, there)
-        folder = self.folder / name / chosen
+        folder = self.folder_of(name, chosen)
         card = read_card(folder / "card.toml")
         if (card.name, card.version) != (name, chosen):
             raise ModelMismatch(
@@ -60,6 +82,11 @@ class ModelStore:
                 model=f"{name} {chosen}",
                 wrong=f"{card.name} {card.version}",
             )
+        if self.plant is not None:
+            Policy.read(self.plant).check(card)
+        reference = None
+        if (folder / MANIFEST).exists():
+            reference = check_folder(folder, Keys.read(folder.parent.parent))
         try:
             network = (folder / card.file).read_bytes()
         except FileNotFoundError as error:
@@ -73,7 +100,16 @@ class ModelStore:
                 expected=card.sha256,
                 actual=digest,
             )
-        return ReleasedModel(card=card, network=network)
+        return ReleasedModel(card=card, network=network, reference=reference)
+
+    def folder_of(self, name: str, version: str) -> Path:
+        """Where that version lies; the package's own before the plant's. It need not be there."""
+        folders = [folder / name / version for folder in self._folders]
+        return next((folder for folder in folders if (folder / "card.toml").exists()), folders[-1])
+
+    @property
+    def _folders(self) -> tuple[Path, ...]:
+        return (self.folder,) if self.plant is None else (self.folder, self.plant)
 
     def _missing(self, name: str, version: str | None, there: dict[str, tuple[str, ...]]) -> ModelMissing:
         wanted = f"{name} {version}" if version else name

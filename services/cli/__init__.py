@@ -24,6 +24,7 @@ COMMANDS = {
     "recipe": "services.cli.recipe:recipe",
     "camera": "services.cli.camera:camera",
     "person": "services.cli.person:person",
+    "model": "services.cli.model:model",
 }
 """Loaded when asked for: `lynceus trace` needs no camera library and no network runtime."""
 

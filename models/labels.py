@@ -1,0 +1,479 @@
+"""Labelled pictures in the formats that labelling tools use: YOLO (boxes, outlines), COCO, Pascal VOC, class folders.
+
+Whatever the format, a picture without a defect stays in the set. A label that cannot be right is refused with its file
+and line, all of them at once: trained on, it would teach the wrong thing without anybody noticing.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path, PurePosixPath
+from typing import Any, Final
+from xml.etree import ElementTree
+
+from PIL import Image, UnidentifiedImageError
+
+from inspection.types import Box
+from models.errors import LabelsWrong, TrainingDataMissing
+
+PICTURES: Final = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp"})
+GOOD: Final = "good"
+"""The class folder of pictures without a defect."""
+
+# Class names of public sets that mean one of our catalogue's codes.
+KNOWN_AS: Final[Mapping[str, str]] = {
+    "patches": "patch",
+    "pitted_surface": "pits",
+    "pitting": "pits",
+    "rolled-in_scale": "scale",
+    "scratches": "scratch",
+}
+GOOD_NAMES: Final = frozenset({GOOD, "free", "ok", "normal", "clean"})
+
+# Labelling tools round to whole px, and to six digits of the picture's side.
+_ROUNDING_PX: Final = 1.0
+_MISTAKES_TOLD: Final = 20
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Truth:
+    """A known defect. `outline_px` corners of the line around it, where the labels have one, else empty."""
+
+    kind: str
+    box_px: Box
+    outline_px: tuple[tuple[float, float], ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LabelledFile:
+    """`name` is the picture's path under the set's folder, with /."""
+
+    name: str
+    width_px: int
+    height_px: int
+    truth: tuple[Truth, ...]
+
+    @property
+    def kinds(self) -> tuple[str, ...]:
+        return tuple(sorted({one.kind for one in self.truth}))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LabelledSet:
+    folder: Path
+    kinds: tuple[str, ...]
+    pictures: tuple[LabelledFile, ...]
+
+    def file(self, picture: LabelledFile) -> Path:
+        return self.folder / picture.name
+
+
+def read_yolo(
+    folder: Path, list_file: Path | None = None, *, codes: Mapping[str, str] | None = None
+) -> LabelledSet:
+    """A YOLO folder: `images/`, `labels/` with the same paths, `classes.txt` (or names of `data.yaml`'s kind in it).
+
+    list_file  the pictures to take, one path a line, from the folder or absolute; without one all of `images/`
+    codes      their class names -> codes of our catalogue; those not named are taken as they are, or as `KNOWN_AS`
+
+    Lines are `class x y w h` in shares of the picture, or `class x1 y1 x2 y2 x3 y3 …`: an outline.
+    Raises LabelsWrong, TrainingDataMissing.
+    """
+    classes_file = folder / "classes.txt"
+    names = _text(classes_file).split()
+    kinds = [_code(name, codes) for name in names]
+    wrong = _Mistakes(folder)
+    pictures = []
+    for path in _listed(folder, list_file, wrong):
+        size = _size(path, wrong)
+        label = _beside(path, "labels").with_suffix(".txt")
+        if size is None:
+            continue
+        truth = []
+        for number, line in enumerate(label.read_text("utf-8").splitlines() if label.exists() else (), 1):
+            if line.strip():
+                found = _yolo_line(line, kinds, size, partial(wrong.add, label, number))
+                truth += [found] if found is not None else []
+        pictures.append(_picture(folder, path, size, truth))
+    return _made(folder, kinds, pictures, wrong)
+
+
+def _yolo_line(
+    line: str, kinds: Sequence[str], size: tuple[int, int], wrong: Callable[[str], None]
+) -> Truth | None:
+    width, height = size
+    try:
+        number, *rest = line.split()
+        values = [float(value) for value in rest]
+        kind = kinds[int(number)] if int(number) >= 0 else None
+    except IndexError:
+        wrong(f"class {number} of {len(kinds)} (0 to {len(kinds) - 1})")
+        return None
+    except ValueError:
+        wrong(f"no numbers: {line[:60]!r}")
+        return None
+    if kind is None or len(values) < 4 or (len(values) > 4 and len(values) % 2):
+        wrong(f"neither a box nor an outline: {line[:60]!r}")
+        return None
+    outline: tuple[tuple[float, float], ...] = ()
+    if len(values) == 4:
+        x, y, w, h = values
+        box = Box((x - w / 2) * width, (y - h / 2) * height, (x + w / 2) * width, (y + h / 2) * height)
+    else:
+        outline = tuple((x * width, y * height) for x, y in zip(values[::2], values[1::2], strict=True))
+        box = _around(outline)
+    return _checked(kind, box, outline, size, wrong)
+
+
+def write_yolo(labelled: LabelledSet, folder: Path) -> None:
+    """The set as a YOLO folder, pictures copied. A truth with an outline is written as one."""
+    _text_file(folder / "classes.txt", "".join(f"{kind}\n" for kind in labelled.kinds))
+    for one in labelled.pictures:
+        place = folder / "images" / _under_images(one.name)
+        _copy(labelled.file(one), place)
+        lines = []
+        for truth in one.truth:
+            number = labelled.kinds.index(truth.kind)
+            if truth.outline_px:
+                values = [side for x, y in truth.outline_px for side in (x / one.width_px, y / one.height_px)]
+            else:
+                box = truth.box_px
+                values = [
+                    (box.x1 + box.x2) / 2 / one.width_px,
+                    (box.y1 + box.y2) / 2 / one.height_px,
+                    box.width / one.width_px,
+                    box.height / one.height_px,
+                ]
+            lines.append(f"{number} {' '.join(f'{value:.8f}' for value in values)}\n")
+        _text_file(_beside(place, "labels").with_suffix(".txt"), "".join(lines))
+
+
+def read_coco(file: Path, images: Path, *, codes: Mapping[str, str] | None = None) -> LabelledSet:
+    """COCO's JSON with `images`, `annotations` (bbox x y w h, segmentation polygons) and `categories`.
+
+    Raises as `read_yolo`.
+    """
+    wrong = _Mistakes(file)
+    try:
+        told = json.loads(_text(file))
+        categories = {one["id"]: _code(str(one["name"]), codes) for one in told["categories"]}
+        by_image: dict[Any, list[Any]] = {one["id"]: [] for one in told["images"]}
+        for one in told["annotations"]:
+            if one["image_id"] in by_image:
+                by_image[one["image_id"]].append(one)
+            else:
+                wrong.add(file, one["id"], f"of the picture {one['image_id']}, which is not there")
+    except (ValueError, KeyError, TypeError) as error:
+        raise _wrong(file, 1, f"  • no COCO labels: {error!r}") from error
+    pictures = []
+    for entry in told["images"]:
+        path = images / str(entry["file_name"])
+        size = _size(path, wrong)
+        if size is None:
+            continue
+        if size != (entry.get("width", size[0]), entry.get("height", size[1])):
+            wrong.add(file, entry["id"], f"{path.name} is {size}, not {entry['width']} x {entry['height']}")
+        truth = []
+        for one in by_image[entry["id"]]:
+            found = _coco_truth(one, categories, size, partial(wrong.add, file, one.get("id")))
+            truth += [found] if found is not None else []
+        pictures.append(_picture(images, path, size, truth))
+    return _made(images, categories.values(), pictures, wrong)
+
+
+def _coco_truth(
+    one: Mapping[str, Any], categories: Mapping[Any, str], size: tuple[int, int], wrong: Callable[[str], None]
+) -> Truth | None:
+    kind = categories.get(one.get("category_id"))
+    if kind is None:
+        wrong(f"class {one.get('category_id')!r}, which is not among the categories")
+        return None
+    try:
+        x, y, w, h = (float(value) for value in one["bbox"])
+        polygons = one.get("segmentation") or []
+        corners = polygons[0] if isinstance(polygons, list) and len(polygons) == 1 else []
+        outline = tuple((float(a), float(b)) for a, b in zip(corners[::2], corners[1::2], strict=True))
+    except (ValueError, KeyError, TypeError):
+        wrong("without a box of four numbers")
+        return None
+    return _checked(kind, Box(x, y, x + w, y + h), outline, size, wrong)
+
+
+def write_coco(labelled: LabelledSet, file: Path) -> None:
+    """The labels as COCO's JSON; the pictures stay where they are."""
+    numbers = {kind: number for number, kind in enumerate(labelled.kinds, 1)}
+    annotations: list[dict[str, object]] = []
+    for image, one in enumerate(labelled.pictures, 1):
+        for truth in one.truth:
+            box = truth.box_px
+            corners = [round(side, 4) for corner in truth.outline_px for side in corner]
+            annotations.append(
+                {
+                    "id": len(annotations) + 1,
+                    "image_id": image,
+                    "category_id": numbers[truth.kind],
+                    "bbox": [round(side, 4) for side in (box.x1, box.y1, box.width, box.height)],
+                    "area": round(box.area, 4),
+                    "segmentation": [corners] if corners else [],
+                    "iscrowd": 0,
+                }
+            )
+    told = {
+        "images": [
+            {"id": number, "file_name": one.name, "width": one.width_px, "height": one.height_px}
+            for number, one in enumerate(labelled.pictures, 1)
+        ],
+        "annotations": annotations,
+        "categories": [{"id": number, "name": kind} for kind, number in numbers.items()],
+    }
+    _text_file(file, json.dumps(told, indent=1))
+
+
+def read_voc(folder: Path, *, codes: Mapping[str, str] | None = None) -> LabelledSet:
+    """Pascal VOC: `JPEGImages/` (or `images/`) and `Annotations/` with an XML file for each; without one, no defect.
+
+    VOC counts px from 1 and both corners belong to the box: x1 = xmin - 1, x2 = xmax. Raises as `read_yolo`.
+    """
+    images = next((folder / name for name in ("JPEGImages", "images") if (folder / name).is_dir()), None)
+    if images is None:
+        raise _missing(folder / "JPEGImages")
+    wrong = _Mistakes(folder)
+    pictures, kinds = [], set()
+    for path in _pictures_in(images):
+        size = _size(path, wrong)
+        if size is None:
+            continue
+        label = folder / "Annotations" / path.relative_to(images).with_suffix(".xml")
+        truth = []
+        for number, entry in enumerate(_voc_objects(label, wrong), 1):
+            kind = _code(entry.findtext("name", ""), codes)
+            kinds.add(kind)
+            try:
+                x1, y1, x2, y2 = (
+                    float(entry.findtext(f"bndbox/{side}", "")) for side in ("xmin", "ymin", "xmax", "ymax")
+                )
+            except ValueError:
+                wrong.add(label, number, "a bndbox without four numbers")
+                continue
+            found = _checked(
+                kind,
+                Box(x1 - 1, y1 - 1, x2, y2),
+                (),
+                size,
+                partial(wrong.add, label, number),
+            )
+            truth += [found] if found is not None else []
+        pictures.append(_picture(folder, path, size, truth))
+    return _made(folder, sorted(kinds), pictures, wrong)
+
+
+def _voc_objects(label: Path, wrong: _Mistakes) -> Sequence[ElementTree.Element]:
+    if not label.exists():
+        return ()
+    text = label.read_text("utf-8")
+    try:
+        # Entities that unfold into gigabytes need a document type; labels have none.
+        if "<!DOCTYPE" in text or "<!ENTITY" in text:
+            raise ElementTree.ParseError("document types are not read")
+        return ElementTree.fromstring(text).findall("object")  # noqa: S314 - without a document type, see above
+    except ElementTree.ParseError as error:
+        wrong.add(label, 1, str(error))
+        return ()
+
+
+def write_voc(labelled: LabelledSet, folder: Path) -> None:
+    """The set as Pascal VOC, pictures copied, boxes rounded to whole px as VOC has them."""
+    for one in labelled.pictures:
+        place = folder / "JPEGImages" / _under_images(one.name)
+        _copy(labelled.file(one), place)
+        root = ElementTree.Element("annotation")
+        ElementTree.SubElement(root, "filename").text = place.name
+        size = ElementTree.SubElement(root, "size")
+        for name, value in (("width", one.width_px), ("height", one.height_px), ("depth", 3)):
+            ElementTree.SubElement(size, name).text = str(value)
+        for truth in one.truth:
+            entry = ElementTree.SubElement(root, "object")
+            ElementTree.SubElement(entry, "name").text = truth.kind
+            bounds = ElementTree.SubElement(entry, "bndbox")
+            box = truth.box_px
+            corners = (round(box.x1) + 1, round(box.y1) + 1, round(box.x2), round(box.y2))
+            for name, corner in zip(("xmin", "ymin", "xmax", "ymax"), corners, strict=True):
+                ElementTree.SubElement(bounds, name).text = str(corner)
+        label = folder / "Annotations" / place.relative_to(folder / "JPEGImages").with_suffix(".xml")
+        _text_file(label, ElementTree.tostring(root, encoding="unicode"))
+
+
+def read_class_folders(folder: Path, *, codes: Mapping[str, str] | None = None) -> LabelledSet:
+    """A folder for each class, `good` (or free, ok, normal, clean) for pictures without a defect.
+
+    Where on the picture the defect is nobody says: its box is the whole picture. Raises as `read_yolo`.
+    """
+    wrong = _Mistakes(folder)
+    pictures, kinds = [], []
+    for place in sorted(one for one in folder.iterdir() if one.is_dir()) if folder.is_dir() else ():
+        kind = None if place.name.lower() in GOOD_NAMES else _code(place.name, codes)
+        kinds += [kind] if kind is not None and kind not in kinds else []
+        for path in _pictures_in(place):
+            size = _size(path, wrong)
+            if size is not None:
+                whole = Box(0, 0, size[0], size[1])
+                truth = [] if kind is None else [Truth(kind=kind, box_px=whole)]
+                pictures.append(_picture(folder, path, size, truth))
+    return _made(folder, kinds, pictures, wrong)
+
+
+def write_class_folders(labelled: LabelledSet, folder: Path) -> None:
+    """Pictures copied into a folder for their kind, or `good`. Raises LabelsWrong for one with several kinds."""
+    if several := [one for one in labelled.pictures if len(one.kinds) > 1]:
+        mistakes = "\n".join(f"  • {one.name}: {', '.join(one.kinds)}" for one in several[:_MISTAKES_TOLD])
+        raise _wrong(labelled.folder, len(several), mistakes)
+    for one in labelled.pictures:
+        _copy(
+            labelled.file(one), folder / (one.kinds[0] if one.kinds else GOOD) / PurePosixPath(one.name).name
+        )
+
+
+class _Mistakes:
+    """All that is wrong with a set's labels, so that they are mended at once."""
+
+    def __init__(self, place: Path) -> None:
+        self._place = place
+        self._told: list[str] = []
+
+    def add(self, file: Path, at: object, told: str) -> None:
+        self._told.append(f"  • {file.name}, {at}: {told}")
+
+    def raise_any(self) -> None:
+        if self._told:
+            raise _wrong(self._place, len(self._told), "\n".join(self._told[:_MISTAKES_TOLD]))
+
+
+def _wrong(place: Path, count: int, mistakes: str) -> LabelsWrong:
+    return LabelsWrong(
+        f"{count} labels of {place} cannot be right:\n{mistakes}",
+        action="Mend them in the labelling tool, or take these pictures out of the set.",
+        place=str(place),
+        count=count,
+        mistakes=mistakes,
+    )
+
+
+def _missing(path: Path) -> TrainingDataMissing:
+    return TrainingDataMissing(
+        f"{path} is not there, or holds no picture.",
+        action="Name the folder that holds the pictures.",
+        path=str(path),
+    )
+
+
+def _checked(
+    kind: str,
+    box: Box,
+    outline: tuple[tuple[float, float], ...],
+    size: tuple[int, int],
+    wrong: Callable[[str], None],
+) -> Truth | None:
+    """The truth, cut at the picture's border where rounding put it over. None, and told, where it cannot be right."""
+    width, height = size
+    inside = Box(max(box.x1, 0.0), max(box.y1, 0.0), min(box.x2, float(width)), min(box.y2, float(height)))
+    over = max(-box.x1, -box.y1, box.x2 - width, box.y2 - height)
+    told = f"{kind} at {', '.join(f'{side:.1f}' for side in (box.x1, box.y1, box.x2, box.y2))}"
+    if not over <= _ROUNDING_PX:
+        wrong(f"{told} lies outside of the picture of {width} x {height} px")
+        return None
+    if not (inside.width > 0 and inside.height > 0):
+        wrong(f"{told} has no area")
+        return None
+    return Truth(kind=kind, box_px=inside, outline_px=outline)
+
+
+def _made(
+    folder: Path, kinds: Iterable[str], pictures: Sequence[LabelledFile], wrong: _Mistakes
+) -> LabelledSet:
+    wrong.raise_any()
+    if not pictures:
+        raise _missing(folder)
+    return LabelledSet(folder=folder, kinds=tuple(dict.fromkeys(kinds)), pictures=tuple(pictures))
+
+
+def _picture(folder: Path, path: Path, size: tuple[int, int], truth: Sequence[Truth]) -> LabelledFile:
+    name = path.relative_to(folder).as_posix()
+    return LabelledFile(name=name, width_px=size[0], height_px=size[1], truth=tuple(truth))
+
+
+def _code(name: str, codes: Mapping[str, str] | None) -> str:
+    if codes is not None and name in codes:
+        return codes[name]
+    return KNOWN_AS.get(name.lower(), name.lower())
+
+
+def _listed(folder: Path, list_file: Path | None, wrong: _Mistakes) -> Iterable[Path]:
+    if list_file is None:
+        return _pictures_in(folder / "images")
+    paths = []
+    for number, line in enumerate(_text(list_file).splitlines(), 1):
+        if line.strip():
+            path = folder / line.strip()
+            if path.resolve().is_relative_to(folder.resolve()):
+                paths.append(path)
+            else:
+                wrong.add(list_file, number, f"{line.strip()} lies outside of {folder}")
+    return paths
+
+
+def _pictures_in(folder: Path) -> list[Path]:
+    return (
+        sorted(path for path in folder.rglob("*") if path.suffix.lower() in PICTURES)
+        if folder.is_dir()
+        else []
+    )
+
+
+def _size(path: Path, wrong: _Mistakes) -> tuple[int, int] | None:
+    try:
+        with Image.open(path) as picture:
+            return picture.size
+    except (OSError, UnidentifiedImageError, Image.DecompressionBombError) as error:
+        wrong.add(path, "-", f"cannot be read as a picture: {error}")
+        return None
+
+
+def _around(outline: Sequence[tuple[float, float]]) -> Box:
+    across, down = zip(*outline, strict=True)
+    return Box(min(across), min(down), max(across), max(down))
+
+
+def _beside(picture: Path, folder: str) -> Path:
+    """The same path with the last `images` replaced, as YOLO finds its labels."""
+    parts = list(picture.parts)
+    for place in range(len(parts) - 2, -1, -1):
+        if parts[place] == "images":
+            parts[place] = folder
+            return Path(*parts)
+    return picture
+
+
+def _under_images(name: str) -> PurePosixPath:
+    path = PurePosixPath(name)
+    return PurePosixPath(*path.parts[1:]) if path.parts[0] in ("images", "JPEGImages") else path
+
+
+def _copy(source: Path, place: Path) -> None:
+    place.parent.mkdir(parents=True, exist_ok=True)
+    shutil.copyfile(source, place)
+
+
+def _text(file: Path) -> str:
+    try:
+        return file.read_text(encoding="utf-8-sig")
+    except (OSError, UnicodeDecodeError) as error:
+        raise _missing(file) from error
+
+
+def _text_file(file: Path, text: str) -> None:
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text(text, encoding="utf-8")
