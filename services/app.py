@@ -12,7 +12,18 @@ from fastapi.routing import APIRoute
 from fastapi.staticfiles import StaticFiles
 
 from services.access import Access, same_site
-from services.api import accounts, certificates, genealogy, health, history, pictures, reviews, spc, units
+from services.api import (
+    accounts,
+    certificates,
+    epcis,
+    genealogy,
+    health,
+    history,
+    pictures,
+    reviews,
+    spc,
+    units,
+)
 from services.api import resolver as resolver_api
 from services.api import station as station_now
 from services.api.serving import Serving
@@ -26,6 +37,7 @@ from services.web.rendering import static_folder
 from services.web.shifts import ShiftCounts
 from station_config import Catalogue, ResolverSettings, Title
 from traceability.accounts import Accounts
+from traceability.epcis.repository import EpcisRepository
 from traceability.images import ImageStore
 from traceability.merkle import Sealer
 from traceability.nodes import HandleNode
@@ -98,11 +110,13 @@ def create_app(
         sealer=sealer,
         resolver=Resolver(store, nodes=[HandleNode(node.address, node.prefixes) for node in resolver.nodes]),
         resolver_address=resolver.address,
+        epcis=EpcisRepository(store),
     )
     for noun in (station_now, units, genealogy, certificates, history, pictures, spc, accounts, reviews):
         app.include_router(noun.router, prefix="/api/v1")
     app.include_router(health.router)
     app.include_router(resolver_api.router)
+    app.include_router(epcis.router)
     app.include_router(pages.router)
     app.include_router(account_pages.router)
     app.include_router(review_pages.router)
@@ -120,9 +134,9 @@ class _Application(FastAPI):
             for operation in _operations(super().openapi()):
                 for status, answer in operation["responses"].items():
                     content = answer.get("content", {})
-                    refers_to = content.get("application/json", {}).get("schema", {}).get("$ref", "")
-                    if int(status) >= HTTPStatus.BAD_REQUEST and refers_to.endswith("/Problem"):
-                        content["application/problem+json"] = content.pop("application/json")
+                    for media_type in [*content] if int(status) >= HTTPStatus.BAD_REQUEST else ():
+                        if content[media_type].get("schema", {}).get("$ref", "").endswith("/Problem"):
+                            content["application/problem+json"] = content.pop(media_type)
         assert self.openapi_schema is not None
         return self.openapi_schema
 

@@ -40,6 +40,7 @@ from traceability.errors import (
     DatabaseReadOnly,
     DatabaseUnreachable,
     DiskFull,
+    EventsRefused,
     HeadsUnreadable,
     HoldMissing,
     LastAdministrator,
@@ -118,6 +119,12 @@ class InspectionUnknown(ServiceError):
     code = "SVC-INSPECTION-UNKNOWN"
 
 
+class EventUnknown(ServiceError):
+    """No EPCIS event, or capture job, of that id was taken in. Facts: id."""
+
+    code = "SVC-EVENT-UNKNOWN"
+
+
 class LinkMissing(ServiceError):
     """The unit has no link of the kind asked for. Facts: unit, relation."""
 
@@ -140,6 +147,8 @@ STATUS: tuple[tuple[type[InspectionError], HTTPStatus], ...] = (
     (BlockRefused, HTTPStatus.UNPROCESSABLE_ENTITY),
     (LinkRefused, HTTPStatus.UNPROCESSABLE_ENTITY),
     (LinkMissing, HTTPStatus.NOT_FOUND),
+    (EventsRefused, HTTPStatus.BAD_REQUEST),
+    (EventUnknown, HTTPStatus.NOT_FOUND),
     (NodeUnreachable, HTTPStatus.SERVICE_UNAVAILABLE),
     (RecordUnknown, HTTPStatus.NOT_FOUND),
     (LinkOutside, HTTPStatus.UNPROCESSABLE_ENTITY),

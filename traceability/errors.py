@@ -47,6 +47,12 @@ class NodeUnreachable(InspectionError):
     code = "TRC-NODE-UNREACHABLE"
 
 
+class EventsRefused(InspectionError):
+    """An EPCIS document none of whose events were taken in. Facts: mistakes, job."""
+
+    code = "TRC-EVENTS-REFUSED"
+
+
 class UnitUnknown(InspectionError):
     """A well-formed code under which nothing is recorded. Facts: unit."""
 

@@ -21,6 +21,7 @@ from uuid_utils.compat import uuid7
 from inspection.identity import IdentifierCode
 from traceability import tables
 from traceability.codes import CodeRecord, CodeRegister
+from traceability.epcis.events import epc_of
 from traceability.errors import LinkRefused, NodeUnreachable, UnitUnknown
 from traceability.identifiers import RESOLVER_PATH, gs1, parse, vaa
 from traceability.identifiers.gs1.elements import Element, bracketed
@@ -391,7 +392,7 @@ def _own_links(code: IdentifierCode, address: str, *, has_default: bool) -> tupl
     """Our page of a unit, and the events about it."""
     stem = address.rstrip("/")
     page = f"{stem}{RESOLVER_PATH}{quote(str(code), safe='/:')}"
-    events = f"{stem}/epcis/events?MATCH_anyEPC={quote(epc_uri(code, address), safe='')}"
+    events = f"{stem}/epcis/events?MATCH_anyEPC={quote(epc_of(code), safe='')}"
     return (
         Link(
             relation=TRACEABILITY,
@@ -403,11 +404,6 @@ def _own_links(code: IdentifierCode, address: str, *, has_default: bool) -> tupl
         ),
         Link(relation=EPCIS, href=events, title="EPCIS events", media_type="application/ld+json"),
     )
-
-
-def epc_uri(code: IdentifierCode, address: str) -> str:
-    """How events name a unit: GS1's by its canonical Digital Link, others by their address here."""
-    return anchor(code, "https://id.gs1.org" if code.scheme == gs1.SCHEME else address)
 
 
 def _registered(connection: Connection, code: IdentifierCode) -> tuple[Link, ...]:

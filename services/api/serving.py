@@ -16,6 +16,7 @@ from services.station.recipes import LaneRecipes
 from services.web.language import language_of
 from services.web.shifts import ShiftCounts
 from station_config import Catalogue, Title
+from traceability.epcis.repository import EpcisRepository
 from traceability.images import ImageStore
 from traceability.merkle import Sealer
 from traceability.resolution import Resolver
@@ -39,6 +40,7 @@ class Serving:
     shift_counts: ShiftCounts
     sealer: Sealer
     resolver: Resolver
+    epcis: EpcisRepository
     resolver_address: str | None
 
     def lanes(self) -> tuple[LaneNow, ...]:

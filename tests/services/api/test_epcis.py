@@ -1,0 +1,79 @@
+from __future__ import annotations
+
+from urllib.parse import quote
+
+import pytest
+from fastapi.testclient import TestClient
+
+from inspection.types import Verdict
+from tests.builders import an_inspection
+from tests.services.signed_in import signed_in
+from tests.traceability.epcis.test_repository import PART, RECEIVED, a_document
+from traceability.accounts import Role
+from traceability.epcis.events import epc_of
+
+
+@pytest.fixture
+def integrator(station) -> TestClient:
+    return signed_in(station.app(), Role.INTEGRATOR)
+
+
+def test_a_document_is_taken_in_and_its_job_says_so(integrator, client):
+    answer = integrator.post("/epcis/capture", json=RECEIVED)
+    assert (answer.status_code, answer.headers["GS1-EPCIS-Version"]) == (202, "2.0.0")
+    job = client.get(answer.headers["location"]).json()
+    assert (job["success"], job["running"], job["errors"]) == (True, False, [])
+    told = client.get("/epcis/events").json()["epcisBody"]["queryResults"]["resultsBody"]["eventList"]
+    assert client.get(f"/epcis/events/{quote(told[0]['eventID'], safe='')}").json()["bizStep"] == "receiving"
+
+
+def test_nothing_is_taken_in_from_whoever_has_no_right(client, station):
+    assert client.post("/epcis/capture", json=RECEIVED).json()["code"] == "SVC-SIGN-IN-NEEDED"
+    operator = signed_in(station.app(), Role.OPERATOR)
+    assert operator.post("/epcis/capture", json=RECEIVED).json()["code"] == "SVC-RIGHT-MISSING"
+    assert client.get("/epcis/events").json()["epcisBody"]["queryResults"]["resultsBody"]["eventList"] == []
+
+
+def test_a_mistake_is_told_with_its_place(integrator):
+    answer = integrator.post("/epcis/capture", json=a_document(eventTime="yesterday"))
+    assert (answer.status_code, answer.json()["code"]) == (400, "TRC-EVENTS-REFUSED")
+    assert "epcisBody/eventList/0/eventTime" in answer.json()["title"]
+
+
+@pytest.mark.parametrize("body", [b"", b"{", b"[" * 100_000, b"x" * 4_000_001])
+def test_a_body_that_is_no_document_is_refused(integrator, body):
+    assert integrator.post("/epcis/capture", content=body).status_code in (400, 422)
+
+
+def test_one_event_is_taken_in_with_its_context(integrator, client):
+    event = {"@context": RECEIVED["@context"], **RECEIVED["epcisBody"]["eventList"][0]}
+    assert integrator.post("/epcis/events", json=event).status_code == 201
+    assert (
+        client.get("/epcis/eventTypes/ObjectEvent/events?EQ_bizStep=receiving").text.count("receiving") == 1
+    )
+
+
+def test_pages_follow_one_another_by_their_links(station, client):
+    for _ in range(3):
+        station.finishes(an_inspection(unit=PART, verdict=Verdict.ACCEPT))
+    url, seen = f"/epcis/events?perPage=2&MATCH_anyEPC={epc_of(PART)}", []
+    while url:
+        answer = client.get(url)
+        seen += answer.json()["epcisBody"]["queryResults"]["resultsBody"]["eventList"]
+        url = answer.links["next"]["url"] if "next" in answer.links else ""
+    assert len({event["eventID"] for event in seen}) == len(seen) == 3
+
+
+@pytest.mark.parametrize(
+    "query",
+    ["EQ_nothing=1", "orderBy=x", "nextPageToken=x", "perPage=0", "GE_eventTime=today", "EXISTS_ilmd="],
+)
+def test_a_condition_that_is_not_understood_is_refused_and_not_left_out(client, query):
+    assert client.get(f"/epcis/events?{query}").status_code == 422
+
+
+@pytest.mark.parametrize(
+    "path", ["/epcis/events/urn:uuid:0", "/epcis/capture/01a1f891-eac9-777d-b0a2-f33ba62bc3a3"]
+)
+def test_what_was_never_taken_in_is_not_found(client, path):
+    assert client.get(path).json()["code"] == "SVC-EVENT-UNKNOWN"

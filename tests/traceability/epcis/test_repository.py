@@ -1,0 +1,245 @@
+from __future__ import annotations
+
+import copy
+from datetime import timedelta
+from typing import Any
+from uuid import UUID
+
+import pytest
+
+from inspection.types import Verdict
+from tests.builders import NOON, a_defect, a_measurement, an_inspection
+from traceability.codes import CodeRegister
+from traceability.epcis.events import (
+    code_of_epc,
+    document,
+    epc_of,
+    inspected,
+    key_of_epc,
+    made_from,
+    query_document,
+    with_id,
+)
+from traceability.epcis.repository import EpcisRepository, Query, items_of, place_of
+from traceability.epcis.schema import mistakes
+from traceability.errors import EventsRefused
+from traceability.genealogy.cuts import Link, LinkKind
+from traceability.genealogy.recording import record
+from traceability.identifiers import parse
+from traceability.store import TraceStore
+
+COIL = parse("86.100.12/COIL-1")
+SLAB = parse("86.100.12/SLAB-1")
+PART = parse("(01)09520123456788(21)A7")
+CODES = (
+    COIL,
+    PART,
+    parse("C-17卷"),
+    parse("urn:oid:1.2.156.3"),
+    parse("ecode:2123445678"),
+    parse("VAA0881001/x"),
+)
+RECEIVED: dict[str, Any] = {
+    "@context": ["https://ref.gs1.org/standards/epcis/2.0.0/epcis-context.jsonld"],
+    "type": "EPCISDocument",
+    "schemaVersion": "2.0",
+    "creationDate": "2026-11-20T12:00:00Z",
+    "epcisBody": {
+        "eventList": [
+            {
+                "type": "ObjectEvent",
+                "eventTime": "2026-11-20T11:00:00Z",
+                "eventTimeZoneOffset": "+08:00",
+                "action": "OBSERVE",
+                "bizStep": "receiving",
+                "disposition": "in_progress",
+                "epcList": ["urn:epc:id:sgtin:9520123.045678.A7"],
+            }
+        ]
+    },
+}
+
+
+@pytest.fixture
+def epcis(store: TraceStore) -> EpcisRepository:
+    return EpcisRepository(store)
+
+
+def a_document(**changed: Any) -> dict[str, Any]:
+    made = copy.deepcopy(RECEIVED)
+    made["epcisBody"]["eventList"][0] |= changed
+    return made
+
+
+def found(epcis: EpcisRepository, **asked: Any) -> list[dict[str, Any]]:
+    return epcis.find(Query(**asked), after=None, limit=100)
+
+
+@pytest.mark.parametrize("code", CODES, ids=str)
+def test_the_uri_of_a_unit_in_events_leads_back_to_its_code(code):
+    assert code_of_epc(epc_of(code)) == code
+
+
+def test_an_inspection_is_told_with_what_looked_measured_and_decided():
+    seen = an_inspection(
+        unit=PART, verdict=Verdict.REJECT, defects=(a_defect(), a_defect()), measurements=(a_measurement(),)
+    )
+    event = inspected(seen)
+    assert mistakes(document([event], at=NOON)) == ()
+    assert (event["bizStep"], event["disposition"]) == ("inspecting", "non_conformant")
+    (element,) = event["sensorElementList"]
+    assert element["sensorReport"][0] == {
+        "type": "Count",
+        "value": 2,
+        "uom": "H87",
+        "exception": "ALARM_CONDITION",
+    }
+    assert element["sensorReport"][1]["uom"] == "MMT"
+    assert seen.recipe.sha256 in element["sensorMetadata"]["dataProcessingMethod"]
+    assert any(seen.models[0].sha256 in one for one in event["lynceus:model"])
+
+
+@pytest.mark.parametrize("verdict", list(Verdict))
+def test_only_what_was_accepted_is_called_conformant(verdict: Verdict):
+    event = inspected(an_inspection(verdict=verdict))
+    assert (event["disposition"] == "conformant") == (verdict is Verdict.ACCEPT)
+
+
+def test_an_event_of_ours_has_the_id_of_what_it_says_wherever_it_is_made():
+    seen = an_inspection(unit=PART)
+    assert inspected(seen) == inspected(seen)
+    assert inspected(seen)["eventID"] != inspected(an_inspection(unit=COIL))["eventID"]
+    event = inspected(seen)
+    assert with_id(event, document([], at=NOON)["@context"])["eventID"] == event["eventID"]
+
+
+@pytest.mark.parametrize(
+    ("kind", "type_"),
+    [(kind, "TransformationEvent") for kind in LinkKind if kind not in (LinkKind.ASSEMBLE, LinkKind.REPACK)]
+    + [(LinkKind.ASSEMBLE, "AssociationEvent"), (LinkKind.REPACK, "AggregationEvent")],
+)
+def test_what_was_made_of_what_is_told_by_kind(kind: LinkKind, type_: str):
+    links = [Link(id=UUID(int=1), parent=SLAB, child=COIL, kind=kind)]
+    (event,) = made_from(COIL, links, NOON)
+    assert event["type"] == type_
+    assert mistakes(document([event], at=NOON)) == ()
+
+
+def test_a_document_is_taken_in_once_however_often_it_comes(epcis: EpcisRepository):
+    first = epcis.capture(RECEIVED, by=None)
+    assert (first.has_succeeded, first.events) == (True, 1)
+    epcis.capture(a_document(recordTime="2026-11-21T00:00:00Z"), by=None)
+    (event,) = found(epcis)
+    assert event["eventID"].startswith("ni:///sha-256;")
+    assert epcis.event(event["eventID"]) is not None
+    assert epcis.captured(first.id) == first
+
+
+@pytest.mark.parametrize(
+    "spoilt",
+    [
+        {},
+        {**RECEIVED, "epcisBody": {}},
+        a_document(eventTime="yesterday"),
+        a_document(epcList=["no address"]),
+        a_document(eventID="ni:///sha-256;" + "0" * 64 + "?ver=CBV2.0"),
+        {**RECEIVED, "epcisBody": {"eventList": RECEIVED["epcisBody"]["eventList"] * 1001}},
+    ],
+)
+def test_of_a_document_with_a_mistake_nothing_is_taken_in(epcis: EpcisRepository, spoilt: object):
+    with pytest.raises(EventsRefused) as refused:
+        epcis.capture(spoilt, by=None)
+    job = epcis.captured(UUID(str(refused.value.facts["job"])))
+    assert job is not None
+    assert not job.has_succeeded
+    assert job.mistakes
+    assert found(epcis) == []
+
+
+def test_an_id_of_the_senders_own_is_kept(epcis: EpcisRepository):
+    epcis.capture(a_document(eventID="urn:uuid:7"), by=None)
+    assert found(epcis)[0]["eventID"] == "urn:uuid:7"
+
+
+def test_events_taken_in_and_our_own_are_found_together_under_any_spelling(
+    epcis: EpcisRepository, store: TraceStore
+):
+    store.record([an_inspection(unit=PART, started_at=NOON, finished_at=NOON), an_inspection(unit=COIL)])
+    epcis.capture(RECEIVED, by=None)
+    for epc in ("urn:epc:id:sgtin:9520123.045678.A7", "https://e.com/01/09520123456788/21/A7?17=261231"):
+        told = found(epcis, matches={"MATCH_epc": (epc,)})
+        assert [event["bizStep"] for event in told] == ["receiving", "inspecting"]
+    assert mistakes(query_document(told, at=NOON)) == ()
+    assert found(epcis, matches={"MATCH_epc": ("urn:epc:id:sgtin:9520123.045678.NONE",)}) == []
+
+
+def test_events_are_found_under_every_code_of_the_unit(epcis: EpcisRepository, store: TraceStore):
+    store.record([an_inspection(unit=PART)])
+    CodeRegister(store).bind(parse("C-17"), PART)
+    told = found(epcis, matches={"MATCH_anyEPC": (epc_of(parse("C-17")),)})
+    assert [event["bizStep"] for event in told] == ["inspecting", "commissioning"]
+
+
+def test_commissioning_transformation_and_retirement_are_told(epcis: EpcisRepository, store: TraceStore):
+    codes = CodeRegister(store)
+    codes.register(COIL, reason="rolled")
+    record(store, links=[Link(id=UUID(int=1), parent=SLAB, child=COIL, kind=LinkKind.ROLL)])
+    codes.retire(COIL, reason="slit")
+    told = found(epcis, matches={"MATCH_anyEPC": (epc_of(COIL),)})
+    assert sorted(event["type"] for event in told) == ["ObjectEvent", "ObjectEvent", "TransformationEvent"]
+    assert {event.get("bizStep") for event in told} == {"commissioning", "decommissioning", None}
+    assert [event["type"] for event in found(epcis, matches={"MATCH_inputEPC": (epc_of(SLAB),)})] == [
+        "TransformationEvent"
+    ]
+    assert found(epcis, matches={"MATCH_outputEPC": (epc_of(SLAB),)}) == []
+
+
+@pytest.mark.parametrize(
+    ("asked", "count"),
+    [
+        ({"biz_steps": ("receiving",)}, 1),
+        ({"biz_steps": ("urn:epcglobal:cbv:bizstep:receiving",)}, 1),
+        ({"biz_steps": ("inspecting",)}, 1),
+        ({"biz_steps": ("shipping",)}, 0),
+        ({"dispositions": ("conformant",)}, 1),
+        ({"actions": ("OBSERVE",)}, 2),
+        ({"kinds": ("AggregationEvent",)}, 0),
+        ({"since": NOON}, 1),
+        ({"until": NOON}, 1),
+        ({"recorded_until": NOON + timedelta(minutes=1)}, 1),
+        ({"read_points": ("urn:x-lynceus:station:demo:strip",)}, 1),
+    ],
+)
+def test_conditions_hold_for_both(
+    epcis: EpcisRepository, store: TraceStore, asked: dict[str, Any], count: int
+):
+    store.record([an_inspection(unit=PART, verdict=Verdict.ACCEPT, finished_at=NOON)])
+    epcis.capture(RECEIVED, by=None)
+    assert len(found(epcis, **asked)) == count
+
+
+def test_pages_hold_every_event_once_also_those_of_one_moment(epcis: EpcisRepository, store: TraceStore):
+    store.record([an_inspection(unit=parse(f"C-{number}"), finished_at=NOON) for number in range(7)])
+    store.record(
+        [an_inspection(unit=PART, finished_at=NOON + timedelta(seconds=number)) for number in range(5)]
+    )
+    epcis.capture(RECEIVED, by=None)
+    seen: list[str] = []
+    after = None
+    while True:
+        page = epcis.find(Query(), after=after, limit=3)
+        seen += [event["eventID"] for event in page[:3]]
+        if len(page) <= 3:
+            break
+        after = place_of(page[2])
+    assert len(seen) == len(set(seen)) == 13
+
+
+def test_one_key_stands_for_all_spellings_of_an_epc():
+    assert key_of_epc("urn:epc:id:sgtin:9520123.045678.A7") == key_of_epc(
+        "https://x.com/gtin/9520123456788/ser/A7"
+    )
+    assert key_of_epc("urn:epc:id:sgln:1.2") == "urn:epc:id:sgln:1.2"
+    assert items_of({"quantityList": [{"epcClass": "urn:epc:class:lgtin:9520123.045678.L"}]}) == {
+        ("class", "gs1 (01)09520123456788(10)L")
+    }
