@@ -327,9 +327,17 @@ def score_drift(reference: ArrayLike, present: ArrayLike, *, bins: int = 10) -> 
     edges = np.unique(np.quantile(old, np.linspace(0, 1, bins + 1)[1:-1]))
     a = np.bincount(np.searchsorted(edges, old, side="right"), minlength=edges.size + 1)
     b = np.bincount(np.searchsorted(edges, new, side="right"), minlength=edges.size + 1)
-    p, q = np.maximum(a, 0.5) / old.size, np.maximum(b, 0.5) / new.size
-    psi = float(np.sum((q - p) * np.log(q / p)))
+    psi = stability_index(np.maximum(a, 0.5), np.maximum(b, 0.5))
     return Drift(psi=psi, grade="steady" if psi < 0.1 else "moving" if psi < 0.25 else "changed")
+
+
+def stability_index(reference: ArrayLike, present: ArrayLike) -> float:
+    """Sum of (q - p) ln(q / p) over bins; counts or shares per bin, none of them 0."""
+    old, new = numbers(reference, method="psi", needed=2), numbers(present, method="psi", needed=2)
+    within(new.size, parameter="bins", allowed=str(old.size), is_allowed=new.size == old.size)
+    positive(float(min(old.min(), new.min())), parameter="share of a bin")
+    p, q = old / old.sum(), new / new.sum()
+    return float(np.sum((q - p) * np.log(q / p)))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -121,7 +121,7 @@ def _sigmas(given: Given) -> Fields:
 
 def _pair(pair: charts.ChartPair, location: str, spread: str) -> Fields:
     fields = {
-        **(_chart(pair.location)),
+        **_chart(pair.location),
         location: pair.location.value.tolist(),
         "sigma sigma_within sigma_hat": pair.limits.sigma,
     }
@@ -158,7 +158,7 @@ def subgroup_chart(kind: str, default: charts.Estimator) -> Callable[[Given], Fi
         together = charts.subgroup_chart([*first_phase, *later], limits=known.limits, **options)
         new = charts.subgroup_chart(later, limits=known.limits, **options)
         return {
-            **(_pair(together, name, letter)),
+            **_pair(together, name, letter),
             "xbar_phase2 new_xbar phase2_xbar": new.location.value.tolist(),
             "beyond_limits_phase2 phase2_beyond_limits": to.one_based(new.location.beyond),
             "phase2": _pair(new, name, letter),
@@ -169,6 +169,19 @@ def subgroup_chart(kind: str, default: charts.Estimator) -> Callable[[Given], Fi
 
 
 def individuals(given: Given) -> Fields:
+    first = given.get("phase1", "trial", "calibration")
+    if first is not None:
+        frozen = _sigmas(given)
+        known = charts.individuals_chart(first, **frozen)
+        later = given.need("phase2", "new", "newdata")
+        together = charts.individuals_chart([*first, *later], limits=known.limits, **frozen)
+        new = charts.individuals_chart(later, limits=known.limits, **frozen)
+        return {
+            **_pair(together, "x", "MR"),
+            "beyond_limits_phase2 phase2_beyond_limits phase2_beyond": to.one_based(new.location.beyond),
+            "phase1": _pair(known, "x", "MR"),
+            "phase2": _pair(new, "x", "MR"),
+        }
     options: Fields = {**_sigmas(given), **given.options(span=("mr_span", "span", "w"))}
     stage = given.get("stage", "stages")
     pair = charts.individuals_chart(given.need("x", "values", "data"), stages=stage, **options)
@@ -225,11 +238,15 @@ def individual_sigmas(given: Given) -> Fields:
         "mssd": ("MSSD", "sqrt_mssd", "sigma_mssd", "von_neumann"),
     }
     fields = {alias: value for name, value in found.items() for alias in (name, *names[name])}
-    return {
-        **(fields),
-        "center mean": float(x.mean()),
-        "results sigma": dict(fields),
-    }
+    words = (
+        (("median",), found["median_moving_range"]),
+        (("mssd", "succ"), found["mssd"]),
+        (("c4", "unbias"), found["sd_c4"]),
+        (("mr", "moving"), found["mean_moving_range"]),
+        (("sd", "std"), found["sd"]),
+    )
+    by_words = to.Worded(fields, words)
+    return to.Worded({**fields, "center mean": float(x.mean()), "results sigma": by_words}, words)
 
 
 def attribute(kind: attributes.CountKind) -> Callable[[Given], Fields]:
@@ -237,6 +254,8 @@ def attribute(kind: attributes.CountKind) -> Callable[[Given], Fields]:
     sized = ("sizes", "size", "n", "units", "area", "areas", "opportunity", "opportunities", "N")
 
     def reports(given: Given) -> Fields:
+        if given.has("phase2", "new", "newdata"):
+            return attribute_phases(kind)(given)
         count = given.need(*counted)
         size = None if kind == "c" else given.need(*sized)
         return _attribute(kind, count, size, given)
@@ -250,7 +269,7 @@ def _attribute(kind: attributes.CountKind, count: Any, size: Any, given: Given) 
     laney = attributes.attribute_chart(kind, count, size, limits="laney", **options)
     exact = attributes.attribute_chart(kind, count, size, limits="exact", **options)
     return {
-        **(_chart(plain.chart)),
+        **_chart(plain.chart),
         "p u c": plain.chart.value.tolist(),
         "z": plain.z.tolist(),
         "sigma_z": plain.sigma_z,
@@ -270,7 +289,7 @@ def _attribute(kind: attributes.CountKind, count: Any, size: Any, given: Given) 
         "exact": _chart(exact.chart),
         "laney": _chart(laney.chart),
         "ordinary": _chart(plain.chart),
-        **(_dispersion(plain.dispersion)),
+        **_dispersion(plain.dispersion),
     }
 
 
@@ -309,7 +328,7 @@ def attribute_phases(kind: attributes.CountKind) -> Callable[[Given], Fields]:
             centre = to.first(attributes.attribute_chart("p", count, size, excluded=excluded).chart.centre)
         new = attributes.attribute_chart(kind, *parts(later), centre=centre, **_sigmas(given))
         return {
-            **(_chart(known.chart)),
+            **_chart(known.chart),
             "phase1": _chart(known.chart),
             "phase2": _chart(new.chart),
             "beyond_limits_phase2 phase2_beyond phase2_beyond_limits phase2_signals": to.one_based(
@@ -371,18 +390,18 @@ def iterative_screening(given: Given) -> Fields:
     removed = to.one_based(sorted(end.removed))
     closing = {"center": end.centre, "lcl": to.scalar(end.lower), "ucl": to.scalar(end.upper)}
     return {
-        **(_chart(final.chart)),
-        **(closing),
+        **_chart(final.chart),
+        **closing,
         "rounds iterations steps": listed,
         "removed removed_total excluded all_removed": removed,
         "n_iterations n_rounds": len(rounds),
         "final": (
             {
-                **(closing),
+                **closing,
                 "removed excluded": removed,
             }
         ),
-        **(to.prefixed("final_", closing)),
+        **to.prefixed("final_", closing),
     }
 
 
@@ -390,7 +409,7 @@ def g_chart(given: Given) -> Fields:
     found = attributes.g_chart(given.need("counts", "x", "between", "opportunities"), **_sigmas(given))
     low, high = found.probability_limits
     return {
-        **(_chart(found.chart)),
+        **_chart(found.chart),
         "p_hat": found.share,
         "prob_ucl ucl_prob": high,
         "prob_lcl lcl_prob": low,
@@ -463,7 +482,7 @@ def z_mr(given: Given) -> Fields:
         ),
     )
     return {
-        **(_pair(found.chart, "z", "MR")),
+        **_pair(found.chart, "z", "MR"),
         "mean part_mean": dict(found.mean),
         "sigma_by_part part_sigma": dict(found.sigma),
     }
@@ -566,7 +585,7 @@ def ewma(given: Given) -> Fields:
         **given.options(sigmas=("L", "nsigmas"), start=("start",)),
     )
     return {
-        **(_chart(chart)),
+        **_chart(chart),
         "ewma z": chart.value.tolist(),
         "sigma_within sigma": within,
         "first_signal": to.first(to.one_based(chart.beyond)),
@@ -636,7 +655,7 @@ def fast_cusum(given: Given) -> Fields:
         )
     )
     return {
-        **(quick),
+        **quick,
         "fir with_fir": quick,
         "plain no_fir without_fir": plain,
         "first_signal_fir": to.field(quick, "first_signal"),
@@ -719,6 +738,9 @@ def hotelling(given: Given) -> Fields:
     if (later := given.get("phase2", "new", "newdata", "x_new")) is not None:
         new = chart(later, established=found.established, **options)
         fields |= {
+            "t2": new.value.tolist(),
+            "ucl": new.upper,
+            "beyond_limits": to.one_based(new.beyond),
             "phase1": _t2(found),
             "phase2": _t2(new),
             "t2_new t2_phase2": new.value.tolist(),
@@ -813,8 +835,15 @@ def one_rule(given: Given) -> Fields:
     picked = _picked(chosen, given.get("rule"))
     signals = _signalling(z, picked, given)
     each = {f"rule{number}": _signalling(z, [rule], given) for number, rule in to.numbered(chosen)}
+    far = next(rule for rule in rules.NELSON if rule.kind == "outside")
+    either = rules.outside(far.points, far.sigmas, sides="either")
+    both_sides, either_side = (_signalling(z, [rule], given) for rule in (far, either))
+    each["both_sides both nelson_both_sides"] = both_sides
+    each["either_side either minitab_either_side"] = either_side
+    for rule in (one for preset in rules.PRESETS.values() for one in preset if one.kind == "alternating"):
+        each[f"alternating_{rule.points} alt_{rule.points}"] = _signalling(z, [rule], given)
     return {
-        **(each),
+        **each,
         "signal_points signals": signals,
         "first_signal": to.first(signals),
         "rules": each,
@@ -1138,7 +1167,7 @@ def capability_study(given: Given) -> Fields:
         "sigma_within sigma_within_table_d2": found.sigma_within,
         "sigma_overall": found.sigma_overall,
         **({name: to.Interval(value, intervals.get(name)) for name, value in values.items()}),
-        **(to.prefixed("ci_", intervals)),
+        **to.prefixed("ci_", intervals),
         "ppm_within ppm_expected_within": _million(found.expected_within),
         "ppm_overall ppm_expected_overall": _million(found.expected_overall),
         "ppm_observed": _million(found.observed),
@@ -1163,8 +1192,8 @@ def capability_parameters(given: Given) -> Fields:
     ppm = capability.expected_per_million(middle, sigma, specification)
     is_both = specification.lower is not None and specification.upper is not None
     return {
-        **(_index_names(found, "Cp")),
-        **(_index_names(found, "Pp")),
+        **_index_names(found, "Cp"),
+        **_index_names(found, "Pp"),
         "Cp_star": None if is_both else found.spread,
         "ci": found.spread_interval if mean is None else found.nearest_interval,
         "cp_ci Cp_ci": found.spread_interval,
@@ -1184,7 +1213,7 @@ def spread_interval(given: Given) -> Fields:
 
 
 def nearest_interval(given: Given) -> Fields:
-    if (index := given.get("Cpk", "cpk")) is not None:
+    if (index := given.get("Cpk", "cpk", "Cpk_hat", "cpk_hat")) is not None:
         found = capability.nearest_interval(
             index, given.need("n"), **given.options(confidence=("confidence",))
         )
@@ -1234,15 +1263,15 @@ def _family(name: str) -> distributions.Family:
 def _quantile_fields(found: capability.QuantileCapability) -> Fields:
     parameters = dict(found.distribution.parameters)
     return {
-        **(parameters),
+        **parameters,
         "meanlog": parameters.get("mean"),
         "sdlog": parameters.get("sigma"),
         "parameters": parameters,
         "x_0_135 x_00135 x0_135 q_0_135": found.low,
         "median x_50 q_50": found.median,
         "x_99_865 x99_865 q_99_865": found.high,
-        **(_index_names(found.indices, "Pp")),
-        **(_index_names(found.indices, "Cp")),
+        **_index_names(found.indices, "Pp"),
+        **_index_names(found.indices, "Cp"),
         "Ppk_z ppk_z_method": found.z_method,
         "ppm_above": found.expected.above,
         "ppm_below": found.expected.below,
@@ -1279,7 +1308,7 @@ def nonnormal(given: Given) -> Fields:
     )
     fields = _quantile_fields(capability.quantile_capability(curve, _specification(limits)))
     return {
-        **(fields),
+        **fields,
         "n": None if values is None else len(values),
         "loglik": None if values is None else curve.log_likelihood(checks.numbers(values, method="fit")),
         "quantiles x_p": [curve.quantile(one) for one in given.get("p", "probabilities", default=[])],
@@ -1425,7 +1454,7 @@ def _study(found: msa.GaugeStudy) -> Fields:
     return {
         "anova": anova,
         "result": _components(found.result),
-        **(_components(found.result)),
+        **_components(found.result),
         "interaction_used": not found.result.is_pooled,
         "other_model": None if found.other is None else _components(found.other),
         "ci ci_variance": {name: list(bounds) for name, bounds in found.intervals.items()},
@@ -1715,7 +1744,9 @@ def cohen(given: Given) -> Fields:
     if table is None:
         columns = given.get("ratings")
         if columns is None:
-            columns = list(zip(given.need("a", "rater1", "x"), given.need("b", "rater2", "y"), strict=True))
+            columns = list(
+                zip(given.need("a", "rater1", "r1", "x"), given.need("b", "rater2", "r2", "y"), strict=True)
+            )
         first, second = zip(*columns, strict=True)
         table = agreement.cross_table(
             first, second, categories=given.get("categories", default=sorted({*first, *second}))
@@ -2095,7 +2126,7 @@ def rectifying(given: Given) -> Fields:
     if not isinstance(p, list):
         fields = {name: to.first(values) for name, values in fields.items()}
     return {
-        **(fields),
+        **fields,
         "aoql": found.aoql,
         "p_at_aoql aoql_at": found.at_p,
     }
@@ -2381,7 +2412,9 @@ def clustering(given: Given) -> Fields:
 
 
 def periodic(given: Given) -> Fields:
-    places = given.need("positions", "y", "places", "x", "positions_mm", "positions_m", "position")
+    places = given.need(
+        "positions", "y", "places", "x", "positions_mm", "positions_m", "position", "y_mm", "y_m"
+    )
     options: Fields = {
         "shortest": given.get("min_period", "t_min", "shortest", "Tmin", "period_min"),
         "longest": given.get("max_period", "t_max", "longest", "Tmax", "period_max"),
@@ -2396,7 +2429,7 @@ def periodic(given: Given) -> Fields:
         rolls = {str(one.get("name")): one.get("diameter") for one in rolls}
     found = maps.periodic_mark(places, rolls=rolls, **options)
     return {
-        "period fundamental T period_mm period_m": found.period,
+        "period fundamental T period_mm period_m fundamental_mm fundamental_m T_mm": found.period,
         "roll_diameter diameter roll_diameter_mm diameter_mm": found.diameter,
         "rayleigh_R R resultant": found.strength,
         "power rayleigh_power": found.power,
@@ -2503,8 +2536,8 @@ def change_point(kind: causes.ChangeKind) -> Callable[[Given], Fields]:
         return {
             "k index change_after tau last_before": found.before,
             "last_year_before": year,
-            "rate_before p_before mean_before": found.level_before,
-            "rate_after p_after mean_after": found.level_after,
+            "rate_before p_before mean_before p1 mean1 rate1": found.level_before,
+            "rate_after p_after mean_after p2 mean2 rate2": found.level_after,
             "log_likelihood_ratio": found.log_likelihood_ratio,
             "lr_statistic lr_stat": to.doubled(found.log_likelihood_ratio),
             "p": found.p,
@@ -2654,12 +2687,26 @@ def verification_bias(given: Given) -> Fields:
 
 
 def stability_index(given: Given) -> Fields:
+    if given.has("expected", "expected_counts", "expected_pct"):
+        psi = inspector.stability_index(
+            given.need("expected", "expected_counts", "expected_pct"),
+            given.need("actual", "actual_counts", "actual_pct"),
+        )
+        return {"psi": psi}
     found = inspector.score_drift(
-        given.need("reference", "expected", "baseline"),
-        given.need("present", "actual", "current"),
-        **given.options(bins=("bins",)),
+        given.need("reference", "baseline"), given.need("present", "current"), **given.options(bins=("bins",))
     )
     return {"psi": found.psi, "grade": found.grade}
+
+
+def wilks(given: Given) -> Fields:
+    coverage, confidence = given.need("coverage", "P", "p"), given.need("confidence", "gamma", "conf")
+    sides = given.options(left_out=("left_out", "sides"))
+    n = given.get("n")
+    fields: Fields = {"n n_required n_min": capability.values_for_coverage(coverage, confidence, **sides)}
+    if n is not None:
+        fields["confidence_reached"] = capability.coverage_confidence(n, coverage, **sides)
+    return fields
 
 
 ROUTES: tuple[tuple[str, Callable[[Given], Fields]], ...] = (
@@ -2693,14 +2740,14 @@ ROUTES: tuple[tuple[str, Callable[[Given], Fields]], ...] = (
     ("^xbar_s", subgroup_chart("xbar_s", "sbar_c4")),
     ("^xbar", subgroup_chart("xbar_r", "rbar_d2")),
     ("^median", subgroup_chart("median", "rbar_d2")),
-    ("^np_.*phase2|^np_.*exclu", attribute_phases("np")),
-    ("^p_.*phase2|^p_.*exclu", attribute_phases("p")),
-    ("^c_.*phase2|^c_.*exclu", attribute_phases("c")),
-    ("^u_.*phase2|^u_.*exclu", attribute_phases("u")),
-    ("^np_.*exact", exact_attribute("np")),
-    ("^p_.*exact", exact_attribute("p")),
-    ("^c_.*exact", exact_attribute("c")),
-    ("^u_.*exact", exact_attribute("u")),
+    ("^np_.*(phase_?2|exclu|frozen)", attribute_phases("np")),
+    ("^p_.*(phase_?2|exclu|frozen)", attribute_phases("p")),
+    ("^c_.*(phase_?2|exclu|frozen)", attribute_phases("c")),
+    ("^u_.*(phase_?2|exclu|frozen)", attribute_phases("u")),
+    ("^np_.*(exact|binomial_lim|poisson_lim|probab)", exact_attribute("np")),
+    ("^p_.*(exact|binomial_lim|poisson_lim|probab)", exact_attribute("p")),
+    ("^c_.*(exact|binomial_lim|poisson_lim|probab)", exact_attribute("c")),
+    ("^u_.*(exact|binomial_lim|poisson_lim|probab)", exact_attribute("u")),
     ("^np(_|$)", attribute("np")),
     ("^p(_|$)|^laney_p", attribute("p")),
     ("^c(_|$)", attribute("c")),
@@ -2718,7 +2765,8 @@ ROUTES: tuple[tuple[str, Callable[[Given], Fields]], ...] = (
     ("^box_cox|^boxcox", box_cox),
     ("yeo", yeo_johnson),
     ("normality", normality),
-    ("tolerance_interval|tolerance_factor", tolerance_interval),
+    ("wilks|nonparametric_tol|tolerance_nonpar", wilks),
+    ("tolerance", tolerance_interval),
     ("index_naming", naming),
     ("cpk_ci|bissell", nearest_interval),
     ("cp_ci", spread_interval),

@@ -252,7 +252,7 @@ def _printed(
 def _looked_up(got: Any, name: str) -> tuple[bool, Any]:
     if not isinstance(got, Mapping):
         return False, None
-    if isinstance(got, Lazily):
+    if isinstance(got, (Lazily, Worded)):
         found, answer = got.asked(name)
         if found:
             return True, answer
@@ -322,6 +322,24 @@ class Lazily(dict[str, Any]):
         return True, self.at(float(name.removeprefix(self.prefix).replace("_", ".")))
 
 
+class Worded(dict[str, Any]):
+    """Fields, and figures found by a word of the name asked for: `sigma_by_median_mr` by "median"."""
+
+    def __init__(self, fields: Mapping[str, Any], words: Sequence[tuple[Sequence[str], Any]]) -> None:
+        super().__init__(fields)
+        self.words = words
+
+    def asked(self, name: str) -> tuple[bool, Any]:
+        plain = _canonical(name)
+        for key in self:
+            if name == key or any(_canonical(alias) == plain for alias in str(key).split()):
+                return False, None
+        return next(
+            ((True, value) for words, value in self.words if any(word in plain for word in words)),
+            (False, None),
+        )
+
+
 def half_of_last_digit(value: float) -> float:
     """How far a figure that is printed so may be from what was rounded to it."""
     exponent = Decimal(repr(value)).normalize().as_tuple().exponent
@@ -340,9 +358,14 @@ def numbered(values: Sequence[Any]) -> list[tuple[int, Any]]:
     return list(enumerate(values, start=1))
 
 
-def standardised(values: Sequence[Any], centre: float | None, sigma: float | None) -> list[Any]:
-    """Points in sigmas; those given as z already have centre 0 and sigma 1."""
-    return [None if value is None else (value - (centre or 0)) / (sigma or 1) for value in values]
+def standardised(values: Sequence[Any], centre: Any, sigma: Any) -> list[Any]:
+    """Points in sigmas, of one sigma or each its own; those given as z already have centre 0 and sigma 1."""
+    centres = centre if isinstance(centre, list) else [centre or 0] * len(values)
+    sigmas = sigma if isinstance(sigma, list) else [sigma or 1] * len(values)
+    return [
+        None if value is None else (value - middle) / spread
+        for value, middle, spread in zip(values, centres, sigmas, strict=True)
+    ]
 
 
 def subsets(rules: Mapping[str, Any]) -> list[str]:

@@ -32,6 +32,7 @@ from traceability.spc.inspector import (
     parts_for_interval,
     require_fresh,
     score_drift,
+    stability_index,
     true_share,
     who_moved,
     with_review,
@@ -314,3 +315,20 @@ def test_what_the_inspection_makes_of_a_share_is_undone(share: float, se: float,
     found = true_share(rejected, n, sensitivity=se, specificity=sp)
     # One part in a million, over the smallest Youden index of 0.1.
     assert found.value == pytest.approx(share, abs=1.1e-5)
+
+
+def test_bounds_as_r_gives_them_are_close_to_the_exact_ones():
+    table = [[18, 402], [7, 573]]
+    exact, as_r = two_by_two(table), two_by_two(table, fisher_bounds="r")
+    assert exact.fisher_interval != as_r.fisher_interval
+    assert as_r.fisher_interval == pytest.approx(exact.fisher_interval, rel=1e-3)
+    assert two_by_two([[7, 573], [18, 402]], fisher_bounds="r").fisher_interval == pytest.approx(
+        two_by_two([[7, 573], [18, 402]]).fisher_interval, abs=2e-4
+    )
+
+
+def test_shares_of_bins_that_did_not_move_are_stable():
+    assert stability_index([10, 20, 30], [100, 200, 300]) == pytest.approx(0)
+    assert stability_index([0.5, 0.5], [0.9, 0.1]) == pytest.approx(0.4 * np.log(9))
+    with pytest.raises(ParameterOutOfRange):
+        stability_index([1, 0], [1, 1])

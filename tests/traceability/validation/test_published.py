@@ -12,7 +12,7 @@ import pytest
 
 from tests.where import REPOSITORY, shared
 from traceability.validation import adapter
-from traceability.validation.comparing import Case, Lazily, cases_in, compare
+from traceability.validation.comparing import Case, Lazily, Worded, cases_in, compare
 
 
 def folder() -> Path:
@@ -100,3 +100,10 @@ def test_a_place_in_a_name_is_asked_at_that_place():
 def test_a_case_that_nobody_knows_is_a_gap_and_no_error():
     with pytest.raises(adapter.NotReported):
         adapter.answer(a_case({"x": 1}))
+
+
+def test_a_figure_is_found_by_a_word_of_its_name_where_no_name_fits():
+    got = Worded({"sd": 2.0}, ((("median",), 1.5), (("mr",), 1.0)))
+    expected = {"sd": 2.0, "sigma_of_median_mr": 1.5, "mr_based": 1.0, "other": 3.0}
+    found = statuses(a_case(expected, abs=1e-9), got)
+    assert found == {"sd": "agrees", "sigma_of_median_mr": "agrees", "mr_based": "agrees", "other": "gap"}
