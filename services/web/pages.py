@@ -16,7 +16,7 @@ from fastapi.responses import HTMLResponse, RedirectResponse, Response
 from inspection.types import Box, Defect, Inspection, PictureRef
 from services.api.answers import ScreenAnswer
 from services.api.pictures import Sha256
-from services.api.serving import Here, Language, Live
+from services.api.serving import Here, Language, Live, Serving
 from services.api.spc import ChartAnswer, Selection, chart_of
 from services.api.station import Operator, change_over, known_lane, traced
 from services.api.units import recorded
@@ -24,9 +24,9 @@ from services.live import LaneNow, LiveState
 from services.problems import FrameUnknown, status_of
 from services.station.messages import Alarm
 from services.text import Explanation, explain, explain_code, say, say_failure
-from services.web.rendering import code_url, page, picture_url, step_name
-from services.web.shifts import ShiftCounts
+from services.web.rendering import code_url, lane_name, page, picture_url, step_name
 from services.web.strip_map import StripMap, live_map, pictured, strip_map
+from station_config import Title
 from station_config.errors import RecipeNotChosen
 from traceability import samples
 from traceability.errors import CodeNotParsed, PictureMissing, TooFewSubgroups, UnitUnknown
@@ -95,7 +95,7 @@ def station(request: Request, here: Here, language: Language) -> Response:
     return page(
         request,
         "station.html",
-        panels=[_panel(lane, here.shift_counts, language) for lane in here.lanes()],
+        panels=[_panel(here, lane, language) for lane in here.lanes()],
         mode=_mode(live),
         engine_connected=live.engine_connected,
         stale_after_s=STALE_AFTER_S,
@@ -109,7 +109,7 @@ def lane_panel(request: Request, here: Here, live: Live, language: Language, lan
     return page(
         request,
         "lane_panel.html",
-        panel=_panel(now, here.shift_counts, language),
+        panel=_panel(here, now, language),
         mode=_mode(live),
         engine_connected=live.engine_connected,
     )
@@ -316,17 +316,17 @@ def subgroup(
     )
 
 
-def _panel(lane: LaneNow, shift_counts: ShiftCounts, language: str) -> Panel:
-    begun, counts = shift_counts.of_lane(lane.lane)
+def _panel(here: Serving, lane: LaneNow, language: str) -> Panel:
+    begun, counts = here.shift_counts.of_lane(lane.lane)
     failure = None if lane.failure is None else _failure(lane.failure, lane.facts or {}, language)
     screen = None if lane.looked is None else ScreenAnswer.of(lane.looked)
-    alarms = tuple(explained(alarm, language) for alarm in lane.alarms)
+    alarms = tuple(explained(alarm, language, here.lane_titles) for alarm in lane.alarms)
     return Panel(lane=lane, counts=counts, shift_begun=begun, failure=failure, alarms=alarms, screen=screen)
 
 
-def explained(alarm: Alarm, language: str) -> Explanation:
-    """An alarm in words, with the names that people have for lanes' steps."""
-    facts = dict(alarm.facts)
+def explained(alarm: Alarm, language: str, titles: Mapping[str, Title]) -> Explanation:
+    """An alarm in words, with the names that people have for the lane and its steps."""
+    facts = dict(alarm.facts) | {"lane": lane_name(titles, language, alarm.lane)}
     if "step" in facts:
         facts["step"] = step_name(language, str(facts["step"]))
     return explain_code(alarm.code, facts, language)
