@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import TypedDict
 
@@ -44,6 +44,7 @@ class LaneNow:
     condition       None until the engine has said it; camera and driver are empty until then
     in_hand         the unit in view; all that begin like it are about that unit so far, of a coil also where it
                     was seen and where not, and the defects placed on it, the newest PLACED
+    frame           the newest; view_frames the newest of each view, where several cameras see a unit
     recent          finished inspections, newest first, at most RECENT
     looked          how much its screen let the network see since this process began; None where it has none
     recipe          what its units are judged by now; next_recipe the newest word on another that was asked for
@@ -68,12 +69,19 @@ class LaneNow:
     in_hand_unseen: tuple[Stretch, ...] = ()
     in_hand_placed: tuple[Defect, ...] = ()
     frame: FrameSeen | None = None
+    view_frames: Mapping[str, FrameSeen] = field(default_factory=dict)
     recent: tuple[Inspection, ...] = ()
     looked: Looked | None = None
     recipe: RecipeState | None = None
     next_recipe: RecipeState | None = None
     alarms: tuple[Alarm, ...] = ()
     last_sign: datetime | None = None
+
+    @property
+    def views(self) -> tuple[str, ...]:
+        """Names of the views, where several cameras see a unit; else none."""
+        names = tuple(self.camera.split(", "))
+        return names if len(names) > 1 else ()
 
     @property
     def last(self) -> Inspection | None:
@@ -154,7 +162,12 @@ class LiveState:
                 now.looked if seen.result.looked is None else seen.result.looked + (now.looked or Looked())
             )
             self._lanes[seen.lane] = replace(
-                now, frames=now.frames + 1, frame=seen, looked=looked, last_sign=seen.captured_at
+                now,
+                frames=now.frames + 1,
+                frame=seen,
+                view_frames=_of_views(now, seen),
+                looked=looked,
+                last_sign=seen.captured_at,
             )
         self._wake()
 
@@ -295,4 +308,12 @@ def _surface(now: LaneNow, result: FrameResult) -> _Surface:
         "in_hand_seen_mm": frame or before,
         "in_hand_unseen": unseen,
         "in_hand_placed": (*now.in_hand_placed, *result.defects)[-PLACED:],
+    }
+
+
+def _of_views(now: LaneNow, seen: FrameSeen) -> dict[str, FrameSeen]:
+    return {
+        view: kept
+        for view, kept in {**now.view_frames, seen.result.camera: seen}.items()
+        if view in now.views
     }

@@ -27,6 +27,7 @@ from services.api.answers import (
 from services.api.serving import Balances, Here, Live, Serving, serving_of
 from services.live import LaneNow, LiveState, Watcher
 from services.problems import FrameUnknown, LaneUnknown, problems
+from services.station.messages import FrameSeen
 from services.timings import FRAMES_KEPT, FrameTrace
 from services.web.language import language_of
 from station_config.choosing import Offer
@@ -219,8 +220,10 @@ def _event(name: str, answer: BaseModel, revision: str) -> str:
 
 
 @router.websocket("/lanes/{lane}/preview")
-async def preview(websocket: WebSocket, lane: str) -> None:
+async def preview(websocket: WebSocket, lane: str, view: str | None = None) -> None:
     """The newest frame of a lane, again and again; frames that come while one is being sent are left out.
+
+    `view` asks for those of one camera only, where several see a unit.
 
     One binary message per frame: four bytes, the length of the header, big-endian; the header, JSON, a
     PreviewHeader; then the JPEG.
@@ -233,16 +236,17 @@ async def preview(websocket: WebSocket, lane: str) -> None:
     language = language_of(websocket)
     await websocket.accept()
     left = asyncio.ensure_future(_left(websocket))
-    sent = 0
+    sent: FrameSeen | None = None
     try:
         with live.watched() as watcher:
             while not left.done() and not live.is_closed:
                 now = live.of_lane(lane)
                 # A frame without a picture came from an engine too busy to make one; the last one stays.
-                if now is not None and now.frame is not None and now.frame.jpeg and now.frames != sent:
-                    sent = now.frames
-                    header = PreviewHeader.of(now.frame, here.catalogue, language).model_dump_json().encode()
-                    await websocket.send_bytes(len(header).to_bytes(4, "big") + header + now.frame.jpeg)
+                frame = None if now is None else now.frame if view is None else now.view_frames.get(view)
+                if frame is not None and frame.jpeg and frame is not sent:
+                    sent = frame
+                    header = PreviewHeader.of(frame, here.catalogue, language).model_dump_json().encode()
+                    await websocket.send_bytes(len(header).to_bytes(4, "big") + header + frame.jpeg)
                 await _either(left, watcher)
         if not left.done():
             await websocket.close(GOING_AWAY)

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -125,6 +126,25 @@ def test_the_preview_goes_on_with_what_comes_and_leaves_out_what_came_in_between
         while seen[-1] != 4:
             seen.append(_parted(socket.receive_bytes())[0]["sequence"])
     assert seen == sorted(seen)
+
+
+def test_each_of_several_views_has_a_preview_of_its_own(station):
+    """The newest frame alone would show the operator now the one, now the other."""
+    station.live.lane(
+        LaneState(lane="parts", camera="top, side", driver="gige", condition="running", at=datetime.now(UTC))
+    )
+    begun = begun_now(lane="parts", code="PART-1")
+    for sequence, view in enumerate(("top", "side", "bottom")):
+        seen = a_frame_seen(a_strip(), begun, sequence=sequence)
+        station.sees(replace(seen, result=replace(seen.result, camera=view)), begun)
+    for view, sequence in (("top", 0), ("side", 1)):
+        address = f"/api/v1/lanes/parts/preview?view={view}"
+        with TestClient(station.app()).websocket_connect(address) as socket:
+            assert _parted(socket.receive_bytes())[0]["sequence"] == sequence
+    assert list(station.live.of_lane("parts").view_frames) == ["top", "side"]
+    page = TestClient(station.app()).get("/").text
+    assert page.count("data-preview=") == 2
+    assert "/preview?view=side" in page
 
 
 def test_a_frame_that_could_not_be_judged_says_so_in_the_preview(station):
