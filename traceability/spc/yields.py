@@ -227,15 +227,18 @@ class Rate:
         return None if self.target is None else self.value >= self.target
 
 
+RateName = Literal[
+    "incoming_lot_acceptance",
+    "oqc_sampling",
+    "oqc_lot_acceptance",
+    "scrap",
+    "first_pass",
+    "corrective_action_closure",
+]
+
+
 def rate(
-    name: Literal[
-        "incoming_lot_acceptance",
-        "oqc_sampling",
-        "oqc_lot_acceptance",
-        "scrap",
-        "first_pass",
-        "corrective_action_closure",
-    ],
+    name: RateName,
     *,
     count: int,
     of: int,

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 from datetime import UTC, datetime, timedelta
+from typing import get_args
 
 import numpy as np
 import pytest
@@ -20,8 +21,10 @@ from traceability.errors import (
 )
 from traceability.spc.attributes import attribute_chart, g_chart, screen_iteratively, t_chart
 from traceability.spc.charts import (
+    Estimator,
     Exclusion,
     Limits,
+    SingleEstimator,
     autocorrelation,
     freeze,
     individuals_chart,
@@ -327,3 +330,10 @@ def test_a_stage_that_has_just_begun_is_shown_without_limits_of_its_own():
     assert pair.location.signals == ()
     with pytest.raises(TooFewValues):
         individuals_chart([1, 2], stages=["model 1", "model 2"])
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_every_way_to_find_sigma_has_a_name_for_people(language: str):
+    methods = {*get_args(Estimator), *get_args(SingleEstimator)}
+    kinds = {f"{prefix}{kind}" for prefix in ("", "laney_") for kind in ("p", "np", "c", "u")}
+    assert {f"spc.method.{name}" for name in methods | kinds} <= set(catalogue(language))

@@ -1,15 +1,18 @@
 from __future__ import annotations
 
 import json
+from typing import get_args
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from services.text import LANGUAGES, catalogue
 from tests.where import shared
 from traceability.errors import CountImpossible, ParameterOutOfRange
 from traceability.spc.yields import (
     QualityCost,
+    RateName,
     Step,
     Target,
     defect_rate,
@@ -119,3 +122,21 @@ def test_the_most_specific_target_holds():
     assert target_of([plant, night, other], "rolled", **place) is night
     assert target_of([plant, other], "rolled", **place) is plant
     assert target_of([other], "rolled", **place) is None
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_every_figure_of_merit_has_its_definition_to_print_beside_it(language: str):
+    texts = catalogue(language)
+    fields = {
+        "first_pass",
+        "rolled",
+        "final",
+        "scrap",
+        "rework",
+        "hidden_factory",
+        "dpu",
+        "dpmo",
+        "sigma_level",
+    }
+    costs = {"poor_quality", "poor_quality_share", "supplier_score", "handling_time"}
+    assert {f"spc.definition.{name}" for name in fields | costs | set(get_args(RateName))} <= set(texts)
