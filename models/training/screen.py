@@ -42,7 +42,7 @@ WINDOW_CELLS = 7
 DOUBT = 0.05
 """From this score on a finding of the network keeps its cells from being learnt as quiet surface."""
 
-KEPT_SHARE, KEPT_OF_KIND = 0.998, 0.99
+KEPT_SHARE, KEPT_OF_KIND = 0.999, 0.99
 """Of the network's findings that set the thresholds: of all, and of each kind."""
 
 KEPT_ALONE = 0.99
@@ -65,8 +65,8 @@ _QUIET, _LOUDEST = 3.0, 6.0
 
 THRESHOLDS_BY = (
     f"of those that keep {KEPT_SHARE:.1%} of what the network finds on the pictures set aside, {KEPT_OF_KIND:.0%} of "
-    f"every kind by one kind or another and {KEPT_ALONE:.0%} by its own: raised step by step, each time where the "
-    f"fewest cells of defect-free drawn strip stand out"
+    f"every kind by one kind or another and {KEPT_ALONE:.0%} by its own: raised step by step, each time where "
+    f"cells of defect-free drawn strip come least near to standing out"
 )
 MINED_FROM = "drawn strip frames, defect-free: the windows that a first screen found loudest"
 FRAMES_QUIET = "drawn strip frames, defect-free, the network not asked"
@@ -372,11 +372,11 @@ def choose_thresholds(
     lost = np.zeros(len(kind), np.bool_)
     while True:
         options = [
-            (int((quiet >= raised).any(axis=1).sum()), int(gone.sum()), k, raised, gone)
+            (_loudness(quiet, raised), int(gone.sum()), k, raised, gone)
             for k in range(count)
             for raised, gone in [_raised(thresholds, k, best, lost, highest)]
         ]
-        now = int((quiet >= thresholds).any(axis=1).sum())
+        now = _loudness(quiet, thresholds)
         allowed = [
             (left, losses, k, raised, gone)
             for left, losses, k, raised, gone in options
@@ -387,6 +387,14 @@ def choose_thresholds(
         if not allowed:
             return np.asarray(np.floor(thresholds * 1000) / 1000, np.float64)
         _, _, _, thresholds, lost = min(allowed, key=lambda one: one[:3])
+
+
+def _loudness(quiet: NDArray[np.float64], thresholds: NDArray[np.float64]) -> float:
+    """How near quiet cells come to standing out: 1 for each that does, less by the exponential of what it lacks.
+
+    Their number alone is 0 on a surface that was learned well, long before thresholds are as high as they may be.
+    """
+    return float(np.exp(np.minimum(quiet - thresholds, 0)).max(axis=1).sum())
 
 
 def _raised(
@@ -402,11 +410,10 @@ def _raised(
     """
     others = np.delete(best >= thresholds, k, axis=1).any(axis=1)
     only = np.sort(best[~others & ~lost & (best[:, k] >= thresholds[k]), k])
+    # Past all that stand where the threshold is: two networks say the same of one place.
+    higher = only[only > thresholds[k] + 1e-3]
     raised = thresholds.copy()
-    if only.size and only[0] > thresholds[k] + 1e-3:
-        raised[k] = only[0]
-    else:
-        raised[k] = only[1] if only.size > 1 else np.inf
+    raised[k] = higher[0] if higher.size else np.inf
     raised[k] = min(raised[k], highest[k])
     return raised, np.asarray(~(best >= raised).any(axis=1), np.bool_)
 

@@ -10,6 +10,7 @@ from inspection.errors import DetectorFailed, ImageUnsuitable
 from inspection.joining import SeveralDetectors
 from inspection.types import Detections, Frame, Verdict
 from inspection.vision.calibration import Calibration
+from inspection.vision.drawing import StripDrawing
 from models.errors import ModelMismatch
 from models.screens import open_screen
 from services.station.build import build_pipeline, build_recipe
@@ -130,7 +131,7 @@ def screened(folder: Path, *, most_tiles: int = 10, version: str | None = None):
 
 
 def strip_with_a_dark_spot() -> np.ndarray:
-    image = np.random.default_rng(5).normal(115, 5, (400, 800)).clip(0, 255).astype(np.uint8)
+    image = StripDrawing(77, defects_per_megapixel=0).frame(0).pixels.copy()
     image[160:190, 400:430] = 30
     return image
 
@@ -304,3 +305,11 @@ def test_a_part_that_is_found_in_no_way_or_in_two_is_refused(tmp_path, keys):
     keys = keys.replace("TEMPLATE", template).replace("CALIBRATION", a_calibration(tmp_path))
     with pytest.raises(ConfigInvalid):
         looked_at(tmp_path, a_plate(), keys + MEASURED.split("[part.gauges")[0])
+
+
+def test_the_recipe_for_line_rate_has_a_screen_that_belongs_to_its_network():
+    pipeline, models = build_pipeline(load_recipe("strip-line-rate"))
+    assert [model.name for model in models] == ["strip-surface-int8", "strip-screen"]
+    found = of_strip(pipeline, strip_with_a_dark_spot())
+    assert found.failure is None
+    assert found.looked.sent < found.looked.tiles
