@@ -21,6 +21,8 @@ from services.access import Caller, Right, caller_of
 from services.text import LANGUAGES, catalogue, say
 from services.web.language import PARAMETER, keep_choice, language_of
 from station_config import Catalogue, Title
+from traceability.identifiers import gs1
+from traceability.identifiers.gs1.elements import bracketed
 
 SECTIONS = (
     ("station", "/", None),
@@ -112,9 +114,13 @@ def percent(share: float, digits: int = 1) -> str:
 
 
 def breakable(unit: IdentifierCode) -> Markup:
-    """A code that may go on in the next line after a slash, and nowhere else."""
-    *prefix, rest = str(unit).partition("/")
-    parts = ("".join(prefix), rest) if rest else (str(unit),)
+    """A code that may go on in the next line behind its first slash, and before an identifier of GS1."""
+    text = str(unit)
+    if unit.scheme == gs1.SCHEME:
+        parts = [bracketed([one]) for one in gs1.canonical_elements(text)]
+    else:
+        *prefix, rest = text.partition("/")
+        parts = ["".join(prefix), rest] if rest else [text]
     return Markup("").join(Markup('<span class="code-part">{}</span>').format(part) for part in parts)
 
 
