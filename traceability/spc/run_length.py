@@ -27,8 +27,8 @@ from traceability.spc.rules import Rule
 
 Floats = NDArray[np.float64]
 
-# Standard error of a simulated ARL is about its value over the root of this: 0.5 %.
-SERIES = 40_000
+# Standard error of a simulated ARL is about its value over the root of this: 0.8 %.
+SERIES = 15_000
 _COMPARES_NEIGHBOURS = ("trend", "alternating")
 _NODES = 90
 
