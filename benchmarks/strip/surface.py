@@ -17,6 +17,7 @@ from inspection.strip import StripRules
 from inspection.tally import UnitTally
 from inspection.types import Box, Defect, EdgePoint, Frame, FrameResult, Measurement, Surface, Verdict
 from inspection.vision.edges import StripEdges
+from inspection.vision.welds import WeldFinder
 from tests.builders import an_inspection_begun
 
 SURFACE = Surface(name="top", x_mm_per_px=0.3, y_mm_per_px=0.3)
@@ -77,6 +78,8 @@ def main() -> None:
     edges = finder.find(frame.pixels, frame)
     print(f"edges of a frame: {fastest_ms(lambda: finder.find(frame.pixels, frame)):.2f} ms")
     print(f"mirrored beyond them: {fastest_ms(lambda: finder.mirrored(frame.pixels, edges)):.2f} ms")
+    welds = WeldFinder(surface=SURFACE, longest_mm=40)
+    print(f"welds looked for: {fastest_ms(lambda: welds.find(frame.pixels, edges)):.2f} ms")
     for frames in (1_000, 10_000, 100_000):
         print(f"{frames} frames without a defect: {kept_kb(frame, frames, defect_each=0):.0f} kB kept")
     for frames in (1_000, 10_000):

@@ -7,6 +7,7 @@ profile along the strip, and what stands out of each profile's own noise is comp
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 
 import cv2
 import numpy as np
@@ -30,7 +31,10 @@ SKEW_MM = 5.0
 """A weld may lie so much farther along at one edge than at the other, and waver."""
 
 _AROUND_MM = 60.0
-"""The surroundings that a row is compared with."""
+"""So far to each side are the surroundings that a row is compared with."""
+
+_BLOCKS = 9
+"""Of a quarter of that each, around a row or, at the border of a frame, beside it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,11 +63,17 @@ class WeldFinder:
             right = int((min(one.right_mm for one in edges) - origin_mm) / x_scale) - 2
         if right - left < 4 * PARTS or height < 4:
             return ()
-        profiles = np.asarray(
-            cv2.resize(grey[:, left:right].astype(np.float32), (PARTS, height), interpolation=cv2.INTER_AREA),
-            np.float32,
+        borders = np.linspace(left, right, PARTS + 1).astype(int).tolist()
+        # Reduced part by part: resizing by areas to the same took 17 ms of a frame of 4096 px, this 0.5.
+        profiles = np.hstack(
+            [
+                cv2.reduce(grey[:, begins:ends], 1, cv2.REDUCE_AVG, dtype=cv2.CV_32F)
+                for begins, ends in pairwise(borders)
+            ]
         )
-        stands_out = _standing_out(profiles, around=max(3, round(_AROUND_MM / y_scale)))
+        stands_out = _standing_out(
+            np.asarray(profiles, np.float32), around=max(3, round(_AROUND_MM / y_scale))
+        )
         skew = max(1, round(SKEW_MM / y_scale))
         found: list[Stretch] = []
         for sign in (1, -1):
@@ -83,13 +93,14 @@ class WeldFinder:
 
 def _standing_out(profiles: NDArray[np.float32], *, around: int) -> NDArray[np.int8]:
     """1 where a row of a part is brighter than its surroundings, -1 where it is darker, 0 elsewhere."""
-    rows = min(2 * around + 1, len(profiles) | 1)
-    # The median, since a mean would be drawn by the weld itself.
-    window = np.lib.stride_tricks.sliding_window_view(
-        np.pad(profiles, ((rows // 2, rows // 2), (0, 0)), mode="reflect"), rows, axis=0
-    )
-    step = max(1, rows // 16)
-    differs = profiles - np.median(window[..., ::step], axis=-1)[: len(profiles)]
+    # Medians, since a mean would be drawn by the weld itself; of blocks of rows, since one for each row took 100 ms.
+    block = max(1, around // 4)
+    whole = len(profiles) // block * block
+    blocks = np.median(profiles[:whole].reshape(-1, block, profiles.shape[1]), axis=1)
+    near = min(_BLOCKS, len(blocks))
+    first = np.clip(np.arange(len(blocks)) - near // 2, 0, len(blocks) - near)
+    background = np.median(blocks[first[:, None] + np.arange(near)], axis=1).astype(np.float32)
+    differs = profiles - cv2.resize(background, profiles.shape[::-1], interpolation=cv2.INTER_LINEAR)
     noise = 1.4826 * np.median(np.abs(differs), axis=0)
     least = np.maximum(SIGMAS * noise, MIN_CONTRAST)
     return np.asarray(np.sign(differs) * (np.abs(differs) >= least), np.int8)

@@ -2,6 +2,7 @@ import secrets
 import socket
 import threading
 import time
+from dataclasses import replace
 from datetime import UTC, datetime
 from multiprocessing import AuthenticationError
 from multiprocessing.connection import Client
@@ -192,13 +193,22 @@ def test_an_engine_that_comes_again_says_what_was_taken_from_it_before(address):
     begun, done = an_inspection_begun(), an_inspection()
     books = Books()
     with books.open(address), Courier(address) as courier:
-        for message in (begun, a_picture(begun), done):
+        for message in (
+            a_state(1),
+            begun,
+            a_picture(begun),
+            done,
+            a_state(2),
+            replace(a_state(1), condition="lost"),
+        ):
             courier.send(message)
-        wait_until(lambda: len(books.kept) == 3 and books.stands)
+        wait_until(lambda: len(books.kept) == 6 and books.stands)
         # What is refused is not acknowledged, and the connection ends.
         books._fails = 1
         wait_until(lambda: len(books.greeted) == 2)
     again = books.greeted[1]
+    # Of each lane the newest word: another service, which never heard it, knows at once how they stand.
+    assert [(state.lane, state.condition) for state in again.standing] == [("1", "lost"), ("2", "running")]
     assert again.in_hand == {begun.id: 1}
     assert again.delivered == {"strip": Delivered(units=1, triggers=done.triggers, results=1)}
 

@@ -4,11 +4,11 @@ from datetime import UTC, datetime
 import pytest
 
 from inspection.tally import FRAME_LOST
-from inspection.types import FrameResult, InspectionBegun, PictureRef, Verdict
+from inspection.types import FrameResult, InspectionBegun, PictureRef, RecipeRef, Verdict
 from services.live import LiveState
 from services.station.ledger import Ledger
 from services.station.link import Hello
-from services.station.messages import FrameSeen, LaneState
+from services.station.messages import FrameSeen, LaneState, RecipeState
 from services.station.recipes import Wishes
 from services.station.records import ENGINE_LOST, Records
 from tests.builders import a_defect, an_inspection, an_inspection_begun
@@ -163,3 +163,15 @@ def test_the_first_inspection_on_record_is_told_once(place):
     books.commit([first])
     books.commit([an_inspection()])
     assert told == [first]
+
+
+def test_a_service_that_is_started_again_shows_at_once_how_its_lanes_stand(place):
+    _, _, live = place
+    ref = RecipeRef(name="strip-demo-exposed", revision=1, sha256="0" * 64)
+    standing = (
+        LaneState(lane="strip", camera="c", driver="drawn_strip", condition="running", at=NOW),
+        RecipeState(lane="strip", recipe=ref.name, ref=ref, condition="in_use", at=NOW),
+    )
+    a_books(place).greet(Hello({}, {}, standing))
+    lane = live.of_lane("strip")
+    assert (lane.condition, lane.recipe.recipe) == ("running", "strip-demo-exposed")
