@@ -7,7 +7,8 @@ server, a recipe check or a replay needs no network runtime.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Protocol
+from dataclasses import replace
+from typing import Literal, Protocol
 
 from inspection.types import ModelRef
 from inspection.vision.screening import TilingDetector
@@ -33,15 +34,19 @@ def open_detector(
     store: ModelStore | None = None,
     threads: int = 1,
     min_score: float | None = None,
+    looks: Literal[1, 2, 4] | None = None,
 ) -> ReleasedDetector:
     """The released model `name`, ready to run; of its latest version unless one is named.
 
     threads     cores one detection may use
     min_score   0..1, in place of the thresholds of the model's card
+    looks       how often each tile is looked at, in place of what the card says; each takes as long as one
 
     Raises MOD- errors, as `ModelStore.find` and `Session` do. A detector belongs to the thread that uses it.
     """
     model = (store or ModelStore.of_plant()).find(name, version)
+    if looks is not None:
+        model = replace(model, card=model.card.with_looks(looks))
     return _METHODS[model.card.task](model, threads, min_score)
 
 

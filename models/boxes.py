@@ -24,9 +24,9 @@ _WHOLE_UP_TO = 1.5
 # Grey of the margins, as in training.
 _MARGIN = 114
 
-_View = tuple[int, int]
-# Steps down the rows and along the columns. Mirrored first: of two views these tell most.
-_VIEWS: tuple[_View, ...] = ((1, 1), (1, -1), (-1, 1), (-1, -1))
+_Look = tuple[int, int]
+# Steps down the rows and along the columns. Mirrored first: of two looks these tell most.
+_LOOKS: tuple[_Look, ...] = ((1, 1), (1, -1), (-1, 1), (-1, -1))
 
 # Of the threshold: a box is fused from this share of it on, since the mean of several can still reach it.
 _HEARD = 0.25
@@ -90,13 +90,13 @@ class BoxDetector:
         height, width = image.shape[:2]
         fit = Letterbox.fit((height, width), self._card.input_hw)
         fill_input(self._input[0], image, fit)
-        found = self._fused([self._answer(view) for view in _VIEWS[: self._card.views]])
+        found = self._fused([self._answer(look) for look in _LOOKS[: self._card.looks]])
         xyxy = clip(fit.to_image(found.xyxy), width_px=width, height_px=height)
         return replace(found, xyxy=xyxy)
 
-    def _answer(self, view: _View) -> Detections:
+    def _answer(self, look: _Look) -> Detections:
         """What the network sees in its input turned so, in px of the input as it was."""
-        down, along = view
+        down, along = look
         turned = np.ascontiguousarray(self._input[..., ::down, ::along])
         thresholds = self._thresholds
         if self._card.fuse_above is not None:

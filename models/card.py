@@ -18,6 +18,10 @@ Count = Annotated[int, Field(ge=0)]
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 
 
+FUSED_ABOVE = 0.45
+"""Overlap above which what several looks find is one, where a card does not say: of 0.4 to 0.6 the best for
+strip-surface 1.1.0 on the list that chose it."""
+
 Restriction = Literal["agpl", "no_licence", "non_commercial", "research_only", "share_alike"]
 
 # Words of licences -> what they restrict.
@@ -85,12 +89,14 @@ class Measured(_Facts):
     map50, map50_95   mean over kinds of the 101-point average precision (COCO); None where there is no defect
     defective         pictures with a defect; `escapes` of them had nothing reported at all
     clean             pictures without; on `overkill` of them something was reported
+    auroc             how often a picture with a defect has a higher highest score than one without; None without both
     """
 
     on: str
     images: Count
     map50: Share | None = None
     map50_95: Share | None = None
+    auroc: Share | None = None
     defective: Count
     escapes: Count
     clean: Count
@@ -109,6 +115,15 @@ class Unlabelled(_Facts):
     note: str
 
 
+class Latency(_Facts):
+    """What one run of the network takes, median, ms of processor time; that of its float twin was taken in turn
+    with it. Only their ratio says something about another machine."""
+
+    on: str
+    ms: Annotated[float, Field(gt=0)]
+    float_ms: Annotated[float, Field(gt=0)] | None = None
+
+
 class ModelCard(_Facts):
     """All that is said about a model.
 
@@ -121,7 +136,7 @@ class ModelCard(_Facts):
     severities      kind -> how grave it is, in the plant's words; left out, the recipe alone says it
     thresholds      score per kind from which on a detection counts; the rule is `thresholds_by`
     suppress_above  overlap above which the less sure of two boxes of one kind goes
-    views           how often each tile is looked at: as it is, mirrored (2), and both of these upside down too (4)
+    looks           how often each tile is looked at: as it is, mirrored (2), and both of these upside down too (4)
     fuse_above      overlap above which boxes of one kind become one, their mean; None: they are not fused
     min_region_px   of maps: how many px of the picture a piece has at least
     training        None for a network trained elsewhere: then `origin` says where it comes from
@@ -142,7 +157,7 @@ class ModelCard(_Facts):
     thresholds_by: str
     severities: dict[str, str] = {}
     suppress_above: Share
-    views: Literal[1, 2, 4] = 1
+    looks: Literal[1, 2, 4] = 1
     fuse_above: Share | None = None
     min_region_px: Annotated[int, Field(ge=1)] = 1
     licence: str
@@ -151,15 +166,16 @@ class ModelCard(_Facts):
     training: Training | None = None
     measured: tuple[Measured, ...] = ()
     unlabelled: tuple[Unlabelled, ...] = ()
+    latency: Latency | None = None
 
     @model_validator(mode="after")
     def _thresholds_are_those_of_the_kinds(self) -> ModelCard:
         if len(set(self.kinds)) != len(self.kinds):
             raise ValueError(f"a kind is listed twice: {', '.join(self.kinds)}")
-        if self.views > 1 and self.fuse_above is None:
-            raise ValueError(f"{self.views} views, and no fuse_above to make them one")
-        if self.task != "boxes" and self.views > 1:
-            raise ValueError(f"{self.views} views are for boxes, not for {self.task}")
+        if self.looks > 1 and self.fuse_above is None:
+            raise ValueError(f"{self.looks} looks, and no fuse_above to make them one")
+        if self.task != "boxes" and self.looks > 1:
+            raise ValueError(f"{self.looks} looks are for boxes, not for {self.task}")
         if self.training is None and not self.origin:
             raise ValueError("neither training nor origin says where the network comes from")
         if self.form.classes and len(self.form.classes) != len(self.kinds):
@@ -171,6 +187,21 @@ class ModelCard(_Facts):
                 f"thresholds for {', '.join(sorted(self.thresholds))}, kinds {', '.join(sorted(self.kinds))}"
             )
         return self
+
+    def with_looks(self, looks: Literal[1, 2, 4]) -> ModelCard:
+        """The same network, looking so often at each tile. Raises ModelMismatch where its task allows but one."""
+        try:
+            fused = FUSED_ABOVE if self.fuse_above is None else self.fuse_above
+            return ModelCard.model_validate(
+                self.model_dump() | {"looks": looks, "fuse_above": fused if looks > 1 else self.fuse_above}
+            )
+        except ValidationError as error:
+            raise ModelMismatch(
+                f"The model {self.name} {self.version} cannot look {looks} times: {error.errors()[0]['msg']}.",
+                action="Leave out looks in the recipe: they are for networks that give boxes.",
+                model=f"{self.name} {self.version}",
+                wrong=f"looks = {looks}",
+            ) from error
 
     @property
     def restrictions(self) -> tuple[Restriction, ...]:

@@ -75,13 +75,24 @@ class DetectorSettings(Settings):
     """Which released model looks. Without a version it is the newest at the time the station starts.
 
     budget_ms  without an answer for so long, the frame is not inspected and the network is loaded anew
+    looks      how often the network looks at each place: as it is, mirrored (2), and both upside down too (4), the
+               mean of which is surer and takes so many times as long; left out, as the model's card says
     screen     looks first; left out, the network sees everything
     """
 
     model: Name
     version: Annotated[str, Field(pattern=r"^\d+\.\d+\.\d+$")] | None = None
     budget_ms: Annotated[float, Field(ge=50, le=60_000)] = 5000.0
+    looks: Literal[1, 2, 4] | None = None
     screen: ScreenSettings | None = None
+
+    @model_validator(mode="after")
+    def _a_screen_foresees_one_look(self) -> DetectorSettings:
+        if self.screen is not None and (self.looks or 1) > 1:
+            raise ValueError(
+                f"a screen foresees what one look finds, not what {self.looks} do: leave out one of them"
+            )
+        return self
 
     def pinned(self, versions: Mapping[str, str]) -> DetectorSettings:
         """The same with these versions, by the models' names."""
@@ -107,10 +118,12 @@ class GoldenSettings(FileSettings):
     min_area_px: Annotated[int, Field(ge=1)] = 6
     border_px: Annotated[int, Field(ge=1)] = 8
     max_turn_deg: Annotated[float, Field(ge=0, le=45)] = 2.0
+    conductors: bool = False
 
 
 class GoldenDetectorSettings(Settings):
-    """Compares with a golden print instead of asking a network. Finds `print_missing` and `print_extra`."""
+    """Compares with a golden print instead of asking a network. Finds `print_missing` and `print_extra`; of
+    `conductors` what the fault does to them, `open` and the like."""
 
     golden: GoldenSettings
     budget_ms: Annotated[float, Field(ge=50, le=60_000)] = 5000.0

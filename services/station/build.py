@@ -168,7 +168,9 @@ def _network(
     asked: DetectorSettings, *, threads: int, min_score: float | None
 ) -> tuple[Detector, tuple[ModelRef, ...]]:
     """A network, and what screens for it. Who asks for other scores wants to see all there is: then nothing does."""
-    network = open_detector(asked.model, version=asked.version, threads=threads, min_score=min_score)
+    network = open_detector(
+        asked.model, version=asked.version, threads=threads, min_score=min_score, looks=asked.looks
+    )
     if asked.screen is None or min_score is not None:
         return network, (network.ref,)
     screen = open_screen(asked.screen.model, version=asked.screen.version, before=network.ref)

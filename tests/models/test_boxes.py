@@ -1,6 +1,6 @@
 """The box detector on strip it was not trained on, and the figures on its card."""
 
-import tomllib
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -8,14 +8,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from inspection.types import Detections
-from inspection.vision.drawing import StripDrawing
+from inspection.vision.drawing import STRIP_KINDS, StripDrawing
 from inspection.vision.tiles import cut_into_tiles
 from models import ModelStore, open_detector
 from models.boxes import in_one_picture
 from models.card import ModelCard
+from models.errors import ModelMismatch
 from models.evaluation import Judged, misses, precision
 from models.training.dataset import Labelled, read_neu
-from tests.models.releases import PART, STRIP, a_copy, reworded
+from tests.models.releases import PART, STRIP
 from tests.where import shared
 
 
@@ -27,6 +28,12 @@ def val() -> list[Labelled]:
 @pytest.fixture(scope="module")
 def card() -> ModelCard:
     return ModelStore().find(STRIP).card
+
+
+@pytest.fixture(scope="module")
+def model_of_maps():
+    found = ModelStore().find(STRIP)
+    return replace(found, card=found.card.model_copy(update={"task": "maps"}))
 
 
 def judged(pictures, **how):
@@ -67,13 +74,8 @@ def test_a_real_picture_is_seen_alike_by_one_core_and_by_two(val):
         np.testing.assert_allclose(found.xyxy, again.xyxy, atol=0.01)
 
 
-def test_with_four_views_a_mirrored_picture_is_found_mirrored(val, tmp_path):
-    release = a_copy(STRIP, tmp_path)
-    card = tomllib.loads((release / "card.toml").read_text(encoding="utf-8"))
-    views = f"views = {card['views']}\n" if "views" in card else ""
-    fuse = f"fuse_above = {card['fuse_above']}\n" if "fuse_above" in card else ""
-    reworded(release, views + fuse + "licence =", "views = 4\nfuse_above = 0.5\nlicence =")
-    detector = open_detector(STRIP, store=ModelStore(tmp_path))
+def test_with_four_looks_a_mirrored_picture_is_found_mirrored(val):
+    detector = open_detector(STRIP, looks=4)
     for picture in val[::48]:
         found = detector.detect(picture.pixels)
         mirrored = detector.detect(np.ascontiguousarray(picture.pixels[:, ::-1]))
@@ -82,6 +84,19 @@ def test_with_four_views_a_mirrored_picture_is_found_mirrored(val, tmp_path):
         width = picture.pixels.shape[1]
         back = mirrored.xyxy[:, [2, 1, 0, 3]] * [-1, 1, -1, 1] + [width, 0, width, 0]
         np.testing.assert_allclose(back, found.xyxy, atol=0.05)
+
+
+def test_two_looks_fit_the_labels_of_real_steel_better_than_one(val):
+    once, twice = (
+        precision(judged(val[::3], min_score=0.01, looks=looks), STRIP_KINDS).map50 for looks in (1, 2)
+    )
+    assert twice > once
+
+
+def test_looks_are_for_networks_that_give_boxes(model_of_maps):
+    with pytest.raises(ModelMismatch, match="boxes"):
+        model_of_maps.card.with_looks(2)
+    assert model_of_maps.card.with_looks(1) == model_of_maps.card
 
 
 def test_a_defect_is_found_at_its_place_in_a_frame_of_many_tiles():
