@@ -137,6 +137,17 @@ def misses(pictures: Sequence[Judged], kind: str | None = None) -> Misses:
     )
 
 
+def auroc(scores: NDArray[np.float64], defective: NDArray[np.bool_]) -> float | None:
+    """The share of pairs of a defective and a good picture in which the defective one scores higher; a tie counts half.
+
+    scores (N,), the higher the more suspicious. None without pictures of both sorts.
+    """
+    if defective.all() or not defective.any():
+        return None
+    bad, good = scores[defective][:, None], scores[~defective][None, :]
+    return float(((bad > good) + 0.5 * (bad == good)).mean())
+
+
 def _has(codes: Sequence[str], kind: str | None) -> bool:
     return bool(codes) if kind is None else kind in codes
 

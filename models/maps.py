@@ -4,12 +4,19 @@ from __future__ import annotations
 
 from inspection.types import Detections, Image
 from inspection.vision.boxes import Letterbox
+from inspection.vision.tiles import Tile, cut_into_tiles
 from models.boxes import BoxDetector, fill_input
 from models.decode import decode_maps, decode_masks
 
 
 class MapDetector(BoxDetector):
-    """As BoxDetector, of a network that gives a map of scores for each kind."""
+    """As BoxDetector, of a network that gives a map of scores for each kind.
+
+    What is larger than a tile is always cut: a surface is told by its grain, which shrinking would change.
+    """
+
+    def tiles(self, image_hw: tuple[int, int]) -> tuple[Tile, ...]:
+        return cut_into_tiles(image_hw, tile_px=self._card.tile_px)
 
     def _look_at(self, image: Image) -> Detections:
         hw = image.shape[0], image.shape[1]

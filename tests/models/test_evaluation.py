@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from inspection.types import Detections
-from models.evaluation import Judged, Misses, best_threshold, hits_of, misses, precision
+from models.evaluation import Judged, Misses, auroc, best_threshold, hits_of, misses, precision
 
 A, B = [0, 0, 10, 10], [50, 50, 70, 90]
 
@@ -111,3 +111,14 @@ def test_the_best_threshold_is_the_score_of_the_last_hit_before_the_false_alarms
 
 def test_where_nothing_hits_no_threshold_is_low_enough():
     assert best_threshold(np.array([0.9], np.float32), np.array([False]), true_boxes=3) == 1.0
+
+
+def test_auroc_is_the_share_of_pairs_in_their_right_order():
+    score, defective = np.array([0.9, 0.4, 0.4, 0.1]), np.array([True, True, False, False])
+    # Of four pairs three are right, and one is a tie.
+    assert auroc(score, defective) == pytest.approx(3.5 / 4)
+    assert auroc(-score, defective) == pytest.approx(0.5 / 4)
+
+
+def test_auroc_of_good_pictures_only_says_nothing():
+    assert auroc(np.array([0.1, 0.2]), np.array([False, False])) is None
