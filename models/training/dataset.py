@@ -7,10 +7,11 @@ in both. Drawn pictures of validation have seeds that no training picture has.
 
 from __future__ import annotations
 
+import csv
 import hashlib
 import json
-from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import cv2
@@ -36,10 +37,24 @@ NEU_KINDS = {
     "rolled-in_scale": "scale",
     "scratches": "scratch",
 }
+TILE_KINDS = {
+    "Blowhole": "blowhole",
+    "Break": "break",
+    "Crack": "crack",
+    "Fray": "fray",
+    "Uneven": "uneven",
+}
+SPINDLE_KINDS = {"pitting": "pits"}
+METAL_KINDS = (*TILE_KINDS.values(), *SPINDLE_KINDS.values())
 NEU_LICENCE = (
     "none given by the authors (Northeastern University, K. Song and Y. Yan): research and evaluation only, "
     "until cleared"
 )
+TILE_LICENCE = (
+    "none given by the authors (Y. Huang, C. Qiu, K. Yuan), who welcome its use and ask to be cited: research and "
+    "evaluation only, until cleared"
+)
+SPINDLE_LICENCE = "CC BY-SA 4.0 (BSData; T. Schlagenhauf, M. Landwehr, 2021, arXiv 2103.13003)"
 DRAWN_LICENCE = "Apache-2.0 (drawn by inspection/vision/drawing.py)"
 
 # A box of which the crop shows less than this share is no longer recognisably that defect.
@@ -91,11 +106,31 @@ class Labelled:
 
 def read_neu(folder: Path, list_name: str) -> list[Labelled]:
     """The pictures of one of NEU-DET's lists, in the order of the list. Raises TrainingDataMissing."""
+    return read_yolo(folder, list_name, NEU_KINDS)
+
+
+def read_tiles(folder: Path, list_name: str) -> list[Labelled]:
+    """As `read_neu`, of the magnetic tiles. The few of the kind "Uneven" that nobody has outlined have no box."""
+    return read_yolo(folder, list_name, TILE_KINDS)
+
+
+def read_spindles(folder: Path, list_name: str) -> list[Labelled]:
+    """As `read_neu`, of BSData's ball screw spindles, made grey. All of them are pitted."""
+    return read_yolo(folder, list_name, SPINDLE_KINDS)
+
+
+def read_yolo(folder: Path, list_name: str, codes: Mapping[str, str]) -> list[Labelled]:
+    """The pictures of a list in a YOLO folder (images/, labels/, classes.txt), grey, in the order of the list.
+
+    codes   their class names -> codes of our defect catalogue
+
+    Raises TrainingDataMissing.
+    """
     listing = folder / list_name
     if not listing.exists():
         raise TrainingDataMissing(
             f"{listing} is not there.",
-            action="Give the folder that holds NEU-DET with its lists: --neu FOLDER.",
+            action="Give the folder that holds the pictures with their lists.",
             path=str(listing),
         )
     classes = (folder / "classes.txt").read_text(encoding="utf-8").split()
@@ -104,19 +139,19 @@ def read_neu(folder: Path, list_name: str) -> list[Labelled]:
         path = folder / line
         pixels = np.asarray(cv2.imread(str(path), cv2.IMREAD_GRAYSCALE), np.uint8)
         label = folder / "labels" / f"{path.stem}.txt"
-        truth = _from_yolo(label.read_text(encoding="utf-8"), classes, pixels.shape)
+        truth = _from_yolo(label.read_text(encoding="utf-8"), [codes[one] for one in classes], pixels.shape)
         labelled.append(Labelled(name=path.stem, pixels=pixels, truth=truth))
     return labelled
 
 
-def _from_yolo(text: str, classes: Sequence[str], shape: tuple[int, ...]) -> tuple[DrawnDefect, ...]:
+def _from_yolo(text: str, kinds: Sequence[str], shape: tuple[int, ...]) -> tuple[DrawnDefect, ...]:
     height, width = shape[:2]
     truth = []
     for line in text.splitlines():
         number, *rest = line.split()
         x, y, w, h = (float(value) for value in rest)
         box = Box((x - w / 2) * width, (y - h / 2) * height, (x + w / 2) * width, (y + h / 2) * height)
-        truth.append(DrawnDefect(kind=NEU_KINDS[classes[int(number)]], box_px=box))
+        truth.append(DrawnDefect(kind=kinds[int(number)], box_px=box))
     return tuple(truth)
 
 
@@ -192,6 +227,58 @@ def make_part_set(folder: Path, *, images: int = 600, choose_by: int = 150) -> T
     learn = list(drawn_parts(11, range(images), defective_share=2 / 3))
     choose = list(drawn_parts(12, range(choose_by), defective_share=2 / 3))
     return _write(folder, PART_KINDS, [("drawn parts", DRAWN_LICENCE, learn)], choose_by=choose)
+
+
+def make_metal_set(tiles: Path, spindles: Path, folder: Path) -> TrainingSet:
+    """Real parts: magnetic tiles and pieces of spindles. Defective tiles twice and every other good one, since two
+    thirds of the tiles are good ones, each seen under six lights."""
+    some = read_tiles(tiles, "train.txt")
+    good, bad = good_tiles(tiles, "train.txt"), [one for one in some if one.truth]
+    again = [replace(one, name=f"{one.name}_again") for one in bad]
+    learn = read_spindles(spindles, "train.txt")
+    pieces = [
+        *(piece_of(one, pitted=True) for one in learn),
+        *(piece_of(one, pitted=False) for one in learn[::2]),
+    ]
+    choose = [
+        *(one for one in read_tiles(tiles, "val.txt")),
+        *(piece_of(one, pitted=True) for one in read_spindles(spindles, "val.txt")),
+    ]
+    parts = [
+        ("magnetic tiles train.txt", TILE_LICENCE, [*bad, *again, *good[::2]]),
+        ("BSData train.txt, pieces of 400 px", SPINDLE_LICENCE, [one for one in pieces if one is not None]),
+    ]
+    return _write(folder, METAL_KINDS, parts, choose_by=[one for one in choose if one is not None])
+
+
+def good_tiles(folder: Path, list_name: str) -> list[Labelled]:
+    """The magnetic tiles of a list that are called free of defects. A tile without a box may be one not outlined."""
+    with (folder / "images.csv").open(encoding="utf-8", newline="") as file:
+        free = {Path(row["file"]).stem for row in csv.DictReader(file) if row["image_class"] == "Free"}
+    return [one for one in read_tiles(folder, list_name) if one.name in free]
+
+
+def piece_of(one: Labelled, *, pitted: bool, size_px: int = 400) -> Labelled | None:
+    """A square piece of a picture, placed by its name: around one of its defects, or where there is none.
+
+    None where a hundred places do not have it.
+    """
+    height, width = one.pixels.shape[:2]
+    rng = np.random.default_rng(list(f"{one.name} {pitted}".encode()))
+    side = min(size_px, height, width)
+    for _ in range(100):
+        left, top = int(rng.integers(0, width - side + 1)), int(rng.integers(0, height - side + 1))
+        window = Box(left, top, left + side, top + side)
+        truth = _cropped(one.truth, window)
+        touched = any(_touch(defect.box_px, window) for defect in one.truth)
+        if bool(truth) == pitted and touched == pitted:
+            pixels = np.ascontiguousarray(one.pixels[top : top + side, left : left + side])
+            return Labelled(name=f"{one.name}_{left}_{top}", pixels=pixels, truth=truth)
+    return None
+
+
+def _touch(a: Box, b: Box) -> bool:
+    return a.x1 < b.x2 and b.x1 < a.x2 and a.y1 < b.y2 and b.y1 < a.y2
 
 
 def _write(

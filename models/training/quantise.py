@@ -6,10 +6,6 @@ scale, and every score would round to 0 (mAP50 0.000).
 
 from __future__ import annotations
 
-import argparse
-import datetime
-import hashlib
-import sys
 import tempfile
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -17,12 +13,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-
-from inspection.vision.boxes import Letterbox
-from models.boxes import fill_input
-from models.card import ModelCard
-from models.store import RELEASED, ModelStore
-from models.training.dataset import drawn_strip, read_neu
 
 
 def quantised(network: bytes, pictures: Iterable[NDArray[np.float32]]) -> bytes:
@@ -88,62 +78,3 @@ def decoding_nodes(graph: Any, weights: Mapping[str, NDArray[Any]]) -> list[str]
             decoding.append(node.name)
             waiting += node.input
     return decoding
-
-
-def release_int8(name: str, *, version: str, neu: Path, into: Path) -> ModelCard:
-    """Write `<into>/<name>-int8/<version>/`, the released strip network in int8, and return its card.
-
-    Scales come from pictures that taught the network, thresholds stay those of its card.
-    """
-    # The training desk has them; a station, whose tests import this file, has not.
-    import tomli_w
-
-    from models.training.release import look_at_unlabelled, measure, rounded, strip_exhibit
-
-    model = ModelStore().find(name, version)
-    pictures = [*read_neu(neu, "train.txt")[::10], *drawn_strip(range(7200, 7230), clean=True)]
-    pictures += drawn_strip(range(7230, 7260), clean=False)
-    inputs = np.empty((len(pictures), 3, *model.card.input_hw), np.float32)
-    for row, one in zip(inputs, pictures, strict=True):
-        height, width = one.pixels.shape
-        fill_input(row, one.pixels, Letterbox.fit((height, width), model.card.input_hw))
-    network = quantised(model.network, (row[None] for row in inputs))
-    card = model.card.model_copy(
-        update={
-            "name": f"{name}-int8",
-            "sha256": hashlib.sha256(network).hexdigest(),
-            "made_on": datetime.datetime.now(datetime.UTC).date(),
-            "export_parity": f"{name} {version} (SHA-256 {model.card.sha256}) in int8, its decoding in float; "
-            "what that costs is in `measured` of both",
-        }
-    )
-    exhibit = strip_exhibit(neu)
-    card = card.model_copy(
-        update={
-            "measured": tuple(measure(card, network, gold) for gold in exhibit.gold),
-            "unlabelled": tuple(look_at_unlabelled(card, network, exhibit.unlabelled)),
-        }
-    )
-    folder = into / card.name / card.version
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / card.file).write_bytes(network)
-    facts = ModelCard.model_validate(card.model_dump()).model_dump(exclude_none=True)
-    (folder / "card.toml").write_text(tomli_w.dumps(rounded(facts)), encoding="utf-8")
-    return card
-
-
-def main(arguments: list[str]) -> int:
-    parser = argparse.ArgumentParser(prog="python -m models.training.quantise", description=__doc__)
-    parser.add_argument("--name", default="strip-surface")
-    parser.add_argument("--version", default=None, help="default: the newest")
-    parser.add_argument("--neu", type=Path, default=Path(__file__).parents[3] / "shared" / "data" / "neu_det")
-    parser.add_argument("--into", type=Path, default=RELEASED)
-    asked = parser.parse_args(arguments)
-    version = asked.version or ModelStore().versions()[asked.name][-1]
-    card = release_int8(asked.name, version=version, neu=asked.neu, into=asked.into)
-    sys.stdout.write(f"{card.name} {card.version}: {[(one.on, one.map50) for one in card.measured]}\n")
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))

@@ -1,4 +1,4 @@
-"""Trains a box detector from scratch: `python -m models.training.train strip|part`.
+"""Trains a box detector from scratch: `python -m models.training.train strip|part|metal`.
 
 The only file that knows ultralytics (AGPL-3.0, a tool of the training desk). What it costs and why it is set
 up as it is: docs/training.md.
@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from models.training.dataset import TrainingSet, make_part_set, make_strip_set
+from models.training.dataset import TrainingSet, make_metal_set, make_part_set, make_strip_set
 
 NETWORK = "yolo11n.yaml"
 VALIDATED_EPOCHS = 25
@@ -74,13 +74,30 @@ PLANS = {
             "mosaic": 0.0,
         },
     ),
+    # Real parts under several lamps, with defects of a few px: larger input, more light and dark, little scaling.
+    "metal": Plan(
+        input_px=320,
+        epochs=80,
+        seed=0,
+        augment={
+            "fliplr": 0.5,
+            "flipud": 0.5,
+            "hsv_h": 0.0,
+            "hsv_s": 0.0,
+            "hsv_v": 0.4,
+            "scale": 0.3,
+            "translate": 0.1,
+            "mosaic": 0.3,
+            "close_mosaic": 20,
+        },
+    ),
 }
 
 
 def train(name: str, *, neu: Path, folder: Path, threads: int) -> Path:
     """Train `name` and return the best weights by the list that is chosen by. Continues what was interrupted.
 
-    neu      NEU-DET with its lists; only the strip needs it
+    neu      NEU-DET with its lists, for the strip; for metal, magnetic_tile and bsdata beside it
     folder   of this run: data/, weights/, results.csv, run.json
     """
     plan = PLANS[name]
@@ -121,6 +138,8 @@ def train(name: str, *, neu: Path, folder: Path, threads: int) -> Path:
 
 
 def make_set(name: str, *, neu: Path, folder: Path) -> TrainingSet:
+    if name == "metal":
+        return make_metal_set(neu.parent / "magnetic_tile", neu.parent / "bsdata", folder)
     return make_strip_set(neu, folder) if name == "strip" else make_part_set(folder)
 
 

@@ -9,7 +9,7 @@ TRAINED_VERSION ?= 1.0.0
 # Not into models/released: what was released is replaced by no command. Copy the folder there to release it.
 TRAINED_INTO ?= runs/released
 
-.PHONY: train-strip train-part quantise-strip train-screen
+.PHONY: train-strip train-part train-metal quantise-strip train-screen
 
 # torch comes first and alone: pip then keeps its CPU build when ultralytics asks for any torch.
 .venv-training/ready: pyproject.toml
@@ -26,9 +26,14 @@ train-part: .venv-training/ready
 	.venv-training/bin/python -m models.training.train part
 	.venv-training/bin/python -m models.training.release part --version $(TRAINED_VERSION) --into $(TRAINED_INTO)
 
+# Magnetic tiles and spindles lie beside NEU_DET.
+train-metal: .venv-training/ready
+	.venv-training/bin/python -m models.training.train metal --neu $(NEU_DET)
+	.venv-training/bin/python -m models.training.release metal --version $(TRAINED_VERSION) --into $(TRAINED_INTO) --neu $(NEU_DET)
+
 # The newest released strip-surface in int8, in a folder beside it; into models/released, since a screen belongs to it too.
 quantise-strip: .venv-training/ready
-	.venv-training/bin/python -m models.training.quantise --neu $(NEU_DET)
+	.venv-training/bin/python -m models.training.release strip --int8 --neu $(NEU_DET)
 
 # Of the newest released strip-surface, in fp32 and in int8: a screen learns to foresee one network.
 train-screen: .venv-training/ready

@@ -1,3 +1,6 @@
+import csv
+from pathlib import Path
+
 import numpy as np
 import pytest
 
@@ -10,7 +13,10 @@ from models.training.dataset import (
     drawn_strip,
     make_part_set,
     make_strip_set,
+    piece_of,
     read_neu,
+    read_spindles,
+    read_tiles,
 )
 from tests.models.releases import PART, STRIP
 from tests.where import shared
@@ -44,6 +50,37 @@ def test_no_steel_that_chooses_is_learnt_from():
     assert learnt
     assert chosen
     assert not learnt & chosen
+
+
+def test_no_magnetic_tile_and_no_place_of_a_spindle_that_chooses_is_learnt_from():
+    for folder, read, column in (
+        ("magnetic_tile", read_tiles, "tile_group"),
+        ("bsdata", read_spindles, "group"),
+    ):
+        data = shared("data", folder)
+        with (data / "images.csv").open(encoding="utf-8", newline="") as file:
+            groups = {Path(row["file"]).stem: row[column] for row in csv.DictReader(file)}
+        learnt = {groups[one.name] for one in read(data, "train.txt")}
+        chosen = {groups[one.name] for one in read(data, "val.txt")}
+        assert learnt
+        assert chosen
+        assert not learnt & chosen
+
+
+def test_a_piece_of_a_spindle_shows_a_pit_or_none_as_asked():
+    pitted = even = 0
+    for one in read_spindles(shared("data", "bsdata"), "val.txt")[:12]:
+        with_pit, without = piece_of(one, pitted=True), piece_of(one, pitted=False)
+        if with_pit is not None:
+            pitted += 1
+            assert with_pit.truth
+            assert all(0 <= d.box_px.x1 < d.box_px.x2 <= 400 for d in with_pit.truth)
+        if without is not None:
+            even += 1
+            assert not without.truth
+            assert without.pixels.shape == (400, 400)
+    assert pitted > 6
+    assert even > 6
 
 
 def test_their_classes_become_kinds_of_our_catalogue():
