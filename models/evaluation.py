@@ -162,3 +162,56 @@ def best_threshold(scores: NDArray[np.float32], hits: NDArray[np.bool_], *, true
     caught = np.cumsum(hits)
     f1 = 2 * caught / (np.arange(1, len(scores) + 1) + true_boxes)
     return float(scores[int(np.argmax(f1))])
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Operating:
+    """What a threshold on a unit's highest score does: of the `defective` units `escapes` stay below it, of the
+    `clean` ones `overkill` reach it."""
+
+    threshold: float
+    escapes: int
+    defective: int
+    overkill: int
+    clean: int
+
+    def cost(self, *, escape: float, overkill: float, defective_share: float) -> float:
+        """Of a unit, in the mean, where this share of all units is defective. What there is none of costs nothing."""
+        escaping = self.escapes / self.defective if self.defective else 0.0
+        refused = self.overkill / self.clean if self.clean else 0.0
+        return defective_share * escaping * escape + (1 - defective_share) * refused * overkill
+
+
+def operating(
+    bad: Sequence[float], good: Sequence[float], thresholds: Sequence[float]
+) -> tuple[Operating, ...]:
+    """Escapes and overkill at each threshold, from the highest scores of defective and of clean units."""
+    of_bad, of_good = np.sort(np.asarray(bad, np.float64)), np.sort(np.asarray(good, np.float64))
+    return tuple(
+        Operating(
+            threshold=float(threshold),
+            escapes=int(np.searchsorted(of_bad, threshold, side="left")),
+            defective=len(of_bad),
+            overkill=len(of_good) - int(np.searchsorted(of_good, threshold, side="left")),
+            clean=len(of_good),
+        )
+        for threshold in thresholds
+    )
+
+
+def highest_score(one: Judged) -> float:
+    """0 where nothing was found."""
+    return float(one.found.score.max()) if len(one.found) else 0.0
+
+
+FOUND_FROM = 0.1
+"""A defect was found where something reported overlaps it by so much: a person sent there sees it."""
+
+
+def found_defects(one: Judged) -> NDArray[np.bool_]:
+    """Of each true defect (M,), whether something of its kind was reported there."""
+    shared = overlaps(one.found.xyxy, one.truth_xyxy)
+    same = np.array([[mine == theirs for theirs in one.truth_kind] for mine in one.found.kind], np.bool_)
+    if not shared.size:
+        return np.zeros(len(one.truth_kind), np.bool_)
+    return np.asarray(((shared >= FOUND_FROM) & same).any(axis=0), np.bool_)

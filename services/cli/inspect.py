@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import sys
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
@@ -32,6 +33,8 @@ from traceability.images import ImageStore
 from traceability.store import TraceStore
 
 RECORDS_AT_ONCE: Final = 64
+
+STANDARD_OUTPUT: Final = Path("-")
 
 INTERRUPTED: Final = "SVC-INTERRUPTED"
 
@@ -63,8 +66,10 @@ class NothingGiven(InspectionError):
 @click.option(
     "--json",
     "json_file",
-    type=click.Path(dir_okay=False, path_type=Path),
-    metavar="FILE",
+    type=click.Path(dir_okay=False, path_type=Path, allow_dash=True),
+    is_flag=False,
+    flag_value="-",
+    metavar="[FILE]",
     help=say("cli.inspect.json", language_of_environment()),
 )
 @click.option(
@@ -133,7 +138,8 @@ def inspect(
             out.summary.interrupted(pictures)
         finally:
             out.flush()
-    out.summary.show(Console(highlight=False), given=pictures)
+    to_stdout = json_file == STANDARD_OUTPUT
+    out.summary.show(Console(highlight=False, stderr=to_stdout), given=pictures)
     return 0 if out.summary.not_inspected == 0 else 1
 
 
@@ -159,7 +165,8 @@ def _defect_as_json(defect: Defect) -> dict[str, object]:
     px, mm = defect.box_px, defect.box_mm
     return {
         "kind": defect.kind,
-        "score": round(defect.score, 4),
+        # Of low scores, more digits than a person reads: who draws curves needs their order.
+        "score": round(defect.score, 6),
         "box_px": [round(side, 2) for side in (px.x1, px.y1, px.x2, px.y2)],
         "box_mm": None if mm is None else [round(side, 3) for side in (mm.x1, mm.y1, mm.x2, mm.y2)],
         "area_mm2": None if defect.area_mm2 is None else round(defect.area_mm2, 4),
@@ -262,7 +269,7 @@ class Results:
             self.flush()
         for one in unit:
             if self._json_lines is not None:
-                with _writing(Path(self._json_lines.name)):
+                with _writing(_place_of(self._json_lines)):
                     self._json_lines.write(json.dumps(as_json(one), ensure_ascii=False) + "\n")
             self.summary.take(one)
 
@@ -271,7 +278,7 @@ class Results:
         self._store.record(self._waiting)
         self._waiting.clear()
         if self._json_lines is not None:
-            with _writing(Path(self._json_lines.name)):
+            with _writing(_place_of(self._json_lines)):
                 self._json_lines.flush()
 
     def _keep(self, one: Inspected, image: Image, data: bytes) -> PictureRef:
@@ -304,7 +311,10 @@ class Results:
 
 @contextmanager
 def opened(file: Path) -> Iterator[TextIO]:
-    """The file, new, for JSON Lines."""
+    """The file, new, for JSON Lines; standard output for `-`."""
+    if file == STANDARD_OUTPUT:
+        yield sys.stdout
+        return
     with _writing(file):
         handle = file.open("w", encoding="utf-8")
     try:
@@ -313,6 +323,11 @@ def opened(file: Path) -> Iterator[TextIO]:
         # Closing writes what is still held back, and may find the disk full.
         with _writing(file):
             handle.close()
+
+
+def _place_of(lines: TextIO) -> Path:
+    """Standard output need not have a name."""
+    return Path(getattr(lines, "name", STANDARD_OUTPUT))
 
 
 @contextmanager

@@ -3,10 +3,16 @@
 from __future__ import annotations
 
 import json
+import os
+import re
+from dataclasses import asdict
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import click
 from rich.console import Console
+from rich.progress import Progress
 from rich.table import Table
 
 from inspection.errors import InspectionError
@@ -15,7 +21,10 @@ from inspection.vision.decoding import decode_image
 from models.bundle import Keys
 from models.card import ModelCard
 from models.exchange import bring_in_bundle, bring_in_network, exported
+from models.labels import LabelledSet, read_yolo
 from models.store import ModelStore, plant_folder
+from services.evaluating import Price, column_of, compare, evaluate
+from services.evaluating import as_json as evaluated_as_json
 from services.text import language_of_environment, say
 from station_config import load_catalogue
 
@@ -121,6 +130,130 @@ def trust(key: str, name: str) -> None:
     keys = Keys.read(plant_folder()).trust(key, name)
     for known, called in keys.known.items():
         click.echo(f"{known}  {called}")
+
+
+@model.command("evaluate", help=_help("evaluate"))
+@click.argument("name")
+@click.option("--version", metavar="X.Y.Z", help=_help("version"))
+@click.option(
+    "--data",
+    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    required=True,
+    metavar="DIR",
+    help=_help("data"),
+)
+@click.option("--list", "listed", metavar="FILE", help=_help("listed"))
+@click.option("--as", "codes", multiple=True, metavar="CLASS=KIND", help=_help("as"))
+@click.option("--unit", metavar="REGEX", help=_help("unit"))
+@click.option("--by", metavar="COLUMN", help=_help("by"))
+@click.option("--against", metavar="NAME[:X.Y.Z]", help=_help("against"))
+@click.option("--escape-costs", type=click.FloatRange(0), help=_help("escape_costs"))
+@click.option(
+    "--overkill-costs", type=click.FloatRange(0), default=1.0, show_default=True, help=_help("overkill_costs")
+)
+@click.option(
+    "--defective-share",
+    type=click.FloatRange(0, 1),
+    default=0.01,
+    show_default=True,
+    help=_help("defective_share"),
+)
+@json_option
+def evaluate_model(
+    name: str,
+    version: str | None,
+    data: Path,
+    listed: str | None,
+    codes: tuple[str, ...],
+    unit: str | None,
+    by: str | None,
+    against: str | None,
+    escape_costs: float | None,
+    overkill_costs: float,
+    defective_share: float,
+    as_json: bool,
+) -> int:
+    labelled = _labelled(data, listed, codes)
+    beside = None if by is None else column_of(data, by)
+    console = Console(stderr=True, highlight=False)
+    look = partial(evaluate, labelled, threads=os.cpu_count() or 1, unit=_pattern(unit))
+    with Progress(console=console, disable=not console.is_terminal) as progress:
+        task = progress.add_task(name, total=len(labelled.pictures) * (1 if against is None else 2))
+        look = partial(look, progress=lambda: progress.advance(task))
+        challenger = look(name, version)
+        gates = None
+        if against is not None:
+            champion, _, its_version = against.partition(":")
+            gates = compare(look(champion, its_version or None), challenger)
+    price = None
+    if escape_costs is not None:
+        price = Price(escape=escape_costs, overkill=overkill_costs, defective_share=defective_share)
+    told = evaluated_as_json(challenger, price=price, by=beside)
+    if gates is not None:
+        told["against"] = against
+        told["gates"] = [{**asdict(gate), "passed": gate.passed()} for gate in gates]
+    if as_json:
+        click.echo(json.dumps(told, ensure_ascii=False))
+    else:
+        _show(told)
+    return 0 if gates is None or all(gate.passed() for gate in gates) else 1
+
+
+def _show(told: dict[str, Any]) -> None:
+    language = language_of_environment()
+    console = Console(highlight=False)
+    table = Table(box=None)
+    for column in ("kind", "ap50", "defective", "escapes", "clean", "overkill"):
+        table.add_column(
+            say(f"cli.model.column.{column}", language), justify="left" if column == "kind" else "right"
+        )
+    found = told["precision"]
+    rows = {**told["kinds"], say("cli.model.all", language): told["pictures"]}
+    for kind, counted in rows.items():
+        ap50 = found["ap50"].get(kind, found["map50"] if kind not in told["kinds"] else None)
+        table.add_row(
+            kind,
+            "–" if ap50 is None else f"{ap50:.3f}",
+            str(counted["defective"]),
+            _counted(counted, "escapes"),
+            str(counted["clean"]),
+            _counted(counted, "overkill"),
+        )
+    console.print(table)
+    if found["map50_95"] is not None:
+        console.print(say("cli.model.precise", language, **found))
+    if told["units"]["auroc"] is not None:
+        console.print(say("cli.model.auroc", language, auroc=told["units"]["auroc"]))
+    if "price" in told:
+        console.print(say("cli.model.priced", language, flipped=len(told["price"]["flips"]), **told["price"]))
+    for gate in told.get("gates", ()):
+        sign = "✓" if gate["passed"] else "✗"
+        console.print(f"{sign} {say('cli.model.gate', language, **gate)}", markup=False, soft_wrap=True)
+
+
+def _counted(counted: dict[str, Any], what: str) -> str:
+    """The count, and the exact 95 % interval of its share in %."""
+    interval = counted[f"{what}_95"]
+    return "–" if interval is None else f"{counted[what]} ({interval[0]:.1%}–{interval[1]:.1%})"
+
+
+def _labelled(data: Path, listed: str | None, codes: tuple[str, ...]) -> LabelledSet:
+    """The list may be named from here or from the set's folder."""
+    list_file = None
+    if listed is not None:
+        list_file = Path(listed) if Path(listed).exists() else data / listed
+    named = dict(code.split("=", 1) for code in codes if "=" in code)
+    return read_yolo(data, list_file, codes=named)
+
+
+def _pattern(unit: str | None) -> re.Pattern[str] | None:
+    try:
+        found = None if unit is None else re.compile(unit)
+    except re.error as error:
+        raise click.BadParameter(str(error), param_hint="--unit") from error
+    if found is not None and found.groups < 1:
+        raise click.BadParameter(say("cli.model.no_group", language_of_environment()), param_hint="--unit")
+    return found
 
 
 def _picture(file: Path | None) -> Image | None:

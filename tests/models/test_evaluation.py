@@ -2,7 +2,18 @@ import numpy as np
 import pytest
 
 from inspection.types import Detections
-from models.evaluation import Judged, Misses, auroc, best_threshold, hits_of, misses, precision
+from models.evaluation import (
+    Judged,
+    Misses,
+    auroc,
+    best_threshold,
+    found_defects,
+    highest_score,
+    hits_of,
+    misses,
+    operating,
+    precision,
+)
 
 A, B = [0, 0, 10, 10], [50, 50, 70, 90]
 
@@ -122,3 +133,26 @@ def test_auroc_is_the_share_of_pairs_in_their_right_order():
 
 def test_auroc_of_good_pictures_only_says_nothing():
     assert auroc(np.array([0.1, 0.2]), np.array([False, False])) is None
+
+
+def test_at_a_threshold_a_score_equal_to_it_counts():
+    (low, on, high) = operating([0.2, 0.5, 0.9], [0.1, 0.5], [0.1, 0.5, 0.51])
+    assert (low.escapes, low.overkill) == (0, 2)
+    assert (on.escapes, on.overkill) == (1, 1)
+    assert (high.escapes, high.overkill) == (2, 0)
+    assert (high.defective, high.clean) == (3, 2)
+
+
+def test_the_price_of_a_threshold_weighs_escapes_and_overkill_by_how_many_units_are_defective():
+    (point,) = operating([0.2, 0.9], [0.1, 0.1, 0.1, 0.6], [0.5])
+    # Half of 2 % escape at 100 each, a quarter of 98 % are refused at 1 each.
+    cost = point.cost(escape=100, overkill=1, defective_share=0.02)
+    assert cost == pytest.approx(0.02 * 0.5 * 100 + 0.98 * 0.25)
+
+
+def test_a_defect_is_found_where_its_own_kind_is_reported_on_it():
+    one = picture([("pits", A), ("patch", B)], [("pits", 0.9, [0, 0, 10, 5]), ("pits", 0.8, B)])
+    assert found_defects(one).tolist() == [True, False]
+    assert found_defects(picture([("pits", A)])).tolist() == [False]
+    assert highest_score(one) == pytest.approx(0.9)
+    assert highest_score(picture([("pits", A)])) == 0

@@ -168,6 +168,15 @@ def test_annotated_copies_are_as_wide_as_the_picture_and_no_pixel_of_it_is_cover
     assert picture.shape[0] > height
 
 
+def test_without_a_file_the_lines_go_to_standard_output_and_nothing_else_does(pictures):
+    arguments = [str(pictures), "--json", "--min-score", "0.001"]
+    told = CliRunner().invoke(inspect, arguments, standalone_mode=False)
+    assert told.exception is None
+    found = [json.loads(line) for line in told.stdout.splitlines()]
+    assert len(found) == sum(1 for one in pictures.iterdir() if one.is_file())
+    assert "unaccounted" in told.stderr
+
+
 def test_a_lower_score_reports_at_least_as_much(here, pictures):
     call(pictures, "--json", here / "few.jsonl", "--min-score", "0.9")
     call(pictures, "--json", here / "many.jsonl", "--min-score", "0.05")

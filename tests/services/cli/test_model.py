@@ -2,10 +2,13 @@ from __future__ import annotations
 
 import json
 
+import cv2
 import pytest
 from click.testing import CliRunner
 
-from models.errors import SignerUnknown, VersionTaken
+from inspection.vision.drawing import PART_KINDS
+from models.errors import SetUnfit, SignerUnknown, VersionTaken
+from models.training.dataset import drawn_parts
 from services.cli.model import model
 from tests.models.releases import PART, STRIP
 
@@ -44,3 +47,101 @@ def test_a_name_that_comes_with_the_package_is_not_brought_in_again(tmp_path):
     asked("export", PART, "--out", str(bundle), models=tmp_path)
     with pytest.raises(VersionTaken, match="comes with Lynceus"):
         asked("import", str(bundle), models=tmp_path)
+
+
+@pytest.fixture(scope="module")
+def drawn(tmp_path_factory):
+    """Four parts with defects and four without, as drawn for the model that comes with the package."""
+    folder = tmp_path_factory.mktemp("drawn")
+    pictures = list(drawn_parts(77, range(8), defective_share=0.5))
+    (folder / "images").mkdir()
+    (folder / "labels").mkdir()
+    (folder / "classes.txt").write_text("\n".join(PART_KINDS))
+    for one in pictures:
+        cv2.imwrite(str(folder / "images" / f"{one.name}.png"), one.pixels)
+        height, width = one.pixels.shape[:2]
+        lines = [
+            f"{PART_KINDS.index(t.kind)} {(t.box_px.x1 + t.box_px.x2) / 2 / width} "
+            f"{(t.box_px.y1 + t.box_px.y2) / 2 / height} {t.box_px.width / width} {t.box_px.height / height}\n"
+            for t in one.truth
+        ]
+        (folder / "labels" / f"{one.name}.txt").write_text("".join(lines))
+    (folder / "four.txt").write_text("".join(f"images/part_{n}.png\n" for n in (0, 1, 6, 7)))
+    rows = "".join(f"part_{n}.png,{'dark' if n % 2 else 'bright'}\n" for n in range(8))
+    (folder / "images.csv").write_text(f"file,light\n{rows}")
+    return folder
+
+
+def test_an_outside_scorer_gets_every_picture_with_its_truth_and_its_detections(drawn, tmp_path):
+    told = asked("evaluate", PART, "--data", str(drawn), "--list", "four.txt", "--json", models=tmp_path)
+    found = json.loads(told.output)
+    assert [one["file"] for one in found["images"]] == [f"images/part_{n}.png" for n in (0, 1, 6, 7)]
+    assert found["pictures"]["defective"] == found["pictures"]["clean"] == 2
+    assert found["images"][0]["truth"]
+    assert not found["images"][2]["truth"]
+    scores = [one["score"] for image in found["images"] for one in image["detections"]]
+    assert scores
+    assert min(scores) >= found["lowest_score"] == 0.001
+    assert found["images"][0]["score"] == max(one["score"] for one in found["images"][0]["detections"])
+    assert found["units"]["auroc"] == 1.0
+    assert found["precision"]["map50"] > 0.5
+
+
+def test_escapes_are_counted_by_light_and_priced(drawn, tmp_path):
+    told = asked(
+        "evaluate",
+        PART,
+        "--data",
+        str(drawn),
+        "--by",
+        "light",
+        "--escape-costs",
+        "40",
+        "--json",
+        models=tmp_path,
+    )
+    found = json.loads(told.output)
+    assert {light: one["defective"] + one["clean"] for light, one in found["by"].items()} == {
+        "dark": 4,
+        "bright": 4,
+    }
+    assert found["price"]["cost_of_a_unit"] <= found["price"]["cost_of_a_unit_by_card"]
+
+
+def test_a_model_is_no_worse_than_itself(drawn, tmp_path):
+    told = asked(
+        "evaluate",
+        PART,
+        "--data",
+        str(drawn),
+        "--list",
+        "four.txt",
+        "--against",
+        PART,
+        models=tmp_path,
+        language="zh",
+    )
+    assert told.return_value == 0
+    assert "McNemar" in told.output
+
+
+def test_a_set_of_other_kinds_is_refused_with_both_lists(drawn, tmp_path):
+    with pytest.raises(SetUnfit, match="scratch"):
+        asked("evaluate", STRIP, "--data", str(drawn), models=tmp_path)
+
+
+def test_a_class_of_the_set_is_a_kind_where_it_is_said(drawn, tmp_path):
+    kind = PART_KINDS[0]
+    told = asked(
+        "evaluate",
+        STRIP,
+        "--data",
+        str(drawn),
+        "--list",
+        "four.txt",
+        "--as",
+        f"{kind}=pits",
+        "--json",
+        models=tmp_path,
+    )
+    assert "pits" in json.loads(told.output)["kinds"]
