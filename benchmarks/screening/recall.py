@@ -1,6 +1,6 @@
 """What a screen sends on, and what it keeps of what the network finds when it looks everywhere.
 
-PYTHONPATH=. python benchmarks/screening/recall.py [--screen strip-screen] [--data ../shared/data]
+PYTHONPATH=. python benchmarks/screening/recall.py [--model strip-surface-int8] [--data ../shared/data]
 
 No picture measured on has taught the screen, nor set its thresholds. A finding is kept end to end when the network,
 shown only the tiles that the screen sends on, reports a box of the same kind that overlaps it by half or more. It
@@ -60,14 +60,15 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--screen", default="strip-screen")
     parser.add_argument("--version", default=None)
+    parser.add_argument("--model", default=None, help="another of the networks that it may stand before")
     parser.add_argument("--released", type=Path, default=None, help="folder of released screens")
     parser.add_argument("--data", type=Path, default=Path("../shared/data"))
     given = parser.parse_args()
     where = {} if given.released is None else {"folder": given.released}
     released = open_screen(given.screen, version=given.version, **where)
     teacher = released.card.teacher
-    detector = open_detector(teacher.name, version=teacher.version)
-    print(f"{given.screen} {released.card.version} before {teacher.name} {teacher.version}\n")
+    detector = open_detector(given.model or teacher.name, version=teacher.version)
+    print(f"{given.screen} {released.card.version} before {detector.ref.name} {detector.ref.version}\n")
     print(
         "| pictures | tiles | with a finding | sent on | findings | kept | on a candidate | labels touched |"
     )

@@ -55,8 +55,7 @@ LEARNING_RATE = 3e-3
 
 MINED, MINED_TIMES = 1500, 2
 """The loudest windows of defect-free strip that a first screen knows of, and how often each is learned from then. What
-sends a tile on for nothing is rare, and windows drawn by chance hold hardly any: without these, eighteen times as many
-tiles of drawn clean strip were sent on."""
+sends a tile on for nothing is rare, and windows drawn by chance hold hardly any of it."""
 
 # How much a label counts that the network did not confirm, beside 1 for a finding of the network.
 _LABEL_ALONE = 0.5
