@@ -20,6 +20,7 @@ from inspection.types import Image
 from inspection.vision.decoding import decode_image
 from models.bundle import Keys
 from models.card import ModelCard
+from models.datasets import balance, check_fit, twice, version_of
 from models.exchange import bring_in_bundle, bring_in_network, exported
 from models.labels import LabelledSet, read_yolo
 from models.store import ModelStore, plant_folder
@@ -27,6 +28,8 @@ from services.evaluating import Price, column_of, compare, evaluate
 from services.evaluating import as_json as evaluated_as_json
 from services.text import language_of_environment, say
 from station_config import load_catalogue
+
+PAIRS_SHOWN = 20
 
 
 def _help(key: str) -> str:
@@ -197,6 +200,43 @@ def evaluate_model(
     else:
         _show(told)
     return 0 if gates is None or all(gate.passed() for gate in gates) else 1
+
+
+@model.command("data", help=_help("data_help"))
+@click.argument("data", type=click.Path(exists=True, file_okay=False, path_type=Path))
+@click.option("--list", "listed", metavar="FILE", help=_help("listed"))
+@click.option("--against", metavar="FILE", help=_help("data_against"))
+@click.option("--as", "codes", multiple=True, metavar="CLASS=KIND", help=_help("as"))
+@json_option
+def show_data(
+    data: Path, listed: str | None, against: str | None, codes: tuple[str, ...], as_json: bool
+) -> int:
+    language = language_of_environment()
+    labelled = _labelled(data, listed, codes)
+    check_fit(labelled)
+    other = None if against is None else _labelled(data, against, codes)
+    told: dict[str, Any] = {
+        "version": version_of(labelled),
+        **balance(labelled),
+        "twice": [asdict(pair) for pair in twice(labelled)],
+        "leaks": None if other is None else [asdict(pair) for pair in twice(labelled, other)],
+    }
+    if as_json:
+        click.echo(json.dumps(told, ensure_ascii=False))
+    else:
+        console = Console(highlight=False)
+        table = Table(box=None)
+        for column in ("kind", "pictures", "defects"):
+            table.add_column(say(f"cli.model.column.{column}", language))
+        for kind, counted in told["kinds"].items():
+            table.add_row(kind, str(counted["pictures"]), str(counted["defects"]))
+        console.print(table)
+        console.print(say("cli.model.data_told", language, **told), soft_wrap=True)
+        for pair in (told["twice"] + (told["leaks"] or []))[:PAIRS_SHOWN]:
+            console.print(f"  {pair['one']} = {pair['other']} ({pair['bits']}/256)", markup=False)
+        found = {"twice": len(told["twice"]), "leaks": "–" if told["leaks"] is None else len(told["leaks"])}
+        console.print(say("cli.model.data_pairs", language, **found))
+    return 1 if told["leaks"] else 0
 
 
 def _show(told: dict[str, Any]) -> None:

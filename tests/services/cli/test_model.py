@@ -145,3 +145,16 @@ def test_a_class_of_the_set_is_a_kind_where_it_is_said(drawn, tmp_path):
         models=tmp_path,
     )
     assert "pits" in json.loads(told.output)["kinds"]
+
+
+def test_lists_that_show_the_same_part_leak_and_others_do_not(drawn, tmp_path):
+    (drawn / "others.txt").write_text("images/part_2.png\nimages/part_3.png\n")
+    (drawn / "leaking.txt").write_text("images/part_2.png\nimages/part_1.png\n")
+    fine = asked("data", str(drawn), "--list", "four.txt", "--against", "others.txt", models=tmp_path)
+    assert fine.return_value == 0
+    leak = asked(
+        "data", str(drawn), "--list", "four.txt", "--against", "leaking.txt", "--json", models=tmp_path
+    )
+    assert leak.return_value == 1
+    pairs = [(one["one"], one["other"], one["bits"]) for one in json.loads(leak.output)["leaks"]]
+    assert pairs == [("images/part_1.png", "images/part_1.png", 0)]
