@@ -31,7 +31,7 @@ from services.live import RECENT, LiveState
 from services.problems import StaticMissing, answer_errors
 from services.station.ledger import Ledger
 from services.station.recipes import LaneRecipes
-from services.web import account_pages, pages, public_pages, review_pages
+from services.web import account_pages, containment_pages, pages, public_pages, review_pages
 from services.web.policy import SecurityHeaders
 from services.web.rendering import static_folder
 from services.web.shifts import ShiftCounts
@@ -120,6 +120,7 @@ def create_app(
     app.include_router(pages.router)
     app.include_router(account_pages.router)
     app.include_router(review_pages.router)
+    app.include_router(containment_pages.router)
     app.include_router(public_pages.router)
     app.mount("/static", _StaticFiles(directory=static_folder()), name="static")
     app.add_middleware(SecurityHeaders)

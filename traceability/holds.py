@@ -28,6 +28,7 @@ from traceability.steps import PROVEN, SHIPPED
 from traceability.store import TraceStore
 
 Decision = Literal["use_as_is", "rework", "scrap"]
+DECISIONS: Final[tuple[Decision, ...]] = ("use_as_is", "rework", "scrap")
 State = Literal["found", "held", "shipped", "closed"]
 STATES: Final[tuple[State, ...]] = ("found", "held", "shipped", "closed")
 

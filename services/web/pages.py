@@ -24,12 +24,15 @@ from services.live import LaneNow, LiveState
 from services.problems import FrameUnknown, status_of
 from services.station.messages import Alarm
 from services.text import Explanation, explain, explain_code, say, say_failure
+from services.web.family_map import cut_map, family_map
 from services.web.rendering import code_url, lane_name, page, picture_url, step_name
 from services.web.strip_map import StripMap, live_map, pictured, strip_map
 from station_config import Title
 from station_config.errors import RecipeNotChosen
 from traceability import samples
 from traceability.errors import CodeNotParsed, PictureMissing, TooFewSubgroups, UnitUnknown
+from traceability.genealogy.tracing import family
+from traceability.history import life
 from traceability.identifiers import parse
 from traceability.store import Counts
 
@@ -42,6 +45,11 @@ MOST_UNITS = 500
 Period = Literal["1", "3", "7", "30"]
 PERIODS: tuple[Period, ...] = ("1", "3", "7", "30")
 """Days a chart looks back."""
+
+MOST_RELATIVES = 60
+"""More boxes would be a thicket: the nearest are drawn, the others are a list."""
+
+MOST_EVENTS = 200
 
 CHART_WORDS = (
     "share",
@@ -219,9 +227,10 @@ def trace_search(
 
 @router.get("/trace/{code:path}")
 def trace(request: Request, here: Here, language: Language, code: str) -> Response:
-    """A unit: what was seen, by which camera, model and recipe, with its pictures."""
+    """A unit: its family, what was seen, by which camera, model and recipe, with its pictures, and what happened."""
     try:
-        inspections = here.store.inspections_of(parse(code))
+        unit = parse(code)
+        told = life(here.store, unit)
     except (CodeNotParsed, UnitUnknown) as error:
         return page(
             request,
@@ -232,14 +241,25 @@ def trace(request: Request, here: Here, language: Language, code: str) -> Respon
             latest=(),
             problem=explain(error, language),
         )
+    try:
+        inspections = here.store.inspections_of(unit)
+    except UnitUnknown:
+        inspections = ()  # known by its genealogy alone
+    kin = family(here.store, unit, most=MOST_RELATIVES)
+    newest = inspections[-1] if inspections else None
     return page(
         request,
         "trace.html",
-        unit=inspections[-1].unit,
+        unit=told.unit.unit if newest is None else newest.unit,
         inspections=inspections[::-1],
         shown={inspection.id: shown_of(inspection) for inspection in inspections},
         maps={inspection.id: _map(inspection) for inspection in inspections},
         failures={code: say_failure(code, language) for one in inspections for code in one.failures},
+        is_held=told.is_held,
+        graph=family_map(kin, told.unit, relatives=len(told.ancestors) + len(told.descendants)),
+        cuts=cut_map(told.unit, kin, () if newest is None else newest.defects),
+        events=told.events[-MOST_EVENTS:],
+        events_left_out=max(0, len(told.events) - MOST_EVENTS),
     )
 
 

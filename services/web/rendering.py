@@ -28,6 +28,7 @@ SECTIONS = (
     ("station", "/", None),
     ("review", "/review", Right.OPERATE),
     ("trace", "/trace", None),
+    ("containment", "/containment", None),
     ("spc", "/spc", None),
     ("people", "/people", Right.ADMINISTER),
     ("audit", "/audit", Right.READ_AUDIT),

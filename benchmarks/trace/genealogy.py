@@ -1,0 +1,273 @@
+"""Walking up and down a genealogy of a million units, through the public API, on both engines.
+
+    python -m benchmarks.trace.genealogy                     1.0 M units, 1.6 M links, on SQLite
+    python -m benchmarks.trace.genealogy --scale 10          ten times as many
+    python -m benchmarks.trace.genealogy --database postgresql://user@host/db      in a schema of its own
+
+Per heat 6 slabs, of which every fifth holds a second heat; each slab is a coil, slit into 5 strips, half of them wound
+backwards, each cut into 6 segments, those into 15 blanks of 2 parts; 5 parts, of any coils, make a subassembly, 12 of
+those an assembly. Units and links are loaded in bulk, past the ledger; what is timed reads them as a page does.
+"""
+
+from __future__ import annotations
+
+import argparse
+import io
+import os
+import random
+import sqlite3
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, cast
+from uuid import UUID
+
+import numpy as np
+from sqlalchemy import create_engine, make_url, text
+
+from inspection.identity import IdentifierCode
+from inspection.types import Box
+from traceability.genealogy.tracing import ancestors, at_risk, descendants, place_up
+from traceability.store import TraceStore
+
+COILS = 640
+SLABS_PER_HEAT = 6
+STRIPS, SEGMENTS, BLANKS, PARTS = 5, 6, 15, 2
+LENGTH_MM, WIDTH_MM = 90_000.0, 1250.0
+
+Row = tuple[Any, ...]
+TARGET_MS = {"assembly": 20.0, "defect": 10.0, "coil": 100.0, "heat": 400.0}
+
+
+class Graph:
+    """Rows of all tables, made one after another, and some codes to ask for."""
+
+    def __init__(self, scale: int) -> None:
+        self._random = random.Random(7)
+        self._made = 0
+        self.units: list[int] = []
+        self.links: list[tuple[int, int, str]] = []
+        self.cuts: list[Row] = []
+        self.asked: dict[str, list[str]] = {"heat": [], "coil": [], "part": [], "assembly": []}
+        self._build(COILS * scale)
+
+    def code(self, unit: int) -> str:
+        return f"86.999.1/U{unit}"
+
+    def _unit(self, kind: str | None = None) -> int:
+        self._made += 1
+        self.units.append(self._made)
+        if kind is not None:
+            self.asked[kind].append(self.code(self._made))
+        return self._made
+
+    def _link(self, parent: int, child: int, kind: str, cut: Row | None = None) -> None:
+        self.links.append((parent, child, kind))
+        if cut is not None:
+            self.cuts.append((len(self.links), *cut))
+
+    def _build(self, coils: int) -> None:
+        parts: list[int] = []
+        heat = before = 0
+        for number in range(coils):
+            if number % SLABS_PER_HEAT == 0:
+                before, heat = heat, self._unit("heat")
+            slab, coil = self._unit(), self._unit("coil")
+            self._link(heat, slab, "melt")
+            if before and number % 5 == 0:
+                self._link(before, slab, "mix")
+            self._link(
+                slab, coil, "roll", _cut(Box(0, 0, WIDTH_MM, LENGTH_MM / 30), Box(0, 0, WIDTH_MM, LENGTH_MM))
+            )
+            for strip_number in range(STRIPS):
+                strip = self._unit()
+                x = WIDTH_MM / STRIPS * strip_number
+                whole = Box(0, 0, WIDTH_MM / STRIPS, LENGTH_MM)
+                self._link(
+                    coil,
+                    strip,
+                    "slit",
+                    _cut(Box(x, 0, x + whole.x2, LENGTH_MM), whole, strip_number % 2 == 1),
+                )
+                parts += self._strip(strip, whole)
+        self._random.shuffle(parts)
+        subassemblies = []
+        for start in range(0, len(parts), 5):
+            made = self._unit()
+            subassemblies.append(made)
+            for part in parts[start : start + 5]:
+                self._link(part, made, "assemble")
+        for start in range(0, len(subassemblies), 12):
+            made = self._unit("assembly")
+            for one in subassemblies[start : start + 12]:
+                self._link(one, made, "assemble")
+
+    def _strip(self, strip: int, whole: Box) -> Iterator[int]:
+        length = LENGTH_MM / SEGMENTS
+        for segment_number in range(SEGMENTS):
+            segment = self._unit()
+            y = length * segment_number
+            self._link(
+                strip, segment, "cut", _cut(Box(0, y, whole.x2, y + length), Box(0, 0, whole.x2, length))
+            )
+            for blank_number in range(BLANKS):
+                blank = self._unit()
+                size = length / BLANKS
+                y = size * blank_number
+                self._link(
+                    segment, blank, "blank", _cut(Box(0, y, whole.x2, y + size), Box(0, 0, whole.x2, size))
+                )
+                for part_number in range(PARTS):
+                    part = self._unit()
+                    if segment_number == 0 and blank_number == 0:
+                        self.asked["part"].append(self.code(part))
+                    x = whole.x2 / PARTS * part_number
+                    half = Box(0, 0, whole.x2 / PARTS, size)
+                    self._link(blank, part, "form", _cut(Box(x, 0, x + half.x2, size), half))
+                    yield part
+
+
+def _cut(parent: Box, child: Box, is_reversed: bool = False) -> Row:
+    sides = [getattr(box, side) for box in (parent, child) for side in ("x1", "y1", "x2", "y2")]
+    return (0, *sides, is_reversed, False, False, False, 0.5, 5.0)
+
+
+CUT_COLUMNS = (
+    "link_id",
+    "position",
+    *(f"{of}_{side}_mm" for of in ("parent", "child") for side in ("x1", "y1", "x2", "y2")),
+    "is_reversed",
+    "is_mirrored",
+    "is_turned",
+    "is_flipped",
+    "sigma_x_mm",
+    "sigma_y_mm",
+)
+
+
+def tables_of(graph: Graph) -> Iterator[tuple[str, Sequence[str], Iterable[Row]]]:
+    def id_of(kind: int, number: int) -> UUID:
+        return UUID(int=(kind << 96) | number)
+
+    at = "2026-11-20 12:00:00.000000"
+    yield "unit", ("id", "created_at"), ((id_of(1, unit), at) for unit in graph.units)
+    yield (
+        "identifier",
+        ("id", "unit_id", "scheme", "canon"),
+        ((unit, id_of(1, unit), "handle", graph.code(unit)) for unit in graph.units),
+    )
+    yield (
+        "link",
+        ("id", "parent_id", "child_id", "parent_identifier_id", "child_identifier_id", "kind"),
+        (
+            (id_of(2, number), id_of(1, parent), id_of(1, child), parent, child, kind)
+            for number, (parent, child, kind) in enumerate(graph.links, 1)
+        ),
+    )
+    yield "link_cut", CUT_COLUMNS, ((id_of(2, number), *rest) for number, *rest in graph.cuts)
+
+
+def load(store: TraceStore, graph: Graph) -> None:
+    with store.writing() as connection:
+        raw = connection.connection.driver_connection
+        for table, columns, rows in tables_of(graph):
+            names = ", ".join(columns)
+            if isinstance(raw, sqlite3.Connection):
+                marks = ", ".join("?" * len(columns))
+                plain = (tuple(one.hex if isinstance(one, UUID) else one for one in row) for row in rows)
+                raw.executemany(f"INSERT INTO {table} ({names}) VALUES ({marks})", plain)
+            else:
+                with cast(Any, raw).cursor().copy(f"COPY {table} ({names}) FROM STDIN") as copy:
+                    for row in rows:
+                        copy.write_row(row)
+        connection.execute(text("ANALYZE"))
+
+
+@contextmanager
+def a_schema(address: str) -> Iterator[str]:
+    """A schema of its own on a PostgreSQL server, dropped afterwards."""
+    name = f"lynceus_benchmark_{os.getpid()}"
+    engine = create_engine(
+        make_url(address).set(drivername="postgresql+psycopg"), isolation_level="AUTOCOMMIT"
+    )
+    with engine.connect() as connection:
+        connection.execute(text(f"DROP SCHEMA IF EXISTS {name} CASCADE"))
+        connection.execute(text(f"CREATE SCHEMA {name}"))
+    try:
+        url = make_url(address).update_query_dict({"options": f"-csearch_path={name}"})
+        yield url.render_as_string(hide_password=False)
+    finally:
+        with engine.connect() as connection:
+            connection.execute(text(f"DROP SCHEMA {name} CASCADE"))
+        engine.dispose()
+
+
+def timed(
+    ask: Callable[[IdentifierCode], Sequence[object]], codes: Sequence[str], count: int
+) -> tuple[Any, ...]:
+    chosen = random.Random(11).choices(codes, k=count)
+    for warm in chosen[: max(5, count // 10)]:
+        ask(_unit(warm))
+    times, rows = [], []
+    for code in chosen:
+        start = time.perf_counter()
+        found = ask(_unit(code))
+        times.append(1000 * (time.perf_counter() - start))
+        rows.append(len(found))
+    return np.percentile(times, 50), np.percentile(times, 99), int(np.median(rows))
+
+
+def _unit(code: str) -> IdentifierCode:
+    return IdentifierCode(scheme="handle", raw=code, canon=code)
+
+
+def measure(url: str, scale: int, out: io.TextIOBase) -> None:
+    graph = Graph(scale)
+    with TraceStore.open(url) as store:
+        start = time.perf_counter()
+        load(store, graph)
+        engine = make_url(url).get_backend_name()
+        out.write(
+            f"{engine}: {len(graph.units):,} units, {len(graph.links):,} links, {len(graph.cuts):,} cuts "
+            f"loaded in {time.perf_counter() - start:.0f} s\n"
+        )
+        place = random.Random(13)
+
+        def defect(coil: IdentifierCode) -> Sequence[object]:
+            x, y = place.uniform(0, WIDTH_MM - 10), place.uniform(0, LENGTH_MM - 10)
+            return at_risk(store, coil, Box(x, y, x + 10, y + 10))
+
+        asked: tuple[tuple[str, str, Callable[[IdentifierCode], Sequence[object]], str, int], ...] = (
+            ("assembly", "assembly -> all ancestors", lambda unit: ancestors(store, unit), "assembly", 300),
+            ("defect", "coil defect -> parts", defect, "coil", 300),
+            ("coil", "whole coil", lambda unit: descendants(store, unit), "coil", 200),
+            ("heat", "whole heat", lambda unit: descendants(store, unit), "heat", 100),
+            ("place", "place on a part -> coil", lambda unit: place_up(store, unit, 10, 10), "part", 300),
+        )
+        out.write(f"{'':28}{'rows':>8}{'p50 ms':>10}{'p99 ms':>10}{'at most':>10}\n")
+        for key, name, ask, kind, count in asked:
+            p50, p99, rows = timed(ask, graph.asked[kind], count)
+            target = f"{TARGET_MS[key]:10.0f}" if key in TARGET_MS else ""
+            out.write(f"{name:28}{rows:8,}{p50:10.2f}{p99:10.2f}{target}\n")
+            out.flush()
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--scale", type=int, default=1, help="10: ten million units")
+    parser.add_argument("--database", help="a PostgreSQL server; default: a SQLite file")
+    given = parser.parse_args()
+    out = cast(io.TextIOBase, sys.stdout)
+    if given.database:
+        with a_schema(given.database) as url:
+            measure(url, given.scale, out)
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        measure(f"sqlite:///{Path(folder) / 'trace.db'}", given.scale, out)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,156 @@
+"""The containment board: holds and releases by code, and every containment counted down to nothing open."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import UTC, datetime
+from http import HTTPStatus
+from typing import Annotated
+from uuid import UUID
+
+from fastapi import APIRouter, Form, Request
+from fastapi.responses import HTMLResponse, RedirectResponse, Response
+from uuid_utils.compat import uuid7
+
+from inspection.errors import InspectionError
+from services.access import Right, Who
+from services.api.genealogy import audited
+from services.api.history import Disposer
+from services.api.serving import Here, Language
+from services.problems import status_of
+from services.text import explain, say
+from services.web.rendering import page
+from traceability import holds
+from traceability.holds import DECISIONS, Decision
+from traceability.identifiers import parse
+
+router = APIRouter(include_in_schema=False, default_response_class=HTMLResponse)
+
+MOST_SUSPECTS = 500
+
+Code = Annotated[str, Form(min_length=1, max_length=500)]
+Reason = Annotated[str, Form(min_length=1, max_length=1000)]
+
+
+@router.get("/containment")
+def containment(request: Request, here: Here, who: Who, escape: UUID | None = None) -> Response:
+    """`escape`: an inspection to contain, as the trace page names it."""
+    return _board(request, here, who, escape=escape)
+
+
+@router.post("/containment/hold")
+def hold(
+    request: Request, here: Here, caller: Disposer, language: Language, code: Code, reason: Reason
+) -> Response:
+    def act() -> None:
+        holds.place(
+            here.store,
+            [parse(code)],
+            ids=[uuid7()],
+            reason=reason,
+            at=datetime.now(UTC),
+            by=caller.person.name,
+            audit=audited(caller, "unit.held", f"unit:{code}", reason=reason),
+        )
+
+    return _done(request, here, caller, language, act)
+
+
+@router.post("/containment/release")
+def release(
+    request: Request,
+    here: Here,
+    caller: Disposer,
+    language: Language,
+    code: Code,
+    decision: Annotated[Decision, Form()],
+    reason: Reason,
+) -> Response:
+    def act() -> None:
+        holds.release(
+            here.store,
+            parse(code),
+            id=uuid7(),
+            decision=decision,
+            reason=reason,
+            at=datetime.now(UTC),
+            by=caller.person.name,
+            audit=audited(
+                caller, "unit.released", f"unit:{code}", after={"decision": decision}, reason=reason
+            ),
+        )
+
+    return _done(request, here, caller, language, act)
+
+
+@router.post("/containment/open")
+def open_containment(
+    request: Request,
+    here: Here,
+    caller: Disposer,
+    language: Language,
+    escape: Annotated[UUID, Form()],
+    reason: Reason,
+) -> Response:
+    def act() -> None:
+        holds.contain(
+            here.store,
+            escape,
+            id=uuid7(),
+            reason=reason,
+            at=datetime.now(UTC),
+            by=caller.person.name,
+            audit=audited(caller, "containment.opened", f"inspection:{escape}", reason=reason),
+        )
+
+    return _done(request, here, caller, language, act)
+
+
+@router.post("/containment/{id}/hold")
+def hold_all(request: Request, here: Here, caller: Disposer, language: Language, id: UUID) -> Response:
+    """Put every open suspect on hold, shipped ones too: they are to be called back."""
+
+    def act() -> None:
+        board = holds.board(here.store, id)
+        units = [one.unit for one in board.suspects if one.state in ("found", "shipped")]
+        reason = say("web.containment.contained", language, reason=board.containment.reason)
+        holds.place(
+            here.store,
+            units,
+            ids=[uuid7() for _ in units],
+            reason=reason,
+            at=datetime.now(UTC),
+            by=caller.person.name,
+            containment=id,
+            audit=audited(
+                caller, "unit.held", f"containment:{id}", after={"units": len(units)}, reason=reason
+            ),
+        )
+
+    return _done(request, here, caller, language, act)
+
+
+def _done(
+    request: Request, here: Here, caller: Disposer, language: Language, act: Callable[[], None]
+) -> Response:
+    """Back to the board; with what is wrong on it, where something is."""
+    try:
+        act()
+    except InspectionError as error:
+        told = {"problem": explain(error, language)}
+        return _board(request, here, caller, status=status_of(error).value, **told)
+    return RedirectResponse("/containment", HTTPStatus.SEE_OTHER)
+
+
+def _board(request: Request, here: Here, who: Who, *, status: int = 200, **more: object) -> Response:
+    return page(
+        request,
+        "containment.html",
+        status=status,
+        boards=holds.boards(here.store),
+        open_holds=holds.open_holds(here.store),
+        may_dispose=who is not None and who.may(Right.DISPOSE),
+        decisions=DECISIONS,
+        most=MOST_SUSPECTS,
+        **{name: value for name, value in more.items() if value is not None},
+    )

@@ -1,0 +1,134 @@
+"""The genealogy on the trace page, and the containment board."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+
+from inspection.types import Box, Verdict
+from services.web.family_map import cut_map, family_map
+from tests.builders import NOON, a_defect, a_unit, an_inspection
+from tests.drawn_coil import COIL_A, LINKS, SEGMENTS, UNITS, WELDED
+from tests.services.signed_in import signed_in
+from traceability.accounts import Role
+from traceability.genealogy.recording import record
+from traceability.genealogy.tracing import family
+from traceability.history import life
+
+HTML = {"Accept": "text/html"}
+
+
+@pytest.fixture
+def plant(station):
+    record(station.store, units=UNITS, links=LINKS)
+    return station
+
+
+def drawn(plant, unit):
+    told = life(plant.store, unit)
+    return told, family(plant.store, unit, most=60)
+
+
+def test_parents_stand_left_of_their_children_and_no_two_boxes_overlap(plant):
+    told, kin = drawn(plant, WELDED)
+    graph = family_map(kin, told.unit, relatives=len(told.ancestors) + len(told.descendants))
+    at = {str(node.relative.unit): node for node in graph.nodes}
+    for edge in graph.edges:
+        assert at[str(edge.link.parent)].x + graph.node_width < at[str(edge.link.child)].x
+    places = [(node.x, node.y) for node in graph.nodes]
+    assert len(set(places)) == len(places)
+    for one in graph.nodes:
+        for other in graph.nodes:
+            if one is not other and one.x == other.x:
+                assert abs(one.y - other.y) >= graph.node_height
+        assert 0 <= one.x <= graph.width - graph.node_width
+        assert 0 <= one.y <= graph.height - graph.node_height
+    assert [node.relative.unit for node in graph.nodes if node.is_root] == [WELDED]
+    assert graph.hidden == 0
+
+
+def test_cuts_and_defects_are_drawn_to_one_scale(plant):
+    """COIL-A is 10 000 x 1200: each strip takes half of its height and all of its length."""
+    told, kin = drawn(plant, COIL_A)
+    cuts = cut_map(told.unit, kin, (a_defect(box_mm=Box(600, 5_000, 1200, 6_000)), a_defect(box_mm=None)))
+    first, second = sorted(cuts.pieces, key=lambda piece: piece.y)
+    assert (first.height, second.height) == (cuts.body_height / 2,) * 2
+    assert first.width == pytest.approx(cuts.body_width, abs=0.01)
+    assert second.y == pytest.approx(cuts.y + cuts.body_height / 2, abs=0.01)
+    (dot,) = cuts.dots
+    assert dot.x == pytest.approx(cuts.x + cuts.body_width / 2, abs=0.01)
+    assert dot.width == pytest.approx(cuts.body_width / 10, abs=0.01)
+
+
+def test_a_unit_alone_has_no_graph_and_one_of_unknown_size_no_cuts(station):
+    station.store.record([an_inspection(unit=a_unit("P-1"))])
+    told = life(station.store, a_unit("P-1"))
+    kin = family(station.store, a_unit("P-1"), most=60)
+    assert family_map(kin, told.unit, relatives=0) is None
+    assert cut_map(told.unit, kin, ()) is None
+
+
+@pytest.mark.parametrize(("language", "word"), [("en", "Made from, made into"), ("zh", "来源与去向")])
+def test_the_trace_page_shows_the_family_and_what_happened(plant, client, language, word):
+    plant.store.record([an_inspection(unit=SEGMENTS[2], verdict=Verdict.REJECT)])
+    page = client.get("/trace/SEGMENT-3", headers={**HTML, "Accept-Language": language}).text
+    assert word in page
+    assert 'href="/trace/COIL-B"' in page
+    assert 'href="/api/v1/certificates/SEGMENT-3?format=pdf"' in page
+
+
+def test_a_coil_nobody_inspected_has_a_page_with_its_cuts(plant, client):
+    answer = client.get("/trace/COIL-A", headers={**HTML, "Accept-Language": "en"})
+    assert answer.status_code == 200
+    assert "STRIP-A2" in answer.text
+    assert "600 … 1,200 mm across" in answer.text
+    assert client.get("/trace/COIL-404", headers=HTML).status_code == 404
+
+
+def test_a_held_unit_says_so_on_its_page_until_it_is_released(plant):
+    engineer = signed_in(plant.app(), Role.ENGINEER)
+    sent = {"code": "SEGMENT-3", "reason": "scratched"}
+    assert engineer.post("/containment/hold", data=sent).status_code == 303
+    page = engineer.get("/trace/SEGMENT-3", headers={**HTML, "Accept-Language": "en"}).text
+    assert "On hold: do not use, do not ship." in page
+    sent = {"code": "SEGMENT-3", "decision": "rework", "reason": "polished"}
+    assert engineer.post("/containment/release", data=sent).status_code == 303
+    page = engineer.get("/trace/SEGMENT-3", headers={**HTML, "Accept-Language": "en"}).text
+    assert "On hold: do not use" not in page
+    assert "Rework" in page
+
+
+def test_the_board_counts_down_to_nothing_open(plant):
+    escape = an_inspection(unit=a_unit("P-1"), finished_at=NOON)
+    plant.store.record([escape, an_inspection(unit=a_unit("P-2"), finished_at=NOON + timedelta(minutes=1))])
+    engineer = signed_in(plant.app(), Role.ENGINEER)
+    engineer.post("/containment/open", data={"escape": str(escape.id), "reason": "customer found a crack"})
+    page = engineer.get("/containment", headers={**HTML, "Accept-Language": "en"}).text
+    assert "<b>2</b> open" in page
+    assert "customer found a crack" in page
+    (one,) = engineer.get("/api/v1/containments").json()["containments"]
+    engineer.post(f"/containment/{one['id']}/hold")
+    for unit in ("P-1", "P-2"):
+        engineer.post("/containment/release", data={"code": unit, "decision": "scrap", "reason": "cracked"})
+    page = engineer.get("/containment", headers={**HTML, "Accept-Language": "zh"}).text
+    assert "全部了结" in page
+    assert "报废" in page or "已处置" in page
+
+
+def test_who_may_not_dispose_sees_the_board_and_changes_nothing(plant, client):
+    page = client.get("/containment", headers={**HTML, "Accept-Language": "en"}).text
+    assert "Sign in as somebody who may dispose" in page
+    assert 'action="/containment/hold"' not in page
+    sent = {"code": "SEGMENT-3", "reason": "scratched"}
+    assert client.post("/containment/hold", data=sent).status_code == 401
+    operator = signed_in(plant.app(), Role.OPERATOR)
+    assert operator.post("/containment/hold", data=sent).status_code == 403
+
+
+def test_what_cannot_be_released_is_told_on_the_board(plant):
+    engineer = signed_in(plant.app(), Role.ENGINEER)
+    sent = {"code": "SEGMENT-3", "decision": "scrap", "reason": "?"}
+    answer = engineer.post("/containment/release", data=sent, headers={**HTML, "Accept-Language": "en"})
+    assert answer.status_code == 409
+    assert "TRC-HOLD-MISSING" in answer.text
