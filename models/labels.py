@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import Any, Final
@@ -131,10 +131,18 @@ def _yolo_line(
 
 def write_yolo(labelled: LabelledSet, folder: Path) -> None:
     """The set as a YOLO folder, pictures copied. A truth with an outline is written as one."""
-    _text_file(folder / "classes.txt", "".join(f"{kind}\n" for kind in labelled.kinds))
+    copied = []
     for one in labelled.pictures:
-        place = folder / "images" / _under_images(one.name)
-        _copy(labelled.file(one), place)
+        name = f"images/{_under_images(one.name)}"
+        _copy(labelled.file(one), folder / name)
+        copied.append(replace(one, name=name))
+    write_labels(replace(labelled, folder=folder, pictures=tuple(copied)))
+
+
+def write_labels(labelled: LabelledSet) -> None:
+    """YOLO's labels and class names beside pictures that lie under `images/` of the set's folder already."""
+    _text_file(labelled.folder / "classes.txt", "".join(f"{kind}\n" for kind in labelled.kinds))
+    for one in labelled.pictures:
         lines = []
         for truth in one.truth:
             number = labelled.kinds.index(truth.kind)
@@ -149,7 +157,7 @@ def write_yolo(labelled: LabelledSet, folder: Path) -> None:
                     box.height / one.height_px,
                 ]
             lines.append(f"{number} {' '.join(f'{value:.8f}' for value in values)}\n")
-        _text_file(_beside(place, "labels").with_suffix(".txt"), "".join(lines))
+        _text_file(_beside(labelled.file(one), "labels").with_suffix(".txt"), "".join(lines))
 
 
 def read_coco(file: Path, images: Path, *, codes: Mapping[str, str] | None = None) -> LabelledSet:

@@ -6,6 +6,7 @@ import json
 import os
 import re
 from dataclasses import asdict
+from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -22,12 +23,16 @@ from models.bundle import Keys
 from models.card import ModelCard
 from models.datasets import balance, check_fit, twice, version_of
 from models.exchange import bring_in_bundle, bring_in_network, exported
-from models.labels import LabelledSet, read_yolo
+from models.labels import LabelledSet, read_yolo, write_labels
 from models.store import ModelStore, plant_folder
+from services.cli.options import database_option, pictures_option
 from services.evaluating import Price, column_of, compare, evaluate
 from services.evaluating import as_json as evaluated_as_json
+from services.reviewed import reviewed
 from services.text import language_of_environment, say
 from station_config import load_catalogue
+from traceability.images import ImageStore
+from traceability.store import TraceStore
 
 PAIRS_SHOWN = 20
 
@@ -237,6 +242,27 @@ def show_data(
         found = {"twice": len(told["twice"]), "leaks": "–" if told["leaks"] is None else len(told["leaks"])}
         console.print(say("cli.model.data_pairs", language, **found))
     return 1 if told["leaks"] else 0
+
+
+@model.command("learn-from", help=_help("learn_from"))
+@click.argument("out", type=click.Path(file_okay=False, path_type=Path))
+@click.option("--since", type=click.DateTime(), required=True, help=_help("since"))
+@pictures_option
+@database_option
+def learn_from(out: Path, since: datetime, pictures: Path, database: str) -> None:
+    now = datetime.now(UTC)
+    with TraceStore.open(database) as store:
+        made = reviewed(store, ImageStore(pictures), out, since=since.astimezone(UTC), until=now)
+    write_labels(made.labelled)
+    told = {
+        **balance(made.labelled),
+        "version": version_of(made.labelled),
+        "to_label": made.to_label,
+        "gone": made.gone,
+    }
+    console = Console(highlight=False)
+    console.print(say("cli.model.data_told", language_of_environment(), **told), soft_wrap=True)
+    console.print(say("cli.model.learnt", language_of_environment(), **told), soft_wrap=True)
 
 
 def _show(told: dict[str, Any]) -> None:
