@@ -19,6 +19,7 @@ from services.api import (
     genealogy,
     health,
     history,
+    measured,
     pictures,
     reviews,
     spc,
@@ -112,7 +113,18 @@ def create_app(
         resolver_address=resolver.address,
         epcis=EpcisRepository(store),
     )
-    for noun in (station_now, units, genealogy, certificates, history, pictures, spc, accounts, reviews):
+    for noun in (
+        station_now,
+        units,
+        genealogy,
+        certificates,
+        history,
+        pictures,
+        spc,
+        accounts,
+        reviews,
+        measured,
+    ):
         app.include_router(noun.router, prefix="/api/v1")
     app.include_router(health.router)
     app.include_router(resolver_api.router)

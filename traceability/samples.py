@@ -378,6 +378,45 @@ def measured_values(
     )
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MeasurementSeen:
+    """What was measured in a window: its name, its unit of measurement, in how many units."""
+
+    name: str
+    unit: str
+    values: int
+
+
+def measurements_seen(
+    store: TraceStore,
+    *,
+    since: datetime,
+    until: datetime | None = None,
+    station: str | None = None,
+    lane: str | None = None,
+) -> tuple[MeasurementSeen, ...]:
+    """All that was measured in units finished in the window and inspected, by name."""
+    head, measured = tables.inspection.c, tables.measurement.c
+    rows = (
+        select(measured.name, func.max(measured.unit).label("unit"), func.count().label("values"))
+        .select_from(tables.inspection)
+        .join(tables.measurement, measured.inspection_id == head.id)
+        .where(
+            *of(tables.inspection, station=station, lane=lane, simulated=None),
+            head.verdict != Verdict.NOT_INSPECTED,
+            head.finished_at >= since,
+            head.finished_at < until if until is not None else true(),
+        )
+        .group_by(measured.name)
+        .order_by(measured.name)
+    )
+    with store.reading() as connection:
+        return tuple(
+            MeasurementSeen(name=name, unit=unit, values=int(values))
+            for name, unit, values in plain_rows(connection, rows)
+        )
+
+
 def window_of(key: str) -> Window:
     """The window a subgroup's key names. Raises SubgroupUnknown."""
     try:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from http import HTTPStatus
-from typing import Annotated, Literal
+from typing import Annotated, Literal, get_args
 from urllib.parse import urlencode
 from uuid import UUID
 
@@ -15,6 +15,7 @@ from fastapi.responses import HTMLResponse, RedirectResponse, Response
 
 from inspection.types import Box, Defect, Inspection, PictureRef
 from services.api.answers import ScreenAnswer
+from services.api.measured import IndividualsAnswer, Preset, individuals_of, seen
 from services.api.pictures import Sha256
 from services.api.serving import Here, Language, Live, Serving
 from services.api.spc import ChartAnswer, Selection, chart_of
@@ -30,7 +31,7 @@ from services.web.strip_map import StripMap, live_map, pictured, strip_map
 from station_config import Title
 from station_config.errors import RecipeNotChosen
 from traceability import samples
-from traceability.errors import CodeNotParsed, PictureMissing, TooFewSubgroups, UnitUnknown
+from traceability.errors import CodeNotParsed, PictureMissing, SpcError, TooFewSubgroups, UnitUnknown
 from traceability.genealogy.tracing import family
 from traceability.history import life
 from traceability.identifiers import parse
@@ -68,6 +69,8 @@ CHART_WORDS = (
     "pareto_none",
 )
 """What the drawn chart says by itself."""
+
+MEASURED_WORDS = ("value", "upper", "lower", "centre", "limits", "signal", "open_unit", "stage", "simulated")
 
 Mode = Literal["run", "starting", "stopped", "engine_away"]
 
@@ -313,6 +316,53 @@ def spc(
         chart=chart,
         problem=problem,
     )
+
+
+@router.get("/spc/measured")
+def measured_page(
+    request: Request,
+    here: Here,
+    language: Language,
+    measurement: Annotated[str, Query(max_length=100)] = "",
+    rules: Preset = "nelson_1_2",
+    days: Period = "3",
+    lane: Annotated[str, Query(max_length=100)] = "",
+) -> Response:
+    """What was measured, unit by unit: single values, moving ranges, and the stages between them."""
+    station = here.station if here.live is not None else None
+    since = datetime.now(UTC) - timedelta(days=int(days))
+    names = seen(here, language, since=since, station=station, lane=lane or None)
+    chosen = measurement or (names[0].name if names else "")
+    chart: IndividualsAnswer | None = None
+    problem: Explanation | None = None
+    if chosen:
+        try:
+            chart = individuals_of(
+                here, language, chosen, preset=rules, since=since, station=station, lane=lane or None
+            )
+        except SpcError as error:
+            problem = explain(error, language)
+    return page(
+        request,
+        "spc_measured.html",
+        measurements=names,
+        chosen=chosen,
+        presets=get_args(Preset),
+        preset=rules,
+        days=days,
+        periods=PERIODS,
+        lane=lane,
+        lanes=[known.lane for known in here.lanes()],
+        chart=chart,
+        problem=problem,
+        chart_texts={word: say(f"web.spc.{word}", language) for word in MEASURED_WORDS},
+    )
+
+
+@router.get("/inspection/{id}")
+def inspection(here: Here, id: UUID) -> Response:
+    """Where an inspection is shown: among all that is known of its unit."""
+    return RedirectResponse(f"{code_url(recorded(here, id).unit)}#inspection-{id}", HTTPStatus.SEE_OTHER)
 
 
 @router.get("/spc/subgroup/{key}")

@@ -160,6 +160,8 @@ def test_every_route_for_programs_is_in_the_openapi_document(client):
         "/api/v1/proofs/verifier",
         "/api/v1/certificates/{code}",
         "/api/v1/pictures/{sha256}",
+        "/api/v1/spc/individuals",
+        "/api/v1/spc/measurements",
         "/api/v1/spc/p",
         "/api/v1/spc/pareto",
         "/api/v1/spc/subgroups/{key}",

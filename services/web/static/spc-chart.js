@@ -1,4 +1,5 @@
-// <spc-chart data-kind="p|pareto" data-url data-texts>: draws what the server computed, and computes nothing.
+// <spc-chart data-kind="p|pareto|measured" data-texts, and data-url or data-chart>: draws what the server computed, and
+// computes nothing.
 //
 // Each point is an address: click or tap its column, or go along with the arrow keys and press Enter.
 
@@ -8,12 +9,12 @@ const HATCH = { symbol: "rect", dashArrayX: [1, 0], dashArrayY: [2, 5], rotation
 class SpcChart extends HTMLElement {
   async connectedCallback() {
     this.texts = JSON.parse(this.dataset.texts);
-    const [echarts, answer] = await Promise.all([
+    const [echarts, data] = await Promise.all([
       import("./vendor/echarts.esm.min.js"),
-      fetch(this.dataset.url, { headers: { Accept: "application/json" } }),
+      this.dataset.chart ? JSON.parse(this.dataset.chart) : this.fetched(),
     ]);
     if (!this.isConnected) return;
-    this.data = await answer.json();
+    this.data = data;
     if (this.data.bars?.length === 0) {
       this.textContent = this.texts.pareto_none;
       return;
@@ -26,8 +27,10 @@ class SpcChart extends HTMLElement {
     this.replaceChildren(place, this.spoken);
     this.chart = echarts.init(place, null, { renderer: "svg", locale: this.isChinese() ? "ZH" : "EN" });
     this.percent = new Intl.NumberFormat(document.documentElement.lang, { style: "percent", maximumFractionDigits: 2 });
-    this.chart.setOption(this.dataset.kind === "p" ? this.controlChart() : this.pareto());
-    if (this.dataset.kind === "p") this.makePointsAddresses();
+    this.figure = new Intl.NumberFormat(document.documentElement.lang, { maximumSignificantDigits: 5 });
+    const { kind } = this.dataset;
+    this.chart.setOption(kind === "p" ? this.controlChart() : kind === "measured" ? this.measuredChart() : this.pareto());
+    if (kind !== "pareto") this.makePointsAddresses();
     this.resizing = new ResizeObserver(() => this.chart.resize());
     this.resizing.observe(place);
     this.classList.add("is-drawn");
@@ -36,6 +39,11 @@ class SpcChart extends HTMLElement {
   disconnectedCallback() {
     this.resizing?.disconnect();
     this.chart?.dispose();
+  }
+
+  async fetched() {
+    const answer = await fetch(this.dataset.url, { headers: { Accept: "application/json" } });
+    return answer.json();
   }
 
   isChinese() {
@@ -122,9 +130,68 @@ class SpcChart extends HTMLElement {
         {
           name: this.texts.share,
           type: "line",
+          showAllSymbol: true, // else a crowded chart hides points, signals among them
           data: value,
           lineStyle: { color: INK.line, width: 1.6 },
           label: { show: true, position: "top", color: INK.limit, fontWeight: 700, fontSize: 13 },
+          z: 5,
+        },
+      ],
+    };
+  }
+
+  measuredChart() {
+    const { points, signals } = this.data;
+    const rules = new Map();
+    const members = new Set();
+    for (const { index, number, members: all } of signals) {
+      rules.set(index, [...(rules.get(index) ?? []), number]);
+      all.forEach((member) => members.add(member));
+    }
+    const isMany = points.length > 200;
+    const line = (name, key, color, type) => ({
+      name,
+      type: "line",
+      step: "middle",
+      data: points.map((point) => point[key]),
+      symbol: "none",
+      silent: true,
+      lineStyle: { color, width: 1.6, type },
+      endLabel: { show: true, color, fontWeight: 600, fontSize: 12, formatter: ({ value: last }) => `${name} ${this.figure.format(last)}` },
+    });
+    const starts = points.flatMap(({ stage }, index) => (index && stage !== points[index - 1].stage ? [{ xAxis: index }] : []));
+    return {
+      ...this.common(),
+      grid: { left: 64, right: 118, top: 24, bottom: 40 },
+      xAxis: {
+        type: "category",
+        data: points.map(({ label }) => label.slice(5, 16)),
+        axisLabel: { color: INK.faint, hideOverlap: true, fontSize: 12 },
+        axisLine: { lineStyle: { color: INK.line }, onZero: false },
+        axisTick: { show: false },
+      },
+      yAxis: {
+        type: "value",
+        scale: true,
+        axisLabel: { color: INK.faint, formatter: (value) => this.figure.format(value) },
+        splitLine: { lineStyle: { color: INK.grid } },
+      },
+      tooltip: { ...this.common().tooltip, formatter: ([{ dataIndex }]) => this.tip(dataIndex) },
+      series: [
+        line(this.texts.upper, "upper", INK.limit, "dashed"),
+        line(this.texts.lower, "lower", INK.limit, "dashed"),
+        line(this.texts.centre, "centre", INK.centre, "solid"),
+        {
+          name: this.texts.value,
+          type: "line",
+          showAllSymbol: true,
+          data: points.map((point, index) => {
+            const style = this.pointStyle(point, rules.get(index), members.has(index));
+            return isMany && !rules.has(index) && !members.has(index) ? { ...style, symbolSize: 3 } : style;
+          }),
+          lineStyle: { color: INK.line, width: isMany ? 1 : 1.6 },
+          label: { show: true, position: "top", color: INK.limit, fontWeight: 700, fontSize: 13 },
+          markLine: { silent: true, symbol: "none", label: { show: false }, lineStyle: { color: INK.faint, type: "dotted", width: 1.5 }, data: starts },
           z: 5,
         },
       ],
@@ -230,7 +297,8 @@ class SpcChart extends HTMLElement {
     if (to !== undefined) {
       event.preventDefault();
       this.at = to;
-      this.chart.dispatchAction({ type: "showTip", seriesIndex: 4, dataIndex: to });
+      const seriesIndex = this.dataset.kind === "measured" ? 3 : 4;
+      this.chart.dispatchAction({ type: "showTip", seriesIndex, dataIndex: to });
       this.spoken.textContent = [this.data.points[to].label, ...this.facts(to).map((fact) => fact.join(" "))].join(", ");
     } else if (event.key === "Enter" && this.at !== undefined) {
       this.open(this.at);
@@ -243,11 +311,12 @@ class SpcChart extends HTMLElement {
   }
 
   tip(index) {
-    return card(this.data.points[index].label, this.facts(index), this.texts.open);
+    return card(this.data.points[index].label, this.facts(index), this.texts.open ?? this.texts.open_unit);
   }
 
   facts(index) {
     const point = this.data.points[index];
+    if (this.dataset.kind === "measured") return this.measuredFacts(point, index);
     const share = (value) => (value === null ? "–" : this.percent.format(value));
     const { texts } = this;
     const rows = [
@@ -257,6 +326,20 @@ class SpcChart extends HTMLElement {
     if (point.review) rows.push([texts.review, point.review]);
     if (point.not_inspected) rows.push([texts.not_inspected, point.not_inspected]);
     if (point.simulated) rows.push([texts.simulated, point.simulated]);
+    for (const { index: at, number, text } of this.data.signals) {
+      if (at === index) rows.push([`${texts.signal} ${number}`, text]);
+    }
+    return rows;
+  }
+
+  measuredFacts(point, index) {
+    const figure = (value) => (value === null ? "–" : this.figure.format(value));
+    const { texts } = this;
+    const rows = [
+      [texts.value, figure(point.value)],
+      [texts.limits, `${figure(point.lower)} … ${figure(point.upper)}`],
+      [texts.stage, point.stage],
+    ];
     for (const { index: at, number, text } of this.data.signals) {
       if (at === index) rows.push([`${texts.signal} ${number}`, text]);
     }
