@@ -1,25 +1,19 @@
-"""What was handed over to be recorded, counted apart from the records, so that a record that is missing shows.
+"""What was handed over to be recorded beside what the records say, so that a record that is missing shows.
 
-Each quarter of an hour and each lane has one line in the book: it is written in the transaction that adds the records,
-and only added to. `docs/accounting.md` says who compares it with what.
+What was handed over stands in the sums of `rollups.py`: they grow in the transaction that adds the records, and nothing
+else touches them. `docs/accounting.md` says who compares what with it.
 """
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import astuple, dataclass, fields
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any, Final
 
 from sqlalchemy import Connection, Select, func, select
-from sqlalchemy.dialects import postgresql, sqlite
 
-from inspection.types import Inspection
 from traceability import tables
-
-QUARTER: Final = timedelta(minutes=15)
-"""Shifts begin at one, in every time zone there is."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,48 +51,21 @@ class Books:
         return self.handed_over.differs_by(self.recorded)
 
 
-def quarter_of(at: datetime) -> datetime:
-    """The beginning of its quarter of an hour."""
-    return at.replace(minute=at.minute - at.minute % 15, second=0, microsecond=0)
-
-
-def enter(connection: Connection, inspections: Iterable[Inspection]) -> None:
-    """Add inspections to the book, in the transaction that records them. Those that a demo made up are no business."""
-    lines: dict[tuple[str, str, datetime], Sums] = defaultdict(Sums)
-    for one in inspections:
-        if not one.simulated:
-            lines[one.station, one.lane, quarter_of(one.finished_at)] += Sums(
-                units=1,
-                triggers=one.triggers,
-                frames_inspected=one.frames_inspected,
-                frames_failed=one.frames_failed,
-                frames_lost=one.frames_lost,
-            )
-    # In one order for all: two writers that wait for each other's lines would wait for ever.
-    for (station, lane, quarter), sums in sorted(lines.items(), key=lambda line: line[0]):
-        book = tables.handed_over
-        row = {"station": station, "lane": lane, "quarter": quarter}
-        row |= {name: getattr(sums, name) for name in _NAMES}
-        insert: postgresql.Insert | sqlite.Insert = (
-            postgresql.insert(book) if connection.dialect.name == "postgresql" else sqlite.insert(book)
-        )
-        connection.execute(
-            insert.values(row).on_conflict_do_update(
-                index_elements=["station", "lane", "quarter"],
-                set_={name: book.c[name] + insert.excluded[name] for name in _NAMES},
-            )
-        )
-
-
 def books(connection: Connection, *, station: str, since: datetime, until: datetime) -> dict[str, Books]:
     """By lane, of all whose unit finished from `since` up to, not including, `until`; both at quarters of an hour.
 
     The connection sees everything as of one moment: a unit is in both or in neither.
     """
-    book, head = tables.handed_over.c, tables.inspection.c
+    book, head = tables.rollup_units.c, tables.inspection.c
     given: Select[Any] = (
         select(book.lane, *(func.sum(book[name]) for name in _NAMES))
-        .where(book.station == station, book.quarter >= since, book.quarter < until)
+        # What a demo made up is no business of the book.
+        .where(
+            book.station == station,
+            book.quarter >= since,
+            book.quarter < until,
+            book.simulated.is_(False),
+        )
         .group_by(book.lane)
     )
     counted = (func.sum(head[name]) for name in _NAMES if name != "units")

@@ -156,7 +156,6 @@ class TraceStore:
                 finished = tables.inspection_begun.c.id.in_(ids)
                 connection.execute(delete(tables.inspection_begun).where(finished))
             rollups.add(connection, new)
-            ledger.enter(connection, new)
             entries = [entry("inspection", one) for one in new]
             entries += keep_contradictions(
                 connection, self._contradicted(connection, inspections, set(added))

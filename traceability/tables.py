@@ -1,9 +1,8 @@
 """The tables. Nothing outside this package sees a row; `store.py` speaks in the types of `inspection`.
 
-Rows are only ever added, except in `inspection_begun`, which holds the units in hand, in `handed_over` and the rollups,
-whose numbers grow, and in `account`, `session` and `token`, whose history is the audit. What was corrected names its
-correction in `voided_by` and stays. A code that turns out to name a unit that was known by another moves to it;
-`code_event` says so.
+Rows are only ever added, except in `inspection_begun`, which holds the units in hand, in the rollups, whose numbers
+grow, and in `account`, `session` and `token`, whose history is the audit. What was corrected names its correction in
+`voided_by` and stays. A code that turns out to name a unit that was known by another moves to it; `code_event` says so.
 """
 
 from __future__ import annotations
@@ -216,20 +215,6 @@ inspection_begun = Table(
     Column("recipe_sha256", _SHA256, nullable=False),
     Column("models", JSON, nullable=False),
     Column("started_at", UtcTime, nullable=False),
-)
-
-# What was handed over to be recorded, counted apart from the records: see `ledger`.
-handed_over = Table(
-    "handed_over",
-    metadata,
-    Column("station", Text, primary_key=True),
-    Column("lane", Text, primary_key=True),
-    Column("quarter", UtcTime, primary_key=True),
-    Column("units", BigInteger, nullable=False),
-    Column("triggers", BigInteger, nullable=False),
-    Column("frames_inspected", BigInteger, nullable=False),
-    Column("frames_failed", BigInteger, nullable=False),
-    Column("frames_lost", BigInteger, nullable=False),
 )
 
 # ------------------------------------------------------------------ genealogy

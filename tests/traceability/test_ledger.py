@@ -1,19 +1,15 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from importlib import import_module
 
 import pytest
-from alembic.migration import MigrationContext
-from alembic.operations import Operations
-from hypothesis import given
-from hypothesis import strategies as st
-from sqlalchemy import delete, text, update
+from sqlalchemy import delete, update
 
 from tests.builders import NOON, an_inspection
 from traceability import tables
 from traceability.database import open_engine, writing
-from traceability.ledger import QUARTER, Sums, quarter_of
+from traceability.ledger import Sums
+from traceability.rollups import QUARTER
 from traceability.store import TraceStore
 
 
@@ -65,26 +61,6 @@ def test_a_record_whose_frames_were_altered_is_a_gap(store, at_noon, database_ur
 def test_a_book_that_lacks_a_line_is_a_gap_too(store, at_noon, database_url):
     engine = open_engine(database_url)
     with writing(engine) as connection:
-        connection.execute(delete(tables.handed_over))
+        connection.execute(delete(tables.rollup_units))
     engine.dispose()
     assert books_of(store).gap == 120
-
-
-def test_a_database_from_before_the_book_balances_once_it_is_upgraded(database_url):
-    with TraceStore.open(database_url) as store:
-        store.record([an_inspection(), an_inspection(simulated=True)])
-    engine = open_engine(database_url)
-    with writing(engine) as connection, Operations.context(MigrationContext.configure(connection)):
-        connection.execute(text("DROP TABLE handed_over"))
-        import_module("traceability.migrations.versions.0007_handed_over").upgrade()
-    engine.dispose()
-    with TraceStore.open(database_url) as store:
-        assert books_of(store).recorded.units == 1
-        assert books_of(store).gap == 0
-
-
-@given(st.datetimes())
-def test_a_quarter_begins_at_a_quarter_and_holds_its_times(at):
-    begins = quarter_of(at)
-    assert begins <= at < begins + QUARTER
-    assert begins.minute % 15 == begins.second == begins.microsecond == 0

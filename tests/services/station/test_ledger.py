@@ -272,7 +272,7 @@ def test_every_alarm_says_what_happened_and_what_to_do(station, language):
     station.says(replace(ACCOUNT, gap=1, dropped=2, step_ms={"detect": 9.0}, units=4))
     engine = open_engine(station.database)
     with writing(engine) as connection:
-        connection.execute(delete(tables.handed_over))
+        connection.execute(delete(tables.rollup_units))
     engine.dispose()
     station.ledger.audit()
     assert set(station.alarms) == {GAP, UNIT_GAP, RECORDS_GAP, LATE, OVERLOAD}

@@ -1,11 +1,11 @@
 """The book of what was handed over to be recorded, begun with what is on record by now."""
 
 from collections import Counter
+from datetime import datetime
 
 import sqlalchemy as sa
 from alembic import op
 
-from traceability.ledger import quarter_of
 from traceability.tables import UtcTime
 
 revision = "0007"
@@ -53,3 +53,7 @@ def upgrade() -> None:
     ]
     if rows:
         op.bulk_insert(book, rows)
+
+
+def quarter_of(at: datetime) -> datetime:
+    return at.replace(minute=at.minute - at.minute % 15, second=0, microsecond=0)
