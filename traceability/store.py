@@ -29,7 +29,9 @@ from uuid_utils.compat import uuid7
 
 from inspection.identity import IdentifierCode
 from inspection.types import Inspection, InspectionBegun, Verdict
-from traceability import database, ledger, rollups, tables
+from traceability import database, rollups, tables
+from traceability.books import Books
+from traceability.books import books as books_of
 from traceability.contradictions import Clash, keep_contradictions
 from traceability.errors import UnitUnknown
 from traceability.merkle import append
@@ -342,10 +344,10 @@ class TraceStore:
             in_hand=waiting,
         )
 
-    def books(self, *, station: str, since: datetime, until: datetime) -> dict[str, ledger.Books]:
-        """By lane, what was handed over to be recorded, and what the records say: see `ledger.books`."""
+    def books(self, *, station: str, since: datetime, until: datetime) -> dict[str, Books]:
+        """By lane, what was handed over to be recorded, and what the records say: see `books.py`."""
         with self.reading() as connection:
-            return ledger.books(connection, station=station, since=since, until=until)
+            return books_of(connection, station=station, since=since, until=until)
 
     def with_gaps(self, *, station: str, since: datetime, limit: int = 1000) -> tuple[UnitGap, ...]:
         """Units finished from `since` on whose frames do not add up to their triggers, oldest first."""

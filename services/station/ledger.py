@@ -21,7 +21,7 @@ from inspection.types import Inspection, Verdict
 from services.station.account import Delivered, LaneAccount
 from services.station.link import Hello
 from services.station.messages import Alarm, FrameSeen, FramesUntold
-from traceability.ledger import Books, Sums
+from traceability.books import Books, Sums
 from traceability.rollups import QUARTER, quarter_of
 from traceability.samples import Shifts, shift_at
 from traceability.store import TraceStore

@@ -7,8 +7,8 @@ from sqlalchemy import delete, update
 
 from tests.builders import NOON, an_inspection
 from traceability import tables
+from traceability.books import Sums
 from traceability.database import open_engine, writing
-from traceability.ledger import Sums
 from traceability.rollups import QUARTER
 from traceability.store import TraceStore
 
