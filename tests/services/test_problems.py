@@ -1,13 +1,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 import pytest
 from fastapi.testclient import TestClient
 
 from inspection.errors import InspectionError
 from services.problems import status_of
-from tests.a_station import AStation
 from traceability.errors import (
     CodeNotParsed,
     DatabaseUnreachable,
@@ -81,23 +81,12 @@ def test_what_a_request_says_is_not_markup_on_the_error_page(client):
 
 
 def test_a_mistake_of_ours_is_a_page_without_its_inside_and_keeps_the_policy(station):
-    client = TestClient(_Broken(station).app(), raise_server_exceptions=False)
+    broken = replace(station, store=_BrokenStore(station.store))
+    client = TestClient(broken.app(), raise_server_exceptions=False)
     answer = client.get("/api/v1/units/C-1")
     assert (answer.status_code, answer.json()["code"]) == (500, "SVC-UNEXPECTED")
     assert "secret" not in answer.text
     assert "content-security-policy" in answer.headers
-
-
-class _Broken(AStation):
-    """A station whose store has a mistake in it."""
-
-    def __init__(self, station: AStation) -> None:
-        super().__init__(
-            store=_BrokenStore(station.store),
-            images=station.images,
-            live=station.live,
-            ledger=station.ledger,
-        )
 
 
 class _BrokenStore(TraceStore):

@@ -134,7 +134,8 @@ def test_an_angle_is_found_whatever_it_is(angle):
     shifted = replace(flat, start_mm=(5.7, 1.5), end_mm=(8.7, 1.5))
     result = measure(both, PLANE, {"upper": upper, "other": shifted}, [ANGLE])[0]
     assert result.unit == "°"
-    assert result.value == pytest.approx(abs(angle), abs=max(4 * result.uncertainty, 0.1))
+    # Nearly along the rows of pixels, their grid bends a line of 30 px by up to 0.03 px at its ends: 0.14 degrees.
+    assert result.value == pytest.approx(abs(angle), abs=max(4 * result.uncertainty, 0.2))
 
 
 def test_distances_between_middles_and_from_lines():

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -49,7 +50,7 @@ def test_metrics_are_in_the_prometheus_format(station, client):
 def dying(tmp_path: Path) -> Iterator[AStation]:
     station = needs_libraries(an_empty_station(tmp_path))
     with _Dying.open(f"sqlite:///{tmp_path / 'other.sqlite'}") as store, station.store:
-        made = AStation(store=store, images=station.images, live=station.live, ledger=station.ledger)
+        made = replace(station, store=store)
         made.runs()
         yield made
 

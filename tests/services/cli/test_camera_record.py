@@ -94,6 +94,7 @@ def test_a_devices_settings_are_read_back_into_the_run(run, tmp_path):
         "serial": "LYN2",
         "buffers": 16,
         "silent_after_s": 5.0,
+        "count_triggers": False,
     }
     assert recorded.device["DeviceSerialNumber"] == "LYN2"
     assert recorded.device["PixelFormat"] == "Mono8"
