@@ -183,9 +183,13 @@ def a_row(table, unit, connection):
             values[column.name] = unit
         elif "identifier" in targets:
             values[column.name] = identifier
+        elif isinstance(column.type, tables.UtcTime):
+            values[column.name] = NOON
         elif not column.nullable:
             kind = column.type.python_type
-            values[column.name] = unit if kind.__name__ == "UUID" else kind() if kind is not str else "x"
+            # What is kept as JSON has no type of its own.
+            plain = {str: "x", object: []}
+            values[column.name] = unit if kind.__name__ == "UUID" else plain.get(kind, kind())
     return values
 
 
