@@ -87,3 +87,17 @@ def test_the_page_shows_the_chart_or_says_why_there_is_none(station, client, lan
     shown = client.get("/spc/measured?rules=western_electric", headers=headers)
     assert shown.status_code == 200
     assert shown.text.count('data-kind="measured"') == 2
+    assert 'class="rule"' not in shown.text
+
+
+def test_a_signal_of_the_moving_range_alone_is_listed_too(station, client):
+    """One value far off, yet within its limits: only the two ranges beside it are beyond theirs."""
+    _measured(station, [10.0, 10.1] * 8 + [9.85, 10.28] + [10.1, 10.0] * 4)
+    chart = client.get("/api/v1/spc/individuals?measurement=width&rules=aiag_vda").json()
+    assert chart["spread"]["signals"]
+    page = client.get(
+        "/spc/measured?rules=aiag_vda", headers={"Accept": "text/html", "Accept-Language": "en"}
+    )
+    assert page.text.count('class="rule"') == len(chart["spread"]["signals"]) + len(
+        chart["location"]["signals"]
+    )
