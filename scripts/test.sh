@@ -22,4 +22,6 @@ step "import contracts"
 $bin/lint-imports
 export LYNCEUS_TEST_POSTGRES="${LYNCEUS_TEST_POSTGRES:-$($bin/python -m tests.databases)}"
 step "pytest"
-$bin/python -m pytest "$@"
+# Three at once on two cores: a test with a camera waits for the wire most of the time. Words given here come last,
+# so that `scripts/test.sh -n 0` runs one after the other.
+$bin/python -m pytest -n 3 --dist loadgroup "$@"

@@ -5,9 +5,31 @@ Where a change is landed (CI), the examples are the same each time, so that it i
 they are new each time, and find more."""
 
 import os
+from pathlib import Path
 
+import pytest
 from hypothesis import settings
+
+from tests.where import REPOSITORY
 
 settings.register_profile("lynceus", deadline=None, derandomize=bool(os.environ.get("CI")))
 settings.load_profile("lynceus")
 os.environ.setdefault("LYNCEUS_GENTL_LOST_AFTER_MS", "10000")
+
+_ON_THE_MACHINES_OWN_NETWORK = {
+    Path("tests/journeys/test_browser.py"),
+    Path("tests/journeys/test_station.py"),
+    Path("tests/services/station/test_build.py"),
+    Path("tests/services/station/test_wired.py"),
+}
+"""They look for the port of GigE Vision on the addresses of this machine; one of them takes it away."""
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Which tests one process runs one after the other where several run at once: those of a file, for what its
+    fixtures make is used by all of them."""
+    for item in items:
+        file = item.path.relative_to(REPOSITORY)
+        group = "machine's network" if file in _ON_THE_MACHINES_OWN_NETWORK else file.as_posix()
+        item.add_marker(pytest.mark.xdist_group(group))

@@ -14,9 +14,10 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from fcntl import ioctl
+from fcntl import LOCK_EX, flock, ioctl
 from functools import cache
 from pathlib import Path
+from tempfile import gettempdir
 
 import pytest
 
@@ -41,11 +42,15 @@ def built_producer() -> Path:
             pytest.skip(f"{tool} is missing: {INSTALL}")
     if subprocess.run(["pkg-config", "--exists", "aravis-0.8"], check=False).returncode != 0:
         pytest.skip(f"libaravis-dev or libusb-1.0-0-dev is missing: {INSTALL}")
-    made = subprocess.run(
-        ["make", "producer"], cwd=REPOSITORY, check=False, capture_output=True, text=True, timeout=240
-    )
+    built = REPOSITORY / "cameras" / "gentl" / "build" / "lynceus.cti"
+    built.parent.mkdir(exist_ok=True)
+    with (built.parent / ".building").open("w") as building:
+        flock(building, LOCK_EX)  # another process of the tests may be at it
+        made = subprocess.run(
+            ["make", "producer"], cwd=REPOSITORY, check=False, capture_output=True, text=True, timeout=240
+        )
     assert made.returncode == 0, made.stderr
-    return REPOSITORY / "cameras" / "gentl" / "build" / "lynceus.cti"
+    return built
 
 
 @contextmanager
@@ -56,8 +61,10 @@ def a_network_of_its_own() -> Iterator[None]:
     libc = ctypes.CDLL(None, use_errno=True)
     with Path("/proc/thread-self/ns/net").open() as before:
         if libc.unshare(_CLONE_NEWNET) != 0:
-            _skip_unless_free()
-            yield
+            with (Path(gettempdir()) / f"lynceus-tests-{os.getuid()}.lock").open("w") as ours:
+                flock(ours, LOCK_EX)  # another process of the tests may have the port
+                _skip_unless_free()
+                yield
             return
         try:
             _raise_loopback()
