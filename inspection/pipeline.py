@@ -15,6 +15,7 @@ from inspection.judging import judge, judge_measurements
 from inspection.protocols import Detector, Sensor
 from inspection.types import (
     Box,
+    CodeReading,
     Detections,
     EdgePoint,
     Frame,
@@ -24,7 +25,9 @@ from inspection.types import (
     Measurement,
     Stretch,
     Surface,
+    Verdict,
 )
+from inspection.vision.codes import UnitCode
 from inspection.vision.correction import FlatField, crop
 from inspection.vision.edges import StripEdges, width_of
 from inspection.vision.health import HealthWatch, check_health
@@ -53,6 +56,7 @@ class Pipeline:
     edges   finds the edges of strip, so that what lies beside it is not taken for it; None: not looked for
     sensor  makes a picture of what is none, and finds what only it shows; None: frames are pictures
     health  measures how fit images are to be judged, and refuses those that are not; None: only what none may be
+    code    reads the unit's code in the frame as it came; None: it is not in these pictures
     """
 
     detector: Detector
@@ -66,6 +70,12 @@ class Pipeline:
     health: HealthWatch | None = None
     sensor: Sensor | None = None
     welds: WeldFinder | None = None
+    code: UnitCode | None = None
+
+    @property
+    def without_code(self) -> Verdict | None:
+        """What a unit gets, at the least, whose code is not known from its pictures; None: it is not asked for."""
+        return None if self.code is None else self.code.unread
 
     def inspect(self, frame: Frame) -> FrameResult:
         """Judge one frame. Whatever keeps it from being judged leaves it NOT_INSPECTED, with the reason."""
@@ -74,6 +84,7 @@ class Pipeline:
     def look(self, frame: Frame) -> Look:
         """All that takes time, and nothing that depends on where the frame lies on the surface."""
         laps = Laps()
+        code: CodeReading | None = None
         edges: tuple[EdgePoint, ...] = ()
         measured: tuple[Measurement, ...] = ()
         welds: tuple[Stretch, ...] = ()
@@ -82,6 +93,10 @@ class Pipeline:
             check_kind(frame.pixels, self.frame_wh_px)
             if self.sensor is not None:
                 return self._sensed(self.sensor, frame, laps)
+            if self.code is not None:
+                # First, so that a unit is known by its own code even where nothing of it can be judged.
+                code = self.code.read(frame.pixels)
+                laps.mark("code")
             image = self.flat_field.correct(crop(frame.pixels, self.roi_px))
             laps.mark("correct")
             check_health(image)
@@ -104,7 +119,7 @@ class Pipeline:
             found = detections_of(self.detector, image)
             laps.mark("detect")
         except InspectionError as error:
-            return Look(failure=error.code, timings_ms=laps.ms, measured=measured)
+            return Look(failure=error.code, timings_ms=laps.ms, measured=measured, code=code)
         return Look(
             found=found,
             seen_hw=(image.shape[0], image.shape[1]),
@@ -113,6 +128,7 @@ class Pipeline:
             welds=welds,
             measured=measured,
             timings_ms=laps.ms,
+            code=code,
         )
 
     def _sensed(self, sensor: Sensor, frame: Frame, laps: Laps) -> Look:
@@ -135,7 +151,11 @@ class Pipeline:
         """What was seen in a frame, at the frame's place on the surface and by the limits."""
         if look.failure is not None:
             return FrameResult.not_inspected(
-                frame, failure=look.failure, timings_ms=look.timings_ms, measurements=look.measured
+                frame,
+                failure=look.failure,
+                timings_ms=look.timings_ms,
+                measurements=look.measured,
+                code=look.code,
             )
         laps = Laps(look.timings_ms)
         edges = look.edges_at(frame.y_origin_mm)
@@ -159,6 +179,7 @@ class Pipeline:
             welds=look.welds_at(frame.y_origin_mm),
             looked=look.found.looked,
             picture=look.picture,
+            code=look.code,
         )
 
 
@@ -168,6 +189,12 @@ class ViewPipelines:
 
     views: Mapping[str, Pipeline]
     limits: tuple[Limit, ...]
+
+    @property
+    def without_code(self) -> Verdict | None:
+        """As of `Pipeline`, the strictest of the views that read it."""
+        asked = [verdict for one in self.views.values() if (verdict := one.without_code) is not None]
+        return max(asked, default=None)
 
     def inspect(self, frame: Frame) -> FrameResult:
         """Judge one frame of one view; of a view that the recipe does not name it is NOT_INSPECTED."""
@@ -195,7 +222,7 @@ class Look:
 
     seen_hw      px of the region of interest
     y_origin_mm  for which the edges are right; welds are from the frame's first row
-    failure      error code of what kept it from being seen; the rest, but for what was measured, says nothing then
+    failure      error code of what kept it from being seen; the rest, but for code and measurements, says nothing then
     """
 
     timings_ms: dict[str, float]
@@ -207,6 +234,7 @@ class Look:
     welds: tuple[Stretch, ...] = ()
     measured: tuple[Measurement, ...] = ()
     picture: Image | None = None
+    code: CodeReading | None = None
 
     def edges_at(self, y_origin_mm: float) -> tuple[EdgePoint, ...]:
         moved_mm = y_origin_mm - self.y_origin_mm

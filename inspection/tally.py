@@ -12,9 +12,11 @@ from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
 from typing import Protocol, TypeVar
 
+from inspection.identity import IdentifierCode
 from inspection.judging import grade_of, judge, judge_measurements, judge_unit
 from inspection.strip import StripRules, StripSurface, WeldRules, is_judged, judge_welds
 from inspection.types import (
+    CodeReading,
     Defect,
     Frame,
     FrameResult,
@@ -37,6 +39,9 @@ CLOCK_BACKWARDS = "INS-CLOCK-BACKWARDS"
 UNACCOUNTED = "INS-UNACCOUNTED"
 VIEW_MISSING = "INS-VIEW-MISSING"
 """One of the cameras that see the unit showed nothing of it."""
+CODE_NOT_READ = "INS-CODE-NOT-READ"
+CODES_CONTRADICT = "INS-CODES-CONTRADICT"
+"""Two pictures of one unit show the codes of two."""
 NOTHING_JUDGED = "INS-NOTHING-JUDGED"
 """Head and tail leave nothing of the coil: no defect of it was judged."""
 
@@ -72,10 +77,12 @@ def judged_again(
     grades: Sequence[Grade] = (),
     tolerances: Sequence[Tolerance] = (),
     welds: WeldRules | None = None,
+    without_code: Verdict | None = None,
 ) -> tuple[Verdict, str | None]:
     """Verdict and grade that a unit on record would have had under other limits, tolerances of measurements and grades.
 
-    What was seen stays as it was: defects, repeats, head and tail, and what was not inspected.
+    What was seen stays as it was: defects, repeats, head and tail, a code that was not read, and what was not
+    inspected.
     """
     strip = inspection.strip
     repeats = () if strip is None else strip.repeats
@@ -86,7 +93,10 @@ def judged_again(
     ]
     if strip is not None:
         verdicts.append(judge_welds(strip, welds))
-    if inspection.failures or inspection.unaccounted or not inspection.frames_inspected:
+    if inspection.code_failure is not None and without_code is not None:
+        verdicts.append(without_code)
+    hindered = inspection.failures.keys() - {inspection.code_failure}
+    if hindered or inspection.unaccounted or not inspection.frames_inspected:
         verdicts.append(Verdict.NOT_INSPECTED)
     return _graded(verdicts, judged, grades, repeats)
 
@@ -112,6 +122,8 @@ class UnitTally:
     grades  the best first; none: units are not graded
     strip   what holds for a coil's surface; None: its frames are not joined to one
     views   of each of which a frame must have been seen; none: one camera sees the unit
+    without_code  what it gets, at the least, where its pictures do not show its code, or not the same one. None: its
+            code is not asked for
     """
 
     def __init__(
@@ -123,10 +135,13 @@ class UnitTally:
         grades: Sequence[Grade] = (),
         strip: StripRules | None = None,
         views: Sequence[str] = (),
+        without_code: Verdict | None = None,
     ) -> None:
         self.begun = begun
         self._views = tuple(views)
         self._seen_by: set[str] = set()
+        self._without_code = without_code
+        self._codes: list[CodeReading] = []
         self._grades = tuple(grades)
         self._due_up_to = after
         self._triggers = 0
@@ -174,6 +189,8 @@ class UnitTally:
         """One frame that was seen, judged or not."""
         self._seen += 1
         self._seen_by.add(result.camera)
+        if result.code is not None:
+            self._codes.append(result.code)
         if result.verdict > judge(result.defects, self._limits):
             # Not for its defects, then, which are judged when they are whole: it stands by itself.
             self._asked_beside = Verdict.worst([result.verdict, self._asked_beside or Verdict.ACCEPT])
@@ -228,11 +245,16 @@ class UnitTally:
             failures[VIEW_MISSING] = len(missing)
         if self._lost or unaccounted or missing or not self._seen:
             verdicts.append(Verdict.NOT_INSPECTED)
+        unit, code_failure = self._identified()
+        if code_failure is not None and self._without_code is not None:
+            verdicts.append(self._without_code)
+            if self._without_code is Verdict.NOT_INSPECTED:
+                failures.setdefault(code_failure, 1)
         verdict, grade = _graded(verdicts, judged, self._grades, repeats)
         begun = self.begun
         return Inspection(
             id=begun.id,
-            unit=begun.unit,
+            unit=unit,
             station=begun.station,
             lane=begun.lane,
             recipe=begun.recipe,
@@ -250,4 +272,17 @@ class UnitTally:
             pictures=(),
             grade=grade,
             strip=strip,
+            code_failure=code_failure,
         )
+
+    def _identified(self) -> tuple[IdentifierCode, str | None]:
+        """The unit's code: that which its pictures show, or the one that it began with and why it keeps that."""
+        if self._without_code is None:
+            return self.begun.unit, None
+        read = {reading.unit for reading in self._codes if reading.unit is not None}
+        if len(read) == 1:
+            return next(iter(read)), None
+        if read:
+            return self.begun.unit, CODES_CONTRADICT
+        failures = (reading.failure for reading in self._codes if reading.failure is not None)
+        return self.begun.unit, next(failures, CODE_NOT_READ)

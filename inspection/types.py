@@ -451,6 +451,20 @@ class Strip:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class CodeReading:
+    """What came of reading the unit's code in one frame.
+
+    unit     the unit that the code names; None: it was not read
+    failure  error code of why it was not; None where it was
+    box_px   round the code in the frame
+    """
+
+    unit: IdentifierCode | None = None
+    failure: str | None = None
+    box_px: Box | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class FrameResult:
     """What became of one frame.
 
@@ -462,6 +476,7 @@ class FrameResult:
     welds       that cross the strip in it; none where they are not looked for
     looked      how much of it a screen let the network see; None without a screen
     picture     what a sensor made of the frame, for people, with its own pixels; None: the frame is a picture
+    code        what came of reading the unit's code in it; None: it was not looked for here
     """
 
     camera: str
@@ -477,6 +492,7 @@ class FrameResult:
     welds: tuple[Stretch, ...] = ()
     looked: Looked | None = None
     picture: Image | None = field(default=None, compare=False, repr=False)
+    code: CodeReading | None = None
 
     @staticmethod
     def not_inspected(
@@ -485,8 +501,9 @@ class FrameResult:
         failure: str,
         timings_ms: dict[str, float] | None = None,
         measurements: tuple[Measurement, ...] = (),
+        code: CodeReading | None = None,
     ) -> FrameResult:
-        """`measurements`: what was known before it failed."""
+        """`measurements`, `code`: what was known before it failed."""
         return FrameResult(
             camera=frame.camera,
             sequence=frame.sequence,
@@ -495,6 +512,7 @@ class FrameResult:
             measurements=measurements,
             timings_ms=timings_ms or {},
             failure=failure,
+            code=code,
         )
 
 
@@ -521,6 +539,8 @@ class Inspection:
     simulated     made by the demo's seeded history, not by looking at anything
     grade         the recipe's grade that the unit fits; None: it has none, or not all of the unit was inspected
     strip         the surface of a coil; None for parts, and where the recipe has no [strip]
+    code_failure  error code of why the unit's code was not known from its pictures: `unit` is then one that the
+                  station gave it. None: it was read, or not asked for
     """
 
     id: UUID
@@ -543,6 +563,7 @@ class Inspection:
     simulated: bool = False
     grade: str | None = None
     strip: Strip | None = None
+    code_failure: str | None = None
 
     @property
     def unaccounted(self) -> int:
@@ -554,7 +575,8 @@ class Inspection:
 class InspectionBegun:
     """Said when a unit comes into view, so that a station that dies with it in hand leaves a trace of it.
 
-    `id` is that of the inspection it is to become.
+    `id` is that of the inspection it is to become. `unit` is what it is called until its own code is read in its
+    pictures, where a recipe asks for that.
     """
 
     id: UUID

@@ -199,7 +199,7 @@ def inspect_all(
             models=models,
             started_at=started_at,
         )
-        tally = UnitTally(begun, pipeline.limits, views=views)
+        tally = UnitTally(begun, pipeline.limits, views=views, without_code=pipeline.without_code)
         for number, (one, *_, result) in enumerate(looked):
             tally.due(number)
             if one.path is None:

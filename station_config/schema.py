@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+import re
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Annotated, Literal, Self
 
@@ -12,11 +13,13 @@ from pydantic import Discriminator, Field, Tag, model_validator
 
 from cameras.settings import CameraSettings, ReplaySettings
 from inspection.errors import ImageUnsuitable
+from inspection.identity import IdentifierCode
 from inspection.repeats import RepeatRules
 from inspection.strip import StripRules, WeldRules
-from inspection.types import Box, Grade, Limit, Measure, Surface, Tolerance, Zone
+from inspection.types import Box, Grade, Limit, Measure, Surface, Tolerance, Verdict, Zone
 from inspection.vision.aligning import Aligner, Fiducials, OutlineReference, Template
 from inspection.vision.calibration import Calibration
+from inspection.vision.codes import KINDS, CodeKind, UnitCode
 from inspection.vision.decoding import decode_image
 from inspection.vision.health import HealthLimits, HealthWatch
 from inspection.vision.measuring import CircleGauge, Edge, Gauge, LineGauge, Pose, Quantity, QuantityKind
@@ -454,6 +457,42 @@ class PartSettings(Settings):
         )
 
 
+class CodeSettings(Settings):
+    """The unit's code is read in the picture. Keys as of UnitCode.
+
+    unread  what becomes of a unit whose code is not read, or not the same in all its pictures
+    """
+
+    kinds: Annotated[tuple[CodeKind, ...], Field(min_length=1)] = KINDS
+    area_px: RoiSettings | None = None
+    form: Annotated[str, Field(min_length=1, max_length=200)] | None = None
+    budget_ms: Annotated[float, Field(ge=10, le=10_000)] = 500.0
+    unread: Literal["not_inspected", "review"] = "not_inspected"
+
+    @model_validator(mode="after")
+    def _is_an_expression(self) -> Self:
+        try:
+            re.compile(self.form or "")
+        except re.error as error:
+            raise ValueError(f"form: no regular expression: {error}") from error
+        return self
+
+    def code(self, identify: Callable[[str], IdentifierCode]) -> UnitCode:
+        """Raises CodeReaderMissing."""
+        return UnitCode(
+            identify=identify,
+            kinds=self.kinds,
+            area_px=None if self.area_px is None else self.area_px.box(),
+            form=self.form,
+            budget_ms=self.budget_ms,
+            unread=self.verdict_unread,
+        )
+
+    @property
+    def verdict_unread(self) -> Verdict:
+        return Verdict[self.unread.upper()]
+
+
 class RepeatSettings(Settings):
     """Which period a roll's mark can have, mm, and how far its marks may lie off, across and along the strip."""
 
@@ -531,6 +570,7 @@ class _OneView(Settings):
     health: HealthSettings | None = None
     part: PartSettings | None = None
     sensor: SensorSettings | None = None
+    code: CodeSettings | None = None
 
     @property
     def all_detectors(self) -> tuple[DetectorSettings | GoldenDetectorSettings, ...]:
@@ -550,7 +590,7 @@ class _OneView(Settings):
         if self.detector is not None and self.detectors:
             yield "detector: there is [[detectors]] too; give them all there"
         if self.sensor is not None:
-            for key in ("roi_px", "flat_field", "health", "part"):
+            for key in ("roi_px", "flat_field", "health", "part", "code"):
                 if getattr(self, key) is not None:
                     yield f"{key}: is for pictures of a camera; there is a [sensor]"
             yield from self.sensor.mistakes(kinds, has_scale=self.has_scale)
@@ -615,6 +655,8 @@ class RecipeSettings(_OneView):
         yield from self._mistakes_of_views(kinds)
         if self.strip is not None and not self.has_scale:
             yield "strip: needs surface.x_mm_per_px and surface.y_mm_per_px"
+        if self.strip is not None and self.code is not None:
+            yield "code: is read on parts; a coil's comes with its order"
         if self.strip is not None and self.strip.edges and self.sensor is not None:
             yield "strip.edges: are looked for in pictures of a camera; there is a [sensor]"
         if not (self.strip is not None and self.strip.edges):
@@ -655,6 +697,11 @@ class RecipeSettings(_OneView):
             if keys.part is not None
             for one in keys.part.tolerances()
         )
+
+    def without_code(self) -> Verdict | None:
+        """What a unit gets whose code is not known from its pictures; None: it is not asked for."""
+        asked = [keys.code.verdict_unread for keys in self.seen_by.values() if keys.code is not None]
+        return max(asked, default=None)
 
     def judged_by(self) -> tuple[Limit, ...]:
         """The limits, for settings without mistakes."""

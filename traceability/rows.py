@@ -61,6 +61,7 @@ def inspection_row(inspection: Inspection, identifier_id: int) -> Row:
         "failures": inspection.failures,
         "simulated": inspection.simulated,
         "grade": inspection.grade,
+        "code_failure": inspection.code_failure,
         "strip": None if inspection.strip is None else asdict(inspection.strip),
     }
 
@@ -125,6 +126,7 @@ def inspections_selected(connection: Connection, wanted: Select[Any]) -> tuple[I
             pictures=tuple(_picture_from(row) for row in pictures[head["id"]]),
             simulated=head["simulated"],
             grade=head["grade"],
+            code_failure=head["code_failure"],
             strip=None if head["strip"] is None else _strip_from(head["strip"]),
         )
         for head in heads

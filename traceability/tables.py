@@ -105,6 +105,7 @@ inspection = Table(
     Column("failures", JSON, nullable=False),
     Column("simulated", Boolean, nullable=False),
     Column("grade", Text),
+    Column("code_failure", Text),
     # Read as a whole and never searched: a table each for its edges and repeats would serve nobody.
     Column("strip", JSON(none_as_null=True)),
     Index(None, "identifier_id", "started_at"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from types import ModuleType
@@ -12,8 +13,10 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from inspection.errors import InspectionError
-from inspection.types import Image
+from inspection.errors import ImageUnsuitable, InspectionError
+from inspection.identity import IdentifierCode
+from inspection.types import Box, CodeReading, Image, Verdict
+from inspection.vision.correction import crop
 
 CodeKind = Literal["datamatrix", "qr", "code128"]
 KINDS: tuple[CodeKind, ...] = ("datamatrix", "qr", "code128")
@@ -38,6 +41,12 @@ class CodeUnexpected(InspectionError):
     """What was read does not have the form of the unit's code."""
 
     code = "INS-CODE-UNEXPECTED"
+
+
+class CodeOvertime(InspectionError):
+    """No code was read in the time that there is for it, and not every way was tried. Facts: budget_ms."""
+
+    code = "INS-CODE-OVERTIME"
 
 
 class CodeTooLong(InspectionError):
@@ -69,29 +78,95 @@ class Code:
     corners_px: tuple[tuple[float, float], ...]
 
 
-def read_codes(image: Image, kinds: Sequence[CodeKind] = KINDS) -> tuple[Code, ...]:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UnitCode:
+    """Where the code of a unit is in a camera's frames, and what is made of it.
+
+    identify   the unit that a text names, in which the symbology's AIM identifier stands first; raises one of our
+               errors where it names none
+    kinds      that are looked for
+    area_px    of the frame, in which it is looked for; None: all of it
+    form       as of `read_code`
+    budget_ms  as of `read_codes`
+    unread     verdict, at the least, of a unit whose code was read in none of its frames, or not the same in all:
+               REVIEW or NOT_INSPECTED
+
+    Raises CodeReaderMissing when it is made.
+    """
+
+    identify: Callable[[str], IdentifierCode]
+    kinds: tuple[CodeKind, ...] = KINDS
+    area_px: Box | None = None
+    form: str | None = None
+    budget_ms: float = 500.0
+    unread: Verdict = Verdict.NOT_INSPECTED
+
+    def __post_init__(self) -> None:
+        _library()
+
+    def read(self, pixels: Image) -> CodeReading:
+        """What came of it; why it was not read is in it, too."""
+        area = self.area_px
+        try:
+            if area is not None and (area.x2 > pixels.shape[1] or area.y2 > pixels.shape[0]):
+                raise ImageUnsuitable(
+                    f"The code is looked for in {area}, the frame has {pixels.shape[1]} x {pixels.shape[0]} px.",
+                    action="Set the camera as the recipe says, or change area_px of the recipe's [code].",
+                    reason="code",
+                    found=f"{pixels.shape[1]} x {pixels.shape[0]} px",
+                    allowed=f"≥ {area.x2:g} x {area.y2:g} px",
+                )
+            code = read_code(crop(pixels, area), self.kinds, form=self.form, budget_ms=self.budget_ms)
+            unit = self.identify(code.aim + code.text)
+        except InspectionError as error:
+            return CodeReading(failure=error.code)
+        left, top = (0.0, 0.0) if area is None else (area.x1, area.y1)
+        xs = [left + x for x, _ in code.corners_px]
+        ys = [top + y for _, y in code.corners_px]
+        return CodeReading(unit=unit, box_px=Box(min(xs), min(ys), max(xs), max(ys)))
+
+
+def read_codes(
+    image: Image, kinds: Sequence[CodeKind] = KINDS, *, budget_ms: float | None = None
+) -> tuple[Code, ...]:
     """All codes of these kinds that can be read, from top to bottom and left to right; may be none.
+
+    budget_ms  no further way is tried once so much time has passed; None: all of them are
 
     The picture is tried as it is, then shrunk, softened and with its dark dots joined (dot-peened marks are dots, not
     squares), then enlarged, until something is read. So where one code was read, a worse one may be beside it.
-    Raises CodeReaderMissing.
+    Raises CodeReaderMissing, CodeOvertime.
     """
     library = _library()
+    began_s = time.perf_counter()
     grey = np.asarray(image if image.ndim == 2 else cv2.cvtColor(image, cv2.COLOR_BGR2GRAY), np.uint8)
-    for tried, factor in _variants(grey):
+    for number, (tried, factor) in enumerate(_variants(grey)):
+        if budget_ms is not None and number and (time.perf_counter() - began_s) * 1000 > budget_ms:
+            raise CodeOvertime(
+                f"No code was read in {budget_ms:g} ms; {number} ways were tried, and others were left.",
+                action="Say where the code is (area_px), or give it more time (budget_ms of the recipe's [code]).",
+                budget_ms=budget_ms,
+            )
         if found := list(_read(library, tried, factor, kinds)):
             return tuple(sorted(found, key=lambda code: tuple(reversed(code.corners_px[0]))))
     return ()
 
 
-def read_code(image: Image, kinds: Sequence[CodeKind] = KINDS, *, form: str | None = None) -> Code:
+def read_code(
+    image: Image,
+    kinds: Sequence[CodeKind] = KINDS,
+    *,
+    form: str | None = None,
+    budget_ms: float | None = None,
+) -> Code:
     """The one code in the picture.
 
+    budget_ms  as of `read_codes`
     form  regular expression that the whole text must match; others beside it, a supplier's say, are left alone
 
-    Raises CodeNotRead, CodeUnexpected, CodesSeveral, CodeReaderMissing.
+    Raises CodeNotRead, CodeOvertime, CodeUnexpected, CodesSeveral, CodeReaderMissing.
     """
-    read = read_codes(image, kinds)
+    read = read_codes(image, kinds, budget_ms=budget_ms)
     if not read:
         raise CodeNotRead(
             f"No code can be read ({', '.join(kinds)}).",

@@ -225,6 +225,8 @@ class InspectionAnswer(BaseModel):
     """Everything one station has to say about one unit. `failures`: error code to frames.
 
     `grade` is null for a unit that was refused or not inspected in full, and where the recipe has no grades.
+    `code_failure` is the error code of why the unit's code was not known from its pictures; null where it was read or
+    not asked for.
     """
 
     id: UUID
@@ -242,6 +244,7 @@ class InspectionAnswer(BaseModel):
     measurements: list[MeasurementAnswer]
     frames: FramesAnswer
     failures: dict[str, int]
+    code_failure: str | None
     pictures: list[PictureAnswer]
     simulated: bool
 
@@ -281,6 +284,7 @@ class InspectionAnswer(BaseModel):
                 unaccounted=inspection.unaccounted,
             ),
             failures=inspection.failures,
+            code_failure=inspection.code_failure,
             pictures=[
                 PictureAnswer(
                     sha256=picture.sha256,

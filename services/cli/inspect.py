@@ -158,6 +158,7 @@ def as_json(one: Inspected) -> dict[str, object]:
         "timings_ms": one.result.timings_ms,
         "failure": one.result.failure,
         "camera": one.given.camera,
+        "code_failure": one.inspection.code_failure,
     }
 
 
@@ -185,7 +186,7 @@ class Summary:
 
     def take(self, one: Inspected) -> None:
         self.verdicts[one.inspection.verdict] += 1
-        code = one.result.failure
+        code = one.result.failure or one.inspection.code_failure
         if code is not None:
             told = say_failure(code, self._language)
             if one.failure is not None:

@@ -49,7 +49,14 @@ def what_if(name: str, units: int, database: str) -> None:
     flips: Counter[tuple[str, str]] = Counter()
     shown: dict[str, list[str]] = {}
     for one in seen:
-        verdict, grade = judged_again(one, limits, grades=grades, tolerances=tolerances, welds=welds)
+        verdict, grade = judged_again(
+            one,
+            limits,
+            grades=grades,
+            tolerances=tolerances,
+            welds=welds,
+            without_code=settings.without_code(),
+        )
         before, after = _said(one.verdict, one.grade, language), _said(verdict, grade, language)
         if before != after:
             flips[before, after] += 1

@@ -200,6 +200,8 @@ def _head(inspection: Inspection, language: str) -> Table:
     )
     for code, frames in sorted(inspection.failures.items()):
         row("failures", told("failure_value", code=code, frames=frames))
+    if inspection.code_failure is not None:
+        row("code_unread", inspection.code_failure)
     for measured in inspection.measurements:
         spread = "" if measured.uncertainty is None else f" ± {measured.uncertainty:g}"
         row("measurements", f"{measured.name} = {measured.value:g}{spread} {measured.unit}")

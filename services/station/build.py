@@ -29,7 +29,7 @@ from services.station.units import CountedUnits
 from station_config import LaneSettings, Recipe, StationSettings, load_recipe
 from station_config.errors import ConfigInvalid
 from station_config.schema import DetectorSettings, FlatFieldSettings, GoldenDetectorSettings
-from traceability.identifiers import Minter
+from traceability.identifiers import Minter, parse
 
 
 def build_lane(
@@ -124,6 +124,7 @@ def build_pipeline(
             sensor=None if view.sensor is None else view.sensor.sensor(surface, recipe.files),
             health=None if view.health is None else view.health.watch(),
             part=None if view.part is None else view.part.part(recipe.files),
+            code=None if view.code is None else view.code.code(parse),
             edges=StripEdges(surface=surface)
             if settings.strip is not None and settings.strip.edges
             else None,

@@ -342,6 +342,7 @@ class Lane:
             grades=self.recipe.grades,
             strip=self.recipe.strip,
             views=self.recipe.views,
+            without_code=self.recipe.pipeline.without_code,
         )
         for sink in self.sinks:
             sink.unit_begun(begun)

@@ -39,7 +39,7 @@ Job = InspectionBegun | tuple[InspectionBegun, Frame, FrameResult] | Inspection 
 
 
 class Reporter:
-    """A Sink. Keeps a picture of every frame that is not accepted, and of each unit's first frame.
+    """A Sink. Keeps a picture of every frame that is not accepted or whose code was not read, and of each unit's first.
 
     clock   seconds, for the live view
     """
@@ -90,7 +90,8 @@ class Reporter:
         height, width = (*shown.shape, 0, 0)[:2]
         jpeg, sha256 = b"", None
         pictures = self._pictures[begun.id]
-        is_kept = result.verdict is not Verdict.ACCEPT or not pictures
+        is_code_unread = result.code is not None and result.code.failure is not None
+        is_kept = result.verdict is not Verdict.ACCEPT or is_code_unread or not pictures
         if self._jobs.qsize() <= FRAMES_WAITING and (is_kept or self._clock() >= self._next_live_s):
             self._next_live_s = self._clock() + LIVE_EVERY_S
             jpeg = _jpeg_of(shown, frame)

@@ -257,7 +257,12 @@ def trace(request: Request, here: Here, language: Language, code: str) -> Respon
         inspections=inspections[::-1],
         shown={inspection.id: shown_of(inspection) for inspection in inspections},
         maps={inspection.id: _map(inspection) for inspection in inspections},
-        failures={code: say_failure(code, language) for one in inspections for code in one.failures},
+        failures={
+            code: say_failure(code, language)
+            for one in inspections
+            for code in (*one.failures, one.code_failure)
+            if code is not None
+        },
         is_held=told.is_held,
         graph=family_map(kin, told.unit, relatives=len(told.ancestors) + len(told.descendants)),
         cuts=cut_map(told.unit, kin, () if newest is None else newest.defects),

@@ -88,6 +88,7 @@ def test_a_json_line_has_the_fields_that_are_promised(here, pictures):
             "timings_ms",
             "failure",
             "camera",
+            "code_failure",
         ]
         assert list(line["timings_ms"]) == ["correct", "check", "detect", "judge"]
 
