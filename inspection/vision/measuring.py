@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from typing import Literal
 
@@ -25,6 +25,20 @@ EDGE_UNCERTAINTY_PX = 0.005
 """Standard uncertainty of where a whole edge lies, the same for all its points: what does not average out. Diameters
 and widths of drawn discs and bars are wrong by less than twice this in the mean (`tests/inspection/vision/
 test_measuring.py`). A lamp that shines around an edge adds its own, which only a measured master part shows."""
+
+_SAMPLING_VARIANCE_PX2 = 0.25
+"""What a pixel that gathers light over all of its area (1/12) and bilinear sampling (1/6) add to a blur's variance."""
+
+_UNRESOLVED_PX = 0.025
+_BLUR_RESOLVES = 6.0
+_PX_PER_LEVEL = 1.2, 2.0
+"""Found by drawing edges along the pixel rows at every phase: an edge that the lens hardly blurs is drawn towards the
+grid by _UNRESOLVED_PX exp(-_BLUR_RESOLVES blur²), and one grey level on all of a scan line moves the edge by
+(_PX_PER_LEVEL[0] + _PX_PER_LEVEL[1] blur²) / contrast."""
+
+_BENDS = 1.9
+"""Slope that one period of a wave of this rms amplitude and the line's length gives a line of least squares, times
+that length: 12 / 2π."""
 
 MIN_FOUND = 0.6
 """Share of a gauge's scan lines that must show the edge, and of the edge points that must lie on the fit."""
@@ -146,23 +160,26 @@ class Quantity:
 class Edges:
     """Edge points (N, 2), px, in the order of the scan lines that have one, and the edge's softness there.
 
-    blur_px  standard deviation of the blur (lens, pixel, interpolation), the median over the points
+    blur_px   standard deviation of the blur (lens, pixel, interpolation), the median over the points
+    contrast  grey levels from one side to the other, the median over the points
     """
 
     points_px: Points
     blur_px: float
+    contrast: float
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Line:
     """A fitted line. `u_offset_mm` and `u_angle` (radians) are from the scatter of its points alone, the edge's own
-    uncertainty `u_edge_mm` apart: it shifts the whole line."""
+    uncertainty `u_edge_mm` apart: it shifts the whole line. `scatter_mm` is that of single points."""
 
     middle_mm: Points
     direction: Points
     u_offset_mm: float
     u_angle: float
     u_edge_mm: float
+    scatter_mm: float
 
     def offset(self, point_mm: Points) -> float:
         """How far a point lies from the line, mm; its sign says on which side."""
@@ -213,13 +230,23 @@ def fit(grey: Image, plane: Plane, gauge: Gauge, *, name: str, pose: Pose) -> Li
         raise _not_found(name, f"{len(edges.points_px)} / {count}", f"≥ {math.ceil(MIN_FOUND * count)}")
     points = plane.to_mm(edges.points_px)
     mm_per_px = 1 / px_per_mm
+    together = _sharing_pixels(gauge.length_mm * px_per_mm / count)
     if isinstance(gauge, LineGauge):
         kept, sigma = _kept(points, _through_two, 2, mm_per_px)
         _check(name, kept, sigma, mm_per_px)
-        return fit_line(points[kept], u_edge_mm=EDGE_UNCERTAINTY_PX * mm_per_px)
+        line = fit_line(points[kept], together=together)
+        way = edges.points_px[kept][-1] - edges.points_px[kept][0]
+        shift_px = _grid_shift_px(edges, line.scatter_mm * px_per_mm, rows_crossed=float(np.abs(way).min()))
+        bend = _BENDS * shift_px / max(float(np.linalg.norm(way)), 1.0)
+        return replace(
+            line,
+            u_angle=math.hypot(line.u_angle, bend),
+            u_edge_mm=math.hypot(EDGE_UNCERTAINTY_PX, shift_px) * mm_per_px,
+        )
     kept, sigma = _kept(points, _through_three, 3, mm_per_px)
     _check(name, kept, sigma, mm_per_px)
-    circle = fit_circle(points[kept], u_edge_mm=EDGE_UNCERTAINTY_PX * mm_per_px)
+    # A round edge crosses the pixel grid all around: what that does is in the scatter of its points.
+    circle = fit_circle(points[kept], u_edge_mm=EDGE_UNCERTAINTY_PX * mm_per_px, together=together)
     # Blur draws a round edge towards its middle, by σ²/2r: the curvature term of a blurred half-plane.
     drawn_in = (edges.blur_px * mm_per_px) ** 2 / (2 * circle.radius_mm)
     return Circle(
@@ -289,31 +316,66 @@ def _peaks(slope: Points, starts_px: Points, ends_px: Points, step: float, edge:
     # What the smoothing along the scan line and the difference over two steps added is not the picture's blur.
     own = _SMOOTHING_PX**2 + step**2 / 3
     blur = math.sqrt(max(float(np.median(variance[lines, best])) - own, 0.0)) if len(lines) else 0.0
-    return Edges(points_px=points, blur_px=blur)
+    level = float(np.median(contrast[lines, best])) if len(lines) else 0.0
+    return Edges(points_px=points, blur_px=blur, contrast=level)
+
+
+def _sharing_pixels(spacing_px: float) -> float:
+    """By how much the variance of a mean grows because neighbouring scan lines, so far apart, share pixels: the sum of
+    the autocorrelation of bilinear samples (a cubic B-spline) over all lags."""
+    together, lag = 1.0, 1
+    while (apart := lag * spacing_px) < 2:
+        spline = (2 - apart) ** 3 / 6 if apart >= 1 else 2 / 3 - apart**2 + apart**3 / 2
+        together += 2 * spline / (2 / 3)
+        lag += 1
+    return together
+
+
+def _grid_shift_px(edges: Edges, scatter_px: float, *, rows_crossed: float) -> float:
+    """Standard uncertainty, px, of where an edge along the pixel grid lies, which all of its points share and their
+    scatter does not show: what the lens left too sharp for the pixels, and whole grey levels where no noise blurs them.
+
+    scatter_px    of the points about the line
+    rows_crossed  of pixels, or columns, from one end of the line to the other: where there are many, the points differ
+
+    Rounding leaves exp(-2π²s²) of its error under a noise of s grey levels (Widrow and Kollár 2008, chapter 4).
+    """
+    lens = max(edges.blur_px**2 - _SAMPLING_VARIANCE_PX2, 0.0)
+    unresolved = _UNRESOLVED_PX * math.exp(-_BLUR_RESOLVES * lens)
+    px_per_level = (_PX_PER_LEVEL[0] + _PX_PER_LEVEL[1] * lens) / max(edges.contrast, 1.0)
+    noise = scatter_px / px_per_level
+    rounding = px_per_level / math.sqrt(12) * math.exp(-2 * math.pi**2 * noise**2)
+    return math.hypot(unresolved, rounding) / max(1.0, rows_crossed / 2)
 
 
 # --- fits ----------------------------------------------------------------------------------------------
 
 
-def fit_line(points_mm: Points, *, u_edge_mm: float = 0.0) -> Line:
-    """The line of least squares, perpendicular to itself, through points (N, 2) in their order along it."""
+def fit_line(points_mm: Points, *, u_edge_mm: float = 0.0, together: float = 1.0) -> Line:
+    """The line of least squares, perpendicular to itself, through points (N, 2) in their order along it.
+
+    together  as of `_sigma_of_mean`
+    """
     middle = points_mm.mean(axis=0)
     _, sizes, ways = np.linalg.svd(points_mm - middle, full_matrices=False)
     direction = ways[0] * (1 if (points_mm[-1] - points_mm[0]) @ ways[0] >= 0 else -1)
-    line = Line(middle_mm=middle, direction=direction, u_offset_mm=0.0, u_angle=0.0, u_edge_mm=u_edge_mm)
-    residual = np.array([line.offset(point) for point in points_mm])
-    sigma = _sigma_of_mean(residual, 2)
+    residual = (points_mm - middle) @ np.array([-direction[1], direction[0]])
+    sigma = _sigma_of_mean(residual, 2, together)
     return Line(
         middle_mm=middle,
         direction=direction,
         u_offset_mm=sigma,
         u_angle=sigma * math.sqrt(len(points_mm)) / float(sizes[0]),
         u_edge_mm=u_edge_mm,
+        scatter_mm=math.sqrt(float(residual @ residual) / max(len(residual) - 2, 1)),
     )
 
 
-def fit_circle(points_mm: Points, *, u_edge_mm: float = 0.0) -> Circle:
-    """The circle of least squares, along its radii, through points (N, 2) in their order around it."""
+def fit_circle(points_mm: Points, *, u_edge_mm: float = 0.0, together: float = 1.0) -> Circle:
+    """The circle of least squares, along its radii, through points (N, 2) in their order around it.
+
+    together  as of `_sigma_of_mean`
+    """
     values = _through_many(points_mm)
     for _ in range(20):
         residual, slope = _from_circle(points_mm, values)
@@ -322,7 +384,7 @@ def fit_circle(points_mm: Points, *, u_edge_mm: float = 0.0) -> Circle:
         if np.abs(step).max() < 1e-10 * abs(values[2]):
             break
     residual, slope = _from_circle(points_mm, values)
-    sigma = _sigma_of_mean(residual, 3) * math.sqrt(len(points_mm))
+    sigma = _sigma_of_mean(residual, 3, together) * math.sqrt(len(points_mm))
     return Circle(
         centre_mm=values[:2],
         radius_mm=float(values[2]),
@@ -346,9 +408,11 @@ def _through_many(points: Points) -> Points:
     return np.array([x + centre[0], y + centre[1], math.sqrt(max(rest + x * x + y * y, 1e-12))])
 
 
-def _sigma_of_mean(residual: Points, parameters: int) -> float:
+def _sigma_of_mean(residual: Points, parameters: int, least_together: float) -> float:
     """Standard uncertainty of the residuals' mean. Neighbours share pixels and roughness: where their residuals
-    run together, they count as fewer (the sum of the autocorrelation up to its first value below zero)."""
+    run together, they count as fewer (the sum of the autocorrelation up to its first value below zero, at least what
+    the pixels that they share make of it). Of few points it is larger, so that twice of it holds 95 % (GUM, annex G:
+    Student's t, to the first order in 1 / degrees of freedom)."""
     n = len(residual)
     variance = float(residual @ residual) / max(n - parameters, 1)
     if variance == 0:
@@ -359,7 +423,9 @@ def _sigma_of_mean(residual: Points, parameters: int) -> float:
         if alike <= 0:
             break
         together += 2 * alike
-    return math.sqrt(variance / n * together)
+    together = max(together, least_together)
+    freedom = max(n / together - parameters, 2.0)
+    return math.sqrt(variance / n * together) * (1 + 1.25 / freedom)
 
 
 _Through = Callable[[Points, NDArray[np.intp]], Points]

@@ -118,11 +118,15 @@ def shape_picture(
     dark: float = 60.0,
     bright: float = 180.0,
 ) -> Image:
-    """A bright shape on dark ground. `inside` gives how deep in px places lie within, negative outside."""
-    share = np.clip(inside(_samples(size_px)) * 6 + 0.5, 0, 1)
+    """A bright shape on dark ground. `inside` gives how deep in px places lie within, negative outside.
+
+    The lens blurs before the pixels gather light: blurred afterwards, an edge would lie where its pixels drew it.
+    """
+    share = np.clip(inside(_samples(size_px)) * 6 + 0.5, 0, 1).astype(np.float32)
+    if blur_px:
+        share = cv2.GaussianBlur(share, (0, 0), 6 * blur_px, borderType=cv2.BORDER_REPLICATE)
     grey = share.reshape(size_px, 6, size_px, 6).mean(axis=(1, 3)) * (bright - dark) + dark
-    blurred = cv2.GaussianBlur(grey.astype(np.float32), (0, 0), blur_px) if blur_px else grey
-    return noisy(np.asarray(blurred, np.float32), sigma=noise, seed=seed)
+    return noisy(np.asarray(grey, np.float32), sigma=noise, seed=seed)
 
 
 def disc(centre: tuple[float, float], radius: float) -> Callable[[Points], Points]:
