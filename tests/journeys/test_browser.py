@@ -3,17 +3,12 @@
 from __future__ import annotations
 
 import re
-import shutil
-import socket
-import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
-import uvicorn
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from playwright.sync_api import Page, expect
 
 from inspection.types import Box, Verdict
 from services.station.messages import LaneState
@@ -28,17 +23,8 @@ from tests.a_station import (
     hours_of_parts,
     needs_libraries,
 )
+from tests.browsing import served
 from tests.builders import a_defect, a_strip_map, a_unit, an_inspection
-
-QUIET = (
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-)
 
 WORDS_THAT_MUST_FIT = (
     ".tile strong, .tile-meaning, .counter dt, .counter-line dt, .thumbnail-verdict > span, .mode, .bar a"
@@ -51,17 +37,6 @@ CUT_OFF = """selector => [...document.querySelectorAll(selector)].filter(text =>
   words.selectNodeContents(text);
   return words.getBoundingClientRect().right > box.right;
 }).map(text => text.textContent)"""
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    chromium = shutil.which("chromium")
-    if chromium is None:
-        pytest.skip("not there: apt-get install -y chromium fonts-noto-cjk")
-    with sync_playwright() as playwright:
-        started = playwright.chromium.launch(executable_path=chromium, args=list(QUIET))
-        yield started
-        started.close()
 
 
 @pytest.fixture
@@ -77,7 +52,7 @@ def station(tmp_path) -> Iterator[AStation]:
 @pytest.fixture
 def page(station, browser) -> Iterator[Page]:
     """A page of a fresh browser that fails its test when anything was wrong, or was asked of another host."""
-    with _served(station) as address:
+    with served(station.app(language="en")) as address:
         context = browser.new_context(
             base_url=address, viewport={"width": 1280, "height": 800}, locale="en-GB"
         )
@@ -174,7 +149,7 @@ def test_a_picture_that_was_given_up_says_so_in_its_place(browser, tmp_path):
     station.finishes(
         an_inspection(unit=a_unit("PART-1"), pictures=(gone,), defects=defects_of(part, lane="parts"))
     )
-    with station.store, _served(station) as address:
+    with station.store, served(station.app(language="en")) as address:
         page = browser.new_page()
         page.goto(f"{address}/trace/PART-1?lang=en")
         expect(page.get_by_text("The picture file is not there")).to_be_visible()
@@ -242,7 +217,7 @@ def test_an_engine_that_goes_away_greys_the_verdict_and_says_so(page, station):
 
 def test_a_lane_that_is_new_appears_by_itself(browser, tmp_path):
     station = needs_libraries(an_empty_station(tmp_path))
-    with station.store, _served(station) as address:
+    with station.store, served(station.app(language="en")) as address:
         page = browser.new_page()
         page.goto(address)
         expect(page.locator(".empty")).to_be_visible()
@@ -257,7 +232,7 @@ def test_a_screen_whose_station_is_gone_says_so_instead_of_looking_well(browser,
     station.runs()
     station.finishes(an_inspection(lane="parts", finished_at=datetime.now(UTC)))
     page = browser.new_page()
-    with station.store, _served(station) as address:
+    with station.store, served(station.app(language="en")) as address:
         page.goto(address)
         expect(page.locator("[data-lane=parts] strong")).to_have_text("OK")
         station.live.close()
@@ -386,19 +361,3 @@ def test_a_gap_in_the_accounts_says_what_to_do_and_everything_still_fits(page, s
     expect(page.locator(".thumbnails li")).to_have_count(24)
     assert page.evaluate("document.documentElement.scrollHeight <= innerHeight")
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
-
-
-@contextmanager
-def _served(station: AStation) -> Iterator[str]:
-    """The station's service on a free port of this host."""
-    with socket.create_server(("127.0.0.1", 0)) as listening:
-        server = uvicorn.Server(
-            uvicorn.Config(station.app(language="en"), log_level="error", timeout_graceful_shutdown=1)
-        )
-        serving = threading.Thread(target=server.run, kwargs={"sockets": [listening]})
-        serving.start()
-        try:
-            yield f"http://127.0.0.1:{listening.getsockname()[1]}"
-        finally:
-            server.should_exit = True
-            serving.join()

@@ -4,6 +4,17 @@ import "./image-overlay.js";
 import "./spc-chart.js";
 import "./review-desk.js";
 
+// A table that scrolls in its own frame, on a narrow screen, is reached by keyboard.
+const reachTables = () => {
+  for (const table of document.querySelectorAll("table.table")) {
+    if (table.scrollWidth > table.clientWidth) table.tabIndex = 0;
+    else table.removeAttribute("tabindex");
+  }
+};
+reachTables();
+addEventListener("resize", reachTables);
+document.addEventListener("htmx:after:swap", reachTables);
+
 for (const button of document.querySelectorAll("button[data-print]")) {
   button.hidden = false;
   button.addEventListener("click", () => window.print());

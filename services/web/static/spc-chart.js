@@ -3,7 +3,18 @@
 //
 // Each point is an address: click or tap its column, or go along with the arrow keys and press Enter.
 
-const INK = { text: "#1d242b", faint: "#5b6670", grid: "#d5d9de", line: "#3c4650", centre: "#1a7f37", limit: "#b3261e", bar: "#6f7d8a" };
+// The colours of the style sheet, light or dark as the page is; a chart drawn before that changes keeps its own.
+const colour = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
+const INK = {
+  text: colour("--ink"),
+  paper: colour("--paper"),
+  faint: colour("--faint"),
+  grid: colour("--chart-grid"),
+  line: colour("--chart-line"),
+  centre: colour("--accept-ink"),
+  limit: colour("--reject-ink"),
+  bar: colour("--chart-bar"),
+};
 const HATCH = { symbol: "rect", dashArrayX: [1, 0], dashArrayY: [2, 5], rotation: -Math.PI / 4, color: "rgba(110, 85, 0, 0.2)" };
 
 class SpcChart extends HTMLElement {
@@ -59,7 +70,7 @@ class SpcChart extends HTMLElement {
         confine: true,
         transitionDuration: 0,
         className: "chart-tip",
-        backgroundColor: "#fff",
+        backgroundColor: INK.paper,
         borderColor: INK.line,
         textStyle: { color: INK.text },
       },
@@ -205,7 +216,7 @@ class SpcChart extends HTMLElement {
         value,
         symbol: "diamond",
         symbolSize: 15,
-        itemStyle: { color: INK.limit, borderColor: "#fff", borderWidth: 1 },
+        itemStyle: { color: INK.limit, borderColor: INK.paper, borderWidth: 1 },
         label: { formatter: rules.join(",") },
       };
     }
@@ -213,7 +224,7 @@ class SpcChart extends HTMLElement {
       value,
       symbol: "circle",
       symbolSize: isMember ? 11 : 8,
-      itemStyle: { color: isMember ? "#fff" : INK.line, borderColor: isMember ? INK.limit : INK.line, borderWidth: 2 },
+      itemStyle: { color: isMember ? INK.paper : INK.line, borderColor: isMember ? INK.limit : INK.line, borderWidth: 2 },
       label: { show: false },
     };
   }
@@ -254,7 +265,7 @@ class SpcChart extends HTMLElement {
             value: defects,
             itemStyle: { color: colour, borderColor: INK.line, borderWidth: 1 },
           })),
-          label: { show: true, position: "insideLeft", color: "#fff", textBorderColor: INK.text, textBorderWidth: 3, fontWeight: 700 },
+          label: { show: true, position: "insideLeft", color: "#fff", textBorderColor: "#1d242b", textBorderWidth: 3, fontWeight: 700 },
         },
         {
           type: "line",
@@ -263,7 +274,7 @@ class SpcChart extends HTMLElement {
           symbol: "circle",
           symbolSize: 7,
           lineStyle: { color: INK.line, width: 1.4 },
-          itemStyle: { color: "#fff", borderColor: INK.line, borderWidth: 1.6 },
+          itemStyle: { color: INK.paper, borderColor: INK.line, borderWidth: 1.6 },
           markLine: {
             silent: true,
             symbol: "none",

@@ -1,0 +1,142 @@
+"""No page keeps anybody out: axe-core finds no serious barrier, light or dark, on the panel and on a phone.
+
+The pages are found as a reader finds them, by following links from the header, as each of the roles; of each kind of
+page one is looked at. WCAG 2.2 A and AA: https://www.w3.org/TR/WCAG22/
+"""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import pytest
+from playwright.sync_api import Page
+from uuid_utils.compat import uuid7
+
+from inspection.types import Verdict
+from tests.a_station import (
+    AStation,
+    a_frame_seen,
+    a_part,
+    a_strip,
+    an_empty_station,
+    begun_now,
+    defects_of,
+    hours_of_parts,
+    needs_libraries,
+)
+from tests.browsing import served
+from tests.builders import a_measurement, a_strip_map, a_unit, an_inspection
+from tests.drawn_coil import COIL_A, LINKS, UNITS
+from tests.services.signed_in import PASSWORD, adds, with_quick_passwords
+from tests.where import REPOSITORY
+from traceability import holds
+from traceability.accounts import Role
+from traceability.genealogy.recording import record
+
+AXE = REPOSITORY / "tests" / "vendor" / "axe.min.js"
+
+SCREENS = (("light", 1280, 800), ("dark", 390, 844))
+
+ROLES = (Role.ENGINEER, Role.INTEGRATOR, Role.ADMINISTRATOR)
+"""Between them they see every page."""
+
+NO_PAGES = ("/api/", "/static/", "/openapi.json", "/metrics", "/healthz")
+
+ADDRESSES = """links => links.map(link => new URL(link.getAttribute('href'), location.href))
+  .map(({pathname, search}) => pathname + search)"""
+
+LOOKS = """async () => (await axe.run(document, {
+  runOnly: ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"],
+  resultTypes: ["violations"],
+})).violations.filter(({impact}) => impact === "serious" || impact === "critical")
+  .map(({id, help, nodes}) => `${id}: ${help}: ${nodes.slice(0, 3).map(({html}) => html.slice(0, 160)).join(" | ")}`)"""
+
+
+@pytest.fixture
+def station(tmp_path) -> AStation:
+    return a_busy_station(tmp_path)
+
+
+def a_busy_station(folder: Path) -> AStation:
+    """A station that has seen everything once: units of each verdict, a family, a unit on hold, a live picture."""
+    made = needs_libraries(an_empty_station(folder))
+    made.runs()
+    now = datetime.now(UTC)
+    hours_of_parts(made, [0, 3, 1, 2] * 6 + [14], until=now, simulated=False)
+    record(made.store, units=UNITS, links=LINKS)
+    part = a_part(3, defective=True)
+    for verdict in Verdict:
+        made.finishes(
+            an_inspection(
+                unit=a_unit(f"86.999.1/PART-9-{verdict}"),
+                lane="parts",
+                verdict=verdict,
+                defects=defects_of(part, lane="parts"),
+                measurements=(a_measurement(),),
+                pictures=(made.keeps(part, lane="parts"),),
+                finished_at=now,
+            )
+        )
+    made.finishes(an_inspection(unit=COIL_A, verdict=Verdict.REJECT, strip=a_strip_map(), finished_at=now))
+    holds.place(made.store, [COIL_A], ids=[uuid7()], reason="pits", at=now, by="engineer")
+    begun = begun_now(lane="strip", code="86.999.1/COIL-9")
+    made.sees(a_frame_seen(a_strip(), begun), begun)
+    return made
+
+
+def test_no_page_has_a_serious_barrier_and_none_is_wider_than_a_phone(station, browser):
+    if not AXE.is_file():
+        pytest.skip("not there: python scripts/fetch_web_libraries.py")
+    app = station.app(language="en")
+    access = with_quick_passwords(app)
+    for role in ROLES:
+        adds(access, role)
+    seen: dict[str, list[str]] = {}
+    with station.store, served(app) as address:
+        for role in ROLES:
+            context = browser.new_context(base_url=address)
+            page = context.new_page()
+            seen.setdefault("/sign-in", _barriers(page, "/sign-in"))
+            page.locator("input[name=name]").fill(role.value)
+            page.locator("input[name=password]").fill(PASSWORD)
+            page.keyboard.press("Enter")
+            page.wait_for_url("**/")
+            waiting = [*_leads_to(page), f"/trace/{COIL_A}"]
+            while waiting:
+                url = waiting.pop(0)
+                if _kind(url) is not None and _kind(url) not in seen:
+                    seen[str(_kind(url))] = _barriers(page, url)
+                    waiting += _leads_to(page)
+            context.close()
+        station.live.close()
+    assert {"/", "/trace", "/trace/*", "/spc", "/containment", "/review", "/people", "/audit"} <= set(seen)
+    found = [f"{kind} {barrier}" for kind, barriers in seen.items() for barrier in barriers]
+    assert found == [], "\n".join(found)
+
+
+def _barriers(page: Page, url: str) -> list[str]:
+    page.goto(url, wait_until="load")
+    found: list[str] = []
+    for scheme, width, height in SCREENS:
+        page.emulate_media(color_scheme=scheme)
+        page.set_viewport_size({"width": width, "height": height})
+        page.evaluate(AXE.read_text(encoding="utf-8"))
+        found += [f"{scheme}: {barrier}" for barrier in page.evaluate(LOOKS)]
+        if page.evaluate("document.documentElement.scrollWidth > innerWidth"):
+            found.append(f"wider than {width} px")
+    return found
+
+
+def _leads_to(page: Page) -> list[str]:
+    return page.eval_on_selector_all("a[href]:not([download])", ADDRESSES)
+
+
+def _kind(url: str) -> str | None:
+    """The address with a star for what names one of many; None for what is no page."""
+    path = urlsplit(url).path
+    if path.startswith(NO_PAGES):
+        return None
+    return re.sub(r"(/[^/]*\d[^/]*)+", "/*", path)
