@@ -20,6 +20,7 @@ from services.api import (
     health,
     history,
     measured,
+    modes,
     pictures,
     reviews,
     spc,
@@ -31,8 +32,8 @@ from services.api.serving import Serving
 from services.live import RECENT, LiveState
 from services.problems import StaticMissing, answer_errors
 from services.station.ledger import Ledger
-from services.station.recipes import LaneRecipes
-from services.web import account_pages, containment_pages, pages, public_pages, review_pages
+from services.station.recipes import LaneRecipes, Wishes
+from services.web import account_pages, containment_pages, mode_pages, pages, public_pages, review_pages
 from services.web.policy import SecurityHeaders
 from services.web.rendering import static_folder
 from services.web.shifts import ShiftCounts
@@ -61,6 +62,7 @@ def create_app(
     live: LiveState | None,
     ledger: Ledger | None,
     recipes: LaneRecipes,
+    wishes: Wishes,
     catalogue: Catalogue,
     station: str,
     default_language: str,
@@ -74,6 +76,7 @@ def create_app(
 
     ledger       of the same station
     recipes      that its lanes may change over to
+    wishes       what its engine is asked for
     live         fed by whoever hears the engine; None for a server without a station of its own
     coil_lanes   those whose units are coils, with a map of their surface
     lane_titles  what people call the lanes, in the order of the page; others go by their names
@@ -102,6 +105,7 @@ def create_app(
         live=live,
         ledger=ledger,
         recipes=recipes,
+        wishes=wishes,
         catalogue=catalogue,
         station=station,
         default_language=default_language,
@@ -115,6 +119,7 @@ def create_app(
     )
     for noun in (
         station_now,
+        modes,
         units,
         genealogy,
         certificates,
@@ -132,6 +137,7 @@ def create_app(
     app.include_router(pages.router)
     app.include_router(account_pages.router)
     app.include_router(review_pages.router)
+    app.include_router(mode_pages.router)
     app.include_router(containment_pages.router)
     app.include_router(public_pages.router)
     app.mount("/static", _StaticFiles(directory=static_folder()), name="static")

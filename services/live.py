@@ -26,7 +26,7 @@ from inspection.types import (
     Stretch,
     Verdict,
 )
-from services.station.messages import Alarm, FrameSeen, LaneCondition, LaneState, RecipeState
+from services.station.messages import Alarm, FrameSeen, LaneCondition, LaneMode, LaneState, RecipeState
 from services.telemetry import Metrics
 from services.timings import Timings
 
@@ -48,6 +48,7 @@ class LaneNow:
     recent          finished inspections, newest first, at most RECENT
     looked          how much its screen let the network see since this process began; None where it has none
     recipe          what its units are judged by now; next_recipe the newest word on another that was asked for
+    mode            how it works; None until the engine has said it
     alarms          what somebody has to see to, by code
     last_sign       when the lane last gave a sign of life, by its own clock
     """
@@ -74,6 +75,7 @@ class LaneNow:
     looked: Looked | None = None
     recipe: RecipeState | None = None
     next_recipe: RecipeState | None = None
+    mode: LaneMode | None = None
     alarms: tuple[Alarm, ...] = ()
     last_sign: datetime | None = None
 
@@ -207,6 +209,9 @@ class LiveState:
             self._change(state.lane, recipe=state, next_recipe=None)
         else:
             self._change(state.lane, next_recipe=state)
+
+    def mode(self, mode: LaneMode) -> None:
+        self._change(mode.lane, mode=mode)
 
     def alarms(self, lane: str, alarms: tuple[Alarm, ...], gap: int) -> None:
         self.metrics.alarms(lane, alarms, gap)

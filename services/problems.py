@@ -83,6 +83,12 @@ class RequestInvalid(ServiceError):
     code = "SVC-REQUEST-INVALID"
 
 
+class BypassIncomplete(ServiceError):
+    """A bypass without a reason or an end. Facts: lane."""
+
+    code = "SVC-BYPASS-INCOMPLETE"
+
+
 class PageUnknown(ServiceError):
     """Nothing at this address. Facts: path."""
 
@@ -165,6 +171,7 @@ STATUS: tuple[tuple[type[InspectionError], HTTPStatus], ...] = (
     (PicturesNotWritable, HTTPStatus.SERVICE_UNAVAILABLE),
     (DiskFull, HTTPStatus.INSUFFICIENT_STORAGE),
     (RequestInvalid, HTTPStatus.UNPROCESSABLE_ENTITY),
+    (BypassIncomplete, HTTPStatus.UNPROCESSABLE_ENTITY),
     (PageUnknown, HTTPStatus.NOT_FOUND),
     (MethodRefused, HTTPStatus.METHOD_NOT_ALLOWED),
     (NoStationHere, HTTPStatus.NOT_FOUND),

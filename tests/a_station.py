@@ -51,6 +51,7 @@ class AStation:
             live=self.live if has_live else None,
             ledger=self.ledger if has_live else None,
             recipes=self.recipes,
+            wishes=self.wishes,
             catalogue=load_catalogue(),
             station=STATION,
             default_language=language,

@@ -14,7 +14,15 @@ from inspection.types import Box, Defect, Inspection, InspectionBegun, Looked, R
 from inspection.vision.escapes import escape_rate
 from services.live import LaneNow, LiveState
 from services.station.ledger import LaneBalance
-from services.station.messages import Alarm, FrameSeen, LaneCondition, RecipeCondition, RecipeState
+from services.station.messages import (
+    Alarm,
+    FrameSeen,
+    LaneCondition,
+    LaneMode,
+    Mode,
+    RecipeCondition,
+    RecipeState,
+)
 from services.timings import FrameTrace, StepTimes, Timings
 from services.web.rendering import kind_colour, kind_name
 from station_config.catalogue import Catalogue
@@ -567,6 +575,19 @@ class BalanceAnswer(BaseModel):
         )
 
 
+class LaneModeAnswer(BaseModel):
+    """How a lane works since `at`: run (inspects), setup (looks, and accepts nothing), bypass (lets through, not looked
+    at, and accepts nothing; ends by itself at `until`)."""
+
+    mode: Mode
+    at: datetime
+    until: datetime | None
+
+    @staticmethod
+    def of(mode: LaneMode) -> LaneModeAnswer:
+        return LaneModeAnswer(mode=mode.mode, at=mode.at, until=mode.until)
+
+
 class LaneAnswer(BaseModel):
     """One lane now. `condition` is None until the engine has said it; `recent` is newest first.
 
@@ -585,6 +606,7 @@ class LaneAnswer(BaseModel):
     recent: list[InspectionHead]
     recipe: RecipeStateAnswer | None
     next_recipe: RecipeStateAnswer | None
+    mode: LaneModeAnswer | None
     alarms: list[AlarmAnswer]
 
     @staticmethod
@@ -601,6 +623,7 @@ class LaneAnswer(BaseModel):
             recent=[InspectionHead.of(inspection) for inspection in lane.recent],
             recipe=None if lane.recipe is None else RecipeStateAnswer.of(lane.recipe),
             next_recipe=None if lane.next_recipe is None else RecipeStateAnswer.of(lane.next_recipe),
+            mode=None if lane.mode is None else LaneModeAnswer.of(lane.mode),
             alarms=[AlarmAnswer.of(alarm) for alarm in lane.alarms],
         )
 

@@ -12,7 +12,7 @@ from starlette.requests import HTTPConnection
 from services.live import LaneNow, LiveState
 from services.problems import NoStationHere
 from services.station.ledger import LaneBalance, Ledger
-from services.station.recipes import LaneRecipes
+from services.station.recipes import LaneRecipes, Wishes
 from services.web.language import language_of
 from services.web.shifts import ShiftCounts
 from station_config import Catalogue, Title
@@ -32,6 +32,7 @@ class Serving:
     live: LiveState | None
     ledger: Ledger | None
     recipes: LaneRecipes
+    wishes: Wishes
     catalogue: Catalogue
     station: str
     default_language: str

@@ -26,7 +26,8 @@ from services.station.change_over import Changer, InForce
 from services.station.ending import stop_when_told
 from services.station.lane import LANE_FAILED, Lane
 from services.station.link import Address, Courier
-from services.station.messages import LaneCondition, LaneState
+from services.station.messages import LaneCondition, LaneState, ModeWish, Wish
+from services.station.modes import Modes
 from services.station.reporter import Reporter
 from station_config import LaneSettings, StationSettings
 from traceability.identifiers import Minter
@@ -42,7 +43,7 @@ _LOOK_S: Final = 0.5
 def run_engine(station: StationSettings, address: Address, folder: Path | None, parent: Connection) -> None:
     """Main of the process. Tells `parent` "ready", or the InspectionError that keeps it from starting.
 
-    folder  where it is kept which recipes are in force
+    folder  where it is kept which recipes and modes are in force
     """
     stop = stop_when_told()
     # One thread per lane is the parallelism; OpenCV's own would only fight it for the cores.
@@ -54,9 +55,11 @@ def run_engine(station: StationSettings, address: Address, folder: Path | None, 
             Courier(
                 address,
                 accounts=lambda: tuple(lane.account for _, lane in lanes),
-                wished=lambda wish: changer.change(wish),
+                wished=lambda wish: _wished(wish, changer, modes),
             )
         )
+        running: dict[str, Lane] = {}
+        modes = Modes(running, say=courier.send, folder=folder)
         in_force = InForce(folder)
         changer = Changer(
             by_name,
@@ -72,6 +75,7 @@ def run_engine(station: StationSettings, address: Address, folder: Path | None, 
                 lane = build_lane(station, settings, minter=minter, sinks=(reporter,), stop=stop)
                 lanes.append((settings, lane))
                 by_name[lane.name] = settings, lane
+                running[lane.name] = lane
         except InspectionError as error:
             parent.send(error)
             return
@@ -92,6 +96,7 @@ def run_engine(station: StationSettings, address: Address, folder: Path | None, 
             for settings, lane in lanes
         ]
         changer.say_in_use()
+        modes.begin()
         for thread in threads:
             thread.start()
         parent.send("ready")
@@ -104,6 +109,13 @@ def run_engine(station: StationSettings, address: Address, folder: Path | None, 
         if not stop.is_set():
             logger.error("No lane is running any more; the station waits to be stopped.")
             stop.wait()
+
+
+def _wished(wish: Wish, changer: Changer, modes: Modes) -> None:
+    if isinstance(wish, ModeWish):
+        modes.change(wish)
+    else:
+        changer.change(wish)
 
 
 def keep_running(

@@ -17,11 +17,20 @@ from inspection.identity import IdentifierCode
 from inspection.pipeline import Look, Pipeline, ViewPipelines
 from inspection.protocols import Camera, Sink, UnitSource
 from inspection.strip import StripRules
-from inspection.tally import CLOCK_BACKWARDS, FRAME_LOST, OVERRUN, UnitTally, with_losses
-from inspection.types import Frame, FrameResult, Grade, InspectionBegun, ModelRef, RecipeRef
+from inspection.tally import (
+    BYPASSED,
+    CLOCK_BACKWARDS,
+    FRAME_LOST,
+    IN_SETUP,
+    OVERRUN,
+    UnitTally,
+    with_losses,
+)
+from inspection.types import Frame, FrameResult, Grade, InspectionBegun, ModelRef, RecipeRef, Verdict
 from services.station.account import LaneAccount
 from services.station.ahead import Ahead, Turn
 from services.station.intake import Intake
+from services.station.messages import Mode
 
 STOPPED = "SVC-STATION-STOPPED"
 CAMERA_ENDED = "CAM-LOST"
@@ -66,10 +75,22 @@ class _Doubtful:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class _Seen:
-    """What a worker saw in a frame, with the pipeline of which recipe."""
+    """What a worker saw in a frame, with the pipeline of which recipe. `look` None: the lane was bypassed."""
 
     recipe: ReadyRecipe
-    look: Look
+    look: Look | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Works:
+    """How the lane works from a time on, by this computer's monotonic clock."""
+
+    mode: Mode
+    since_s: float
+    until_s: float | None
+
+    def at(self, time_s: float) -> Mode:
+        return "run" if self.until_s is not None and time_s >= self.until_s else self.mode
 
 
 @dataclass(slots=True, kw_only=True)
@@ -91,6 +112,7 @@ class Lane:
     stop: threading.Event
     holds: int | None = None
     account: LaneAccount = field(init=False)
+    _works: tuple[_Works, ...] = field(default=(), init=False)
     _next_recipe: ReadyRecipe | None = field(default=None, init=False)
     _taken_up: Callable[[], None] = field(default=lambda: None, init=False)
     _tally: UnitTally | None = field(default=None, init=False)
@@ -179,6 +201,23 @@ class Lane:
         self._taken_up = taken_up
         self._next_recipe = recipe
 
+    def work(self, mode: Mode, *, for_s: float | None = None) -> None:
+        """Work so from now on, or for so long and then inspect again; from any thread.
+
+        A unit of which one frame came while the lane did not inspect is not inspected.
+        """
+        now_s = time.monotonic()
+        until_s = None if for_s is None else now_s + for_s
+        self._works = (*self._works[-1:], _Works(mode=mode, since_s=now_s, until_s=until_s))
+
+    def _mode_of(self, came_s: float) -> Mode:
+        """How a frame that came then is to be taken: it was exposed in that mode, and is looked at in this one."""
+        works = self._works
+        if not works:
+            return "run"
+        then = next((one.at(came_s) for one in reversed(works) if one.since_s <= came_s), works[0].mode)
+        return then if then != "run" else works[-1].at(time.monotonic())
+
     def _inspect_all(
         self, ahead: Ahead[_Seen], intake: Intake, units: UnitSource, before: LaneAccount
     ) -> None:
@@ -206,20 +245,33 @@ class Lane:
         # A detector is used by one thread at a time.
         with self._looking[worker]:
             recipe = self.recipe
+            if self._mode_of(time.monotonic()) == "bypass":
+                return _Seen(recipe=recipe, look=None)
             pipelines = recipe.pipeline, *recipe.beside
             return _Seen(recipe=recipe, look=pipelines[worker].look(frame))
 
     def _inspect(self, frame: Frame, tally: UnitTally, turn: Turn[_Seen]) -> None:
         frame = tally.place(frame)
         try:
+            mode = self._mode_of(turn.arrived.came_s)
             if self._is_out_of_order(frame):
                 result = FrameResult.not_inspected(frame, failure=CLOCK_BACKWARDS)
+            elif mode == "bypass":
+                result = FrameResult.not_inspected(frame, failure=BYPASSED)
             else:
                 seen = turn.seen.result()
                 if seen.recipe is not self.recipe:
                     # After it was looked at a unit began, and with it another recipe.
                     seen = self._look(0, frame)
-                result = self.recipe.pipeline.judged(seen.look, frame)
+                if seen.look is None:
+                    # The lane was bypassed when it was this frame's turn to be looked at.
+                    result = FrameResult.not_inspected(frame, failure=BYPASSED)
+                else:
+                    result = self.recipe.pipeline.judged(seen.look, frame)
+                if mode == "setup":
+                    result = replace(
+                        result, verdict=Verdict.NOT_INSPECTED, failure=result.failure or IN_SETUP
+                    )
         except Exception:
             tally.add(FrameResult.not_inspected(frame, failure=LANE_FAILED))
             self.account = self.account.with_result({})

@@ -27,10 +27,11 @@ from services.station.account import Delivered, LaneAccount
 from services.station.messages import (
     FrameSeen,
     FramesUntold,
+    LaneMode,
     LaneState,
     Message,
     RecipeState,
-    RecipeWish,
+    Wish,
 )
 
 logger = logging.getLogger(__name__)
@@ -58,7 +59,7 @@ class Hello:
 
     in_hand    the inspections it has begun and still answers for, and how many frames of each a service took before
     delivered  all that services before this one took from it, by lane
-    standing   how each lane and its recipe stand, which was told to a service before
+    standing   how each lane, its recipe and its mode stand, which was told to a service before
     """
 
     in_hand: Mapping[UUID, int]
@@ -92,7 +93,7 @@ class _Committed:
     """The service's answer to a batch: how many of its messages it has, and what it asks for."""
 
     messages: int
-    wishes: Sequence[RecipeWish]
+    wishes: Sequence[Wish]
 
 
 class Courier:
@@ -109,12 +110,12 @@ class Courier:
         address: Address,
         *,
         accounts: Callable[[], tuple[LaneAccount, ...]] = tuple,
-        wished: Callable[[RecipeWish], None] = lambda _: None,
+        wished: Callable[[Wish], None] = lambda _: None,
     ) -> None:
         self._address = address
         self._accounts = accounts
         self._wished = wished
-        self._standing: dict[tuple[type, str], LaneState | RecipeState] = {}
+        self._standing: dict[tuple[type, str], LaneState | RecipeState | LaneMode] = {}
         self._waiting: deque[Message] = deque()
         self._pictures = 0
         self._given_up = 0
@@ -208,7 +209,7 @@ class Courier:
                 self._took(message, 1)
             case FramesUntold():
                 self._took(message, message.count)
-            case LaneState() | RecipeState():
+            case LaneState() | RecipeState() | LaneMode():
                 self._standing[type(message), message.lane] = message
             case Inspection():
                 self._answers_for.pop(message.id, None)
@@ -245,7 +246,7 @@ class Reception:
         commit: Callable[[Sequence[Message]], None],
         stands: Callable[[Backlog], None],
         gone: Callable[[], None],
-        wishes: Callable[[], Sequence[RecipeWish]] = tuple,
+        wishes: Callable[[], Sequence[Wish]] = tuple,
     ) -> None:
         # A service that was killed leaves its socket's name behind, in a folder that only this station has.
         Path(address.path).unlink(missing_ok=True)

@@ -85,6 +85,33 @@ class RecipeState:
     facts: Mapping[str, object] | None = None
 
 
+Mode = Literal["run", "setup", "bypass"]
+"""run: inspected, and judged by what was seen. setup: looked at while somebody works on the station. bypass: let
+through, not looked at. Of the last two nothing is ever accepted."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModeWish:
+    """From the service to the engine: the lane is to work so, a bypass no longer than `until`."""
+
+    lane: str
+    mode: Mode
+    until: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LaneMode:
+    """How a lane works since `at`. A bypass ends by itself at `until`."""
+
+    lane: str
+    mode: Mode
+    at: datetime
+    until: datetime | None = None
+
+
+Wish = RecipeWish | ModeWish
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Alarm:
     """Something about a lane that somebody has to see to. `code` has its texts as an error's has, filled in with
@@ -100,4 +127,4 @@ class Alarm:
     facts: Mapping[str, object]
 
 
-Message = InspectionBegun | FrameSeen | FramesUntold | Inspection | LaneState | RecipeState
+Message = InspectionBegun | FrameSeen | FramesUntold | Inspection | LaneState | RecipeState | LaneMode

@@ -1,11 +1,12 @@
-"""The recipes that lanes may change over to, as the service offers them and asks the engine for them."""
+"""What the service asks the engine for: recipes that lanes may change over to, and how lanes are to work."""
 
 from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Sequence
+from typing import Final
 
-from services.station.messages import RecipeState, RecipeWish
+from services.station.messages import LaneMode, ModeWish, RecipeState, RecipeWish, Wish
 from station_config import LaneSettings, Recipe, load_recipe
 from station_config.choosing import Offer, chosen
 
@@ -15,13 +16,18 @@ class Wishes:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._waiting: dict[str, RecipeWish] = {}
-        self._told: set[RecipeWish] = set()
+        self._waiting: dict[tuple[type, str], Wish] = {}
+        self._told: set[Wish] = set()
 
     def ask(self, lane: str, recipe: str) -> None:
+        self._ask(RecipeWish(lane=lane, recipe=recipe))
+
+    def ask_mode(self, wish: ModeWish) -> None:
+        self._ask(wish)
+
+    def _ask(self, wish: Wish) -> None:
         with self._lock:
-            wish = RecipeWish(lane=lane, recipe=recipe)
-            self._waiting[lane] = wish
+            self._waiting[type(wish), wish.lane] = wish
             self._told.discard(wish)
 
     def greet(self) -> None:
@@ -29,17 +35,26 @@ class Wishes:
         with self._lock:
             self._told.clear()
 
-    def to_tell(self) -> Sequence[RecipeWish]:
+    def to_tell(self) -> Sequence[Wish]:
         with self._lock:
             new = [wish for wish in self._waiting.values() if wish not in self._told]
             self._told.update(new)
             return new
 
-    def answered(self, state: RecipeState) -> None:
+    def answered(self, state: RecipeState | LaneMode) -> None:
         with self._lock:
-            wish = self._waiting.get(state.lane)
-            if wish is not None and wish.recipe == state.recipe and state.condition != "preparing":
-                del self._waiting[state.lane]
+            match state, self._waiting.get((_ASKED_BY[type(state)], state.lane)):
+                case RecipeState(), RecipeWish() as wish:
+                    is_answer = wish.recipe == state.recipe and state.condition != "preparing"
+                case LaneMode(), ModeWish() as wish:
+                    is_answer = (wish.mode, wish.until) == (state.mode, state.until)
+                case _:
+                    return
+            if is_answer:
+                del self._waiting[type(wish), state.lane]
+
+
+_ASKED_BY: Final[dict[type, type]] = {RecipeState: RecipeWish, LaneMode: ModeWish}
 
 
 class LaneRecipes:

@@ -13,7 +13,14 @@ from inspection.types import FrameResult, Inspection, InspectionBegun
 from services.live import LiveState
 from services.station.ledger import Ledger
 from services.station.link import Backlog, Hello
-from services.station.messages import FrameSeen, FramesUntold, LaneState, Message, RecipeState
+from services.station.messages import (
+    FrameSeen,
+    FramesUntold,
+    LaneMode,
+    LaneState,
+    Message,
+    RecipeState,
+)
 from services.station.recipes import Wishes
 from traceability.errors import DiskFull
 from traceability.images import ImageStore
@@ -137,6 +144,9 @@ class Records:
             case RecipeState():
                 self._wishes.answered(message)
                 self._live.recipe(message)
+            case LaneMode():
+                self._wishes.answered(message)
+                self._live.mode(message)
             case FramesUntold():
                 pass  # counted, and there is nothing to show
 

@@ -72,7 +72,7 @@ CHART_WORDS = (
 
 MEASURED_WORDS = ("value", "upper", "lower", "centre", "limits", "signal", "open_unit", "stage", "simulated")
 
-Mode = Literal["run", "starting", "stopped", "engine_away"]
+Mode = Literal["run", "setup", "bypass", "starting", "stopped", "engine_away"]
 
 router = APIRouter(include_in_schema=False, default_response_class=HTMLResponse)
 
@@ -420,7 +420,8 @@ def _mode(live: LiveState) -> Mode:
         return "engine_away"
     conditions = {lane.condition for lane in live.lanes()}
     if "running" in conditions:
-        return "run"
+        works = {lane.mode.mode for lane in live.lanes() if lane.mode is not None}
+        return "bypass" if "bypass" in works else "setup" if "setup" in works else "run"
     return "starting" if conditions & {"starting", None} or not conditions else "stopped"
 
 

@@ -130,6 +130,7 @@ def test_every_route_for_programs_is_in_the_openapi_document(client):
     assert set(paths) == {
         "/api/v1/station",
         "/api/v1/ledger",
+        "/api/v1/lanes/{lane}/mode",
         "/api/v1/lanes/{lane}/recipe",
         "/api/v1/lanes/{lane}/recipes",
         "/api/v1/proofs/head",

@@ -1,0 +1,229 @@
+"""RUN, SETUP and BYPASS: nothing of the last two is accepted, all of it is accounted for, and a bypass ends."""
+
+from __future__ import annotations
+
+import threading
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from fastapi.testclient import TestClient
+
+from inspection.tally import BYPASSED, IN_SETUP
+from inspection.types import Verdict
+from services.station.messages import LaneMode, ModeWish
+from services.station.modes import IN_FORCE, Modes
+from services.station.recipes import Wishes
+from tests.services.signed_in import signed_in
+from tests.services.station.test_lane import Keeps, Plays, Sees, SeesOneMark, a_lane
+from traceability.accounts import Accounts, Role
+
+HTML = {"Accept": "text/html"}
+
+
+class SaysRunAfterTheFirst(Plays):
+    """A camera of two parts; somebody has the lane inspect again when the first has come."""
+
+    def __init__(self, engine: Works) -> None:
+        super().__init__(0, 1)
+        self._engine = engine
+
+    def frames(self):
+        for frame in super().frames():
+            yield frame
+            self._engine.goes("run")
+
+
+class Works:
+    """An engine with one lane of single parts, and what it said about modes."""
+
+    def __init__(self, folder=None, *, detector=None) -> None:
+        self.said: list[LaneMode] = []
+        self.changed = threading.Condition()
+        self.sink = Keeps()
+        self.lane = a_lane(
+            self.sink, frames_per_unit=1, **({} if detector is None else {"detector": detector})
+        )
+        self.modes = Modes({"strip": self.lane}, say=self._say, folder=folder)
+
+    def _say(self, mode: LaneMode) -> None:
+        with self.changed:
+            self.said.append(mode)
+            self.changed.notify_all()
+
+    def goes(self, mode, *, minutes: float | None = None) -> None:
+        until = None if minutes is None else datetime.now(UTC) + timedelta(minutes=minutes)
+        self.modes.change(ModeWish(lane="strip", mode=mode, until=until))
+
+    def inspects(self, parts: int):
+        self.sink.done.clear()
+        self.lane.run(Plays(*range(parts)), started=lambda: None)
+        return self.sink.done[:parts]
+
+
+def test_a_lane_inspects_until_somebody_says_otherwise():
+    engine = Works()
+    engine.modes.begin()
+    assert [mode.mode for mode in engine.said] == ["run"]
+    assert {unit.verdict for unit in engine.inspects(3)} == {Verdict.ACCEPT}
+
+
+def test_a_bypassed_part_is_never_accepted_and_says_why_and_every_exposure_is_accounted_for():
+    engine = Works(detector=Sees(RuntimeError("the detector is what is broken")))
+    engine.modes.begin()
+    engine.goes("bypass", minutes=30)
+    for unit in engine.inspects(3):
+        assert unit.verdict is Verdict.NOT_INSPECTED
+        assert unit.failures == {BYPASSED: 1}
+        assert (unit.triggers, unit.frames_failed, unit.unaccounted) == (1, 1, 0)
+    assert engine.lane.account.gap == 0
+
+
+def test_what_is_seen_in_setup_is_shown_and_counts_for_nothing():
+    engine = Works(detector=SeesOneMark())
+    engine.modes.begin()
+    engine.goes("setup")
+    for unit in engine.inspects(2):
+        assert unit.verdict >= Verdict.NOT_INSPECTED
+        assert IN_SETUP in unit.failures
+        assert unit.defects
+    assert engine.lane.account.gap == 0
+
+
+@pytest.mark.parametrize("mode", ["setup", "bypass"])
+def test_a_part_that_came_before_the_lane_inspects_again_is_not_accepted(mode):
+    """It waited behind others: the lane runs by the time it is looked at."""
+    engine = Works()
+    engine.modes.begin()
+    engine.goes(mode, minutes=30 if mode == "bypass" else None)
+    camera = SaysRunAfterTheFirst(engine)
+    engine.lane.run(camera, started=lambda: None)
+    assert engine.sink.done[0].verdict is Verdict.NOT_INSPECTED
+    assert engine.sink.done[1].verdict is Verdict.ACCEPT
+
+
+def test_a_bypass_ends_by_itself():
+    engine = Works()
+    engine.modes.begin()
+    engine.goes("bypass", minutes=0.2 / 60)
+    with engine.changed:
+        assert engine.changed.wait_for(lambda: engine.said[-1].mode == "run", timeout=30)
+    assert [mode.mode for mode in engine.said] == ["run", "bypass", "run"]
+    assert {unit.verdict for unit in engine.inspects(2)} == {Verdict.ACCEPT}
+
+
+def test_an_engine_that_starts_again_goes_on_in_the_mode_it_was_in(tmp_path):
+    first = Works(tmp_path)
+    first.modes.begin()
+    first.goes("setup")
+    again = Works(tmp_path)
+    again.modes.begin()
+    assert [mode.mode for mode in again.said] == ["setup"]
+
+
+def test_a_bypass_that_ended_while_the_engine_was_away_is_over(tmp_path):
+    first = Works(tmp_path)
+    first.modes.begin()
+    first.goes("bypass", minutes=1)
+    again = Works(tmp_path)
+    again.modes = Modes(
+        {"strip": again.lane},
+        say=again.said.append,
+        folder=tmp_path,
+        now=lambda: datetime.now(UTC) + timedelta(minutes=2),
+    )
+    again.modes.begin()
+    assert [mode.mode for mode in again.said] == ["run"]
+
+
+def test_who_cannot_tell_in_which_mode_the_station_was_accepts_nothing(tmp_path):
+    (tmp_path / IN_FORCE).write_text("{", encoding="utf-8")
+    engine = Works(tmp_path)
+    engine.modes.begin()
+    assert [mode.mode for mode in engine.said] == ["setup"]
+
+
+def test_a_mode_that_is_asked_for_before_the_lanes_are_there_waits_for_them():
+    engine = Works()
+    engine.goes("setup")
+    engine.modes.begin()
+    assert [mode.mode for mode in engine.said] == ["run", "setup"]
+
+
+def test_each_engine_that_comes_is_asked_until_one_answers():
+    wishes = Wishes()
+    wish = ModeWish(lane="strip", mode="setup")
+    wishes.ask_mode(wish)
+    wishes.ask("strip", "strip-demo")
+    assert len(wishes.to_tell()) == 2
+    wishes.greet()
+    assert wish in wishes.to_tell()
+    wishes.answered(LaneMode(lane="strip", mode="setup", at=datetime.now(UTC)))
+    wishes.greet()
+    assert [type(one).__name__ for one in wishes.to_tell()] == ["RecipeWish"]
+
+
+# ---------------------------------------------------------------------- asked for over HTTP
+
+MODES = "/api/v1/lanes/parts/mode"
+BYPASS = {"mode": "bypass", "reason": "detector replaced", "minutes": 30}
+
+
+@pytest.mark.parametrize(
+    ("role", "asked", "status"),
+    [
+        (None, {"mode": "run"}, 401),
+        (Role.AUDITOR, {"mode": "run"}, 403),
+        (Role.OPERATOR, {"mode": "run"}, 202),
+        (Role.OPERATOR, {"mode": "setup"}, 403),
+        (Role.OPERATOR, BYPASS, 403),
+        (Role.INTEGRATOR, {"mode": "setup"}, 202),
+        (Role.INTEGRATOR, BYPASS, 403),
+        (Role.ENGINEER, BYPASS, 202),
+        (Role.ADMINISTRATOR, BYPASS, 403),
+        (Role.ENGINEER, BYPASS | {"reason": "  "}, 422),
+        (Role.ENGINEER, {"mode": "bypass", "reason": "why"}, 422),
+        (Role.ENGINEER, BYPASS | {"minutes": 481}, 422),
+        (Role.ENGINEER, {"mode": "off"}, 422),
+    ],
+)
+def test_a_mode_is_changed_by_who_may_and_a_bypass_has_a_reason_and_an_end(station, role, asked, status):
+    station.runs()
+    client = TestClient(station.app()) if role is None else signed_in(station.app(), role)
+    assert client.post(MODES, json=asked).status_code == status
+    assert len(station.wishes.to_tell()) == (status == 202)
+
+
+def test_who_bypassed_why_and_until_when_is_in_the_audit(station):
+    station.runs()
+    signed_in(station.app(), Role.ENGINEER).post(MODES, json=BYPASS)
+    (entry,) = (one for one in Accounts(station.store).audit(limit=9) if one.action == "lane.mode")
+    assert (entry.person, entry.subject, entry.reason) == ("engineer", "lane:parts", "detector replaced")
+    assert entry.after["mode"] == "bypass"
+    assert entry.after["until"] == station.wishes.to_tell()[0].until.isoformat()
+
+
+@pytest.mark.parametrize(("language", "words"), [("en", "BYPASS"), ("zh", "旁路")])
+def test_a_bypass_is_on_every_screen_of_the_station(station, language, words):
+    station.runs()
+    until = datetime.now(UTC) + timedelta(minutes=30)
+    station.live.mode(LaneMode(lane="parts", mode="bypass", at=datetime.now(UTC), until=until))
+    client = TestClient(station.app())
+    html = client.get("/", headers=HTML | {"Accept-Language": language}).text
+    assert "mode-bypass" in html
+    assert "work-bypass" in html
+    assert words in html
+    lanes = {lane["lane"]: lane for lane in client.get("/api/v1/station").json()["lanes"]}
+    assert lanes["parts"]["mode"]["mode"] == "bypass"
+
+
+@pytest.mark.parametrize("language", ["en", "zh"])
+def test_the_form_says_what_a_bypass_means_and_refuses_one_without_a_reason(station, language):
+    station.runs()
+    engineer = signed_in(station.app(), Role.ENGINEER)
+    headers = HTML | {"Accept-Language": language}
+    assert engineer.get("/lanes/parts/mode", headers=headers).status_code == 200
+    refused = engineer.post("/lanes/parts/mode", data={"mode": "bypass", "minutes": 30}, headers=headers)
+    assert refused.status_code == 422
+    assert "SVC-BYPASS-INCOMPLETE" in refused.text
+    done = engineer.post("/lanes/parts/mode", data=BYPASS)
+    assert (done.status_code, done.headers["location"]) == (303, "/")
