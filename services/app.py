@@ -14,6 +14,7 @@ from fastapi.staticfiles import StaticFiles
 from services.access import Access, same_site
 from services.api import (
     accounts,
+    alarms,
     certificates,
     epcis,
     genealogy,
@@ -33,7 +34,15 @@ from services.live import RECENT, LiveState
 from services.problems import StaticMissing, answer_errors
 from services.station.ledger import Ledger
 from services.station.recipes import LaneRecipes, Wishes
-from services.web import account_pages, containment_pages, mode_pages, pages, public_pages, review_pages
+from services.web import (
+    account_pages,
+    alarm_pages,
+    containment_pages,
+    mode_pages,
+    pages,
+    public_pages,
+    review_pages,
+)
 from services.web.policy import SecurityHeaders
 from services.web.rendering import static_folder
 from services.web.shifts import ShiftCounts
@@ -120,6 +129,7 @@ def create_app(
     for noun in (
         station_now,
         modes,
+        alarms,
         units,
         genealogy,
         certificates,
@@ -138,6 +148,7 @@ def create_app(
     app.include_router(account_pages.router)
     app.include_router(review_pages.router)
     app.include_router(mode_pages.router)
+    app.include_router(alarm_pages.router)
     app.include_router(containment_pages.router)
     app.include_router(public_pages.router)
     app.mount("/static", _StaticFiles(directory=static_folder()), name="static")

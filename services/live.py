@@ -26,6 +26,7 @@ from inspection.types import (
     Stretch,
     Verdict,
 )
+from services.alarms import AlarmBoard
 from services.station.messages import Alarm, FrameSeen, LaneCondition, LaneMode, LaneState, RecipeState
 from services.telemetry import Metrics
 from services.timings import Timings
@@ -119,6 +120,7 @@ class LiveState:
     def __init__(self) -> None:
         self.timings = Timings()
         self.metrics = Metrics(self.timings)
+        self.board = AlarmBoard()
         self._lock = threading.Lock()
         self._lanes: dict[str, LaneNow] = {}
         self._engine_connected = False
@@ -201,6 +203,7 @@ class LiveState:
             facts=state.facts,
             last_sign=state.at,
         )
+        self._show_alarms(state.lane)
 
     def recipe(self, state: RecipeState) -> None:
         """Another recipe is on its way to a lane, or is in use. One that was refused stands until another is asked
@@ -216,6 +219,29 @@ class LiveState:
     def alarms(self, lane: str, alarms: tuple[Alarm, ...], gap: int) -> None:
         self.metrics.alarms(lane, alarms, gap)
         self._change(lane, alarms=alarms)
+        self._show_alarms(lane)
+
+    def answered(self, lane: str) -> None:
+        """Somebody did something about an alarm of the lane, which the board knows already."""
+        self._change(lane)
+
+    def _show_alarms(self, lane: str) -> None:
+        """Tell the board what stands: what the ledger says, and a camera that is lost or a lane that stopped."""
+        with self._lock:
+            now = self._now(lane)
+            standing = list(now.alarms)
+            if now.failure is not None:
+                standing.append(
+                    Alarm(
+                        code=now.failure,
+                        lane=lane,
+                        since=now.last_sign or datetime.now(UTC),
+                        withholds=True,
+                        facts=now.facts or {},
+                    )
+                )
+            # Under the lock: what is told last is what stands.
+            self.board.sees(lane, standing)
 
     def engine(self, connected: bool) -> None:
         self.metrics.engine(connected=connected)

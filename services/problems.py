@@ -89,6 +89,12 @@ class BypassIncomplete(ServiceError):
     code = "SVC-BYPASS-INCOMPLETE"
 
 
+class AlarmUnknown(ServiceError):
+    """The lane has no such alarm, or not any more. Facts: lane, alarm."""
+
+    code = "SVC-ALARM-UNKNOWN"
+
+
 class PageUnknown(ServiceError):
     """Nothing at this address. Facts: path."""
 
@@ -172,6 +178,7 @@ STATUS: tuple[tuple[type[InspectionError], HTTPStatus], ...] = (
     (DiskFull, HTTPStatus.INSUFFICIENT_STORAGE),
     (RequestInvalid, HTTPStatus.UNPROCESSABLE_ENTITY),
     (BypassIncomplete, HTTPStatus.UNPROCESSABLE_ENTITY),
+    (AlarmUnknown, HTTPStatus.NOT_FOUND),
     (PageUnknown, HTTPStatus.NOT_FOUND),
     (MethodRefused, HTTPStatus.METHOD_NOT_ALLOWED),
     (NoStationHere, HTTPStatus.NOT_FOUND),

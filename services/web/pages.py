@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from http import HTTPStatus
+from itertools import pairwise
+from statistics import median
 from typing import Annotated, Literal, get_args
 from urllib.parse import urlencode
 from uuid import UUID
@@ -13,7 +15,8 @@ from uuid import UUID
 from fastapi import APIRouter, Query, Request
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
 
-from inspection.types import Box, Defect, Inspection, PictureRef
+from inspection.types import Box, Defect, Inspection, PictureRef, Verdict
+from services.alarms import Shown
 from services.api.answers import ScreenAnswer
 from services.api.measured import IndividualsAnswer, Preset, individuals_of, seen
 from services.api.pictures import Sha256
@@ -23,12 +26,11 @@ from services.api.station import Operator, change_over, known_lane, traced
 from services.api.units import recorded
 from services.live import LaneNow, LiveState
 from services.problems import FrameUnknown, status_of
-from services.station.messages import Alarm
 from services.text import Explanation, explain, explain_code, say, say_failure
+from services.web.alarm_texts import explained
 from services.web.family_map import cut_map, family_map
-from services.web.rendering import code_url, lane_name, page, picture_url, step_name
+from services.web.rendering import code_url, page, picture_url
 from services.web.strip_map import StripMap, live_map, pictured, strip_map
-from station_config import Title
 from station_config.errors import RecipeNotChosen
 from traceability import samples
 from traceability.errors import CodeNotParsed, PictureMissing, SpcError, TooFewSubgroups, UnitUnknown
@@ -79,18 +81,19 @@ router = APIRouter(include_in_schema=False, default_response_class=HTMLResponse)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Panel:
-    """All that the page says about a lane."""
+    """All that the page says about a lane. `why`: the defect for which its last unit was refused."""
 
     lane: LaneNow
     counts: Counts
     shift_begun: datetime
-    failure: Explanation | None
     screen: ScreenAnswer | None
-    alarms: tuple[Explanation, ...]
+    alarms: tuple[tuple[Shown, Explanation], ...]
+    takt_s: float | None
+    why: Defect | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Shown:
+class Pictured:
     """A stored picture and the defects to draw on it."""
 
     picture: PictureRef
@@ -393,18 +396,34 @@ def subgroup(
 
 def _panel(here: Serving, lane: LaneNow, language: str) -> Panel:
     begun, counts = here.shift_counts.of_lane(lane.lane)
-    failure = None if lane.failure is None else _failure(lane.failure, lane.facts or {}, language)
     screen = None if lane.looked is None else ScreenAnswer.of(lane.looked)
-    alarms = tuple(explained(alarm, language, here.lane_titles) for alarm in lane.alarms)
-    return Panel(lane=lane, counts=counts, shift_begun=begun, failure=failure, alarms=alarms, screen=screen)
+    shown = () if here.live is None else here.live.board.shown(datetime.now(UTC), lane=lane.lane)
+    alarms = tuple(
+        (one, explained(one.alarm, language, here.lane_titles)) for one in shown if one.state != "shelved"
+    )
+    return Panel(
+        lane=lane,
+        counts=counts,
+        shift_begun=begun,
+        alarms=alarms,
+        screen=screen,
+        takt_s=takt_s(lane.recent),
+        why=worst_of(lane.last),
+    )
 
 
-def explained(alarm: Alarm, language: str, titles: Mapping[str, Title]) -> Explanation:
-    """An alarm in words, with the names that people have for the lane and its steps."""
-    facts = dict(alarm.facts) | {"lane": lane_name(titles, language, alarm.lane)}
-    if "step" in facts:
-        facts["step"] = step_name(language, str(facts["step"]))
-    return explain_code(alarm.code, facts, language)
+def takt_s(recent: Sequence[Inspection]) -> float | None:
+    """The median time from one unit's end to the next, of the newest; None of fewer than three."""
+    ends = [one.finished_at for one in recent]
+    gaps = [(later - earlier).total_seconds() for later, earlier in pairwise(ends)]
+    return median(gaps) if len(gaps) > 1 else None
+
+
+def worst_of(inspection: Inspection | None) -> Defect | None:
+    """The defect to name where a unit was refused: the longest, of those whose size is known."""
+    if inspection is None or not inspection.defects or inspection.verdict is Verdict.ACCEPT:
+        return None
+    return max(inspection.defects, key=lambda one: (one.length_mm or 0.0, one.score))
 
 
 def _failure(code: str, facts: Mapping[str, object], language: str) -> Explanation:
@@ -425,9 +444,9 @@ def _mode(live: LiveState) -> Mode:
     return "starting" if conditions & {"starting", None} or not conditions else "stopped"
 
 
-def shown_of(inspection: Inspection) -> tuple[Shown, ...]:
+def shown_of(inspection: Inspection) -> tuple[Pictured, ...]:
     return tuple(
-        Shown(
+        Pictured(
             picture=picture,
             defects=tuple(
                 _in(picture, defect, box)

@@ -18,7 +18,7 @@ from inspection.errors import InspectionError
 from inspection.identity import IdentifierCode
 from inspection.types import Inspection, Verdict
 from services.access import Caller, Right, caller_of
-from services.text import LANGUAGES, catalogue, say
+from services.text import LANGUAGES, catalogue, say, say_failure
 from services.web.language import PARAMETER, keep_choice, language_of
 from station_config import Catalogue, Title
 from traceability.identifiers import gs1
@@ -27,6 +27,7 @@ from traceability.identifiers.gs1.elements import bracketed
 SECTIONS = (
     ("station", "/", None),
     ("review", "/review", Right.OPERATE),
+    ("alarms", "/alarms", None),
     ("trace", "/trace", None),
     ("containment", "/containment", None),
     ("spc", "/spc", None),
@@ -54,6 +55,7 @@ def page(request: Request, template: str, *, status: int = 200, **values: object
         "lane_name": partial(lane_name, serving.lane_titles, language),
         "step_name": partial(step_name, language),
         "action_name": partial(action_name, language),
+        "failure_name": partial(_failure_name, language),
         "when": partial(when, language),
         "when_minutes": partial(when_minutes, language),
         "path": request.url.path,
@@ -196,6 +198,10 @@ def _who(request: Request) -> Caller | None:
     except InspectionError:
         # The database is away: the page says so, or needs it for nothing; it must come all the same.
         return None
+
+
+def _failure_name(language: str, code: str) -> str:
+    return say_failure(code, language)
 
 
 def _say(language: str, key: str, **facts: object) -> str:

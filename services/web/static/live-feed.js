@@ -20,6 +20,8 @@ class LiveFeed extends HTMLElement {
     this.onceMore = new Map(); // the timer of a panel's second drawing
     this.previews = [...this.querySelectorAll("canvas[data-preview]")].map((canvas) => new Preview(canvas));
     this.addEventListener("htmx:after:swap", () => this.tick());
+    this.pressed = (event) => this.press(event);
+    document.addEventListener("keydown", this.pressed);
     this.listen();
     this.timer = setInterval(() => this.tick(), TICK_MS);
     this.tick();
@@ -27,9 +29,19 @@ class LiveFeed extends HTMLElement {
 
   disconnectedCallback() {
     clearInterval(this.timer);
+    document.removeEventListener("keydown", this.pressed);
     this.onceMore.forEach(clearTimeout);
     this.source.close();
     this.previews.forEach((preview) => preview.close());
+  }
+
+  // A key presses a button that is on the page.
+  press(event) {
+    if (event.repeat || event.ctrlKey || event.altKey || event.metaKey) return;
+    const button = this.querySelector(`button[data-key="${CSS.escape(event.key)}"]`);
+    if (!button) return;
+    event.preventDefault();
+    button.click();
   }
 
   listen() {
@@ -131,12 +143,23 @@ class LiveFeed extends HTMLElement {
     for (const time of this.querySelectorAll("time[data-age]")) {
       time.textContent = this.age(stationNow - Date.parse(time.dateTime));
     }
+    for (const preview of this.previews) if (preview.capturedAt) this.showPictureAge(preview, stationNow);
     for (const tile of this.querySelectorAll("[data-tile]")) {
       const isStale = !(stationNow - Date.parse(tile.dataset.lastSign) < this.staleAfterMs);
       tile.classList.toggle("is-stale", isStale || isLost);
       const words = tile.querySelector("[data-stale]");
       if (words) words.hidden = !isStale || isLost;
     }
+  }
+
+  // A picture that stands still looks well: past the time in which a lane is believed it turns grey and says its age.
+  showPictureAge({ picture, capturedAt }, stationNow) {
+    const ageMs = stationNow - capturedAt;
+    const isOld = ageMs > this.staleAfterMs;
+    const words = picture.querySelector("[data-picture-age]");
+    picture.classList.toggle("is-old", isOld);
+    words.hidden = !isOld;
+    if (isOld) words.textContent = this.dataset.oldPicture.replace("{seconds}", Math.round(ageMs / 1000));
   }
 
   age(ms) {
@@ -202,6 +225,7 @@ class Preview {
     image.close();
     const perScreenPx = Math.max(canvas.width / canvas.clientWidth, canvas.height / canvas.clientHeight);
     for (const defect of header.defects) drawBox(pen, defect, perScreenPx);
+    this.capturedAt = Date.parse(header.captured_at);
     this.picture.classList.add("has-picture");
     this.picture.querySelector("[data-failure]").hidden = header.failure === null;
     this.picture.querySelector("[data-failure-code]").textContent = header.failure ?? "";
