@@ -15,6 +15,7 @@ from services.access import Access, same_site
 from services.api import (
     accounts,
     alarms,
+    cases,
     certificates,
     epcis,
     genealogy,
@@ -37,6 +38,7 @@ from services.station.recipes import LaneRecipes, Wishes
 from services.web import (
     account_pages,
     alarm_pages,
+    case_pages,
     containment_pages,
     mode_pages,
     pages,
@@ -138,6 +140,7 @@ def create_app(
         spc,
         accounts,
         reviews,
+        cases,
         measured,
     ):
         app.include_router(noun.router, prefix="/api/v1")
@@ -149,6 +152,7 @@ def create_app(
     app.include_router(review_pages.router)
     app.include_router(mode_pages.router)
     app.include_router(alarm_pages.router)
+    app.include_router(case_pages.router)
     app.include_router(containment_pages.router)
     app.include_router(public_pages.router)
     app.mount("/static", _StaticFiles(directory=static_folder()), name="static")

@@ -33,6 +33,9 @@ from station_config.errors import RecipeNotChosen
 from traceability.errors import (
     BlockMissing,
     BlockRefused,
+    CaseNotReady,
+    CaseOver,
+    CaseUnknown,
     CodeNotParsed,
     CodeRetired,
     CodeTaken,
@@ -199,6 +202,9 @@ STATUS: tuple[tuple[type[InspectionError], HTTPStatus], ...] = (
     (ReviewStands, HTTPStatus.CONFLICT),
     (ReviewUnknown, HTTPStatus.NOT_FOUND),
     (LastAdministrator, HTTPStatus.CONFLICT),
+    (CaseUnknown, HTTPStatus.NOT_FOUND),
+    (CaseOver, HTTPStatus.CONFLICT),
+    (CaseNotReady, HTTPStatus.CONFLICT),
     (RecipeNotChosen, HTTPStatus.UNPROCESSABLE_ENTITY),
 )
 

@@ -179,6 +179,24 @@ class ReviewStands(InspectionError):
     code = "TRC-REVIEW-STANDS"
 
 
+class CaseUnknown(InspectionError):
+    """No case of that id. Facts: case."""
+
+    code = "TRC-CASE-UNKNOWN"
+
+
+class CaseOver(InspectionError):
+    """The case is closed. Facts: case."""
+
+    code = "TRC-CASE-OVER"
+
+
+class CaseNotReady(InspectionError):
+    """The case lacks what it needs before it may end. Facts: missing."""
+
+    code = "TRC-CASE-NOT-READY"
+
+
 class SpcError(InspectionError):
     """Base of what statistics refuse to compute."""
 

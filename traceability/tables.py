@@ -393,6 +393,31 @@ review = Table(
     Index(None, "by", "id"),
 )
 
+quality_case = Table(
+    "quality_case",
+    metadata,
+    # UUIDv7: in the order in which they were opened.
+    Column("id", Uuid, primary_key=True),
+    Column("opened_at", UtcTime, nullable=False),
+    Column("source", String(16), nullable=False),
+    Column("key", Text, nullable=False),
+    Column("title", Text, nullable=False),
+    Index(None, "source", "key"),
+)
+
+case_act = Table(
+    "case_act",
+    metadata,
+    # UUIDv7: in the order in which they were done.
+    Column("id", Uuid, primary_key=True),
+    Column("case_id", ForeignKey("quality_case.id"), nullable=False, index=True),
+    Column("at", UtcTime, nullable=False),
+    Column("by", _SHA256, nullable=False),
+    Column("act", String(16), nullable=False),
+    Column("text", Text, nullable=False),
+    Column("facts", JSON(none_as_null=True)),
+)
+
 audit = Table(
     "audit",
     metadata,

@@ -32,6 +32,7 @@ MADE_HERE = (
     "pictures",
     FIRST_RUN_FILE,
     "recipes-in-force.json",
+    "modes-in-force.json",
 )
 """What the demo puts into `var`, and all that --clean takes away."""
 

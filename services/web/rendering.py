@@ -26,11 +26,13 @@ from traceability.identifiers.gs1.elements import bracketed
 
 SECTIONS = (
     ("station", "/", None),
+    ("today", "/today", Right.DISPOSE),
     ("review", "/review", Right.OPERATE),
     ("alarms", "/alarms", None),
     ("trace", "/trace", None),
     ("containment", "/containment", None),
     ("spc", "/spc", None),
+    ("cases", "/cases", None),
     ("people", "/people", Right.ADMINISTER),
     ("audit", "/audit", Right.READ_AUDIT),
 )

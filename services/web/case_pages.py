@@ -1,0 +1,229 @@
+"""The engineer's desk: today against the last days, open cases, charts in signal; and a case as an 8D report."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from http import HTTPStatus
+from typing import Annotated, Final
+from uuid import UUID
+
+from fastapi import APIRouter, Form, Query, Request
+from fastapi.responses import HTMLResponse, RedirectResponse, Response
+
+from inspection.errors import InspectionError
+from inspection.types import Verdict
+from services.access import Access, AccessHere, Caller, Right, Who
+from services.api.cases import Disposer, WrittenAct, sign
+from services.api.serving import Here, Language, Serving
+from services.api.spc import Selection, SignalAnswer, chart_of
+from services.problems import status_of
+from services.text import explain
+from services.web.rendering import page
+from traceability.accounts import Role
+from traceability.cases import Act, Case, Cases, Source
+from traceability.errors import TooFewSubgroups
+
+router = APIRouter(include_in_schema=False, default_response_class=HTMLResponse)
+
+BEFORE: Final = timedelta(days=7)
+"""Today stands beside as many days before it."""
+
+CHARTED: Final = timedelta(days=3)
+
+DISCIPLINES: Final = (
+    ("D1", Act.ASSIGNED),
+    ("D2", Act.OPENED),
+    ("D3", Act.CONTAINED),
+    ("D4", Act.CAUSE),
+    ("D5", Act.ACTION),
+    ("D6", Act.CHECK),
+    ("D7", Act.PREVENTION),
+    ("D8", Act.CLOSED),
+)
+
+Text = Annotated[str, Form(min_length=1, max_length=4000)]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Share:
+    """Of the judged units of a time so many were accepted at once, and so many refused. None where none was judged."""
+
+    units: int
+    accepted: float | None
+    rejected: float | None
+
+    @staticmethod
+    def of(counted: Mapping[Verdict, int]) -> Share:
+        units = sum(counted.values())
+        judged = units - counted[Verdict.NOT_INSPECTED]
+        return Share(
+            units=units,
+            accepted=counted[Verdict.ACCEPT] / judged if judged else None,
+            rejected=counted[Verdict.REJECT] / judged if judged else None,
+        )
+
+
+@router.get("/today")
+def today(request: Request, here: Here, access: AccessHere, language: Language) -> Response:
+    """Where an engineer begins: how the day goes, what is open, and which charts ask for somebody."""
+    now = access.now()
+    midnight = now.astimezone().replace(hour=0, minute=0, second=0, microsecond=0)
+    station = here.station if here.live is not None else None
+    day = here.store.counts(since=midnight, station=station, simulated=False)
+    with_today = here.store.counts(since=midnight - BEFORE, station=station, simulated=False)
+    return page(
+        request,
+        "today.html",
+        today=Share.of(day.units),
+        before=Share.of({each: with_today.units[each] - day.units[each] for each in Verdict}),
+        days=BEFORE.days,
+        cases=Cases(here.store).all(is_open=True),
+        now=now,
+        signals=_signals(here, language, now, station),
+    )
+
+
+@router.get("/cases")
+def cases(
+    request: Request,
+    here: Here,
+    access: AccessHere,
+    who: Who,
+    search: Annotated[str, Query(max_length=200)] = "",
+    source: Source = Source.OTHER,
+    key: Annotated[str, Query(max_length=200)] = "",
+    title: Annotated[str, Query(max_length=200)] = "",
+) -> Response:
+    """All cases, found by what was written about them; and the form for another, filled in where one comes from."""
+    return page(
+        request,
+        "cases.html",
+        cases=Cases(here.store).all(search=search.strip()),
+        search=search,
+        now=access.now(),
+        may_dispose=who is not None and who.may(Right.DISPOSE),
+        sources=list(Source),
+        given={"source": source, "key": key, "title": title},
+    )
+
+
+@router.post("/cases")
+def open_case(
+    here: Here,
+    access: AccessHere,
+    caller: Disposer,
+    source: Annotated[Source, Form()],
+    key: Annotated[str, Form(min_length=1, max_length=200)],
+    title: Annotated[str, Form(min_length=1, max_length=200)],
+    text: Annotated[str, Form(max_length=4000)] = "",
+) -> Response:
+    opened = Cases(here.store).open(
+        source=source, key=key.strip(), title=title.strip(), text=text, by=caller.person, at=access.now()
+    )
+    return RedirectResponse(f"/cases/{opened.id}", HTTPStatus.SEE_OTHER)
+
+
+@router.get("/cases/{id}")
+def case(request: Request, here: Here, access: AccessHere, who: Who, id: UUID) -> Response:
+    """A case, as an 8D report that prints."""
+    return _case(request, access, who, Cases(here.store).of(id))
+
+
+@router.post("/cases/{id}/acts")
+def add_act(
+    request: Request,
+    here: Here,
+    access: AccessHere,
+    caller: Disposer,
+    language: Language,
+    id: UUID,
+    act: Annotated[WrittenAct, Form()],
+    text: Text,
+    owner: Annotated[str, Form(max_length=60)] = "",
+    due: Annotated[str, Form(max_length=10, pattern=r"^(\d{4}-\d{2}-\d{2})?$")] = "",
+    effective: Annotated[bool, Form()] = False,
+) -> Response:
+    def add() -> None:
+        Cases(here.store).act(
+            id,
+            Act(act),
+            text,
+            by=caller.person,
+            at=access.now(),
+            owner=owner if act == "assigned" else None,
+            due=date.fromisoformat(due) if act == "action" and due else None,
+            effective=effective if act == "check" else None,
+        )
+
+    return _after(request, here, access, caller, language, id, add)
+
+
+@router.post("/cases/{id}/close")
+def close(
+    request: Request,
+    here: Here,
+    access: AccessHere,
+    caller: Disposer,
+    language: Language,
+    id: UUID,
+    text: Text,
+    password: Annotated[str, Form(max_length=1000)],
+) -> Response:
+    def end() -> None:
+        sign(access_of=access, caller=caller, password=password)
+        Cases(here.store).close(id, text, by=caller.person, at=access.now())
+
+    return _after(request, here, access, caller, language, id, end)
+
+
+def _after(
+    request: Request,
+    here: Serving,
+    access: Access,
+    caller: Caller,
+    language: str,
+    id: UUID,
+    act: Callable[[], None],
+) -> Response:
+    """Back to the case; with what is wrong on it, where something is."""
+    try:
+        act()
+    except InspectionError as error:
+        found = Cases(here.store).of(id)
+        told = explain(error, language)
+        return _case(request, access, caller, found, status=status_of(error).value, problem=told)
+    return RedirectResponse(f"/cases/{id}", HTTPStatus.SEE_OTHER)
+
+
+def _case(
+    request: Request, access: Access, who: Caller | None, found: Case, *, status: int = 200, **more: object
+) -> Response:
+    return page(
+        request,
+        "case.html",
+        status=status,
+        **({"problem": None} | more),
+        case=found,
+        now=access.now(),
+        disciplines=DISCIPLINES,
+        may_dispose=who is not None and who.may(Right.DISPOSE),
+        owners=[one.name for one in access.accounts.all() if one.is_active and one.role is not Role.AUDITOR],
+    )
+
+
+def _signals(
+    here: Serving, language: str, now: datetime, station: str | None
+) -> list[tuple[str, list[SignalAnswer]]]:
+    """The lanes whose p chart of the last days signals."""
+    found = []
+    for lane in here.lanes():
+        selected = Selection(by="hour", station=station, lane=lane.lane, since=now - CHARTED, until=None)
+        try:
+            chart = chart_of(here, language, selected)
+        except TooFewSubgroups:
+            continue
+        if chart.signals:
+            found.append((lane.lane, chart.signals))
+    return found

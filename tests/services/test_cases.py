@@ -1,0 +1,111 @@
+"""Cases over HTTP and on their pages: who may, and the signature that ends one."""
+
+from __future__ import annotations
+
+import pytest
+from fastapi.testclient import TestClient
+
+from tests.services.signed_in import PASSWORD, signed_in
+from traceability.accounts import Role
+
+HTML = {"Accept": "text/html"}
+NEW = {"source": "signal", "key": "p:parts", "title": "Parts refused"}
+CASES = "/api/v1/cases"
+
+
+@pytest.fixture
+def engineer(station):
+    return signed_in(station.app(), Role.ENGINEER)
+
+
+def _answered(client, id) -> None:
+    for given in (
+        {"act": "assigned", "text": "-", "owner": "engineer"},
+        {"act": "cause", "text": "wear"},
+        {"act": "action", "text": "changed", "due": "2026-12-01"},
+        {"act": "check", "text": "none of 200", "effective": True},
+    ):
+        assert client.post(f"{CASES}/{id}/acts", json=given).status_code == 201
+
+
+def test_a_case_is_closed_by_who_signs_it_and_not_before_its_questions_are_answered(engineer):
+    id = engineer.post(CASES, json=NEW).json()["id"]
+    closing = {"password": PASSWORD, "text": "learnt"}
+    early = engineer.post(f"{CASES}/{id}/close", json=closing)
+    assert (early.status_code, early.json()["code"]) == (409, "TRC-CASE-NOT-READY")
+    _answered(engineer, id)
+    wrong = engineer.post(f"{CASES}/{id}/close", json=closing | {"password": "not the password"})
+    assert (wrong.status_code, wrong.json()["code"]) == (401, "SVC-SIGN-IN-REFUSED")
+    closed = engineer.post(f"{CASES}/{id}/close", json=closing).json()
+    assert (closed["is_open"], closed["missing"], closed["acts"][-1]["by"]) == (False, [], "engineer")
+    again = engineer.post(CASES, json=NEW).json()
+    assert (again["id"], again["is_open"], again["acts"][-1]["act"]) == (id, True, "reopened")
+
+
+def test_a_key_of_a_program_signs_nothing(engineer):
+    id = engineer.post(CASES, json=NEW).json()["id"]
+    _answered(engineer, id)
+    key = engineer.post("/api/v1/tokens", json={"name": "x", "rights": ["dispose"], "days": 1}).json()["key"]
+    program = TestClient(engineer.app, headers={"Authorization": f"Bearer {key}"})
+    answer = program.post(f"{CASES}/{id}/close", json={"password": PASSWORD, "text": "learnt"})
+    assert (answer.status_code, answer.json()["code"]) == (401, "SVC-SIGN-IN-NEEDED")
+
+
+@pytest.mark.parametrize("role", [None, *Role])
+def test_cases_are_worked_on_by_who_may_dispose_and_seen_by_all(station, role):
+    id = signed_in(station.app(), Role.ENGINEER).post(CASES, json=NEW).json()["id"]
+    client = TestClient(station.app()) if role is None else signed_in(station.app(), role)
+    refused = 401 if role is None else 403
+    may = role is Role.ENGINEER
+    assert client.post(CASES, json=NEW).status_code == (201 if may else refused)
+    act = {"act": "note", "text": "seen"}
+    assert client.post(f"{CASES}/{id}/acts", json=act).status_code == (201 if may else refused)
+    closing = {"password": PASSWORD, "text": "learnt"}
+    assert client.post(f"{CASES}/{id}/close", json=closing).status_code == (409 if may else refused)
+    assert client.get(f"{CASES}/{id}").status_code == 200
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        {"act": "closed", "text": "by the back door"},
+        {"act": "note", "text": ""},
+        {"act": "note"},
+        {"act": "action", "text": "x", "due": "soon"},
+        {"act": "note", "text": "x", "by": "somebody else"},
+    ],
+)
+def test_what_is_no_act_is_not_written(engineer, given):
+    id = engineer.post(CASES, json=NEW).json()["id"]
+    assert engineer.post(f"{CASES}/{id}/acts", json=given).status_code == 422
+
+
+@pytest.mark.parametrize("language", ["en", "zh"])
+def test_a_case_runs_through_its_pages(engineer, language):
+    headers = HTML | {"Accept-Language": language}
+    form = engineer.get("/cases?source=signal&key=p:parts&title=T%3Cb%3E", headers=headers)
+    assert "T&lt;b&gt;" in form.text
+    page = engineer.post("/cases", data=NEW).headers["location"]
+    for given in (
+        {"act": "assigned", "text": "-", "owner": "engineer"},
+        {"act": "cause", "text": "wear <script>"},
+        {"act": "action", "text": "changed", "due": "2026-12-01"},
+        {"act": "check", "text": "none of 200", "effective": "true"},
+    ):
+        assert engineer.post(f"{page}/acts", data=given).headers["location"] == page
+    shown = engineer.get(page, headers=headers).text
+    assert "wear &lt;script&gt;" in shown
+    refused = engineer.post(f"{page}/close", data={"text": "x", "password": "wrong"}, headers=headers)
+    assert (refused.status_code, "SVC-SIGN-IN-REFUSED" in refused.text) == (401, True)
+    assert engineer.post(f"{page}/close", data={"text": "x", "password": PASSWORD}).status_code == 303
+    assert "/acts" not in engineer.get(page, headers=headers).text
+    assert "Parts refused" in engineer.get("/cases?search=wear", headers=headers).text
+
+
+@pytest.mark.parametrize("language", ["en", "zh"])
+def test_the_engineers_day_begins_with_how_it_goes_and_what_is_open(station, engineer, language):
+    station.runs()
+    engineer.post("/cases", data=NEW)
+    page = engineer.get("/today", headers=HTML | {"Accept-Language": language})
+    assert page.status_code == 200
+    assert "Parts refused" in page.text
