@@ -149,9 +149,8 @@ def measured(pictures: Iterable[Labelled], screen: Screen, detector: TilingDetec
         image_hw = (one.pixels.shape[0], one.pixels.shape[1])
         tiles = detector.tiles(image_hw)
         candidates = screen.candidates(one.pixels)
-        sent = [
-            tile for tile, stands_out in zip(tiles, tiles_with(candidates, tiles), strict=True) if stands_out
-        ]
+        stands_out = tiles_with(candidates, tiles, image_hw)
+        sent = [tile for tile, stands in zip(tiles, stands_out, strict=True) if stands]
         everywhere = detector.detect(one.pixels)
         # All tiles is everywhere: every detector promises that.
         screened = everywhere if len(sent) == len(tiles) else detector.detect_in(one.pixels, sent)

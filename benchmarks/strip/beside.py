@@ -5,7 +5,7 @@ make benchmark-strip, or: PYTHONPATH=. .venv-peers/bin/python benchmarks/strip/b
 SAHI, supervision and ultralytics run the fp32 ONNX file in windows of the network's own 224 px, which are fewer
 than our tiles of 200 px, with onnxruntime and all the cores. Ours run in as many workers as there are cores, each with
 its own session of one thread, as in a station: `everywhere` is our detector on all of its tiles, `screened` what the
-screen sends on and 1 in 2000 quiet tiles by lot. Peers see the first frame of each mix, `everywhere` one for each core.
+screen sends on and 1 in 5000 quiet tiles by lot. Peers see the first frame of each mix, `everywhere` one for each core.
 A frame is hot by the share of its 256 px squares that show any of a defect.
 
 Figures are medians over the runs; each run does all ways one after the other. `of one core` is processor time, which a
@@ -39,7 +39,7 @@ from models.training.dataset import read_neu
 HEIGHT, WIDTH = 1024, 4096
 SQUARE_PX = 256
 WINDOW_PX = 224
-QUIET_SHARE = 0.0005
+QUIET_SHARE = 0.0002
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

@@ -3,6 +3,8 @@
 Every pixel is read once, as uint8; what follows works on a quarter of them and less. The statistics are relative to
 the brightness around, so that they say the same under a lamp that fades, and they are whole numbers, so that
 they are the same on every machine.
+
+`_screening.c` does this four times as fast, to the same last bit. Where it could not be built, numpy does it.
 """
 
 from __future__ import annotations
@@ -12,6 +14,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from inspection.types import Image
+
+try:
+    from inspection.vision import _screening
+except ImportError:
+    IS_COMPILED = False
+else:
+    IS_COMPILED = True
 
 CELL_PX = 32
 """Side of a cell. A network's tile of 200 px is six of them."""
@@ -54,7 +63,18 @@ def cell_statistics(image: Image) -> Grid:
     First the sums of the statistics over the four blocks of a cell (0..1020), then their maxima (0..255).
     """
     grey = image if image.ndim == 2 else cv2.cvtColor(image, cv2.COLOR_BGR2GRAY)
-    blocks = _block_statistics(_filled_up(np.asarray(grey, np.uint8)))
+    filled = _filled_up(np.asarray(grey, np.uint8))
+    if not IS_COMPILED:
+        return plain_statistics(filled)
+    height, width = filled.shape
+    result = np.empty((height // CELL_PX, width // CELL_PX, DEPTH), np.float32)
+    _screening.cell_statistics(filled, result)
+    return result
+
+
+def plain_statistics(image: Image) -> Grid:
+    """As `cell_statistics`, of a grey picture of whole cells, by numpy alone."""
+    blocks = _block_statistics(image)
     count, rows, columns = blocks.shape
     total = blocks[:, 0::2] + blocks[:, 1::2]
     largest = np.maximum(blocks[:, 0::2], blocks[:, 1::2])
@@ -67,7 +87,8 @@ def cell_statistics(image: Image) -> Grid:
 def _filled_up(image: Image) -> Image:
     below, right = -image.shape[0] % CELL_PX, -image.shape[1] % CELL_PX
     if not below and not right:
-        return np.ascontiguousarray(image)
+        # What reads it takes rows that lie apart, as those of a region of interest do, but no pixels that do.
+        return image if image.strides[1] == 1 else np.ascontiguousarray(image)
     return np.asarray(cv2.copyMakeBorder(image, 0, below, 0, right, cv2.BORDER_REFLECT_101), np.uint8)
 
 

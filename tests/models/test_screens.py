@@ -131,4 +131,4 @@ def test_drawn_defects_of_known_contrast_stand_out(released):
         over = [
             tile.left < 440 and tile.right > 400 and tile.top < 220 and tile.bottom > 160 for tile in tiles
         ]
-        assert tiles_with(candidates, tiles)[over].any()
+        assert tiles_with(candidates, tiles, image.shape)[over].any()

@@ -258,19 +258,29 @@ def test_a_lamp_that_the_flat_field_evens_out_changes_no_place(gain):
 def test_every_candidate_lies_in_tiles_that_are_sent_and_no_tile_is_sent_without_one(candidates, tile_px):
     image_hw = (candidates.shape[0] * CELL_PX - 5, candidates.shape[1] * CELL_PX - 9)
     tiles = cut_into_tiles(image_hw, tile_px=tile_px)
-    sent = tiles_with(candidates, tiles)
+    sent = tiles_with(candidates, tiles, image_hw)
     covered = np.zeros(image_hw, np.bool_)
+    wanted = np.kron(candidates, np.ones((CELL_PX, CELL_PX), np.bool_))[: image_hw[0], : image_hw[1]]
     for tile, is_sent in zip(tiles, sent, strict=True):
-        assert 0 <= tile.left < tile.right <= image_hw[1]
-        assert 0 <= tile.top < tile.bottom <= image_hw[0]
-        cells = candidates[
-            tile.top // CELL_PX : -(-tile.bottom // CELL_PX), tile.left // CELL_PX : -(-tile.right // CELL_PX)
-        ]
-        assert is_sent == cells.any()
+        assert not is_sent or tile.of(wanted).any()
         if is_sent:
             covered[tile.top : tile.bottom, tile.left : tile.right] = True
-    wanted = np.kron(candidates, np.ones((CELL_PX, CELL_PX), np.bool_))[: image_hw[0], : image_hw[1]]
     assert (covered | ~wanted).all()
+
+
+@settings(deadline=None, max_examples=40)
+@given(CELL)
+def test_a_tile_that_is_not_sent_shows_of_a_candidate_no_more_than_8_px_at_its_border(candidates):
+    image_hw = (candidates.shape[0] * CELL_PX, candidates.shape[1] * CELL_PX)
+    tiles = cut_into_tiles(image_hw, tile_px=200)
+    wanted = np.kron(candidates, np.ones((CELL_PX, CELL_PX), np.bool_))
+    for tile, is_sent in zip(tiles, tiles_with(candidates, tiles, image_hw), strict=True):
+        top, left = (8 if at > 0 else 0 for at in (tile.top, tile.left))
+        bottom, right = (
+            8 if at < end else 0 for at, end in zip((tile.bottom, tile.right), image_hw, strict=True)
+        )
+        inside = wanted[tile.top + top : tile.bottom - bottom, tile.left + left : tile.right - right]
+        assert is_sent == inside.any()
 
 
 # --- the detector with its screen ----------------------------------------------------------------------
