@@ -184,7 +184,8 @@ def _sqlite(address: URL) -> Engine:
         # The driver would begin transactions by its own rules; `begin` below does it by ours.
         connection.isolation_level = None
         # In WAL mode a power cut may lose the last transactions at NORMAL, but never breaks the file.
-        for pragma in ("journal_mode=WAL", "synchronous=NORMAL", "foreign_keys=ON"):
+        # Pages kept in memory, in KiB: of 16 MiB the upper levels of every index stay there between two questions.
+        for pragma in ("journal_mode=WAL", "synchronous=NORMAL", "foreign_keys=ON", "cache_size=-16384"):
             connection.execute(f"PRAGMA {pragma}").close()
 
     @event.listens_for(engine, "begin")

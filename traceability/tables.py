@@ -77,10 +77,12 @@ identifier = Table(
     metadata,
     # SQLite counts by itself only in a column that is called INTEGER.
     Column("id", BigInteger().with_variant(Integer, "sqlite"), primary_key=True),
-    Column("unit_id", ForeignKey("unit.id"), nullable=False, index=True),
+    Column("unit_id", ForeignKey("unit.id"), nullable=False),
     Column("scheme", String(16), nullable=False),
     Column("canon", _CODE, nullable=False),
     UniqueConstraint("scheme", "canon"),
+    # All that names a unit: of thousands of relatives the table itself is not read.
+    Index(None, "unit_id", "id", "scheme", "canon"),
 )
 
 inspection = Table(
@@ -234,7 +236,8 @@ unit_form = Table(
     Column("quantity", Double),
     Column("quantity_unit", Text),
     Column("voided_by", Uuid),
-    Index(None, "unit_id", "voided_by"),
+    # All that is said of thousands of relatives, without reading the table.
+    Index(None, "unit_id", "voided_by", "kind", "length_mm", "width_mm"),
 )
 
 link = Table(

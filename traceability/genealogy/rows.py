@@ -98,17 +98,36 @@ def form_from(row: Found) -> UnitForm:
 _SIDES: Final = ("x1", "y1", "x2", "y2")
 
 
-def cut_from(row: Found) -> Cut:
+CUT_COLUMNS: Final = (
+    *(f"parent_{side}_mm" for side in _SIDES),
+    *(f"child_{side}_mm" for side in _SIDES),
+    "is_reversed",
+    "is_mirrored",
+    "is_turned",
+    "is_flipped",
+    "sigma_x_mm",
+    "sigma_y_mm",
+)
+"""In the order in which `cut_of` takes them."""
+
+
+def cut_of(values: Sequence[Any]) -> Cut:
+    """A cut from the columns CUT_COLUMNS."""
+    is_reversed, is_mirrored, is_turned, is_flipped, sigma_x_mm, sigma_y_mm = values[8:]
     return Cut(
-        parent_mm=Box(*(row[f"parent_{side}_mm"] for side in _SIDES)),
-        child_mm=Box(*(row[f"child_{side}_mm"] for side in _SIDES)),
-        is_reversed=row["is_reversed"],
-        is_mirrored=row["is_mirrored"],
-        is_turned=row["is_turned"],
-        is_flipped=row["is_flipped"],
-        sigma_x_mm=row["sigma_x_mm"],
-        sigma_y_mm=row["sigma_y_mm"],
+        parent_mm=Box(*values[:4]),
+        child_mm=Box(*values[4:8]),
+        is_reversed=is_reversed,
+        is_mirrored=is_mirrored,
+        is_turned=is_turned,
+        is_flipped=is_flipped,
+        sigma_x_mm=sigma_x_mm,
+        sigma_y_mm=sigma_y_mm,
     )
+
+
+def cut_from(row: Found) -> Cut:
+    return cut_of([row[name] for name in CUT_COLUMNS])
 
 
 def insert(connection: Connection, table: Table, rows: Sequence[Row]) -> None:

@@ -7,8 +7,9 @@ tables and label trees gain nothing over it.
 from __future__ import annotations
 
 from collections import defaultdict, deque
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from operator import attrgetter
 from typing import Any, Final
 from uuid import UUID
 
@@ -27,7 +28,7 @@ from traceability.genealogy.cuts import (
     likeliest,
     upwards,
 )
-from traceability.genealogy.rows import cut_from, links_query, links_selected, live_forms, walk
+from traceability.genealogy.rows import CUT_COLUMNS, cut_of, links_query, links_selected, live_forms, walk
 from traceability.rows import portions
 from traceability.store import TraceStore
 
@@ -144,7 +145,9 @@ def _all(store: TraceStore, unit: IdentifierCode, *, downwards_: bool) -> tuple[
         root = store.unit_id(connection, unit)
         reached = select(walk(root, downwards=downwards_).c.id).scalar_subquery()
         named = tables.identifier.c.unit_id
-        found = _by_unit(connection.execute(_relatives_query().where(named.in_(reached), named != root)))
+        found = _by_unit(
+            connection.execute(_relatives_query().where(named.in_(reached), named != root)).all()
+        )
     return _sorted(found.values())
 
 
@@ -160,27 +163,26 @@ class _Step:
 def _links_above(connection: Connection, root: UUID) -> list[_Step]:
     reached = walk(root, downwards=False)
     rows = _steps_query().where(tables.link.c.child_id.in_(select(reached.c.id)))
-    return _steps(connection.execute(rows).mappings())
+    return _steps(connection.execute(rows).all())
 
 
 def _steps_query() -> Select[Any]:
     link, cut = tables.link, tables.link_cut
     return (
-        select(link.c.parent_id, link.c.child_id, cut)
+        select(link.c.id, link.c.parent_id, link.c.child_id, *(cut.c[name] for name in CUT_COLUMNS))
         .select_from(link.outerjoin(cut, cut.c.link_id == link.c.id))
-        .add_columns(link.c.id)
         .where(link.c.voided_by.is_(None))
         .order_by(link.c.id, cut.c.position)
     )
 
 
-def _steps(rows: Any) -> list[_Step]:
+def _steps(rows: Sequence[Any]) -> list[_Step]:
     ends: dict[UUID, tuple[UUID, UUID]] = {}
     cuts: dict[UUID, list[Cut]] = defaultdict(list)
-    for row in rows:
-        ends[row["id"]] = row["parent_id"], row["child_id"]
-        if row["link_id"] is not None:
-            cuts[row["id"]].append(cut_from(row))
+    for id_, parent, child, *cut in rows:
+        ends[id_] = parent, child
+        if cut[0] is not None:
+            cuts[id_].append(cut_of(cut))
     return [_Step(parent, child, tuple(cuts[id_])) for id_, (parent, child) in ends.items()]
 
 
@@ -257,7 +259,7 @@ def _links_below(connection: Connection, frontier: _Reached) -> list[_Step]:
             high = max(one.box_mm.y2 + 4 * one.sigma_y_mm for one in regions)
     steps: list[_Step] = []
     for some in portions(list(frontier)):
-        steps += _steps(connection.execute(_BELOW, {"units": some, "low": low, "high": high}).mappings())
+        steps += _steps(connection.execute(_BELOW, {"units": some, "low": low, "high": high}).all())
     return steps
 
 
@@ -290,7 +292,8 @@ def relatives_of(connection: Connection, ids: Sequence[UUID]) -> dict[UUID, Rela
     """Units by their ids."""
     found: dict[Any, Relative] = {}
     for some in portions(ids):
-        found |= _by_unit(connection.execute(_relatives_query().where(tables.identifier.c.unit_id.in_(some))))
+        rows = connection.execute(_relatives_query().where(tables.identifier.c.unit_id.in_(some)))
+        found |= _by_unit(rows.all())
     return {id_ if isinstance(id_, UUID) else UUID(id_): one for id_, one in found.items()}
 
 
@@ -308,26 +311,29 @@ def _relatives_query() -> Select[Any]:
     ).select_from(named.outerjoin(form, and_(form.c.unit_id == named.c.unit_id, form.c.voided_by.is_(None))))
 
 
-def _by_unit(rows: Any) -> dict[Any, Relative]:
+def _by_unit(rows: Sequence[Any]) -> dict[Any, Relative]:
     """Under the code that each was given first."""
-    first: dict[Any, int] = {}
-    found: dict[Any, Relative] = {}
-    for unit_id, code_id, scheme, canon, kind, length_mm, width_mm in rows:
-        if first.setdefault(unit_id, code_id) < code_id:
-            continue
-        first[unit_id] = code_id
-        found[unit_id] = Relative(
+    first: dict[Any, Any] = {}
+    for row in rows:
+        known = first.get(row[0])
+        if known is None or row[1] < known[1]:
+            first[row[0]] = row
+    return {
+        unit_id: Relative(
             unit=IdentifierCode(scheme=scheme, raw=canon, canon=canon),
-            kind=None if kind is None else UnitKind(kind),
+            kind=None if kind is None else _KINDS[kind],
             length_mm=length_mm,
             width_mm=width_mm,
         )
-    return found
+        for unit_id, _, scheme, canon, kind, length_mm, width_mm in first.values()
+    }
 
 
-def _sorted(relatives: Any) -> tuple[Relative, ...]:
+_KINDS: Final = {kind.value: kind for kind in UnitKind}
+
+
+def _sorted(relatives: Iterable[Relative]) -> tuple[Relative, ...]:
     return tuple(sorted(relatives, key=_by_code))
 
 
-def _by_code(relative: Relative) -> tuple[str, str]:
-    return relative.unit.canon, relative.unit.scheme
+_by_code: Final = attrgetter("unit.canon", "unit.scheme")
