@@ -27,6 +27,7 @@ from services.api import (
     reviews,
     spc,
     units,
+    what_if,
 )
 from services.api import resolver as resolver_api
 from services.api import station as station_now
@@ -44,10 +45,12 @@ from services.web import (
     pages,
     public_pages,
     review_pages,
+    what_if_pages,
 )
 from services.web.policy import SecurityHeaders
 from services.web.rendering import static_folder
 from services.web.shifts import ShiftCounts
+from services.what_if import WhatIfs
 from station_config import Catalogue, ResolverSettings, Title
 from traceability.accounts import Accounts
 from traceability.epcis.repository import EpcisRepository
@@ -110,6 +113,7 @@ def create_app(
         dependencies=[Depends(same_site)],
     )
     app.state.access = Access(Accounts(store), first_run_code=first_run_code)
+    app.state.what_ifs = WhatIfs(store, images, station if live is not None else None)
     app.state.serving = Serving(
         store=store,
         images=images,
@@ -142,6 +146,7 @@ def create_app(
         reviews,
         cases,
         measured,
+        what_if,
     ):
         app.include_router(noun.router, prefix="/api/v1")
     app.include_router(health.router)
@@ -154,6 +159,7 @@ def create_app(
     app.include_router(alarm_pages.router)
     app.include_router(case_pages.router)
     app.include_router(containment_pages.router)
+    app.include_router(what_if_pages.router)
     app.include_router(public_pages.router)
     app.mount("/static", _StaticFiles(directory=static_folder()), name="static")
     app.add_middleware(SecurityHeaders)

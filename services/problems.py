@@ -29,7 +29,7 @@ from services.text import explain
 from services.web.language import language_of
 from services.web.policy import SECURITY_HEADERS
 from services.web.rendering import page
-from station_config.errors import RecipeNotChosen
+from station_config.errors import ConfigError, RecipeNotChosen
 from traceability.errors import (
     BlockMissing,
     BlockRefused,
@@ -206,6 +206,7 @@ STATUS: tuple[tuple[type[InspectionError], HTTPStatus], ...] = (
     (CaseOver, HTTPStatus.CONFLICT),
     (CaseNotReady, HTTPStatus.CONFLICT),
     (RecipeNotChosen, HTTPStatus.UNPROCESSABLE_ENTITY),
+    (ConfigError, HTTPStatus.UNPROCESSABLE_ENTITY),
 )
 
 

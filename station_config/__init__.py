@@ -1,7 +1,7 @@
 """What a plant sets: stations, recipes, kinds of defect. Read once, checked whole, then never changed."""
 
 from station_config.catalogue import Catalogue, DefectKind
-from station_config.loading import Recipe, load_catalogue, load_recipe, load_station
+from station_config.loading import Recipe, load_catalogue, load_recipe, load_station, recipe_beside
 from station_config.schema import LaneSettings, RecipeSettings, ResolverSettings, StationSettings, Title
 
 __all__ = [
@@ -16,4 +16,5 @@ __all__ = [
     "load_catalogue",
     "load_recipe",
     "load_station",
+    "recipe_beside",
 ]

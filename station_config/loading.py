@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import tomllib
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from difflib import get_close_matches
 from pathlib import Path
@@ -14,6 +14,7 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from inspection.types import RecipeRef
+from station_config.base import FileSettings
 from station_config.catalogue import Catalogue, DefectKind
 from station_config.errors import ConfigInvalid, ConfigMissing, ConfigSyntax
 from station_config.schema import RecipeSettings, StationSettings
@@ -27,11 +28,13 @@ M = TypeVar("M", bound=BaseModel)
 class Recipe:
     """A recipe as read, and the reference that goes into every record made under it.
 
+    text   the file's bytes, of which `ref` has the digest
     files  the bytes of what it needs beside it, by name, checked against their digests
     """
 
     settings: RecipeSettings
     ref: RecipeRef
+    text: bytes = b""
     files: Mapping[str, bytes] = field(default_factory=dict)
 
 
@@ -41,26 +44,46 @@ def load_recipe(name: str, *, folder: Path | None = None) -> Recipe:
     Raises ConfigMissing, ConfigSyntax, ConfigInvalid.
     """
     file = Path(name) if name.endswith(".toml") else _named(name, folder or HERE / "recipes", what="recipe")
-    text = _read(file, what="recipe")
+    return recipe_of(
+        _read(file, what="recipe"), file, beside=lambda needed: (file.parent / needed.file).read_bytes()
+    )
+
+
+def recipe_of(text: bytes, file: Path, *, beside: Callable[[FileSettings], bytes]) -> Recipe:
+    """A recipe from its text.
+
+    file    what mistakes call it
+    beside  reads what it needs beside it; raises OSError where that is not there
+
+    Raises ConfigSyntax, ConfigInvalid.
+    """
     settings = _checked(RecipeSettings, text, file)
-    files, wrong = _files_of(settings, file.parent)
+    files, wrong = _files_of(settings, beside)
     if mistakes := [*settings.mistakes(load_catalogue()), *wrong]:
         raise _invalid(file, mistakes)
     digest = hashlib.sha256(text).hexdigest()
     return Recipe(
         settings=settings,
         ref=RecipeRef(name=settings.name, revision=settings.revision, sha256=digest),
+        text=text,
         files=files,
     )
 
 
-def _files_of(settings: RecipeSettings, folder: Path) -> tuple[dict[str, bytes], list[str]]:
+def recipe_beside(text: bytes, file: Path) -> Recipe:
+    """As `recipe_of`; what it needs lies beside the plant's recipes."""
+    return recipe_of(text, file, beside=lambda needed: (HERE / "recipes" / needed.file).read_bytes())
+
+
+def _files_of(
+    settings: RecipeSettings, beside: Callable[[FileSettings], bytes]
+) -> tuple[dict[str, bytes], list[str]]:
     """What the recipe needs beside it, and what is wrong with that."""
     files: dict[str, bytes] = {}
     mistakes: list[str] = []
     for needed in (file for view in settings.seen_by.values() for file in view.files):
         try:
-            data = (folder / needed.file).read_bytes()
+            data = beside(needed)
         except OSError as error:
             mistakes.append(f"{needed.file}: cannot be read beside the recipe: {error.strerror}")
             continue

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from pathlib import Path
 
 import click
 from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
-from inspection.tally import judged_again
 from inspection.types import Verdict
-from services.cli.options import database_option
+from services.cli.options import database_option, pictures_option
 from services.text import language_of_environment, say
+from services.what_if import compare, units_of
 from station_config import load_recipe
+from traceability.images import ImageStore
 from traceability.store import TraceStore
 
 FLIPPED_SHOWN = 20
@@ -37,42 +39,49 @@ def recipe() -> None:
     metavar="N",
     help=_help("cli.recipe.units"),
 )
+@click.option("--look-again", is_flag=True, help=_help("cli.recipe.look_again"))
+@pictures_option
 @database_option
-def what_if(name: str, units: int, database: str) -> None:
+def what_if(name: str, units: int, look_again: bool, pictures: Path, database: str) -> None:
     language = language_of_environment()
-    settings = load_recipe(name).settings
-    limits, grades = settings.judged_by(), settings.graded_by()
-    tolerances = settings.tolerances()
-    welds = None if settings.strip is None else settings.strip.weld_rules()
+    changed = load_recipe(name)
     with TraceStore.open(database) as store:
-        seen = [one for one in store.latest(simulated=False, limit=units) if one.recipe.name == settings.name]
-    flips: Counter[tuple[str, str]] = Counter()
-    shown: dict[str, list[str]] = {}
-    for one in seen:
-        verdict, grade = judged_again(
-            one,
-            limits,
-            grades=grades,
-            tolerances=tolerances,
-            welds=welds,
-            without_code=settings.without_code(),
-        )
-        before, after = _said(one.verdict, one.grade, language), _said(verdict, grade, language)
-        if before != after:
-            flips[before, after] += 1
-            shown.setdefault(f"{before} → {after}", []).append(str(one.unit))
+        seen = units_of(store, changed, among=units)
+    progress = Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeRemainingColumn(),
+        console=Console(stderr=True, highlight=False),
+        disable=not look_again,
+    )
+    with progress:
+        task = progress.add_task(changed.settings.name, total=len(seen))
+
+        def done() -> bool:
+            progress.advance(task)
+            return True
+
+        found = compare(seen, changed, images=ImageStore(pictures) if look_again else None, progress=done)
     console = Console(highlight=False)
-    said = say("cli.recipe.flips", language, flips=flips.total(), units=len(seen), recipe=settings.name)
-    console.print(said, markup=False)
+    key = "cli.recipe.flips_looked" if look_again else "cli.recipe.flips"
+    told = say(key, language, flips=len(found.flips), units=found.units, recipe=changed.settings.name)
+    console.print(told, markup=False)
+    if found.left_out:
+        console.print(say("cli.recipe.left_out", language, count=found.left_out), markup=False)
+    changes = [
+        (f"{_said(*before, language)} → {_said(*after, language)}", flips)
+        for before, after, flips in found.changes()
+    ]
     table = Table(box=None, show_header=False, pad_edge=False)
-    for (before, after), count in flips.most_common():
-        table.add_row(f"{before} → {after}", str(count))
+    for change, flips in changes:
+        table.add_row(change, str(len(flips)))
     console.print(table)
-    for change, codes in shown.items():
-        for code in codes[:FLIPPED_SHOWN]:
-            console.print(f"  {change}  {code}", markup=False, soft_wrap=True)
-        if len(codes) > FLIPPED_SHOWN:
-            rest = len(codes) - FLIPPED_SHOWN
+    for change, flips in changes:
+        for flip in flips[:FLIPPED_SHOWN]:
+            console.print(f"  {change}  {flip.inspection.unit}", markup=False, soft_wrap=True)
+        if len(flips) > FLIPPED_SHOWN:
+            rest = len(flips) - FLIPPED_SHOWN
             console.print("  " + say("cli.recipe.more", language, change=change, count=rest), markup=False)
 
 
