@@ -1,7 +1,7 @@
 """Alarms as people answer them: raised, acknowledged, back to normal, shelved for a time (ISA-18.2).
 
-What stands is known by who watches it: the ledger, and the lanes for their cameras. This board keeps what people did
-about it. It lives as long as the service: after a restart whatever still stands asks again.
+What stands is known by who watches it: the accounting, and the lanes for their cameras. This board keeps what people
+did about it. It lives as long as the service: after a restart whatever still stands asks again.
 """
 
 from __future__ import annotations

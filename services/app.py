@@ -34,7 +34,7 @@ from services.api import station as station_now
 from services.api.serving import Serving
 from services.live import RECENT, LiveState
 from services.problems import StaticMissing, answer_errors
-from services.station.ledger import Ledger
+from services.station.accounting import Accounting
 from services.station.recipes import LaneRecipes, Wishes
 from services.web import (
     account_pages,
@@ -74,7 +74,7 @@ def create_app(
     store: TraceStore,
     images: ImageStore,
     live: LiveState | None,
-    ledger: Ledger | None,
+    accounting: Accounting | None,
     recipes: LaneRecipes,
     wishes: Wishes,
     catalogue: Catalogue,
@@ -88,7 +88,7 @@ def create_app(
 ) -> FastAPI:
     """Pages and API over what it is given; it opens and closes none of it.
 
-    ledger       of the same station
+    accounting       of the same station
     recipes      that its lanes may change over to
     wishes       what its engine is asked for
     live         fed by whoever hears the engine; None for a server without a station of its own
@@ -118,7 +118,7 @@ def create_app(
         store=store,
         images=images,
         live=live,
-        ledger=ledger,
+        accounting=accounting,
         recipes=recipes,
         wishes=wishes,
         catalogue=catalogue,

@@ -93,8 +93,8 @@ class Metrics:
         self._alarm = Gauge(
             "alarm", "1 while the alarm stands, else 0", ["lane", "code"], registry=self.registry
         )
-        self._ledger_gap = Gauge(
-            "ledger_gap",
+        self._account_gap = Gauge(
+            "account_gap",
             "By how much the counts of engine, service and records differ: 0 unless something is wrong",
             ["lane"],
             registry=self.registry,
@@ -156,7 +156,7 @@ class Metrics:
                 self._account.labels(account.lane, term).set(getattr(account, term))
 
     def alarms(self, lane: str, alarms: Sequence[Alarm], gap: int) -> None:
-        self._ledger_gap.labels(lane).set(gap)
+        self._account_gap.labels(lane).set(gap)
         standing = {(lane, alarm.code) for alarm in alarms}
         for one in standing | {said for said in self._alarms_said if said[0] == lane}:
             self._alarm.labels(*one).set(one in standing)

@@ -17,7 +17,7 @@ from inspection.vision.drawing import Drawing, StripDrawing, draw_part
 from services.app import check_libraries, create_app
 from services.live import LiveState
 from services.problems import StaticMissing
-from services.station.ledger import Ledger
+from services.station.accounting import Accounting
 from services.station.messages import FrameSeen, LaneState
 from services.station.recipes import LaneRecipes, Wishes
 from services.web.rendering import static_folder
@@ -36,7 +36,7 @@ class AStation:
     store: TraceStore
     images: ImageStore
     live: LiveState
-    ledger: Ledger
+    accounting: Accounting
     sealer: Sealer
     wishes: Wishes = field(default_factory=Wishes)
 
@@ -49,7 +49,7 @@ class AStation:
             store=self.store,
             images=self.images,
             live=self.live if has_live else None,
-            ledger=self.ledger if has_live else None,
+            accounting=self.accounting if has_live else None,
             recipes=self.recipes,
             wishes=self.wishes,
             catalogue=load_catalogue(),
@@ -98,7 +98,7 @@ def an_empty_station(folder: Path, *, database: str | None = None) -> AStation:
         store=store,
         images=ImageStore(folder / "pictures"),
         live=live,
-        ledger=Ledger(store, STATION, alarmed=live.alarms),
+        accounting=Accounting(store, STATION, alarmed=live.alarms),
         sealer=Sealer(folder / "ledger"),
     )
 

@@ -13,7 +13,7 @@ from inspection.identity import IdentifierCode
 from inspection.types import Box, Defect, Inspection, InspectionBegun, Looked, Repeat, Strip, Verdict
 from inspection.vision.escapes import escape_rate
 from services.live import LaneNow, LiveState
-from services.station.ledger import LaneBalance
+from services.station.accounting import LaneBalance
 from services.station.messages import (
     Alarm,
     FrameSeen,

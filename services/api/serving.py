@@ -11,7 +11,7 @@ from starlette.requests import HTTPConnection
 
 from services.live import LaneNow, LiveState
 from services.problems import NoStationHere
-from services.station.ledger import LaneBalance, Ledger
+from services.station.accounting import Accounting, LaneBalance
 from services.station.recipes import LaneRecipes, Wishes
 from services.web.language import language_of
 from services.web.shifts import ShiftCounts
@@ -25,12 +25,12 @@ from traceability.store import TraceStore
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Serving:
-    """One service's parts. `live` and `ledger` are None on a plant's server, which has no station of its own."""
+    """One service's parts. `live` and `accounting` are None on a plant's server, which has no station of its own."""
 
     store: TraceStore
     images: ImageStore
     live: LiveState | None
-    ledger: Ledger | None
+    accounting: Accounting | None
     recipes: LaneRecipes
     wishes: Wishes
     catalogue: Catalogue
@@ -64,10 +64,10 @@ def live_of(connection: HTTPConnection) -> LiveState:
 
 
 def balances_of(connection: HTTPConnection) -> tuple[LaneBalance, ...]:
-    ledger = serving_of(connection).ledger
-    if ledger is None:
+    accounting = serving_of(connection).accounting
+    if accounting is None:
         raise NoStationHere("This server has no station of its own.", action="Open a station's address.")
-    return ledger.balances()
+    return accounting.balances()
 
 
 Here = Annotated[Serving, Depends(serving_of)]

@@ -51,8 +51,8 @@ def station(here: Here, live: Live) -> StationAnswer:
     return StationAnswer.of(here.station, live, datetime.now(UTC))
 
 
-@router.get("/ledger", responses=problems(HTTPStatus.NOT_FOUND))
-def ledger(balances: Balances) -> list[BalanceAnswer]:
+@router.get("/accounting", responses=problems(HTTPStatus.NOT_FOUND))
+def accounting(balances: Balances) -> list[BalanceAnswer]:
     """Of every lane, what engine, service and records counted, and whether it agrees."""
     return [BalanceAnswer.of(balance) for balance in balances]
 

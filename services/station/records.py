@@ -11,7 +11,7 @@ from inspection.errors import InspectionError
 from inspection.tally import FRAME_LOST, UnitTally, with_losses
 from inspection.types import FrameResult, Inspection, InspectionBegun
 from services.live import LiveState
-from services.station.ledger import Ledger
+from services.station.accounting import Accounting
 from services.station.link import Backlog, Hello
 from services.station.messages import (
     FrameSeen,
@@ -46,7 +46,7 @@ class Records:
         store: TraceStore,
         images: ImageStore,
         live: LiveState,
-        ledger: Ledger,
+        accounting: Accounting,
         wishes: Wishes,
         max_picture_bytes: int,
         first: Callable[[Inspection], None],
@@ -54,7 +54,7 @@ class Records:
         self._store = store
         self._images = images
         self._live = live
-        self._ledger = ledger
+        self._accounting = accounting
         self._wishes = wishes
         self._max_picture_bytes = max_picture_bytes
         self._first = first
@@ -65,7 +65,7 @@ class Records:
 
     def greet(self, hello: Hello) -> None:
         """An engine has come. Units begun by one before it, which it does not know of, end here."""
-        self._ledger.greet(hello)
+        self._accounting.greet(hello)
         self._wishes.greet()
         for message in hello.standing:
             self._show(message)
@@ -85,7 +85,7 @@ class Records:
     def stands(self, backlog: Backlog) -> None:
         """How the deliveries and the lanes' accounts stand, after each batch."""
         self._live.metrics.backlog(backlog)
-        self._ledger.engine_says(backlog.accounts)
+        self._accounting.engine_says(backlog.accounts)
 
     def commit(self, batch: Sequence[Message]) -> None:
         """Make a batch durable, in the order that a crash in between does no harm; then show it."""
@@ -104,14 +104,14 @@ class Records:
             self._first(inspections[0])
 
     def _entered(self, message: Message) -> Message:
-        """The message, entered in the ledger; an inspection as it is to be recorded."""
+        """The message, counted; an inspection as it is to be recorded."""
         match message:
             case InspectionBegun():
-                self._ledger.begun(message.id)
+                self._accounting.begun(message.id)
             case FrameSeen() | FramesUntold():
-                self._ledger.told(message)
+                self._accounting.told(message)
             case Inspection():
-                return self._ledger.settle(message)
+                return self._accounting.settle(message)
         return message
 
     def _keep_picture(self, seen: FrameSeen) -> None:

@@ -16,9 +16,9 @@ import uvicorn
 from inspection.errors import InspectionError
 from services.app import create_app
 from services.live import LiveState
+from services.station.accounting import Accounting
 from services.station.ending import stop_when_told
 from services.station.history import simulate_shifts
-from services.station.ledger import Ledger
 from services.station.link import Address, Reception
 from services.station.place import FIRST_RUN_FILE, ServicePlace
 from services.station.recipes import LaneRecipes, Wishes
@@ -50,13 +50,13 @@ def run_service(station: StationSettings, address: Address, place: ServicePlace,
             sealer = Sealer(place.ledger)
             live = LiveState()
             wishes = Wishes()
-            ledger = Ledger(store, station.name, alarmed=live.alarms)
+            accounting = Accounting(store, station.name, alarmed=live.alarms)
             app = create_app(
                 first_run_code=_first_run_code(store, place.pictures.parent),
                 store=store,
                 images=images,
                 live=live,
-                ledger=ledger,
+                accounting=accounting,
                 recipes=LaneRecipes(station.lanes, ask=wishes.ask),
                 wishes=wishes,
                 catalogue=load_catalogue(),
@@ -74,7 +74,7 @@ def run_service(station: StationSettings, address: Address, place: ServicePlace,
             store=store,
             images=images,
             live=live,
-            ledger=ledger,
+            accounting=accounting,
             wishes=wishes,
             max_picture_bytes=station.max_pictures_mb * 1_000_000,
             first=parent.send,
@@ -102,7 +102,7 @@ def run_service(station: StationSettings, address: Address, place: ServicePlace,
         # Not on this thread: there, uvicorn would take Ctrl-C for itself and end before the engine's last records.
         serving = threading.Thread(target=server.run, name="pages")
         serving.start()
-        threading.Thread(target=_audit, args=(ledger, stop), name="audit", daemon=True).start()
+        threading.Thread(target=_audit, args=(accounting, stop), name="audit", daemon=True).start()
         if place.seed_history is not None:
             threading.Thread(
                 target=_seed, args=(store, images, station, place.seed_history), name="history", daemon=True
@@ -126,10 +126,10 @@ def run_service(station: StationSettings, address: Address, place: ServicePlace,
         sealing.join()
 
 
-def _audit(ledger: Ledger, stop: threading.Event) -> None:
+def _audit(accounting: Accounting, stop: threading.Event) -> None:
     while not stop.is_set():
         try:
-            ledger.audit()
+            accounting.audit()
         except InspectionError:
             logger.exception("The records could not be audited; they are again in %g s", AUDIT_EVERY_S)
         stop.wait(AUDIT_EVERY_S)

@@ -351,7 +351,7 @@ def test_a_gap_in_the_accounts_says_what_to_do_and_everything_still_fits(page, s
                     triggers=40 + (lane == "strip" and number > 9),
                 )
             )
-    station.ledger.audit()
+    station.accounting.audit()
     page.goto(f"/?lang={language}")
     alarm = page.locator("[data-lane=strip] .banner-alarm")
     expect(alarm).to_contain_text("SVC-UNIT-UNACCOUNTED")

@@ -121,7 +121,7 @@ class Demo:
             return json.load(answer)
 
     def balances(self, lane: str) -> dict:
-        found = self.get("/api/v1/ledger")
+        found = self.get("/api/v1/accounting")
         return next((balance for balance in found if balance["lane"] == lane), {})
 
     def panel(self, lane: str) -> str:

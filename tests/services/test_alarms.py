@@ -54,11 +54,11 @@ def test_a_shelved_alarm_comes_back_when_its_time_is_over():
 
 def test_what_asks_for_somebody_comes_first_and_other_lanes_keep_theirs():
     board = AlarmBoard()
-    other = Alarm(code="SVC-LEDGER-GAP", lane="strip", since=NOON, withholds=True, facts={})
+    other = Alarm(code="SVC-ACCOUNT-GAP", lane="strip", since=NOON, withholds=True, facts={})
     board.sees("parts", [LOST])
     board.acknowledge("parts", "CAM-LOST", by="wang")
     board.sees("strip", [other])
-    assert [one.alarm.code for one in board.shown(NOON)] == ["SVC-LEDGER-GAP", "CAM-LOST"]
+    assert [one.alarm.code for one in board.shown(NOON)] == ["SVC-ACCOUNT-GAP", "CAM-LOST"]
     assert [one.alarm.code for one in board.shown(NOON, lane="parts")] == ["CAM-LOST"]
 
 

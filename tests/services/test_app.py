@@ -90,7 +90,7 @@ REQUESTS = [
     ("/api/v1/cases?is_open=perhaps", "/api/v1/cases", 422),
     (f"/api/v1/cases/{NO_ID}", "/api/v1/cases/{id}", 404),
     ("/api/v1/cases/7", "/api/v1/cases/{id}", 422),
-    ("/api/v1/ledger", "/api/v1/ledger", 200),
+    ("/api/v1/accounting", "/api/v1/accounting", 200),
     ("/api/v1/lanes/strip/timings", "/api/v1/lanes/{lane}/timings", 200),
     ("/api/v1/lanes/nobody/timings", "/api/v1/lanes/{lane}/timings", 404),
     ("/api/v1/lanes/strip/frames/999999", "/api/v1/lanes/{lane}/frames/{sequence}", 404),
@@ -134,7 +134,8 @@ def test_every_route_for_programs_is_in_the_openapi_document(client):
     paths = client.get("/openapi.json").json()["paths"]
     assert set(paths) == {
         "/api/v1/station",
-        "/api/v1/ledger",
+        "/api/v1/accounting",
+        "/api/v1/what-if",
         "/api/v1/lanes/{lane}/mode",
         "/api/v1/lanes/{lane}/recipe",
         "/api/v1/lanes/{lane}/recipes",

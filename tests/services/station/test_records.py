@@ -6,7 +6,7 @@ import pytest
 from inspection.tally import FRAME_LOST
 from inspection.types import FrameResult, InspectionBegun, PictureRef, RecipeRef, Verdict
 from services.live import LiveState
-from services.station.ledger import Ledger
+from services.station.accounting import Accounting
 from services.station.link import Hello
 from services.station.messages import FrameSeen, LaneState, RecipeState
 from services.station.recipes import Wishes
@@ -32,7 +32,7 @@ def a_books(place, *, first=lambda _: None) -> Records:
         store=store,
         images=images,
         live=live,
-        ledger=Ledger(store, "demo", alarmed=live.alarms),
+        accounting=Accounting(store, "demo", alarmed=live.alarms),
         wishes=Wishes(),
         max_picture_bytes=10**9,
         first=first,

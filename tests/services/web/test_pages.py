@@ -191,12 +191,12 @@ def test_a_gap_in_the_accounts_is_an_alarm_with_what_to_do(station, client, lang
     station.runs()
     wrong = an_inspection(lane="strip", finished_at=datetime.now(UTC), triggers=43, unit=a_unit("COIL-9"))
     station.finishes(wrong)
-    station.ledger.audit()
+    station.accounting.audit()
     panel = _get(client, "/lanes/strip/panel", language)
     assert "SVC-UNIT-UNACCOUNTED" in panel
     assert "COIL-9" in panel[panel.index("SVC-UNIT-UNACCOUNTED") :]
     assert {"zh": "不得放行", "en": "Do not let these units pass"}[language] in panel
-    (balance,) = client.get("/api/v1/ledger").json()
+    (balance,) = client.get("/api/v1/accounting").json()
     assert (balance["balanced"], balance["unaccounted"]) == (False, 3)
     (lane,) = (one for one in client.get("/api/v1/station").json()["lanes"] if one["lane"] == "strip")
     assert [alarm["code"] for alarm in lane["alarms"]] == ["SVC-UNIT-UNACCOUNTED"]

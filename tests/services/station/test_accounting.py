@@ -12,7 +12,7 @@ from inspection.tally import UNACCOUNTED
 from inspection.types import Verdict
 from services.live import LiveState
 from services.station.account import Delivered, LaneAccount
-from services.station.ledger import (
+from services.station.accounting import (
     GAP,
     LATE,
     LATE_S,
@@ -20,7 +20,7 @@ from services.station.ledger import (
     OVERLOAD_S,
     RECORDS_GAP,
     UNIT_GAP,
-    Ledger,
+    Accounting,
 )
 from services.station.link import Backlog, Hello
 from services.station.messages import FramesUntold
@@ -50,7 +50,7 @@ class Station:
     def serves(self) -> None:
         """A service begins; what one before it had in memory is gone."""
         self.live = LiveState()
-        self.ledger = Ledger(
+        self.accounting = Accounting(
             self.store,
             "demo",
             alarmed=self.live.alarms,
@@ -61,7 +61,7 @@ class Station:
             store=self.store,
             images=self.images,
             live=self.live,
-            ledger=self.ledger,
+            accounting=self.accounting,
             wishes=Wishes(),
             max_picture_bytes=10**9,
             first=lambda _: None,
@@ -109,10 +109,10 @@ def told_of(account: LaneAccount, results: int) -> LaneAccount:
 def test_a_station_all_of_whose_counts_agree_accepts_and_has_no_alarm(station):
     unit = station.unit()
     station.says(told_of(ONE_UNIT, 3))
-    station.ledger.audit()
+    station.accounting.audit()
     assert unit.verdict is Verdict.ACCEPT
     assert station.alarms == {}
-    (balance,) = station.ledger.balances()
+    (balance,) = station.accounting.balances()
     assert balance.is_balanced
     assert balance.books.recorded.triggers == balance.delivered.triggers == balance.account.triggers == 3
 
@@ -123,11 +123,11 @@ def test_a_unit_whose_record_has_frames_that_nobody_told_of_is_not_accepted(stat
     assert unit.verdict is max(verdict, Verdict.NOT_INSPECTED)
     assert unit.failures == {UNACCOUNTED: 1}
     assert abs(unit.unaccounted) == 1
-    station.ledger.audit()
+    station.accounting.audit()
     assert station.alarms[UNIT_GAP].withholds
     assert station.alarms[UNIT_GAP].facts["units"] == str(unit.unit)
     assert station.metric('alarm{code="SVC-UNIT-UNACCOUNTED",lane="strip"} 1.0')
-    assert station.metric('ledger_gap{lane="strip"} 1.0')
+    assert station.metric('account_gap{lane="strip"} 1.0')
 
 
 def test_results_given_up_under_load_are_counted_and_their_unit_is_accepted(station):
@@ -164,18 +164,18 @@ def test_a_gap_in_the_engines_own_account_withholds_the_next_unit_and_no_other(s
     station.says(replace(told_of(ONE_UNIT, 3), gap=2))
     assert station.alarms[GAP].withholds
     assert station.alarms[GAP].facts["count"] == 2
-    assert "SVC-LEDGER-GAP" in caplog.text
+    assert "SVC-ACCOUNT-GAP" in caplog.text
     withheld, after = station.unit(), station.unit()
     assert (withheld.verdict, withheld.unaccounted) == (Verdict.NOT_INSPECTED, 2)
     assert after.verdict is Verdict.ACCEPT
     # It stands until the shift is over.
     station.says(replace(told_of(ONE_UNIT, 3), gap=2, units=3))
-    station.ledger.audit()
+    station.accounting.audit()
     assert {GAP, UNIT_GAP} <= set(station.alarms)
     station.passes(8 * 3600)
     station.says(replace(ACCOUNT, units=3))
     station.records.greet(Hello({}, {}))
-    station.ledger.audit()
+    station.accounting.audit()
     assert station.alarms == {}
 
 
@@ -208,18 +208,18 @@ def test_a_unit_that_the_engine_closed_and_nobody_recorded_is_missed(station):
 
 def test_a_record_that_is_removed_is_missed_and_the_next_unit_is_withheld(station):
     gone = station.unit(models=())
-    station.ledger.audit()
+    station.accounting.audit()
     assert station.alarms == {}
     engine = open_engine(station.database)
     with writing(engine) as connection:
         connection.execute(delete(tables.inspection).where(tables.inspection.c.id == gone.id))
-    station.ledger.audit()
+    station.accounting.audit()
     assert station.alarms[RECORDS_GAP].facts["count"] == 3
     assert station.unit().verdict is Verdict.NOT_INSPECTED
     assert station.unit().verdict is Verdict.ACCEPT
     # A service that starts anew finds it all the same.
     station.serves()
-    station.ledger.audit()
+    station.accounting.audit()
     assert RECORDS_GAP in station.alarms
     engine.dispose()
 
@@ -234,7 +234,7 @@ def test_a_record_whose_frames_are_altered_is_seen(station):
             .values(frames_lost=0, triggers=3, verdict=Verdict.ACCEPT)
         )
     engine.dispose()
-    station.ledger.audit()
+    station.accounting.audit()
     assert set(station.alarms) == {RECORDS_GAP}
 
 
@@ -244,7 +244,7 @@ def test_an_engine_that_was_killed_leaves_no_gap(station):
     station.says(replace(ACCOUNT, exposures=2, frames=2, results=1))
     station.records.greet(Hello({}, {}))
     station.says(ACCOUNT)
-    station.ledger.audit()
+    station.accounting.audit()
     assert station.store.inspection(begun.id).verdict is Verdict.NOT_INSPECTED
     assert station.alarms == {}
 
@@ -274,7 +274,7 @@ def test_every_alarm_says_what_happened_and_what_to_do(station, language):
     with writing(engine) as connection:
         connection.execute(delete(tables.rollup_units))
     engine.dispose()
-    station.ledger.audit()
+    station.accounting.audit()
     assert set(station.alarms) == {GAP, UNIT_GAP, RECORDS_GAP, LATE, OVERLOAD}
     for alarm in station.alarms.values():
         said = explained(alarm, language, {"strip": Title(en="Strip", zh="带钢")})

@@ -1,4 +1,4 @@
-"""The station's ledger: what engine, service and database each counted, compared all the time.
+"""The station's accounting: what engine, service and database each counted, compared all the time.
 
 `docs/accounting.md` has the equation, who counts each term, and what follows from a gap. In short: one that can be told
 to be a unit's is recorded with that unit, one that cannot with the unit that is closed next on the lane; neither is
@@ -37,7 +37,7 @@ OVERLOAD_S: Final = 60.0
 NAMED: Final = 3
 """Of units with a gap so many are named; the others are found by their counts."""
 
-GAP = "SVC-LEDGER-GAP"
+GAP = "SVC-ACCOUNT-GAP"
 UNIT_GAP = "SVC-UNIT-UNACCOUNTED"
 RECORDS_GAP = "SVC-RECORDS-ALTERED"
 LATE = "SVC-RECORDS-LATE"
@@ -86,7 +86,7 @@ class _Lane:
     alarms: dict[str, Alarm] = field(default_factory=dict)
 
 
-class Ledger:
+class Accounting:
     """One station's. Fed by the service's engine thread and by a clock, read by pages; safe to use from all of them.
 
     alarmed  told a lane's alarms when they change, and the size of its gap
