@@ -36,7 +36,8 @@ def a_browser(playwright: Playwright) -> Browser:
 def served(app: FastAPI) -> Iterator[str]:
     """The address of a service on a free port of this host."""
     with socket.create_server(("127.0.0.1", 0)) as listening:
-        server = uvicorn.Server(uvicorn.Config(app, log_level="error", timeout_graceful_shutdown=1))
+        # What is still open when the grace is over is left unclosed, and a busy machine takes its time.
+        server = uvicorn.Server(uvicorn.Config(app, log_level="error", timeout_graceful_shutdown=20))
         serving = threading.Thread(target=server.run, kwargs={"sockets": [listening]})
         serving.start()
         try:
