@@ -518,13 +518,19 @@ class FrameResult:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PictureRef:
-    """A stored picture of a unit, by the SHA-256 of its bytes. Its boxes are the defects of that frame."""
+    """A stored picture of a unit, by the SHA-256 of its bytes. Its boxes are the defects of that frame.
+
+    y_origin_mm   where its first row lies on the surface; 0 for parts
+    is_exact      its pixels are the very ones that were judged, not a picture made of them for people
+    """
 
     sha256: str
     camera: str
     sequence: int
     width_px: int
     height_px: int
+    y_origin_mm: float = 0.0
+    is_exact: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -541,6 +547,7 @@ class Inspection:
     strip         the surface of a coil; None for parts, and where the recipe has no [strip]
     code_failure  error code of why the unit's code was not known from its pictures: `unit` is then one that the
                   station gave it. None: it was read, or not asked for
+    software      SHA-256 of the statement of the programs that judged (services/ingredients.py); None: not on record
     """
 
     id: UUID
@@ -564,6 +571,7 @@ class Inspection:
     grade: str | None = None
     strip: Strip | None = None
     code_failure: str | None = None
+    software: str | None = None
 
     @property
     def unaccounted(self) -> int:

@@ -888,11 +888,16 @@ class ResolverSettings(Settings):
 
 
 class StationSettings(Settings):
-    """One station. `code_prefix` is the enterprise's prefix in the identifier-resolution system."""
+    """One station. `code_prefix` is the enterprise's prefix in the identifier-resolution system.
+
+    pictures  kept of units: `jpeg`, or `exact`, as PNG the very pixels that were judged, so that an inspection can be
+              judged again; those take some ten times the room and the time to make
+    """
 
     name: Name
     code_prefix: Annotated[str, Field(pattern=r"^[0-9A-Za-z]+(\.[0-9A-Za-z]+)*$", max_length=60)]
     max_pictures_mb: Annotated[int, Field(ge=10)] = 2000
+    pictures: Literal["jpeg", "exact"] = "jpeg"
     resolver: ResolverSettings = ResolverSettings()
     lanes: Annotated[tuple[LaneSettings, ...], Field(min_length=1)]
 

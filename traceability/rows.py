@@ -63,6 +63,7 @@ def inspection_row(inspection: Inspection, identifier_id: int) -> Row:
         "grade": inspection.grade,
         "code_failure": inspection.code_failure,
         "strip": None if inspection.strip is None else asdict(inspection.strip),
+        "software": inspection.software,
     }
 
 
@@ -128,6 +129,7 @@ def inspections_selected(connection: Connection, wanted: Select[Any]) -> tuple[I
             grade=head["grade"],
             code_failure=head["code_failure"],
             strip=None if head["strip"] is None else _strip_from(head["strip"]),
+            software=head["software"],
         )
         for head in heads
     )
@@ -265,6 +267,8 @@ def _picture_row(picture: PictureRef) -> Row:
         "sequence": picture.sequence,
         "width_px": picture.width_px,
         "height_px": picture.height_px,
+        "y_origin_mm": picture.y_origin_mm,
+        "is_exact": picture.is_exact,
     }
 
 
@@ -275,4 +279,6 @@ def _picture_from(row: Found) -> PictureRef:
         sequence=row["sequence"],
         width_px=row["width_px"],
         height_px=row["height_px"],
+        y_origin_mm=row["y_origin_mm"],
+        is_exact=row["is_exact"],
     )

@@ -108,6 +108,7 @@ inspection = Table(
     Column("simulated", Boolean, nullable=False),
     Column("grade", Text),
     Column("code_failure", Text),
+    Column("software", _SHA256),
     # Read as a whole and never searched: a table each for its edges and repeats would serve nobody.
     Column("strip", JSON(none_as_null=True)),
     Index(None, "identifier_id", "started_at"),
@@ -168,6 +169,8 @@ picture = Table(
     Column("sequence", BigInteger, nullable=False),
     Column("width_px", Integer, nullable=False),
     Column("height_px", Integer, nullable=False),
+    Column("y_origin_mm", Double, nullable=False),
+    Column("is_exact", Boolean, nullable=False),
 )
 
 # Sums of what the tables above hold, which grow with them: see rollups.py.

@@ -17,6 +17,7 @@ COMMANDS = {
     "inspect": "services.cli.inspect:inspect",
     "code": "services.cli.code:code",
     "trace": "services.cli.trace:trace",
+    "replay": "services.cli.replay:replay",
     "genealogy": "services.cli.genealogy:genealogy",
     "ledger": "services.cli.ledger:ledger",
     "spc": "services.cli.spc:spc",

@@ -26,6 +26,7 @@ from inspection.vision.decoding import MIN_SIDE_PX
 from services.cli.demo import make_writable
 from services.cli.options import VAR, database_option
 from services.files import Inspected, by_view, gather, inspect_all, one_by_one
+from services.ingredients import keep_recipe, keep_software
 from services.station.build import build_pipeline
 from services.text import explain, language_of_environment, say, say_failure
 from station_config import Catalogue, load_catalogue, load_recipe
@@ -110,15 +111,20 @@ def inspect(
     units = list(by_view(given, views) if views else one_by_one(given))
     pictures = sum(len(unit) for unit in units)
     make_writable(VAR)
+    images = ImageStore(VAR / "pictures")
+    keep_recipe(images, recipe)
+    # Under other scores than the recipe's, what judged is in no record, and nobody may take it for what it was not.
+    software = keep_software(images) if min_score is None else None
     with ExitStack() as held:
         store = held.enter_context(TraceStore.open(database))
         out = Results(
             store=store,
-            images=ImageStore(VAR / "pictures"),
+            images=images,
             json_lines=None if json_file is None else held.enter_context(opened(json_file)),
             annotated=annotated,
             catalogue=load_catalogue(),
             language=language,
+            software=software,
         )
         progress = held.enter_context(
             Progress(
@@ -247,8 +253,10 @@ class Results:
         annotated: Path | None,
         catalogue: Catalogue,
         language: str,
+        software: str | None,
     ) -> None:
         self.summary = Summary(language)
+        self._software = software
         self._store = store
         self._images = images
         self._json_lines = json_lines
@@ -265,7 +273,7 @@ class Results:
                 kept.append(self._keep(one, shown, one.data))
                 if self._annotated is not None:
                     self._annotate(one, shown, self._annotated)
-        self._waiting.append(replace(unit[0].inspection, pictures=tuple(kept)))
+        self._waiting.append(replace(unit[0].inspection, pictures=tuple(kept), software=self._software))
         if len(self._waiting) >= RECORDS_AT_ONCE:
             self.flush()
         for one in unit:
@@ -293,6 +301,8 @@ class Results:
             sequence=one.given.sequence,
             width_px=width,
             height_px=height,
+            y_origin_mm=one.given.y_origin_mm,
+            is_exact=one.result.picture is None,
         )
 
     def _annotate(self, one: Inspected, image: Image, folder: Path) -> None:

@@ -95,12 +95,18 @@ def build_recipe(recipe: Recipe, *, workers: int = 1) -> ReadyRecipe:
 
 
 def build_pipeline(
-    recipe: Recipe, *, threads: int = 1, min_score: float | None = None, watched: bool = False
+    recipe: Recipe,
+    *,
+    threads: int = 1,
+    min_score: float | None = None,
+    watched: bool = False,
+    versions: Mapping[str, str] | None = None,
 ) -> tuple[Pipeline | ViewPipelines, tuple[ModelRef, ...]]:
     """What a recipe's frames go through, and the models that look, each once.
 
     threads    of a network: one where lanes run beside each other, all cores where pictures come in a row
     min_score  stands in for the thresholds of all kinds on the models' cards
+    versions   of models by their names, in place of those that the recipe names; of others the recipe's stand
     watched    a detector that does not answer within its budget costs the frame and is given up for another
     """
     open_one = partial(_detector, files=recipe.files, threads=threads, min_score=min_score, watched=watched)
@@ -109,7 +115,7 @@ def build_pipeline(
     models: dict[ModelRef, None] = {}
     pipelines: dict[str | None, Pipeline] = {}
     for name, view in settings.seen_by.items():
-        opened = [open_one(asked) for asked in view.all_detectors]
+        opened = [open_one(_of_versions(asked, versions or {})) for asked in view.all_detectors]
         models |= {ref: None for _, refs in opened for ref in refs}
         detectors = [detector for detector, _ in opened]
         surface = view.surface.surface()
@@ -136,6 +142,13 @@ def build_pipeline(
         return pipelines[None], tuple(models)
     named = {name: pipeline for name, pipeline in pipelines.items() if name is not None}
     return ViewPipelines(views=named, limits=limits), tuple(models)
+
+
+def _of_versions(
+    asked: DetectorSettings | GoldenDetectorSettings, versions: Mapping[str, str]
+) -> DetectorSettings | GoldenDetectorSettings:
+    known = isinstance(asked, DetectorSettings) and asked.model in versions
+    return asked.pinned(versions) if known and isinstance(asked, DetectorSettings) else asked
 
 
 def _detector(

@@ -71,7 +71,7 @@ def run_engine(station: StationSettings, address: Address, folder: Path | None, 
         try:
             for as_set in station.lanes:
                 settings = as_set.model_copy(update={"recipe": in_force.of(as_set)})
-                reporter = held.enter_context(Reporter(courier))
+                reporter = held.enter_context(Reporter(courier, keeps_exact=station.pictures == "exact"))
                 lane = build_lane(station, settings, minter=minter, sinks=(reporter,), stop=stop)
                 lanes.append((settings, lane))
                 by_name[lane.name] = settings, lane

@@ -16,7 +16,9 @@ class FrameSeen:
     """One frame's result with its picture.
 
     jpeg    the frame as the operator is to see it, without boxes drawn in: those are vectors in `result`
-    sha256  of the jpeg when the picture is to be kept with the unit's record; None: for the live view only
+    exact   the very pixels that were judged, as PNG, where the station keeps those; else empty
+    sha256  of the picture that is to be kept with the unit's record, `exact` or else the jpeg; None: for the live view
+            only
     """
 
     inspection_id: UUID
@@ -26,7 +28,12 @@ class FrameSeen:
     jpeg: bytes
     width_px: int
     height_px: int
+    exact: bytes = b""
     sha256: str | None = None
+
+    @property
+    def to_keep(self) -> bytes:
+        return self.exact or self.jpeg
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

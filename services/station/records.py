@@ -9,7 +9,8 @@ from uuid import UUID
 
 from inspection.errors import InspectionError
 from inspection.tally import FRAME_LOST, UnitTally, with_losses
-from inspection.types import FrameResult, Inspection, InspectionBegun
+from inspection.types import FrameResult, Inspection, InspectionBegun, RecipeRef
+from services.ingredients import keep_recipe, keep_software
 from services.live import LiveState
 from services.station.accounting import Accounting
 from services.station.link import Backlog, Hello
@@ -22,6 +23,7 @@ from services.station.messages import (
     RecipeState,
 )
 from services.station.recipes import Wishes
+from station_config import Recipe, load_recipe
 from traceability.errors import DiskFull
 from traceability.images import ImageStore
 from traceability.store import TraceStore
@@ -50,7 +52,10 @@ class Records:
         wishes: Wishes,
         max_picture_bytes: int,
         first: Callable[[Inspection], None],
+        load: Callable[[str], Recipe] = load_recipe,
     ) -> None:
+        self._load = load
+        self._kept_recipes: set[RecipeRef] = set()
         self._store = store
         self._images = images
         self._live = live
@@ -119,7 +124,7 @@ class Records:
         if seen.sha256 is None:
             return
         try:
-            self._images.put(seen.jpeg)
+            self._images.put(seen.to_keep)
         except InspectionError as error:
             # The record outlives its picture: it is kept, and the page says that the picture is missing.
             logger.error("Picture %s is not kept: %s", seen.sha256, error)
@@ -142,6 +147,8 @@ class Records:
             case LaneState():
                 self._live.lane(message)
             case RecipeState():
+                if message.ref is not None:
+                    self._keep_recipe(message.recipe, message.ref)
                 self._wishes.answered(message)
                 self._live.recipe(message)
             case LaneMode():
@@ -149,6 +156,19 @@ class Records:
                 self._live.mode(message)
             case FramesUntold():
                 pass  # counted, and there is nothing to show
+
+    def _keep_recipe(self, name: str, ref: RecipeRef) -> None:
+        """As it is in the records, so that they can be judged again when it is another one."""
+        if ref in self._kept_recipes:
+            return
+        try:
+            recipe = self._load(name)
+            if recipe.ref == ref:
+                keep_software(self._images)
+                keep_recipe(self._images, recipe)
+                self._kept_recipes.add(ref)
+        except InspectionError as error:
+            logger.error("Recipe %s is not kept: %s", name, error)
 
     def _abandoned(self, begun: InspectionBegun) -> Inspection:
         """What is known of a unit whose engine ended: the frames this process was told of, and at least one lost."""

@@ -17,8 +17,10 @@ from uuid import UUID
 
 import cv2
 
+from cameras.recording import png_of
 from inspection.types import Frame, FrameResult, Image, Inspection, InspectionBegun, PictureRef, Verdict
 from inspection.vision.decoding import MIN_SIDE_PX
+from services.ingredients import software_sha256
 from services.station.link import Courier
 from services.station.messages import FrameSeen, Message
 
@@ -41,11 +43,15 @@ Job = InspectionBegun | tuple[InspectionBegun, Frame, FrameResult] | Inspection 
 class Reporter:
     """A Sink. Keeps a picture of every frame that is not accepted or whose code was not read, and of each unit's first.
 
-    clock   seconds, for the live view
+    keeps_exact  the very pixels that were judged, not a JPEG of them
+    clock        seconds, for the live view
     """
 
-    def __init__(self, courier: Courier, *, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self, courier: Courier, *, keeps_exact: bool = False, clock: Callable[[], float] = time.monotonic
+    ) -> None:
         self._courier = courier
+        self._keeps_exact = keeps_exact
         self._clock = clock
         self._jobs: queue.SimpleQueue[Job] = queue.SimpleQueue()
         self._pictures: dict[UUID, list[PictureRef]] = {}
@@ -84,11 +90,11 @@ class Reporter:
             self._pictures[job.id] = []
             return job
         if isinstance(job, Inspection):
-            return replace(job, pictures=tuple(self._pictures.pop(job.id)))
+            return replace(job, pictures=tuple(self._pictures.pop(job.id)), software=software_sha256())
         begun, frame, result = job
         shown = frame.pixels if result.picture is None else result.picture
         height, width = (*shown.shape, 0, 0)[:2]
-        jpeg, sha256 = b"", None
+        jpeg, exact, sha256 = b"", b"", None
         pictures = self._pictures[begun.id]
         is_code_unread = result.code is not None and result.code.failure is not None
         is_kept = result.verdict is not Verdict.ACCEPT or is_code_unread or not pictures
@@ -96,7 +102,9 @@ class Reporter:
             self._next_live_s = self._clock() + LIVE_EVERY_S
             jpeg = _jpeg_of(shown, frame)
             if jpeg and is_kept:
-                sha256 = hashlib.sha256(jpeg).hexdigest()
+                # Of what a sensor made a picture of, the frame itself is no picture.
+                exact = png_of(shown) if self._keeps_exact and result.picture is None else b""
+                sha256 = hashlib.sha256(exact or jpeg).hexdigest()
                 pictures.append(
                     PictureRef(
                         sha256=sha256,
@@ -104,6 +112,8 @@ class Reporter:
                         sequence=frame.sequence,
                         width_px=width,
                         height_px=height,
+                        y_origin_mm=frame.y_origin_mm,
+                        is_exact=bool(exact),
                     )
                 )
         return FrameSeen(
@@ -114,6 +124,7 @@ class Reporter:
             jpeg=jpeg,
             width_px=width,
             height_px=height,
+            exact=exact,
             sha256=sha256,
         )
 
