@@ -14,6 +14,7 @@ from cameras.settings import (
     GenicamSettings,
     GigeSettings,
     ReplaySettings,
+    SampleStreamSettings,
 )
 
 if TYPE_CHECKING:
@@ -49,6 +50,10 @@ def open_camera(name: str, settings: CameraSettings) -> Camera:
             from cameras.drawn import drawn_parts
 
             return drawn_parts(name, settings)
+        case SampleStreamSettings():
+            from cameras.samples import SampleStream
+
+            return SampleStream(name, settings)
 
 
 def _genicam(name: str, settings: GenicamSettings, clock: Clock) -> GenicamCamera:

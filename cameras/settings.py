@@ -185,7 +185,35 @@ class DrawnPartsSettings(_Settings):
     buffers: BuffersOfDrawing = 4
 
 
+class SampleStreamSettings(_Settings):
+    """Samples of a probe that come over the network (docs/sensors.md); each stretch of them is a frame.
+
+    address, port      that this computer listens on
+    sender             IP address that they come from; without, any
+    sample_hz          that the front end sends, and the recipe expects
+    samples_per_frame  of one stretch
+    mm_per_sample      way of the product for one sample; 0 for parts
+    silent_after_s     so long without a whole frame is CAM-SILENT
+    buffers            frames that wait for a busy lane before the oldest is dropped
+    """
+
+    driver: Literal["samples"] = "samples"
+    address: Annotated[str, Field(pattern=r"^\d{1,3}(\.\d{1,3}){3}$")] = "127.0.0.1"
+    port: Annotated[int, Field(ge=1024, le=65535)]
+    sender: Annotated[str, Field(pattern=r"^\d{1,3}(\.\d{1,3}){3}$")] | None = None
+    sample_hz: Annotated[int, Field(ge=100, le=10_000_000)]
+    samples_per_frame: Annotated[int, Field(ge=256, le=10_000_000)]
+    mm_per_sample: Annotated[float, Field(ge=0, le=1000)] = 0.0
+    silent_after_s: Annotated[float, Field(gt=0, le=3600)] = 5.0
+    buffers: Annotated[int, Field(ge=1, le=256)] = 16
+
+
 CameraSettings = Annotated[
-    GenicamSettings | GigeSettings | ReplaySettings | DrawnStripSettings | DrawnPartsSettings,
+    GenicamSettings
+    | GigeSettings
+    | ReplaySettings
+    | DrawnStripSettings
+    | DrawnPartsSettings
+    | SampleStreamSettings,
     Field(discriminator="driver"),
 ]

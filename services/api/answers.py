@@ -592,7 +592,7 @@ class LaneAnswer(BaseModel):
     """One lane now. `condition` is None until the engine has said it; `recent` is newest first.
 
     driver  the way the camera's frames take: genicam (a GenTL producer), gige (GigE Vision without one), drawn_strip,
-            drawn_parts, replay
+            drawn_parts, replay, samples (of a probe, over the network)
     """
 
     lane: str

@@ -28,11 +28,14 @@ from cameras.settings import (
     GenicamSettings,
     GigeSettings,
     ReplaySettings,
+    SampleStreamSettings,
 )
+from cameras.simulator.samples import send
 from inspection.protocols import Camera
 from inspection.types import Frame
 from tests import vendor_drivers
 from tests.cameras.gige_client import a_camera, a_free_address
+from tests.cameras.test_samples import a_free_port
 from tests.fake_cameras import FakeDevice, TurnedClock, exposures
 from tests.gige import a_gige_device, a_network_of_its_own, a_simulated_device, built_producer
 
@@ -179,7 +182,33 @@ def vivas_device_on_a_network_of_its_own() -> Iterator[None]:
             device.kill()
 
 
+def probe(port: int) -> Camera:
+    return open_camera("top", SampleStreamSettings(port=port, sample_hz=100_000, samples_per_frame=1024))
+
+
+@contextmanager
+def a_sending_probe() -> Iterator[int]:
+    """Sends noise until nobody asks for it any more."""
+    port, is_over = a_free_port(), threading.Event()
+    noise = np.random.default_rng(3).integers(-999, 999, 7000).astype(np.int16)
+
+    def work() -> None:
+        first = 0
+        while not is_over.is_set():
+            send(noise, to=("127.0.0.1", port), sample_hz=100_000, first=first)
+            first += len(noise)
+
+    sending = threading.Thread(target=work)
+    sending.start()
+    try:
+        yield port
+    finally:
+        is_over.set()
+        sending.join()
+
+
 DEVICES = {
+    probe: a_sending_probe,
     genicam_from_vivas_device: vivas_device_on_a_network_of_its_own,
     genicam_over_our_producer: a_gige_device,
     isolated_genicam_over_our_producer: a_gige_device,
@@ -205,6 +234,7 @@ DEVICES = {
         pytest.param(gige_from_our_device, marks=needs_viva),
         pytest.param(gige_from_vivas_device_in_this_process, marks=needs_viva),
         pytest.param(gige_from_aravis_device, marks=needs_viva),
+        probe,
         strip,
         parts,
         recorded_run,
