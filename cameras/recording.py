@@ -8,13 +8,12 @@ is before it holds, and it shows that the end is missing.
 from __future__ import annotations
 
 import os
-from collections import deque
 from collections.abc import Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from threading import Condition, Thread
+from threading import Thread
 from types import TracebackType
 from typing import Annotated, Literal, Self, TypeVar
 
@@ -22,6 +21,7 @@ import cv2
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, JsonValue, ValidationError
 
 from cameras.errors import RunUnreadable, RunUnwritable
+from cameras.handing import HandOver
 from inspection.types import Frame, Image
 
 MANIFEST = "run.jsonl"
@@ -198,11 +198,9 @@ class BackgroundRecorder:
     def __init__(self, recorder: Recorder, *, waiting_bytes: int = WAITING_BYTES) -> None:
         self._recorder = recorder
         self._waiting_bytes = waiting_bytes
-        self._changed = Condition()
-        self._queue: deque[tuple[Frame, Future[bytes]]] = deque()
+        self._queue: HandOver[tuple[Frame, Future[bytes]]] = HandOver()
         self._queued_bytes = 0
         self._unwritten_last: Frame | None = None
-        self._is_ending = False
         self._failure: RunUnwritable | None = None
         self.lost = 0
 
@@ -219,9 +217,7 @@ class BackgroundRecorder:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        with self._changed:
-            self._is_ending = True
-            self._changed.notify_all()
+        self._queue.end()
         self._writer.join()
         self._encoders.shutdown(cancel_futures=True)
         if self._failure is None and self._unwritten_last is not None:
@@ -240,18 +236,17 @@ class BackgroundRecorder:
 
     def take(self, frame: Frame) -> bool:
         """Whether there was room for it. Raises RunUnwritable once the disk has failed."""
-        with self._changed:
+        with self._queue.changed:
             if self._failure is not None:
                 self.lost += 1
                 raise self._failure
-            if self._queue and self._queued_bytes + frame.pixels.nbytes > self._waiting_bytes:
+            if self._queue.waiting and self._queued_bytes + frame.pixels.nbytes > self._waiting_bytes:
                 self.lost += 1
                 self._unwritten_last = frame
                 return False
             self._unwritten_last = None
-            self._queue.append((frame, self._encoders.submit(png_of, frame.pixels)))
+            self._queue.put((frame, self._encoders.submit(png_of, frame.pixels)))
             self._queued_bytes += frame.pixels.nbytes
-            self._changed.notify_all()
             return True
 
     def _write_all(self) -> None:
@@ -259,24 +254,23 @@ class BackgroundRecorder:
             try:
                 self._recorder.write_png(frame, png.result())
             except RunUnwritable as error:
-                with self._changed:
+                with self._queue.changed:
                     self._failure = error
-                    self.lost += len(self._queue)
-                    self._queue.clear()
+                    self.lost += len(self._queue.waiting)
+                    self._queue.waiting.clear()
                 return
-            with self._changed:
-                self._queue.popleft()
+            with self._queue.changed:
+                self._queue.waiting.popleft()
                 self._queued_bytes -= frame.pixels.nbytes
 
     def _waiting(self) -> Iterator[tuple[Frame, Future[bytes]]]:
         """The oldest that waits, until the end. It stays in the queue, and in its bytes, until it is written."""
         while True:
-            with self._changed:
-                while not self._queue:
-                    if self._is_ending:
-                        return
-                    self._changed.wait()
-                oldest = self._queue[0]
+            with self._queue.changed:
+                self._queue.wait()
+                if not self._queue.waiting:
+                    return
+                oldest = self._queue.waiting[0]
             yield oldest
 
 

@@ -5,15 +5,15 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections import deque
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from datetime import timedelta
 from types import TracebackType
 from typing import Final, Self
 
 from cameras.errors import ViewsOutOfStep
+from cameras.handing import HandOver
 from inspection.protocols import Camera
 from inspection.types import Frame
 
@@ -25,17 +25,21 @@ _HELD: Final = 32
 _END_S: Final = 5.0
 
 
-@dataclass(slots=True)
-class _View:
-    """What one camera has given that was not yet paired; `came_s` beside each frame."""
+class _View(HandOver[tuple[float, Frame]]):
+    """What one camera has given that was not yet paired, and when it came. After its end it takes nothing more."""
 
-    frames: deque[tuple[float, Frame]] = field(default_factory=deque)
-    base: int = 0
-    has_ended: bool = False
+    def __init__(self, changed: threading.Condition) -> None:
+        super().__init__(changed)
+        self.base = 0
 
     def index(self) -> int | None:
         """Which trigger its oldest frame shows, counted from the first that all views saw."""
-        return self.frames[0][1].sequence - self.base if self.frames else None
+        return self.waiting[0][1].sequence - self.base if self.waiting else None
+
+    def put(self, one: tuple[float, Frame]) -> None:
+        with self.changed:
+            if not self.has_ended:
+                super().put(one)
 
 
 class SeveralViews:
@@ -51,20 +55,23 @@ class SeveralViews:
     Pairing begins with the first trigger that all views saw; what single cameras saw before that was before the start.
     Each camera's own count says which frames belong together, and the time they were taken must agree: where it does
     not, `frames` raises ViewsOutOfStep, since nobody knows any more which view is of which unit.
+
+    When one camera fails, what all have given until then is still given, what is missing of it a hole; then its error
+    is raised.
     """
 
     def __init__(self, cameras: Mapping[str, Camera], *, within_s: float, late_s: float) -> None:
         self._cameras = dict(cameras)
         self._within = timedelta(seconds=within_s)
         self._late_s = late_s
-        self._views = {name: _View() for name in cameras}
         self._changed = threading.Condition()
+        self._views = {name: _View(self._changed) for name in cameras}
         self._is_left = False
         self._failed: BaseException | None = None
         self._threads: list[threading.Thread] = []
 
     def __enter__(self) -> Self:
-        self._views = {name: _View() for name in self._cameras}
+        self._views = {name: _View(self._changed) for name in self._cameras}
         self._is_left, self._failed = False, None
         with ExitStack() as entered:
             for camera in self._cameras.values():
@@ -108,22 +115,22 @@ class SeveralViews:
             while True:
                 self._changed.wait_for(
                     lambda: (
-                        self._is_over()
-                        or all(view.frames for view in self._views.values())
-                        or any(view.has_ended and not view.frames for view in self._views.values())
+                        self._is_left
+                        or all(view.waiting for view in self._views.values())
+                        or any(view.has_ended and not view.waiting for view in self._views.values())
                     )
                 )
-                self._raise_failure()
-                if not all(view.frames for view in self._views.values()):
+                if not all(view.waiting for view in self._views.values()):
+                    self._raise_failure()
                     return False
-                newest = max(view.frames[0][1].captured_at for view in self._views.values())
+                newest = max(view.waiting[0][1].captured_at for view in self._views.values())
                 early = [
                     view
                     for view in self._views.values()
-                    if newest - view.frames[0][1].captured_at > self._within
+                    if newest - view.waiting[0][1].captured_at > self._within
                 ]
                 for view in early:
-                    frame = view.frames.popleft()[1]
+                    frame = view.waiting.popleft()[1]
                     logger.info(
                         "Exposure %s of view %s was before all views ran", frame.sequence, frame.camera
                     )
@@ -131,7 +138,7 @@ class SeveralViews:
                 if not early:
                     break
             for view in self._views.values():
-                view.base = view.frames[0][1].sequence
+                view.base = view.waiting[0][1].sequence
             return True
 
     def _group(self, trigger: int) -> list[Frame] | None:
@@ -139,13 +146,13 @@ class SeveralViews:
         with self._changed:
             while not self._is_known(trigger):
                 self._changed.wait(self._patience_s(trigger))
-            self._raise_failure()
             if all(view.index() is None for view in self._views.values()):
+                self._raise_failure()
                 return None
             group = []
             for view in self._views.values():
                 if view.index() == trigger:
-                    group.append(view.frames.popleft()[1])
+                    group.append(view.waiting.popleft()[1])
                     self._check_pace(view, group[-1])
             self._changed.notify_all()
         self._check_time(group)
@@ -156,18 +163,16 @@ class SeveralViews:
 
     def _is_known(self, trigger: int) -> bool:
         """Whether it is settled which views saw the trigger: each did, or did not, or nobody waits for it any more."""
-        if self._failed is not None:
-            return True
         views = self._views.values()
         if any((index := view.index()) is not None and index < trigger for view in views):
             raise self._out_of_step("a frame came after its trigger was given up, or a count went back")
-        if self._is_left or all(view.frames or view.has_ended for view in views):
+        if self._is_left or all(view.waiting or view.has_ended for view in views):
             return True
         return self._patience_s(trigger) == 0
 
     def _patience_s(self, trigger: int) -> float | None:
         """How much longer views are waited for; None: nothing of the trigger, or after it, has come yet."""
-        came = [view.frames[0][0] for view in self._views.values() if view.frames]
+        came = [view.waiting[0][0] for view in self._views.values() if view.waiting]
         return max(0.0, min(came) + self._late_s - time.monotonic()) if came else None
 
     def _check_time(self, group: list[Frame]) -> None:
@@ -178,9 +183,9 @@ class SeveralViews:
 
     def _check_pace(self, view: _View, frame: Frame) -> None:
         """Where triggers follow each other too closely, time no longer tells whose frame it is."""
-        if not view.frames or view.frames[0][1].sequence != frame.sequence + 1:
+        if not view.waiting or view.waiting[0][1].sequence != frame.sequence + 1:
             return
-        apart = view.frames[0][1].captured_at - frame.captured_at
+        apart = view.waiting[0][1].captured_at - frame.captured_at
         if apart < 2 * self._within:
             raise self._out_of_step(f"two triggers came {apart.total_seconds():.3f} s apart")
 
@@ -195,26 +200,28 @@ class SeveralViews:
             allowed=f"{within_ms:g} ms",
         )
 
-    def _is_over(self) -> bool:
-        return self._is_left or self._failed is not None
-
     def _raise_failure(self) -> None:
-        if self._failed is not None:
-            raise self._failed
+        failures = (self._failed, *(view.failure for view in self._views.values()))
+        for failure in failures:
+            if failure is not None:
+                raise failure
 
     # --- on a view's own thread
 
     def _take_all(self, name: str) -> None:
         view = self._views[name]
-        try:
-            for frame in self._cameras[name].frames():
-                with self._changed:
-                    self._changed.wait_for(lambda: len(view.frames) < _HELD or self._is_left)
-                    view.frames.append((time.monotonic(), replace(frame, camera=name)))
-                    self._changed.notify_all()
-        except BaseException as error:  # noqa: BLE001 - raised again where the frames are taken
+        view.put_all(self._frames_of(name, view))
+        if view.failure is not None:
             with self._changed:
-                self._failed = self._failed or error
-        with self._changed:
-            view.has_ended = True
-            self._changed.notify_all()
+                self._failed = self._failed or view.failure
+                # What the others see from now on has no pair.
+                for other in self._views.values():
+                    other.end(other.failure)
+
+    def _frames_of(self, name: str, view: _View) -> Iterator[tuple[float, Frame]]:
+        for frame in self._cameras[name].frames():
+            yield time.monotonic(), replace(frame, camera=name)
+            with self._changed:
+                self._changed.wait_for(lambda: len(view.waiting) < _HELD or self._is_left or view.has_ended)
+                if view.has_ended:
+                    return

@@ -5,12 +5,12 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections import deque
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
 from types import TracebackType
 from typing import Final, Self
 
+from cameras.handing import HandOver
 from inspection.protocols import Camera
 from inspection.types import Frame
 
@@ -49,12 +49,8 @@ class Intake:
     def __init__(self, camera: Camera, *, holds: int | None) -> None:
         self._camera = camera
         self._holds = holds
-        self._changed = threading.Condition()
-        self._dropped: deque[tuple[float, int]] = deque()
-        self._held: deque[tuple[float, Frame]] = deque()
-        self._has_ended = False
+        self._arrived: HandOver[Arrived] = HandOver()
         self._is_left = False
-        self._failed: BaseException | None = None
         self._last: int | None = None
         self.exposures = 0
         self.frames = 0
@@ -90,33 +86,22 @@ class Intake:
 
     def rest(self) -> Iterator[Arrived]:
         """What came before the camera was left, and was not given yet."""
-        while self._dropped or self._held:
-            arrived = self._next()
+        while self._arrived.waiting:
+            arrived = self._arrived.take()
             if arrived is not None:
                 yield arrived
 
     def _straight(self) -> Iterator[Arrived]:
         for frame in self._camera.frames():
-            yield Arrived(sequence=frame.sequence, frame=frame, came_s=time.monotonic())
+            yield _arrived(frame)
             if self._is_left:
                 return
 
     def _through_the_hold(self) -> Iterator[Arrived]:
-        while (arrived := self._next()) is not None:
+        while (arrived := self._arrived.take()) is not None:
             yield arrived
-        if self._failed is not None:
-            raise self._failed
-
-    def _next(self) -> Arrived | None:
-        with self._changed:
-            self._changed.wait_for(lambda: self._dropped or self._held or self._has_ended)
-            if self._dropped:
-                came_s, sequence = self._dropped.popleft()
-                return Arrived(sequence=sequence, frame=None, came_s=came_s)
-            if self._held:
-                came_s, frame = self._held.popleft()
-                return Arrived(sequence=frame.sequence, frame=frame, came_s=came_s)
-            return None
+        if self._arrived.failure is not None:
+            raise self._arrived.failure
 
     def count(self, sequence: int) -> None:
         """Count what is given to the lane, in its order."""
@@ -129,20 +114,20 @@ class Intake:
     # --- on the intake's thread
 
     def _take_all(self) -> None:
-        try:
-            for frame in self._camera.frames():
-                self._hold(frame)
-        except BaseException as error:  # noqa: BLE001 - raised again on the lane's thread
-            self._failed = error
-        with self._changed:
-            self._has_ended = True
-            self._changed.notify()
+        self._arrived.put_all(self._held(self._camera.frames()))
 
-    def _hold(self, frame: Frame) -> None:
+    def _held(self, frames: Iterable[Frame]) -> Iterator[Arrived]:
+        """Each as it arrives. Asked for the next one, it has dropped what is too much of those before."""
         assert self._holds is not None
-        with self._changed:
-            self._held.append((time.monotonic(), frame))
-            while len(self._held) > self._holds:
-                came_s, frame = self._held.popleft()
-                self._dropped.append((came_s, frame.sequence))
-            self._changed.notify()
+        for frame in frames:
+            yield _arrived(frame)
+            with self._arrived.changed:
+                waiting = self._arrived.waiting
+                # Of what is older all was dropped before.
+                if len(waiting) > self._holds:
+                    at = len(waiting) - self._holds - 1
+                    waiting[at] = replace(waiting[at], frame=None)
+
+
+def _arrived(frame: Frame) -> Arrived:
+    return Arrived(sequence=frame.sequence, frame=frame, came_s=time.monotonic())

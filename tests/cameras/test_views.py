@@ -24,6 +24,7 @@ class Sees:
         self._then = then
         self.is_open = False
         self.left = threading.Event()
+        self.has_given = threading.Event()
 
     def __enter__(self):
         self.is_open = True
@@ -43,6 +44,7 @@ class Sees:
                 captured_at=NOON + timedelta(seconds=trigger + self._late_s),
                 device_time_ns=trigger,
             )
+        self.has_given.set()
         if isinstance(self._then, Exception):
             raise self._then
         if self._then == "silence":
@@ -148,6 +150,35 @@ def test_a_lost_camera_loses_all_views():
     several = views(top=Sees(0, 1, then="silence"), side=Sees(0, then=lost))
     with several, pytest.raises(CameraLost):
         list(several.frames())
+
+
+def test_what_all_views_had_seen_before_one_was_lost_is_still_given_and_then_the_loss_is_told():
+    """A part that was seen whole has its record, and one of which a view is missing has it as well."""
+
+    class IsLostWhenTold(Sees):
+        def frames(self):
+            yield from super().frames()
+            assert told.wait(60)
+            raise CameraLost("gone", action="-", camera="side", reason="cable")
+
+    told = threading.Event()
+    top, side = Sees(0, 1, 2, 3, then="silence"), IsLostWhenTold(0, 1, 2)
+    several = views(top=top, side=side)
+    given = []
+
+    def take_all():
+        for frame in several.frames():
+            given.append((frame.sequence, frame.trigger, frame.camera))
+            assert top.has_given.wait(60)
+            assert side.has_given.wait(60)
+            told.set()
+
+    with several, pytest.raises(CameraLost):
+        take_all()
+    assert given == [
+        *((0, 0, "top"), (1, 0, "side"), (2, 1, "top"), (3, 1, "side"), (4, 2, "top"), (5, 2, "side")),
+        (7, 3, "top"),
+    ]
 
 
 def test_a_camera_that_does_not_start_lets_the_others_go():
