@@ -222,6 +222,7 @@ DEVICES = {
 
 
 @pytest.fixture(
+    scope="module",
     params=[
         pytest.param(simulated_genicam, marks=needs_genicam),
         pytest.param(isolated_simulated_genicam, marks=needs_genicam),
@@ -244,9 +245,13 @@ DEVICES = {
     ],
     ids=lambda make: make.__name__,
 )
-def make(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Callable[[], Camera]]:
+def make(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Callable[[], Camera]]:
+    """Of each camera all is asked of one device, which so must be free again each time."""
+    folder = tmp_path_factory.mktemp("recorded") / "run"
     with DEVICES.get(request.param, nullcontext)() as address:
-        yield lambda: request.param(address or tmp_path / "run")
+        yield lambda: request.param(address or folder)
 
 
 def some_frames(camera: Camera, count: int = FRAMES) -> list[Frame]:
