@@ -104,6 +104,11 @@ class GigeDevice:
             assert time.monotonic() < give_up_s, f"{DEVICE} does not listen"
             time.sleep(0.02)
 
+    @property
+    def process_id(self) -> int:
+        assert self._process is not None, "it was not started"
+        return self._process.pid
+
     def kill(self) -> None:
         if self._process is not None:
             self._process.kill()

@@ -4,25 +4,30 @@
 
 Both ask the same simulated GigE Vision camera (Aravis') for pictures of 2048 x 2048 as fast as it sends them, on a
 network of their own. Beside ours, another Python thread sleeps 1 ms at a time and says how late it wakes: what a
-camera takes from the rest of the program. Its lateness without any camera stands beside that.
+camera that streams takes from the rest of the program. Its lateness without any camera stands beside that.
+
+The device has a processor of its own, as a camera has, and whoever receives has all the others. Sharing them, the
+receiver takes the processor from the device, the more so the sooner it is let run, and both figures are the device's.
 """
 
 from __future__ import annotations
 
 import argparse
+import os
 import re
 import signal
 import statistics
 import subprocess
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
 
 from cameras import open_camera
 from cameras.settings import GenicamSettings
+from inspection.types import Frame
 from tests.gige import a_gige_device
 
 FASTEST_HZ = 200
@@ -46,12 +51,15 @@ def main() -> None:
     asked.add_argument("--rounds", type=int, default=5)
     given = asked.parse_args()
 
-    idle = wakes_late_ms(lambda: time.sleep(given.seconds))
     theirs, ours, late = [], [], []
-    with a_gige_device():
+    with a_gige_device() as device:
+        give_a_processor_of_its_own(device.process_id)
+        idle = wakes_late_ms(lambda: time.sleep(given.seconds))
         for _ in range(given.rounds):
             theirs.append(arv_camera_test(given.size_px, given.seconds))
-            late.append(wakes_late_ms(lambda: ours.append(lynceus(given.size_px, given.seconds))))
+            turn, lateness = lynceus(given.size_px, given.seconds)
+            ours.append(turn)
+            late.append(lateness)
     print(f"{given.size_px} x {given.size_px}, {given.rounds} turns of {given.seconds:g} s each")
     for name, turns in (("arv-camera-test", theirs), ("Lynceus", ours)):
         rates = " ".join(f"{turn.mb_per_s:6.1f}" for turn in turns)
@@ -68,21 +76,39 @@ def median(turns: list[Turn]) -> float:
     return statistics.median(turn.mb_per_s for turn in turns)
 
 
-def lynceus(size_px: int, seconds: float) -> Turn:
+def give_a_processor_of_its_own(process_id: int) -> None:
+    """The first to this process, the others to ourselves and all that we start."""
+    first, *others = sorted(os.sched_getaffinity(0))
+    if not others:
+        raise SystemExit("There is one processor: device and receiver would share it.")
+    os.sched_setaffinity(process_id, {first})
+    os.sched_setaffinity(0, others)
+
+
+def lynceus(size_px: int, seconds: float) -> tuple[Turn, np.ndarray]:
+    """Our turn, from the first frame on, and by how many ms another thread woke late in it."""
     settings = GenicamSettings(
         producer="lynceus", width_px=size_px, height_px=size_px, frames_per_s=FASTEST_HZ, buffers=16
     )
+    turns: list[Turn] = []
     with open_camera("top", settings) as camera:
         frames = camera.frames()
         first = next(frames)
-        began = time.monotonic()
-        count, last, received = 0, first.sequence, 0
-        for frame in frames:
-            count, last, received = count + 1, frame.sequence, received + frame.pixels.nbytes
-            took = time.monotonic() - began
-            if took >= seconds:
-                break
-    lost = last - first.sequence - count
+        late = wakes_late_ms(lambda: turns.append(_received(frames, first, seconds)))
+    return turns[0], late
+
+
+def _received(frames: Iterator[Frame], first: Frame, seconds: float) -> Turn:
+    began = time.monotonic()
+    count, received = 0, 0
+    for frame in frames:
+        count, received = count + 1, received + frame.pixels.nbytes
+        took = time.monotonic() - began
+        if took >= seconds:
+            break
+    else:
+        raise SystemExit("The frames ended before their time.")
+    lost = frame.sequence - first.sequence - count
     return Turn(mb_per_s=received / took / BYTES_PER_MB, frames=count, lost=lost)
 
 
