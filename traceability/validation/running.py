@@ -18,12 +18,13 @@ from importlib.resources.abc import Traversable
 from typing import Any, Literal
 
 from inspection.errors import InspectionError
-from traceability.validation.adapter import NotReported, answer
+from traceability.validation.adapter import answer
 from traceability.validation.comparing import Case, Field, compare
+from traceability.validation.given import NotReported
 
 Outcome = Literal["agrees", "differs", "gap", "refused"]
 
-VERIFIED = ("traceability.spc", "traceability.validation")
+VERIFIED = ("traceability.spc", "traceability.validation", "traceability.validation.families")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -40,9 +40,18 @@ def test_the_statistics_give_the_published_answer(case: Case):
 
 
 def test_the_adapter_holds_no_number():
+    folder = Path(inspect.getfile(adapter)).parent
+    files = [
+        folder / "adapter.py",
+        folder / "drawn.py",
+        folder / "given.py",
+        *(folder / "families").glob("*.py"),
+    ]
+    assert len(files) > 10
     found = [
-        (node.lineno, node.value)
-        for node in ast.walk(ast.parse(inspect.getsource(adapter)))
+        (file.name, node.lineno, node.value)
+        for file in files
+        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8")))
         if isinstance(node, ast.Constant)
         and isinstance(node.value, (int, float))
         and not isinstance(node.value, bool)
