@@ -15,17 +15,21 @@ from services.access import Access, same_site
 from services.api import (
     accounts,
     alarms,
+    capability,
     cases,
+    causes,
     certificates,
     epcis,
     genealogy,
     health,
     history,
+    inspector,
     measured,
     modes,
     pictures,
     reviews,
     spc,
+    studies,
     units,
     what_if,
 )
@@ -45,6 +49,7 @@ from services.web import (
     pages,
     public_pages,
     review_pages,
+    spc_pages,
     what_if_pages,
 )
 from services.web.policy import SecurityHeaders
@@ -147,6 +152,10 @@ def create_app(
         cases,
         measured,
         what_if,
+        causes,
+        capability,
+        inspector,
+        studies,
     ):
         app.include_router(noun.router, prefix="/api/v1")
     app.include_router(health.router)
@@ -161,6 +170,7 @@ def create_app(
     app.include_router(containment_pages.router)
     app.include_router(what_if_pages.router)
     app.include_router(public_pages.router)
+    app.include_router(spc_pages.router)
     app.mount("/static", _StaticFiles(directory=static_folder()), name="static")
     app.add_middleware(SecurityHeaders)
     answer_errors(app)

@@ -80,6 +80,12 @@ class StaticMissing(ServiceError):
     code = "SVC-STATIC-MISSING"
 
 
+class FontMissing(ServiceError):
+    """No font with Chinese to embed in a PDF. Facts: fonts (where they were looked for)."""
+
+    code = "SVC-FONT-MISSING"
+
+
 class RequestInvalid(ServiceError):
     """A parameter is not what it should be. Facts: mistakes (all of them, as text)."""
 
@@ -184,6 +190,7 @@ STATUS: tuple[tuple[type[InspectionError], HTTPStatus], ...] = (
     (AlarmUnknown, HTTPStatus.NOT_FOUND),
     (PageUnknown, HTTPStatus.NOT_FOUND),
     (MethodRefused, HTTPStatus.METHOD_NOT_ALLOWED),
+    (FontMissing, HTTPStatus.SERVICE_UNAVAILABLE),
     (NoStationHere, HTTPStatus.NOT_FOUND),
     (LaneUnknown, HTTPStatus.NOT_FOUND),
     (InspectionUnknown, HTTPStatus.NOT_FOUND),

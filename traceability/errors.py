@@ -299,6 +299,12 @@ class InspectorBlind(SpcError):
     code = "SPC-INSPECTOR-BLIND"
 
 
+class ReadingsUnreadable(SpcError):
+    """A line of typed readings that is none. Facts: line, text, columns."""
+
+    code = "SPC-READINGS-UNREADABLE"
+
+
 class FitImpossible(SpcError):
     """No parameters of this model agree best with the data. Facts: method, reason."""
 

@@ -12,7 +12,7 @@ from datetime import UTC, datetime, timedelta
 
 from sqlalchemy import Connection, Table
 
-from inspection.types import Inspection
+from inspection.types import Inspection, Verdict
 from traceability import tables
 from traceability.database import insert_adding
 
@@ -32,6 +32,8 @@ def add(connection: Connection, inspections: Iterable[Inspection]) -> None:
     """Count inspections that were added in this transaction."""
     units: dict[_Key, Counter[str]] = {}
     defects: dict[_Key, Counter[str]] = {}
+    stages: dict[_Key, Counter[str]] = {}
+    measured: dict[_Key, dict[str, float]] = {}
     for one in inspections:
         of_one = (quarter_of(one.finished_at), one.station, one.lane, one.simulated)
         counted = units.setdefault((*of_one, one.verdict), Counter())
@@ -43,10 +45,34 @@ def add(connection: Connection, inspections: Iterable[Inspection]) -> None:
             frames_lost=one.frames_lost,
             unaccounted=abs(one.unaccounted),
         )
+        stage = stage_of(one.recipe.name, one.recipe.revision, [(m.name, m.version) for m in one.models])
+        stages.setdefault((*of_one, one.verdict, stage), Counter()).update(units=1)
+        # What a unit that was not inspected measured proves nothing.
+        for value in one.measurements if one.verdict != Verdict.NOT_INSPECTED else ():
+            sums = measured.setdefault((*of_one, value.name, value.unit), {"values": 0, "total": 0.0})
+            sums["values"] += 1
+            sums["total"] += value.value
         for kind, number in Counter(defect.kind for defect in one.defects).items():
             defects.setdefault((*of_one, kind), Counter()).update(defects=number, units=1)
     _add_to(connection, tables.rollup_units, ("quarter", "station", "lane", "simulated", "verdict"), units)
     _add_to(connection, tables.rollup_defects, ("quarter", "station", "lane", "simulated", "kind"), defects)
+    _add_to(
+        connection,
+        tables.rollup_stages,
+        ("quarter", "station", "lane", "simulated", "verdict", "stage"),
+        stages,
+    )
+    _add_to(
+        connection,
+        tables.rollup_measurements,
+        ("quarter", "station", "lane", "simulated", "name", "unit"),
+        measured,
+    )
+
+
+def stage_of(recipe: str, revision: int, models: Iterable[tuple[str, str]]) -> str:
+    """What units were judged under, in words: recipe with revision, models with version. A change begins a stage."""
+    return ", ".join([f"{recipe} {revision}", *(f"{name} {version}" for name, version in models)])
 
 
 def whole_quarters(since: datetime, until: datetime) -> tuple[datetime, datetime]:
@@ -59,9 +85,9 @@ def whole_quarters(since: datetime, until: datetime) -> tuple[datetime, datetime
 
 
 def _add_to(
-    connection: Connection, table: Table, key: Sequence[str], counted: Mapping[_Key, Counter[str]]
+    connection: Connection, table: Table, key: Sequence[str], counted: Mapping[_Key, Mapping[str, float]]
 ) -> None:
-    rows = [dict(zip(key, at, strict=True)) | counts for at, counts in counted.items()]
+    rows = [dict(zip(key, at, strict=True)) | dict(counts) for at, counts in counted.items()]
     if rows:
         # In one order for all: two writers that wait for each other's sums would wait for ever.
         rows.sort(key=lambda row: [str(row[name]) for name in key])

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import re
+from bisect import bisect_right
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta, tzinfo
 from itertools import islice, pairwise
-from typing import Literal
+from typing import Any, Literal, TypedDict
 from uuid import UUID
 
 from sqlalchemy import (
+    CTE,
     ColumnElement,
     Connection,
     Integer,
+    Row,
     Table,
     and_,
     case,
@@ -39,6 +42,14 @@ By = Literal["hour", "shift"]
 
 # Three months of hours. A chart with more points cannot be read, and SQLite takes 32 766 values at most.
 MOST_SUBGROUPS = 2500
+
+_Units = tuple[Counter[Verdict], int]
+"""Units per verdict, and how many of them are simulated."""
+
+MOST_LOOKED_AT = 100_000
+"""Among so many of the newest units the values of a measurement are looked for."""
+
+PORTION = 500
 
 _KEY_TIME = "%Y%m%dT%H%M%SZ"
 
@@ -103,46 +114,208 @@ def rejected_samples(
     lane: str | None = None,
     simulated: bool | None = None,
     shifts: Shifts | None = None,
+    stratum: Stratum | None = None,
 ) -> tuple[CountSample, ...]:
     """Refused units per hour or shift, oldest first; subgroups in which nothing was finished are left out.
 
-    since  the subgroup it falls into is counted whole
-    until  None: up to now, the subgroup in progress included
+    since    the subgroup it falls into is counted whole
+    until    None: up to now, the subgroup in progress included; with a stratum, the quarter of an hour it falls into
+    stratum  None: all units
 
-    Raises TooManySubgroups.
+    Samples have a stage where one lane is asked for, or one stage. Raises TooManySubgroups.
     """
     plan = shifts or Shifts()
     end = until or datetime.now(UTC)
-    every = _hours(since, end, plan) if by == "hour" else _shifts(since, end, plan)
-    windows = list(islice(every, MOST_SUBGROUPS + 1))
-    if len(windows) > MOST_SUBGROUPS:
-        raise TooManySubgroups(
-            f"That is more than {MOST_SUBGROUPS} subgroups, the most one chart can show.",
-            action="Choose a shorter time or longer subgroups.",
-            allowed=MOST_SUBGROUPS,
-        )
+    chosen = stratum or Stratum()
+    windows = _at_most(_hours(since, end, plan) if by == "hour" else _shifts(since, end, plan))
+    if chosen.shift is not None:
+        windows = [window for window in windows if _shift_start(window.since, plan) == chosen.shift]
     if not windows:
         return ()
+    wanted = _Wanted(station=station, lane=lane, simulated=simulated)
     with store.reading() as connection:
-        counted = _counted(connection, windows, end, station=station, lane=lane, simulated=simulated)
+        # Of several lanes the one with most units would set the stage of all.
+        has_stages = lane is not None or chosen.stage is not None
+        stages = _stages(connection, windows, wanted) if has_stages else {}
+        if chosen.stage is None:
+            counted = _counted(connection, windows, end, wanted)
+        else:
+            counted = {
+                number: units
+                for number, of_stage in stages.items()
+                if (units := of_stage.get(chosen.stage)) is not None
+            }
+        with_kind = None if chosen.kind is None else _with_kind(connection, windows, chosen.kind, wanted)
     return tuple(
-        _sample(windows[number], by, plan, units, simulated=made_up)
+        _sample(
+            windows[number],
+            by,
+            plan,
+            units,
+            simulated=made_up,
+            stage=_main_stage(stages.get(number, {})) if chosen.stage is None else chosen.stage,
+            count=None if with_kind is None else with_kind[number],
+        )
         for number, (units, made_up) in sorted(counted.items())
     )
 
 
-_Units = tuple[Counter[Verdict], int]
-"""Units per verdict, and how many of them are simulated."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stratum:
+    """A part of the units, to look at alone; None stands for any.
+
+    stage  what they were judged under, as `rollups.stage_of` says it
+    shift  local start of the shift they were finished in
+    kind   counted are the judged units that had a defect of this kind, whatever their verdict, instead of refused ones
+    """
+
+    stage: str | None = None
+    shift: time | None = None
+    kind: str | None = None
+
+
+class _Equal(TypedDict):
+    station: str | None
+    lane: str | None
+    simulated: bool | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Wanted:
+    station: str | None
+    lane: str | None
+    simulated: bool | None
+
+    @property
+    def equal(self) -> _Equal:
+        return {"station": self.station, "lane": self.lane, "simulated": self.simulated}
+
+
+def stages_seen(
+    store: TraceStore, *, since: datetime, station: str | None = None, lane: str | None = None
+) -> tuple[str, ...]:
+    """All that units finished from `since` on were judged under."""
+    rollup = tables.rollup_stages.c
+    rows = (
+        select(rollup.stage)
+        .where(
+            *of(tables.rollup_stages, station=station, lane=lane, simulated=None),
+            rollup.quarter >= rollups.quarter_of(since),
+        )
+        .distinct()
+        .order_by(rollup.stage)
+    )
+    with store.reading() as connection:
+        return tuple(connection.execute(rows).scalars())
+
+
+def kinds_seen(
+    store: TraceStore, *, since: datetime, station: str | None = None, lane: str | None = None
+) -> tuple[str, ...]:
+    """All kinds of defects found in units finished from `since` on."""
+    rollup = tables.rollup_defects.c
+    rows = (
+        select(rollup.kind)
+        .where(
+            *of(tables.rollup_defects, station=station, lane=lane, simulated=None),
+            rollup.quarter >= rollups.quarter_of(since),
+        )
+        .distinct()
+        .order_by(rollup.kind)
+    )
+    with store.reading() as connection:
+        return tuple(connection.execute(rows).scalars())
+
+
+def _main_stage(of_stage: Mapping[str, _Units]) -> str:
+    """What most of the units were judged under; of equals the first by name."""
+    return min(of_stage, key=lambda stage: (-sum(of_stage[stage][0].values()), stage), default="")
+
+
+def _spans(bounds: Sequence[tuple[int, datetime, datetime]]) -> CTE:
+    # As a common table expression, the only place where SQLite lets VALUES name its columns.
+    return (
+        values(column("number", Integer), column("since", tables.UtcTime), column("until", tables.UtcTime))
+        .data(list(bounds))
+        .cte("spans")
+    )
+
+
+def _sums(
+    connection: Connection,
+    table: Table,
+    bounds: Sequence[tuple[int, datetime, datetime]],
+    wanted: Mapping[str, object],
+    *,
+    by: Sequence[str],
+    of_columns: Sequence[str],
+) -> Iterator[tuple[Any, ...]]:
+    """Sums of a rollup's quarters, each with the number of the bounds it lies in: number, `by`, sums.
+
+    wanted  by column; None stands for any value
+    bounds  ascending, apart from one another
+
+    Sorted into the bounds here: joined by the database, month-long charts took a second on either engine, which had
+    rather go through all of a lane for each of them.
+    """
+    if not bounds:
+        return
+    quarter = table.c.quarter
+    columns = [table.c[name] for name in by]
+    rows = (
+        select(quarter, *columns, *(func.sum(table.c[name]) for name in of_columns))
+        .where(
+            quarter >= bounds[0][1],
+            quarter < bounds[-1][2],
+            *(table.c[name] == value for name, value in wanted.items() if value is not None),
+        )
+        .group_by(quarter, *columns)
+    )
+    begins = [since for _, since, _ in bounds]
+    for at, *found in plain_rows(connection, rows):
+        number, _, until = bounds[bisect_right(begins, at) - 1]
+        if at < until:
+            yield number, *found
+
+
+def _numbered(windows: Sequence[Window]) -> list[tuple[int, datetime, datetime]]:
+    return [(number, window.since, window.until) for number, window in enumerate(windows)]
+
+
+def _stages(
+    connection: Connection, windows: Sequence[Window], wanted: _Wanted
+) -> dict[int, dict[str, _Units]]:
+    found: dict[int, dict[str, _Units]] = {}
+    for number, stage, verdict, made_up, units in _sums(
+        connection,
+        tables.rollup_stages,
+        _numbered(windows),
+        wanted.equal,
+        by=("stage", "verdict", "simulated"),
+        of_columns=("units",),
+    ):
+        so_far, of_those = found.setdefault(number, {}).get(stage, (Counter(), 0))
+        so_far[verdict] += int(units)
+        found[number][stage] = (so_far, of_those + (int(units) if made_up else 0))
+    return found
+
+
+def _with_kind(connection: Connection, windows: Sequence[Window], kind: str, wanted: _Wanted) -> Counter[int]:
+    found: Counter[int] = Counter()
+    for number, units in _sums(
+        connection,
+        tables.rollup_defects,
+        _numbered(windows),
+        {**wanted.equal, "kind": kind},
+        by=(),
+        of_columns=("units",),
+    ):
+        found[number] += int(units)
+    return found
 
 
 def _counted(
-    connection: Connection,
-    windows: Sequence[Window],
-    end: datetime,
-    *,
-    station: str | None,
-    lane: str | None,
-    simulated: bool | None,
+    connection: Connection, windows: Sequence[Window], end: datetime, wanted: _Wanted
 ) -> dict[int, _Units]:
     """Units of each window, by its number, finished before `end`; windows in which nothing was finished are left out.
 
@@ -154,37 +327,30 @@ def _counted(
         first, last = rollups.whole_quarters(window.since, until)
         summed.append((number, first, last))
         rest += [(number, since, to) for since, to in ((window.since, first), (last, until)) if since < to]
-    rollup, head = tables.rollup_units.c, tables.inspection.c
-
-    def wanted(table: Table) -> list[ColumnElement[bool]]:
-        return of(table, station=station, lane=lane, simulated=simulated)
-
     found: dict[int, _Units] = {}
-    for bounds, table, at, how_many in (
-        (summed, tables.rollup_units, rollup.quarter, func.sum(rollup.units)),
-        (rest, tables.inspection, head.finished_at, func.count()),
-    ):
-        if not bounds:
-            continue
-        # As a common table expression, the only place where SQLite lets VALUES name its columns.
-        spans = (
-            values(
-                column("number", Integer), column("since", tables.UtcTime), column("until", tables.UtcTime)
-            )
-            .data(bounds)
-            .cte("spans")
-        )
+
+    def count(number: int, verdict: Verdict, made_up: bool, units: int) -> None:
+        so_far, of_those = found.get(number, (Counter(), 0))
+        so_far[verdict] += int(units)
+        found[number] = (so_far, of_those + (int(units) if made_up else 0))
+
+    by = ("verdict", "simulated")
+    for row in _sums(connection, tables.rollup_units, summed, wanted.equal, by=by, of_columns=("units",)):
+        count(*row)
+    if rest:
+        spans, head = _spans(rest), tables.inspection.c
         rows = (
-            select(spans.c.number, table.c.verdict, table.c.simulated, how_many)
+            select(spans.c.number, head.verdict, head.simulated, func.count())
             .select_from(spans)
-            .join(table, and_(at >= spans.c.since, at < spans.c.until))
-            .where(*wanted(table))
-            .group_by(spans.c.number, table.c.verdict, table.c.simulated)
+            .join(
+                tables.inspection,
+                and_(head.finished_at >= spans.c.since, head.finished_at < spans.c.until),
+            )
+            .where(*of(tables.inspection, **wanted.equal))
+            .group_by(spans.c.number, head.verdict, head.simulated)
         )
-        for number, verdict, made_up, units in plain_rows(connection, rows):
-            so_far, of_those = found.get(number, (Counter(), 0))
-            so_far[verdict] += int(units)
-            found[number] = (so_far, of_those + (int(units) if made_up else 0))
+        for row in plain_rows(connection, rows):
+            count(*row)
     return found
 
 
@@ -332,49 +498,60 @@ def measured_values(
     Of a unit that was not inspected none is taken: what it measured proves nothing.
     """
     head, measured, model = tables.inspection.c, tables.measurement.c, tables.inspection_model.c
-    rows = (
+    heads = (
         select(
             head.id,
             head.finished_at,
-            measured.value,
-            measured.unit,
             head.recipe_name,
             head.recipe_revision,
             head.simulated,
         )
-        .select_from(tables.inspection)
-        .join(tables.measurement, measured.inspection_id == head.id)
         .where(
             *of(tables.inspection, station=station, lane=lane, simulated=simulated),
-            measured.name == name,
             head.verdict != Verdict.NOT_INSPECTED,
             head.finished_at >= since,
             head.finished_at < until if until is not None else true(),
         )
-        .order_by(head.finished_at.desc(), head.id.desc(), measured.position)
-        .limit(MOST_SUBGROUPS)
+        .order_by(head.finished_at.desc(), head.id.desc())
+        .limit(MOST_LOOKED_AT)
     )
+    newest_first: list[tuple[Row[Any], float, str]] = []
     with store.reading() as connection:
-        found = connection.execute(rows).all()[::-1]
-        models: dict[UUID, list[str]] = {}
-        for start in range(0, len(found), 500):
+        # In portions by their keys: neither engine then sorts a million values for the newest few.
+        looked_at = connection.execute(heads, execution_options={"yield_per": PORTION})
+        for some in looked_at.partitions():
+            rows = (
+                select(measured.inspection_id, measured.value, measured.unit)
+                .where(measured.inspection_id.in_([row.id for row in some]), measured.name == name)
+                .order_by(measured.inspection_id, measured.position.desc())
+            )
+            values_of: dict[UUID, list[tuple[float, str]]] = {}
+            for row in connection.execute(rows):
+                values_of.setdefault(row.inspection_id, []).append((row.value, row.unit))
+            newest_first += [(row, *value) for row in some for value in values_of.get(row.id, ())]
+            if len(newest_first) >= MOST_SUBGROUPS:
+                break
+        looked_at.close()
+        found = newest_first[:MOST_SUBGROUPS][::-1]
+        models: dict[UUID, list[tuple[str, str]]] = {}
+        for start in range(0, len(found), PORTION):
             named = (
                 select(model.inspection_id, model.name, model.version)
-                .where(model.inspection_id.in_([row.id for row in found[start : start + 500]]))
+                .where(model.inspection_id.in_([row.id for row, *_ in found[start : start + PORTION]]))
                 .order_by(model.inspection_id, model.position)
             )
             for row in connection.execute(named):
-                models.setdefault(row.inspection_id, []).append(f"{row.name} {row.version}")
+                models.setdefault(row.inspection_id, []).append((row.name, row.version))
     return tuple(
         MeasuredValue(
             id=row.id,
             at=row.finished_at,
-            value=row.value,
-            unit=row.unit,
-            stage=", ".join([f"{row.recipe_name} {row.recipe_revision}", *models.get(row.id, [])]),
+            value=value,
+            unit=unit,
+            stage=rollups.stage_of(row.recipe_name, row.recipe_revision, models.get(row.id, [])),
             simulated=row.simulated,
         )
-        for row in found
+        for row, value, unit in found
     )
 
 
@@ -395,26 +572,78 @@ def measurements_seen(
     station: str | None = None,
     lane: str | None = None,
 ) -> tuple[MeasurementSeen, ...]:
-    """All that was measured in units finished in the window and inspected, by name."""
-    head, measured = tables.inspection.c, tables.measurement.c
+    """All that was measured in units finished in the window and inspected, by name; counted by quarters of an hour."""
+    rollup = tables.rollup_measurements.c
     rows = (
-        select(measured.name, func.max(measured.unit).label("unit"), func.count().label("values"))
-        .select_from(tables.inspection)
-        .join(tables.measurement, measured.inspection_id == head.id)
+        select(rollup.name, func.max(rollup.unit).label("unit"), func.sum(rollup["values"]).label("values"))
         .where(
-            *of(tables.inspection, station=station, lane=lane, simulated=None),
-            head.verdict != Verdict.NOT_INSPECTED,
-            head.finished_at >= since,
-            head.finished_at < until if until is not None else true(),
+            *of(tables.rollup_measurements, station=station, lane=lane, simulated=None),
+            rollup.quarter >= rollups.quarter_of(since),
+            rollup.quarter < until if until is not None else true(),
         )
-        .group_by(measured.name)
-        .order_by(measured.name)
+        .group_by(rollup.name)
+        .order_by(rollup.name)
     )
     with store.reading() as connection:
         return tuple(
             MeasurementSeen(name=name, unit=unit, values=int(values))
             for name, unit, values in plain_rows(connection, rows)
         )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MeasuredMean:
+    """The mean of a measurement over the units finished in one hour and inspected."""
+
+    window: Window
+    mean: float
+    values: int
+
+
+def hourly_means(
+    store: TraceStore,
+    *,
+    since: datetime,
+    until: datetime | None = None,
+    station: str | None = None,
+    lane: str | None = None,
+    shifts: Shifts | None = None,
+) -> dict[str, tuple[MeasuredMean, ...]]:
+    """Of every measurement, by name; hours without a value are left out. Raises TooManySubgroups."""
+    end = until or datetime.now(UTC)
+    windows = _at_most(_hours(since, end, shifts or Shifts()))
+    if not windows:
+        return {}
+    wanted = _Wanted(station=station, lane=lane, simulated=None)
+    sums: dict[tuple[str, int], tuple[float, int]] = {}
+    with store.reading() as connection:
+        for number, name, total, values in _sums(
+            connection,
+            tables.rollup_measurements,
+            _numbered(windows),
+            wanted.equal,
+            by=("name",),
+            of_columns=("total", "values"),
+        ):
+            so_far, of_those = sums.get((name, number), (0.0, 0))
+            sums[name, number] = (so_far + float(total), of_those + int(values))
+    found: dict[str, list[MeasuredMean]] = {}
+    for (name, number), (total, values) in sorted(sums.items()):
+        found.setdefault(name, []).append(
+            MeasuredMean(window=windows[number], mean=total / values, values=values)
+        )
+    return {name: tuple(means) for name, means in found.items()}
+
+
+def _at_most(every: Iterator[Window]) -> list[Window]:
+    windows = list(islice(every, MOST_SUBGROUPS + 1))
+    if len(windows) > MOST_SUBGROUPS:
+        raise TooManySubgroups(
+            f"That is more than {MOST_SUBGROUPS} subgroups, the most one chart can show.",
+            action="Choose a shorter time or longer subgroups.",
+            allowed=MOST_SUBGROUPS,
+        )
+    return windows
 
 
 def window_of(key: str) -> Window:
@@ -438,20 +667,36 @@ def shift_at(moment: datetime, plan: Shifts | None = None) -> Window:
 
 
 def _sample(
-    window: Window, by: By, plan: Shifts, units: Mapping[Verdict, int], *, simulated: int
+    window: Window,
+    by: By,
+    plan: Shifts,
+    units: Mapping[Verdict, int],
+    *,
+    simulated: int,
+    stage: str,
+    count: int | None,
 ) -> CountSample:
     begins = window.since.astimezone(plan.time_zone)
     ends = window.until.astimezone(plan.time_zone)
+    judged = units[Verdict.ACCEPT] + units[Verdict.REVIEW] + units[Verdict.REJECT]
     return CountSample(
         key=window.key,
         label=f"{begins:%Y-%m-%d %H:%M}" + (f"–{ends:%H:%M}" if by == "shift" else ""),
         at=window.since,
-        count=units[Verdict.REJECT],
-        opportunity=units[Verdict.ACCEPT] + units[Verdict.REVIEW] + units[Verdict.REJECT],
+        # A kind may be found on units that were not judged whole: no more can be bad than were judged.
+        count=units[Verdict.REJECT] if count is None else min(count, judged),
+        opportunity=judged,
         review=units[Verdict.REVIEW],
         not_inspected=units[Verdict.NOT_INSPECTED],
         simulated=simulated,
+        stage=stage,
     )
+
+
+def _shift_start(moment: datetime, plan: Shifts) -> time:
+    """Local start of the shift that a moment falls into."""
+    clock = moment.astimezone(plan.time_zone).time()
+    return max((start for start in plan.starts if start <= clock), default=plan.starts[-1])
 
 
 def _hours(since: datetime, end: datetime, plan: Shifts) -> Iterator[Window]:

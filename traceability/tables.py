@@ -207,6 +207,33 @@ rollup_defects = Table(
     Column("units", BigInteger, nullable=False),
 )
 
+# The same units by what they were judged under: a change of it is a stage of a chart.
+rollup_stages = Table(
+    "rollup_stages",
+    metadata,
+    Column("quarter", UtcTime, primary_key=True),
+    Column("station", Text, primary_key=True),
+    Column("lane", Text, primary_key=True),
+    Column("simulated", Boolean, primary_key=True),
+    Column("verdict", _VERDICT, primary_key=True),
+    Column("stage", Text, primary_key=True),
+    Column("units", BigInteger, nullable=False),
+)
+
+# Sums of what was measured on units that were inspected.
+rollup_measurements = Table(
+    "rollup_measurements",
+    metadata,
+    Column("quarter", UtcTime, primary_key=True),
+    Column("station", Text, primary_key=True),
+    Column("lane", Text, primary_key=True),
+    Column("simulated", Boolean, primary_key=True),
+    Column("name", Text, primary_key=True),
+    Column("unit", Text, primary_key=True),
+    Column("values", BigInteger, nullable=False),
+    Column("total", Double, nullable=False),
+)
+
 inspection_begun = Table(
     "inspection_begun",
     metadata,
@@ -532,6 +559,39 @@ containment_unit = Table(
     Column("position", Integer, primary_key=True),
     Column("unit_id", ForeignKey("unit.id"), nullable=False),
     Column("identifier_id", ForeignKey("identifier.id"), nullable=False),
+)
+
+# ------------------------------------------------------------------ charts and gauges
+
+# What people decided about charts: only ever added; the newest about a point, or about limits, holds.
+chart_entry = Table(
+    "chart_entry",
+    metadata,
+    # UUIDv7: in the order in which they were made.
+    Column("id", Uuid, primary_key=True),
+    Column("chart", Text, nullable=False),
+    Column("kind", _KIND, nullable=False),
+    Column("point", Text),
+    Column("reason", Text, nullable=False),
+    Column("value", JSON(none_as_null=True)),
+    Column("at", UtcTime, nullable=False),
+    Column("by", _SHA256, nullable=False),
+    Index(None, "chart", "id"),
+)
+
+# The readings of a study; what follows from them is computed when it is asked for.
+gauge_study = Table(
+    "gauge_study",
+    metadata,
+    Column("id", Uuid, primary_key=True),
+    Column("kind", _KIND, nullable=False),
+    Column("characteristic", Text, nullable=False),
+    Column("model", Text, nullable=False),
+    Column("readings", JSON, nullable=False),
+    Column("made_at", UtcTime, nullable=False),
+    Column("by", _SHA256),
+    Column("simulated", Boolean, nullable=False),
+    Index(None, "characteristic", "made_at"),
 )
 
 # ------------------------------------------------------------------ ledger

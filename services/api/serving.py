@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, Protocol
 
 from fastapi import Depends
 from starlette.requests import HTTPConnection
@@ -49,6 +49,16 @@ class Serving:
         order = list(self.lane_titles)
         now = () if self.live is None else self.live.lanes()
         return tuple(sorted(now, key=lambda one: order.index(one.lane) if one.lane in order else len(order)))
+
+
+class OnRecord(Protocol):
+    """What statistics are made from: the service's parts, or what a command opened."""
+
+    @property
+    def store(self) -> TraceStore: ...
+
+    @property
+    def catalogue(self) -> Catalogue: ...
 
 
 def serving_of(connection: HTTPConnection) -> Serving:

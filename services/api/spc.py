@@ -2,44 +2,76 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, time, timedelta
 from http import HTTPStatus
-from math import isnan
-from typing import Annotated, Literal
+from typing import Annotated, Any
+from uuid import UUID
 
 from fastapi import APIRouter, Depends, Query
-from pydantic import AwareDatetime, BaseModel
+from fastapi.responses import Response
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
+from services.access import Caller, Right, SignedIn, check_right
 from services.api.answers import CodeAnswer, VerdictName, verdict_name
-from services.api.serving import Here, Language, Serving
+from services.api.charts import (
+    BaselineAnswer,
+    ChartAnswer,
+    DispersionAnswer,
+    Preset,
+    Stages,
+    comments_of,
+    exclusions,
+    frozen_of,
+    point_of,
+    rules_of,
+    signals_of,
+    with_frozen,
+)
+from services.api.serving import Here, Language, OnRecord, Serving
+from services.chart_files import MEDIA_TYPES, Format, as_file
 from services.problems import problems
 from services.text import say
 from services.web.rendering import kind_colour, kind_name, subgroup_url
 from station_config.catalogue import Catalogue
 from traceability import samples
+from traceability.chart_book import Entry, book_of, chart_name, enter
 from traceability.samples import KindCount, UnitSeen
-from traceability.spc.attributes import CountChart, Method, p_chart
-from traceability.spc.rules import NELSON, Side
+from traceability.spc.attributes import Baseline, p_chart
+from traceability.spc.charts import ControlChart
+from traceability.spc.checks import within
+from traceability.spc.rules import PRESETS
 
 # What a chart shows when nobody says since when: about as many points as can be told apart.
 SHOWN_BY_DEFAULT = {"hour": timedelta(days=3), "shift": timedelta(days=30)}
 
-# A rule's number on the chart: Nelson's, which is what the trade calls them by.
-RULE_NUMBER = {rule.name: number for number, rule in enumerate(NELSON, start=1)}
+ALL_UNITS = samples.Stratum()
 
 router = APIRouter(prefix="/spc", tags=["statistics"])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Selection:
-    """Which units a chart is about, and how they are grouped."""
+    """Which units a chart is about, how they are grouped, and by what rules they are judged."""
 
     by: samples.By
     station: str | None
     lane: str | None
     since: datetime
     until: datetime | None
+    stratum: samples.Stratum = ALL_UNITS
+    stages: Stages = "by_change"
+    rules: Preset = "nelson_1_2"
+
+    @property
+    def name(self) -> str:
+        """Under which what people decide about this chart is kept."""
+        shift = None if self.stratum.shift is None else f"{self.stratum.shift:%H:%M}"
+        return chart_name("p", self.by, self.station, self.lane, self.stratum.kind, self.stratum.stage, shift)
+
+
+ShiftStart = Annotated[str, Query(pattern=r"^([01]\d:[0-5]\d)|(2[0-3]:[0-5]\d)$|^$", max_length=5)]
 
 
 def selection(
@@ -48,97 +80,37 @@ def selection(
     lane: Annotated[str | None, Query(max_length=100)] = None,
     since: Annotated[AwareDatetime | None, Query(description="default: 3 days, or 30 by shift")] = None,
     until: Annotated[AwareDatetime | None, Query(description="default: now")] = None,
+    kind: Annotated[str | None, Query(max_length=100, description="count units with this defect")] = None,
+    stage: Annotated[str | None, Query(max_length=500, description="recipe and models")] = None,
+    shift: Annotated[ShiftStart, Query(description="local start of the shift, such as 06:00")] = "",
+    stages: Annotated[
+        Stages, Query(description="do limits start anew with recipe and models?")
+    ] = "by_change",
+    rules: Preset = "nelson_1_2",
 ) -> Selection:
+    """Raises ParameterOutOfRange for a kind together with a stage: the sums do not tell those apart."""
     end = until or datetime.now(UTC)
+    within(
+        2 if kind and stage else 1,
+        parameter="kind, stage",
+        allowed="one of them",
+        is_allowed=not (kind and stage),
+    )
     return Selection(
         by=by,
         station=station or None,
         lane=lane or None,
         since=since or end - SHOWN_BY_DEFAULT[by],
         until=until,
+        stratum=samples.Stratum(
+            kind=kind or None, stage=stage or None, shift=time.fromisoformat(shift) if shift else None
+        ),
+        stages=stages,
+        rules=rules,
     )
 
 
 Selected = Annotated[Selection, Depends(selection)]
-
-
-class PointAnswer(BaseModel):
-    """One subgroup. `value`, `lower` and `upper` are shares of refused units; None where none was judged.
-
-    `opportunity` counts judged units; `simulated` is how many of all its units come from a demo's history.
-    """
-
-    key: str
-    label: str
-    at: datetime
-    count: int
-    opportunity: int
-    review: int
-    not_inspected: int
-    simulated: int
-    value: float | None
-    lower: float | None
-    upper: float | None
-    url: str
-
-
-class SignalAnswer(BaseModel):
-    """`index` is that of the point which completes the pattern, `members` are all points that make it."""
-
-    rule: str
-    number: int
-    text: str
-    index: int
-    key: str
-    members: list[int]
-    side: Side
-
-
-class BaselineAnswer(BaseModel):
-    """`is_provisional`: estimated from fewer subgroups than limits should be."""
-
-    centre: float
-    sigma_z: float
-    subgroups: int
-    is_frozen: bool
-    is_provisional: bool
-
-
-class DispersionAnswer(BaseModel):
-    """Chi-square test of the counts against chance alone."""
-
-    statistic: float
-    degrees: int
-    p_value: float
-
-
-class RuleAnswer(BaseModel):
-    rule: str
-    number: int
-    text: str
-
-
-class ChartAnswer(BaseModel):
-    """A p chart of refused units, ready to be drawn: nothing is left to compute."""
-
-    chart: Literal["p"] = "p"
-    method: Method
-    method_text: str
-    by: samples.By
-    since: datetime
-    baseline: BaselineAnswer
-    dispersion: DispersionAnswer | None
-    points: list[PointAnswer]
-    rules: list[RuleAnswer]
-    signals: list[SignalAnswer]
-
-    @property
-    def simulated(self) -> int:
-        return sum(point.simulated for point in self.points)
-
-    @property
-    def units(self) -> int:
-        return sum(point.opportunity + point.not_inspected for point in self.points)
 
 
 class ParetoBarAnswer(BaseModel):
@@ -241,74 +213,167 @@ def subgroup(
     )
 
 
-def chart_of(here: Serving, language: str, selected: Selection) -> ChartAnswer:
-    """Raises TooFewSubgroups and TooManySubgroups."""
-    chart = p_chart(
-        samples.rejected_samples(
-            here.store,
-            by=selected.by,
-            since=selected.since,
-            until=selected.until,
-            station=selected.station,
-            lane=selected.lane,
-        )
+@router.get("/p/file", response_class=Response, responses=problems(HTTPStatus.UNPROCESSABLE_ENTITY))
+def p_file(here: Here, language: Language, selected: Selected, format: Format = "pdf") -> Response:
+    """The same chart as a file: CSV, XLSX, or PDF for A4."""
+    chart = chart_of(here, language, selected)
+    return file_of([chart], format, "p", station=here.station, language=language)
+
+
+def file_of(
+    charts: Sequence[ChartAnswer], format: Format, name: str, *, station: str, language: str
+) -> Response:
+    """Raises FontMissing for a PDF."""
+    made = as_file(charts, format, station=station, language=language)
+    headers = {"Content-Disposition": f'attachment; filename="lynceus-{name}.{format}"'}
+    return Response(made, media_type=MEDIA_TYPES[format], headers=headers)
+
+
+class EntrySaid(BaseModel):
+    """A decision about a chart. `point` is a point's key: needed to leave one out or take it in again."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    kind: Entry
+    reason: str = Field(min_length=1, max_length=1000)
+    point: str | None = Field(default=None, max_length=100)
+
+
+class EntryMade(BaseModel):
+    id: UUID
+
+
+NOT_FOR_ALL = problems(
+    HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN, HTTPStatus.NOT_FOUND, HTTPStatus.UNPROCESSABLE_ENTITY
+)
+
+
+@router.post("/p/entries", status_code=HTTPStatus.CREATED, responses=NOT_FOR_ALL)
+def enter_p(
+    here: Here, caller: SignedIn, language: Language, selected: Selected, said: EntrySaid
+) -> EntryMade:
+    """Leave a point out of the limits of this chart, take it in again, comment, freeze its limits or release them."""
+    return EntryMade(id=decide_p(here, caller, language, selected, said))
+
+
+def decide_p(here: Serving, caller: Caller, language: str, selected: Selection, said: EntrySaid) -> UUID:
+    """Raises RightMissing, SubgroupUnknown, and what drawing the chart raises."""
+    if said.point is not None:
+        samples.window_of(said.point)
+    return decide(
+        here, caller, selected.name, said, limits=lambda: limits_to_freeze(here, language, selected)
     )
+
+
+def decide(
+    here: Serving, caller: Caller, name: str, said: EntrySaid, *, limits: Callable[[], Mapping[str, Any]]
+) -> UUID:
+    """Commenting is for whoever operates the line; what changes limits for those who dispose of its quality.
+
+    limits  those to freeze, where that is asked
+    """
+    check_right(caller, Right.OPERATE if said.kind is Entry.COMMENT else Right.DISPOSE)
+    is_about_point = said.kind in (Entry.EXCLUDED, Entry.INCLUDED)
+    within(
+        0 if said.point is None else 1,
+        parameter="point",
+        allowed="the key of a point",
+        is_allowed=said.point is not None or not is_about_point,
+    )
+    return enter(
+        here.store,
+        name,
+        said.kind,
+        reason=said.reason,
+        point=said.point,
+        value=limits() if said.kind is Entry.FROZEN else None,
+        by=caller.person,
+        at=datetime.now(UTC),
+    )
+
+
+def chart_of(here: OnRecord, language: str, selected: Selection) -> ChartAnswer:
+    """Raises TooFewSubgroups and TooManySubgroups."""
+    counted = samples.rejected_samples(
+        here.store,
+        by=selected.by,
+        since=selected.since,
+        until=selected.until,
+        station=selected.station,
+        lane=selected.lane,
+        stratum=selected.stratum,
+    )
+    book = book_of(here.store, selected.name)
+    # Of several lanes the one with most units would set the stage, and the others' changes be missed.
+    by_stage = selected.stages == "by_change" and selected.lane is not None
+    rules = PRESETS[selected.rules]
+    own = p_chart(
+        counted,
+        by_stage=by_stage,
+        excluded=exclusions(book, [sample.key for sample in counted]),
+        rules=rules,
+    )
+
+    def kept(value: Mapping[str, Any]) -> ControlChart:
+        baseline = Baseline(centre=value["centre"], sigma_z=value["sigma_z"], subgroups=value["subgroups"])
+        return p_chart(counted, baseline=baseline, rules=rules).chart
+
+    chart = with_frozen(own.chart, kept, book.frozen)
+    points = [
+        point_of(
+            chart,
+            index,
+            book,
+            key=sample.key,
+            label=sample.label,
+            at=sample.at,
+            stage=sample.stage,
+            simulated=sample.simulated,
+            url=subgroup_url(sample.key, station=selected.station, lane=selected.lane),
+            count=sample.count,
+            opportunity=sample.opportunity,
+            review=sample.review,
+            not_inspected=sample.not_inspected,
+        )
+        for index, sample in enumerate(counted)
+    ]
+    kind = selected.stratum.kind
     return ChartAnswer(
-        method=chart.baseline.method,
-        method_text=say(f"spc.method.{chart.baseline.method}", language),
+        chart="p",
+        name=selected.name,
+        title=say("spc.title.p", language)
+        if kind is None
+        else say("spc.title.kind", language, kind=kind_name(here.catalogue, language, kind)),
+        unit="",
+        statistic=chart.statistic,
+        method=chart.method,
+        method_text=say(f"spc.method.{chart.method}", language),
         by=selected.by,
         since=selected.since,
         baseline=BaselineAnswer(
-            centre=chart.centre,
-            sigma_z=chart.baseline.sigma_z,
-            subgroups=chart.baseline.subgroups,
-            is_frozen=chart.is_frozen,
-            is_provisional=chart.baseline.is_provisional,
+            centre=own.centre,
+            sigma_z=own.baseline.sigma_z,
+            subgroups=own.baseline.subgroups,
+            is_frozen=chart.frozen is not None or (book.frozen is not None and not by_stage),
+            is_provisional=own.baseline.is_provisional,
         ),
-        dispersion=None
-        if chart.dispersion is None
-        else DispersionAnswer(
-            statistic=chart.dispersion.statistic,
-            degrees=chart.dispersion.degrees,
-            p_value=chart.dispersion.p_value,
-        ),
-        points=[_point(chart, index, selected) for index in range(len(chart.samples))],
-        rules=[
-            RuleAnswer(rule=rule, number=RULE_NUMBER[rule], text=say(f"spc.rule.{rule}", language))
-            for rule in chart.rules
-        ],
-        signals=[
-            SignalAnswer(
-                rule=signal.rule,
-                number=RULE_NUMBER[signal.rule],
-                text=say(f"spc.rule.{signal.rule}", language),
-                index=signal.index,
-                key=chart.samples[signal.index].key,
-                members=list(signal.members),
-                side=signal.side,
-            )
-            for signal in chart.signals
-        ],
+        dispersion=DispersionAnswer.of(own.dispersion),
+        points=points,
+        rules=rules_of(chart, selected.rules, language),
+        signals=signals_of(chart, points, selected.rules, language),
+        stages=list(dict.fromkeys(chart.stage)),
+        frozen=frozen_of(book),
+        comments=comments_of(book),
     )
 
 
-def _point(chart: CountChart, index: int, selected: Selection) -> PointAnswer:
-    sample = chart.samples[index]
-    return PointAnswer(
-        key=sample.key,
-        label=sample.label,
-        at=sample.at,
-        count=sample.count,
-        opportunity=sample.opportunity,
-        review=sample.review,
-        not_inspected=sample.not_inspected,
-        simulated=sample.simulated,
-        value=_number(chart.value[index]),
-        lower=_number(chart.lower[index]),
-        upper=_number(chart.upper[index]),
-        url=subgroup_url(sample.key, station=selected.station, lane=selected.lane),
-    )
-
-
-def _number(value: float) -> float | None:
-    return None if isnan(value) else float(value)
+def limits_to_freeze(here: OnRecord, language: str, selected: Selection) -> dict[str, Any]:
+    """The limits of the newest stage as they are now, to be kept. Raises as `chart_of` does."""
+    chart = chart_of(here, language, selected)
+    assert chart.baseline is not None
+    return {
+        "centre": chart.baseline.centre,
+        "sigma_z": chart.baseline.sigma_z,
+        "subgroups": chart.baseline.subgroups,
+        "stage": chart.stages[-1] if chart.stages else "",
+    }

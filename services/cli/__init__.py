@@ -20,7 +20,7 @@ COMMANDS = {
     "replay": "services.cli.replay:replay",
     "genealogy": "services.cli.genealogy:genealogy",
     "ledger": "services.cli.ledger:ledger",
-    "spc": "services.cli.spc:spc",
+    "spc": "services.cli.spc_reports:spc",
     "validate": "services.cli.validate:validate",
     "recipe": "services.cli.recipe:recipe",
     "camera": "services.cli.camera:camera",

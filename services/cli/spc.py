@@ -15,6 +15,7 @@ from rich.text import Text
 
 from services.cli.options import database_option
 from services.text import language_of_environment, say
+from traceability.gauge_studies import is_gauge_proven
 from traceability.samples import By, MeasuredValue, measured_values, rejected_samples
 from traceability.spc.attributes import ESTABLISHED_FROM, CountChart, p_chart
 from traceability.spc.capability import Naming, Specification, capability, named, release
@@ -160,6 +161,8 @@ def capability_report(
 ) -> None:
     specification = Specification(lower=lower, upper=upper, target=target)
     values = _measured(database, measurement, station, lane, since, measured_only)
+    with TraceStore.open(database) as store:
+        is_proven = is_gauge_proven(store, measurement, at=datetime.now(UTC))
     numbers = [one.value for one in values]
     chart = individuals_chart(numbers, rules=PRESETS["nelson_1_2"]).location
     found = capability(numbers, specification, is_subgrouped=False)
@@ -174,12 +177,11 @@ def capability_report(
     )
     # Indices from sigma within are an aid to analysis there, and must not stand in a report (AIAG & VDA, 2026).
     reported = {name: value for name, value in index.values.items() if not name.startswith("Cw")}
-    # The record holds no gauge studies yet: a reason is what a report without one needs.
     released = release(
         index=next(iter(reported)),
         characteristic=measurement,
         signals=len(chart.signals),
-        is_gauge_proven=False,
+        is_gauge_proven=is_proven,
         reason_unstable=although_unstable,
         reason_no_gauge=without_gauge_study,
     )

@@ -16,8 +16,9 @@ from inspection.errors import InspectionError
 from inspection.types import Verdict
 from services.access import Access, AccessHere, Caller, Right, Who
 from services.api.cases import Disposer, WrittenAct, sign
+from services.api.charts import SignalAnswer
 from services.api.serving import Here, Language, Serving
-from services.api.spc import Selection, SignalAnswer, chart_of
+from services.api.spc import Selection, chart_of
 from services.problems import status_of
 from services.text import explain
 from services.web.rendering import page

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from http import HTTPStatus
 from itertools import pairwise
 from statistics import median
-from typing import Annotated, Literal, get_args
-from urllib.parse import urlencode
+from typing import Annotated, Literal
 from uuid import UUID
 
 from fastapi import APIRouter, Query, Request
@@ -18,22 +17,19 @@ from fastapi.responses import HTMLResponse, RedirectResponse, Response
 from inspection.types import Box, Defect, Inspection, PictureRef, Verdict
 from services.alarms import Shown
 from services.api.answers import ScreenAnswer
-from services.api.measured import IndividualsAnswer, Preset, individuals_of, seen
 from services.api.pictures import Sha256
 from services.api.serving import Here, Language, Live, Serving
-from services.api.spc import ChartAnswer, Selection, chart_of
 from services.api.station import Operator, change_over, known_lane, traced
 from services.api.units import recorded
 from services.live import LaneNow, LiveState
 from services.problems import FrameUnknown, status_of
-from services.text import Explanation, explain, explain_code, say, say_failure
+from services.text import Explanation, explain, explain_code, say_failure
 from services.web.alarm_texts import explained
 from services.web.family_map import cut_map, family_map
 from services.web.rendering import code_url, page, picture_url
 from services.web.strip_map import StripMap, live_map, pictured, strip_map
 from station_config.errors import RecipeNotChosen
-from traceability import samples
-from traceability.errors import CodeNotParsed, PictureMissing, SpcError, TooFewSubgroups, UnitUnknown
+from traceability.errors import CodeNotParsed, PictureMissing, UnitUnknown
 from traceability.genealogy.tracing import family
 from traceability.history import life
 from traceability.identifiers import parse
@@ -42,37 +38,10 @@ from traceability.store import Counts
 # A lane that gives no sign of life for so long is no longer believed.
 STALE_AFTER_S = 15
 
-# A subgroup of full inspection holds thousands of units; what was withheld comes first.
-MOST_UNITS = 500
-
-Period = Literal["1", "3", "7", "30"]
-PERIODS: tuple[Period, ...] = ("1", "3", "7", "30")
-"""Days a chart looks back."""
-
 MOST_RELATIVES = 60
 """More boxes would be a thicket: the nearest are drawn, the others are a list."""
 
 MOST_EVENTS = 200
-
-CHART_WORDS = (
-    "share",
-    "upper",
-    "lower",
-    "centre",
-    "limits",
-    "review",
-    "not_inspected",
-    "simulated",
-    "signal",
-    "open",
-    "defects",
-    "units",
-    "cumulative",
-    "pareto_none",
-)
-"""What the drawn chart says by itself."""
-
-MEASURED_WORDS = ("value", "upper", "lower", "centre", "limits", "signal", "open_unit", "stage", "simulated")
 
 Mode = Literal["run", "setup", "bypass", "starting", "stopped", "engine_away"]
 
@@ -288,110 +257,10 @@ def picture(request: Request, here: Here, sha256: Sha256, inspection: UUID) -> R
     )
 
 
-@router.get("/spc")
-def spc(
-    request: Request,
-    here: Here,
-    language: Language,
-    by: samples.By = "hour",
-    days: Period = "3",
-    lane: Annotated[str, Query(max_length=100)] = "",
-    station: Annotated[str, Query(max_length=100)] = "",
-) -> Response:
-    """The p chart of refused units and the Pareto beside it; every point leads to its subgroup."""
-    if not station and here.live is not None:
-        # Pictures inspected from files lie in the same database and are no part of this station's process.
-        station = here.station
-    since = datetime.now(UTC) - timedelta(days=int(days))
-    selected = Selection(by=by, station=station or None, lane=lane or None, since=since, until=None)
-    chart: ChartAnswer | None = None
-    problem: Explanation | None = None
-    try:
-        chart = chart_of(here, language, selected)
-    except TooFewSubgroups as error:
-        problem = explain(error, language)
-    return page(
-        request,
-        "_spc.html" if request.headers.get("hx-request") else "spc.html",
-        by=by,
-        days=days,
-        lane=lane,
-        station_chosen=station,
-        lanes=[known.lane for known in here.lanes()],
-        periods=PERIODS,
-        chart_texts={word: say(f"web.spc.{word}", language) for word in CHART_WORDS},
-        query=urlencode({"by": by, "lane": lane, "station": station, "since": f"{since:%Y-%m-%dT%H:%M:%SZ}"}),
-        chart=chart,
-        problem=problem,
-    )
-
-
-@router.get("/spc/measured")
-def measured_page(
-    request: Request,
-    here: Here,
-    language: Language,
-    measurement: Annotated[str, Query(max_length=100)] = "",
-    rules: Preset = "nelson_1_2",
-    days: Period = "3",
-    lane: Annotated[str, Query(max_length=100)] = "",
-) -> Response:
-    """What was measured, unit by unit: single values, moving ranges, and the stages between them."""
-    station = here.station if here.live is not None else None
-    since = datetime.now(UTC) - timedelta(days=int(days))
-    names = seen(here, language, since=since, station=station, lane=lane or None)
-    chosen = measurement or (names[0].name if names else "")
-    chart: IndividualsAnswer | None = None
-    problem: Explanation | None = None
-    if chosen:
-        try:
-            chart = individuals_of(
-                here, language, chosen, preset=rules, since=since, station=station, lane=lane or None
-            )
-        except SpcError as error:
-            problem = explain(error, language)
-    return page(
-        request,
-        "spc_measured.html",
-        measurements=names,
-        chosen=chosen,
-        presets=get_args(Preset),
-        preset=rules,
-        days=days,
-        periods=PERIODS,
-        lane=lane,
-        lanes=[known.lane for known in here.lanes()],
-        chart=chart,
-        problem=problem,
-        chart_texts={word: say(f"web.spc.{word}", language) for word in MEASURED_WORDS},
-    )
-
-
 @router.get("/inspection/{id}")
 def inspection(here: Here, id: UUID) -> Response:
     """Where an inspection is shown: among all that is known of its unit."""
     return RedirectResponse(f"{code_url(recorded(here, id).unit)}#inspection-{id}", HTTPStatus.SEE_OTHER)
-
-
-@router.get("/spc/subgroup/{key}")
-def subgroup(
-    request: Request,
-    here: Here,
-    key: str,
-    lane: Annotated[str, Query(max_length=100)] = "",
-    station: Annotated[str, Query(max_length=100)] = "",
-) -> Response:
-    """The units behind one point, what was withheld most first."""
-    return page(
-        request,
-        "subgroup.html",
-        window=samples.window_of(key),
-        units=samples.units_of_subgroup(
-            here.store, key, station=station or None, lane=lane or None, limit=MOST_UNITS
-        ),
-        lane=lane,
-        most_units=MOST_UNITS,
-    )
 
 
 def _panel(here: Serving, lane: LaneNow, language: str) -> Panel:

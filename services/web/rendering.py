@@ -39,6 +39,17 @@ SECTIONS = (
 )
 """The pages in the header: name, address, and the right without which one is not shown."""
 
+SPC_SECTIONS = (
+    ("rejected", "/spc"),
+    ("measured", "/spc/measured"),
+    ("capability", "/spc/capability"),
+    ("causes", "/spc/causes"),
+    ("maps", "/spc/maps"),
+    ("inspector", "/spc/inspector"),
+    ("studies", "/spc/studies"),
+)
+"""The pages about charts."""
+
 UNKNOWN_KIND_COLOUR = "#6E7681"
 
 
@@ -82,7 +93,9 @@ def environment() -> Environment:
     )
     for in_template in (number, percent, breakable, code_url, certificate_url, clock, clock_minutes):
         loaded.filters[in_template.__name__] = in_template
-    loaded.globals.update(Verdict=Verdict, picture_url=picture_url, sections=sections)
+    loaded.globals.update(
+        Verdict=Verdict, picture_url=picture_url, sections=sections, spc_sections=SPC_SECTIONS
+    )
     return loaded
 
 

@@ -77,7 +77,7 @@ def test_a_point_leads_to_its_subgroup_its_unit_and_its_picture(page):
     box = chart.bounding_box()
     assert box is not None
     # The last of the points: in the drawing area, just left of the labels of the limits.
-    chart.click(position={"x": box["width"] - 104 - 12, "y": box["height"] / 2})
+    chart.click(position={"x": box["width"] - 118 - 12, "y": box["height"] / 2})
 
     expect(page).to_have_url(re.compile("/spc/subgroup/"))
     expect(page.locator("tbody .badge.verdict-REJECT")).to_have_count(14)

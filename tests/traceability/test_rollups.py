@@ -10,10 +10,10 @@ from hypothesis import strategies as st
 from sqlalchemy import MetaData, Table, delete, func, select
 
 from inspection.types import Verdict
-from tests.builders import NOON, a_defect, an_inspection
+from tests.builders import NOON, a_defect, a_measurement, an_inspection
 from traceability import rollups, tables
 from traceability.rollups import QUARTER, quarter_of, whole_quarters
-from traceability.samples import pareto, rejected_samples
+from traceability.samples import Stratum, hourly_means, kinds_seen, pareto, rejected_samples, stages_seen
 from traceability.store import TraceStore
 
 MOMENTS = st.integers(0, 4_000_000_000_000_000).map(
@@ -55,6 +55,7 @@ def _some(count: int = 60):
             ),
             frames_inspected=number % 7,
             frames_lost=number % 2,
+            measurements=(a_measurement(value=float(number)),),
             finished_at=NOON + timedelta(seconds=173 * number),
         )
         for number in range(count)
@@ -136,8 +137,67 @@ def test_what_was_on_record_before_there_were_sums_is_counted_by_the_upgrade(sto
     assert counted == grown
 
 
-def _upgrade():
-    path = Path(rollups.__file__).parent / "migrations" / "versions" / "0011_rollups.py"
+def test_stages_and_measurements_on_record_before_there_were_sums_of_them_are_counted_by_the_upgrade(
+    store: TraceStore,
+):
+    store.record(_some())
+    rollup = (tables.rollup_stages, tables.rollup_measurements)
+    with store.writing() as connection:
+        grown = [set(connection.execute(select(table)).all()) for table in rollup]
+        assert all(grown)
+        for table in rollup:
+            connection.execute(delete(table))
+        own = MetaData()
+        stages, measurements = (Table(table.name, own, autoload_with=connection) for table in rollup)
+        upgrade = _upgrade("0019_charts.py")
+        upgrade.count_what_is_there(connection, stages)
+        upgrade.sum_what_was_measured(connection, measurements)
+        counted = [set(connection.execute(select(table)).all()) for table in rollup]
+    assert counted == grown
+
+
+def test_hourly_means_are_those_of_the_records_that_were_inspected(store: TraceStore):
+    inspections = _some()
+    store.record(inspections)
+    until = NOON + timedelta(hours=3)
+    (means,) = hourly_means(store, since=NOON, until=until, lane="strip").values()
+    for one in means:
+        seen = [
+            value.value
+            for each in inspections
+            if one.window.since <= each.finished_at < one.window.until
+            and each.lane == "strip"
+            and each.verdict is not Verdict.NOT_INSPECTED
+            for value in each.measurements
+        ]
+        assert (one.values, one.mean) == (len(seen), pytest.approx(sum(seen) / len(seen)))
+
+
+def test_a_stratum_holds_its_own_units_only(store: TraceStore):
+    inspections = _some()
+    store.record(inspections)
+    until = NOON + timedelta(hours=3)
+
+    def counted(lane=None, **stratum):
+        samples = rejected_samples(
+            store, by="hour", since=NOON, until=until, lane=lane, stratum=Stratum(**stratum)
+        )
+        return [sample.count for sample in samples], [sample.opportunity for sample in samples]
+
+    everything = counted(lane="strip")
+    (stage,) = stages_seen(store, since=NOON, lane="strip")
+    assert counted(lane="strip", stage=stage) == everything
+    assert counted(lane="strip", stage="another") == ([], [])
+    judged = [one for one in inspections if one.verdict is not Verdict.NOT_INSPECTED]
+    assert sum(counted(kind="pits")[1]) == len([one for one in judged if one.finished_at < until])
+    assert sum(counted(kind="pits")[0]) <= sum(
+        any(defect.kind == "pits" for defect in one.defects) for one in inspections
+    )
+    assert kinds_seen(store, since=NOON) == ("pits", "scratch")
+
+
+def _upgrade(file="0011_rollups.py"):
+    path = Path(rollups.__file__).parent / "migrations" / "versions" / file
     spec = importlib.util.spec_from_file_location("upgrade_to_rollups", path)
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)

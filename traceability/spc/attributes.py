@@ -28,6 +28,7 @@ from traceability.errors import TooFewSubgroups
 from traceability.spc.charts import (
     ControlChart,
     Exclusion,
+    Limits,
     individuals_chart,
     make_chart,
     stage_labels,
@@ -48,6 +49,8 @@ D2_OF_2 = 2 / np.sqrt(np.pi)
 
 # Below this a chart may still be looked at, but its limits are provisional (AIAG SPC, 2nd ed., chapter II).
 ESTABLISHED_FROM = 20
+
+LEAST_SUBGROUPS = 2
 
 # The level at which spread beyond chance counts as shown.
 OVERDISPERSION_LEVEL = 0.05
@@ -373,6 +376,7 @@ class CountSample:
     not_inspected  units nobody could judge, beside the opportunity: they could not have been refused, and
                    counting them would make a blind camera look like good quality
     simulated      units of any verdict that come from a demo's made-up history
+    stage          what most of its units were judged under; limits start anew where it changes
     """
 
     key: str
@@ -383,6 +387,7 @@ class CountSample:
     review: int = 0
     not_inspected: int = 0
     simulated: int = 0
+    stage: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -412,6 +417,7 @@ class CountChart:
     """The p chart of samples from the record, ready to be drawn.
 
     chart       shares refused, 0..1; NaN where no unit was judged, and such a point never signals
+    baseline    that of the newest stage which has one
     is_frozen   the limits came from outside, not from these samples
     dispersion  of these samples about their own mean; None where fewer than two were judged
     """
@@ -500,33 +506,60 @@ def p_chart(
     samples: Sequence[CountSample],
     *,
     baseline: Baseline | None = None,
+    frozen: Limits | None = None,
+    by_stage: bool = False,
+    excluded: Sequence[Exclusion] = (),
     rules: Sequence[Rule] = DEFAULT,
 ) -> CountChart:
     """The p chart of `samples`, against kept limits or against limits of their own.
 
     Limits of their own are Laney's p' where the samples show more spread than chance (see `estimate`).
+
+    frozen    the kept limits with their version, author and reason, for the chart to say
+    by_stage  limits and patterns start anew where the samples' stage changes; a stage too short for limits of its
+              own is shown without
+    excluded  points left out of the limits; they stay on the chart
+
     Raises TooFewSubgroups where there are fewer than two judged samples to estimate from.
     """
     count, opportunity = _arrays(samples)
     judged = opportunity > 0
-    limits = baseline if baseline is not None else estimate(samples)
+    labels = tuple(sample.stage for sample in samples) if by_stage else ()
+    left_out = {one.index for one in excluded}
+    centre, sigma_z = np.full(len(samples), np.nan), np.ones(len(samples))
+    found: Baseline | None = baseline
+    for part in stage_rows(labels, len(samples)):
+        kept = [samples[index] for index in part if index not in left_out]
+        limits = baseline
+        if limits is None:
+            if by_stage and sum(sample.opportunity > 0 for sample in kept) < LEAST_SUBGROUPS:
+                continue
+            limits = found = estimate(kept)
+        centre[part], sigma_z[part] = limits.centre, limits.sigma_z
+    if found is None:
+        found = estimate([sample for index, sample in enumerate(samples) if index not in left_out])
+        centre[:], sigma_z[:] = found.centre, found.sigma_z
     of = np.where(judged, opportunity, np.nan)
+    chart = make_chart(
+        statistic="share",
+        value=count / of,
+        centre=centre,
+        sigma=sigma_z * np.sqrt(centre * (1 - centre) / of),
+        floor=0,
+        ceiling=1,
+        method="laney_p" if np.any(sigma_z != 1) else "p",
+        conventions=("limits:sigmas", "sigmas:3"),
+        stage=labels,
+        frozen=frozen,
+        excluded=tuple(excluded),
+        rules=rules,
+    )
     return CountChart(
         samples=tuple(samples),
-        chart=make_chart(
-            statistic="share",
-            value=count / of,
-            centre=limits.centre,
-            sigma=limits.sigma_z * np.sqrt(limits.centre * (1 - limits.centre) / of),
-            floor=0,
-            ceiling=1,
-            method=limits.method,
-            conventions=("limits:sigmas", "sigmas:3"),
-            rules=rules,
-        ),
-        baseline=limits,
+        chart=chart,
+        baseline=found,
         is_frozen=baseline is not None,
-        dispersion=dispersion(samples) if judged.sum() >= 2 else None,
+        dispersion=dispersion(samples) if judged.sum() >= LEAST_SUBGROUPS else None,
     )
 
 
@@ -545,7 +578,7 @@ def estimate(samples: Sequence[CountSample], *, method: Method | None = None) ->
     count, opportunity = _arrays(samples)
     judged = opportunity > 0
     count, opportunity = count[judged], opportunity[judged]
-    if len(count) < 2:
+    if len(count) < LEAST_SUBGROUPS:
         raise TooFewSubgroups(
             f"A control chart needs at least 2 subgroups with inspected units; there are {len(count)}.",
             action="Choose a longer time or shorter subgroups, or wait until more was inspected.",

@@ -348,6 +348,89 @@ def associated_with(
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Factor:
+    """One level of one category (a lot, a machine, a tool) beside all units that did not meet it.
+
+    bad, units              of those that met it; bad_elsewhere, units_elsewhere of all others
+    odds_ratio, interval    Fisher's, exact
+    p, p_adjusted           two-sided; adjusted over all levels of all categories (Benjamini and Hochberg)
+    within_strata           the same compared within strata only, by Mantel and Haenszel; None where no stratum has both
+    """
+
+    category: str
+    level: str
+    bad: int
+    units: int
+    bad_elsewhere: int
+    units_elsewhere: int
+    odds_ratio: float
+    interval: Interval
+    p: float
+    p_adjusted: float
+    within_strata: Stratified | None
+
+    @property
+    def is_shown(self) -> bool:
+        return self.p_adjusted <= 0.05
+
+
+def associated_with_met(
+    units: Sequence[tuple[bool, frozenset[tuple[str, str]]]],
+    *,
+    strata: Sequence[str] | None = None,
+    confidence: float = 0.95,
+) -> tuple[Factor, ...]:
+    """What bad units met more or less often than good ones, by adjusted p, then by p; a unit may meet several levels.
+
+    units   whether it is bad, and the (category, level) pairs it met
+    strata  one label per unit, such as what it was judged under: a difference between strata is then no effect of
+            what happens to go with them (Simpson)
+
+    Levels that all or no units met say nothing and are left out. Raises TooFewValues below two units.
+    """
+    enough(len(units), method="associated_with", needed=2)
+    bad = np.array([is_bad for is_bad, _ in units])
+    every = sorted({factor for _, met in units for factor in met})
+    labels = np.array(strata if strata is not None else [""] * len(units))
+    within(labels.size, parameter="strata", allowed=f"{bad.size} labels", is_allowed=labels.size == bad.size)
+    rows: list[tuple[tuple[str, str], NDArray[np.int_], TwoByTwo, Stratified | None]] = []
+    for factor in every:
+        here = np.array([factor in met for _, met in units])
+        table = _met_table(bad, here)
+        if min(table.sum(axis=0).min(), table.sum(axis=1).min()) == 0:
+            continue
+        by_stratum = [_met_table(bad[labels == one], here[labels == one]) for one in np.unique(labels)]
+        usable = [one for one in by_stratum if min(one.sum(axis=0).min(), one.sum(axis=1).min()) > 0]
+        adjusted_for = mantel_haenszel(usable, confidence=confidence) if len(usable) > 1 else None
+        rows.append((factor, table, two_by_two(table, confidence=confidence), adjusted_for))
+    if not rows:
+        return ()
+    corrected = adjusted([row.fisher_p for _, _, row, _ in rows])
+    found = [
+        Factor(
+            category=category,
+            level=level,
+            bad=int(table[0, 0]),
+            units=int(table[0].sum()),
+            bad_elsewhere=int(table[1, 0]),
+            units_elsewhere=int(table[1].sum()),
+            odds_ratio=row.fisher_odds_ratio,
+            interval=row.fisher_interval,
+            p=row.fisher_p,
+            p_adjusted=float(p),
+            within_strata=inside,
+        )
+        for ((category, level), table, row, inside), p in zip(rows, corrected, strict=True)
+    ]
+    return tuple(sorted(found, key=lambda one: (one.p_adjusted, one.p, one.category, one.level)))
+
+
+def _met_table(bad: NDArray[np.bool_], here: NDArray[np.bool_]) -> NDArray[np.int_]:
+    cells = ((bad & here, ~bad & here), (bad & ~here, ~bad & ~here))
+    return np.array([[int(cell.sum()) for cell in row] for row in cells])
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Branch:
     """A node of a shallow tree. `rule` is how it was reached; leaves have no `split`."""
 

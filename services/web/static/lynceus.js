@@ -2,6 +2,7 @@
 import "./live-feed.js";
 import "./image-overlay.js";
 import "./spc-chart.js";
+import "./position-map.js";
 import "./review-desk.js";
 
 // A table that scrolls in its own frame, on a narrow screen, is reached by keyboard.

@@ -1,4 +1,4 @@
-// <spc-chart data-kind="p|pareto|measured" data-texts, and data-url or data-chart>: draws what the server computed, and
+// <spc-chart data-kind="p|pareto|measured|corrected" data-texts, and data-url or data-chart>: draws what the server computed, and
 // computes nothing.
 //
 // Each point is an address: click or tap its column, or go along with the arrow keys and press Enter.
@@ -40,7 +40,7 @@ class SpcChart extends HTMLElement {
     this.percent = new Intl.NumberFormat(document.documentElement.lang, { style: "percent", maximumFractionDigits: 2 });
     this.figure = new Intl.NumberFormat(document.documentElement.lang, { maximumSignificantDigits: 5 });
     const { kind } = this.dataset;
-    this.chart.setOption(kind === "p" ? this.controlChart() : kind === "measured" ? this.measuredChart() : this.pareto());
+    this.chart.setOption(kind === "pareto" ? this.pareto() : this.controlChart());
     if (kind !== "pareto") this.makePointsAddresses();
     this.resizing = new ResizeObserver(() => this.chart.resize());
     this.resizing.observe(place);
@@ -77,140 +77,111 @@ class SpcChart extends HTMLElement {
     };
   }
 
+  // Any control chart: one shape for shares and for values.
   controlChart() {
     const { points, signals } = this.data;
+    const isShare = this.data.unit === "";
     const rules = new Map(); // index -> rule numbers that are complete there
     const members = new Set();
     for (const { index, number, members: all } of signals) {
       rules.set(index, [...(rules.get(index) ?? []), number]);
       all.forEach((member) => members.add(member));
     }
-    const value = points.map((point, index) => this.pointStyle(point, rules.get(index), members.has(index)));
-    const highest = Math.max(...points.flatMap(({ value, upper }) => [value ?? 0, upper ?? 0]), 0.001);
+    const isMany = points.length > 200;
+    const value = points.map((point, index) => {
+      const style = this.pointStyle(point, rules.get(index), members.has(index));
+      return isMany && !rules.has(index) && !members.has(index) && !point.excluded ? { ...style, symbolSize: 3 } : style;
+    });
+    const stepped = (name, data, lineStyle) => ({ name, type: "line", step: "middle", data, symbol: "none", silent: true, lineStyle });
     const limit = (name, key, color, type) => ({
-      name,
-      type: "line",
-      step: "middle",
-      data: points.map((point) => point[key]),
-      symbol: "none",
-      silent: true,
-      lineStyle: { color, width: 1.6, type },
+      ...stepped(name, points.map((point) => point[key]), { color, width: 1.6, type }),
       endLabel: {
         show: true,
         color,
         fontWeight: 600,
         fontSize: 12,
-        formatter: ({ value: last }) => `${name} ${this.percent.format(last)}`,
+        formatter: ({ value: last }) => `${name} ${this.told(last)}`,
       },
     });
+    const zones = [0, 1, 2, 3].map((line) =>
+      stepped("", points.map(({ zones }) => zones?.[line] ?? null), { color: INK.grid, width: 1, type: "solid" }),
+    );
+    const highest = Math.max(...points.flatMap(({ value, upper }) => [value ?? 0, upper ?? 0]), 0.001);
+    const starts = this.data.stages.length
+      ? points.flatMap(({ stage }, index) => (index && stage !== points[index - 1].stage ? [{ xAxis: index, name: stage }] : []))
+      : [];
     return {
       ...this.common(),
-      grid: { left: 56, right: 104, top: 24, bottom: 44 },
+      grid: { left: 64, right: 118, top: 30, bottom: 44 },
       xAxis: {
         type: "category",
-        data: points.map(({ label }) => label.slice(5)),
-        axisLabel: { color: INK.faint, hideOverlap: true, fontSize: 12 },
-        axisLine: { lineStyle: { color: INK.line } },
-        axisTick: { alignWithLabel: true },
-      },
-      yAxis: {
-        type: "value",
-        min: 0,
-        max: Math.min(1, highest * 1.12),
-        axisLabel: { color: INK.faint, formatter: (share) => this.percent.format(share), showMaxLabel: false },
-        splitLine: { lineStyle: { color: INK.grid } },
-      },
-      tooltip: { ...this.common().tooltip, formatter: ([{ dataIndex }]) => this.tip(dataIndex) },
-      series: [
-        {
-          name: this.texts.simulated,
-          type: "bar",
-          silent: true,
-          barWidth: "100%",
-          barCategoryGap: 0,
-          data: points.map(({ simulated }) => (simulated > 0 ? 1 : null)),
-          itemStyle: { color: "rgba(201, 146, 0, 0.07)", decal: HATCH },
-        },
-        limit(this.texts.upper, "upper", INK.limit, "dashed"),
-        limit(this.texts.lower, "lower", INK.limit, "dashed"),
-        {
-          ...limit(this.texts.centre, "value", INK.centre, "solid"),
-          step: false,
-          data: points.map(() => this.data.baseline.centre),
-        },
-        {
-          name: this.texts.share,
-          type: "line",
-          showAllSymbol: true, // else a crowded chart hides points, signals among them
-          data: value,
-          lineStyle: { color: INK.line, width: 1.6 },
-          label: { show: true, position: "top", color: INK.limit, fontWeight: 700, fontSize: 13 },
-          z: 5,
-        },
-      ],
-    };
-  }
-
-  measuredChart() {
-    const { points, signals } = this.data;
-    const rules = new Map();
-    const members = new Set();
-    for (const { index, number, members: all } of signals) {
-      rules.set(index, [...(rules.get(index) ?? []), number]);
-      all.forEach((member) => members.add(member));
-    }
-    const isMany = points.length > 200;
-    const line = (name, key, color, type) => ({
-      name,
-      type: "line",
-      step: "middle",
-      data: points.map((point) => point[key]),
-      symbol: "none",
-      silent: true,
-      lineStyle: { color, width: 1.6, type },
-      endLabel: { show: true, color, fontWeight: 600, fontSize: 12, formatter: ({ value: last }) => `${name} ${this.figure.format(last)}` },
-    });
-    const starts = points.flatMap(({ stage }, index) => (index && stage !== points[index - 1].stage ? [{ xAxis: index }] : []));
-    return {
-      ...this.common(),
-      grid: { left: 64, right: 118, top: 24, bottom: 40 },
-      xAxis: {
-        type: "category",
-        data: points.map(({ label }) => label.slice(5, 16)),
+        data: points.map(({ label }) => (isShare ? label.slice(5) : label.slice(5, 16))),
         axisLabel: { color: INK.faint, hideOverlap: true, fontSize: 12 },
         axisLine: { lineStyle: { color: INK.line }, onZero: false },
-        axisTick: { show: false },
+        axisTick: { show: !isMany, alignWithLabel: true },
       },
       yAxis: {
         type: "value",
-        scale: true,
-        axisLabel: { color: INK.faint, formatter: (value) => this.figure.format(value) },
-        splitLine: { lineStyle: { color: INK.grid } },
+        ...(isShare ? { max: Math.min(1, highest * 1.12) } : { scale: true }),
+        axisLabel: { color: INK.faint, formatter: (at) => this.told(at), showMaxLabel: !isShare },
+        splitLine: { show: false },
       },
       tooltip: { ...this.common().tooltip, formatter: ([{ dataIndex }]) => this.tip(dataIndex) },
       series: [
-        line(this.texts.upper, "upper", INK.limit, "dashed"),
-        line(this.texts.lower, "lower", INK.limit, "dashed"),
-        line(this.texts.centre, "centre", INK.centre, "solid"),
         {
           name: this.texts.value,
           type: "line",
-          showAllSymbol: true,
-          data: points.map((point, index) => {
-            const style = this.pointStyle(point, rules.get(index), members.has(index));
-            return isMany && !rules.has(index) && !members.has(index) ? { ...style, symbolSize: 3 } : style;
-          }),
+          showAllSymbol: true, // else a crowded chart hides points, signals among them
+          data: value,
           lineStyle: { color: INK.line, width: isMany ? 1 : 1.6 },
           label: { show: true, position: "top", color: INK.limit, fontWeight: 700, fontSize: 13 },
-          markLine: { silent: true, symbol: "none", label: { show: false }, lineStyle: { color: INK.faint, type: "dotted", width: 1.5 }, data: starts },
+          markLine: {
+            silent: true,
+            symbol: "none",
+            label: { show: true, position: "insideEndTop", formatter: ({ name }) => name, color: INK.faint, fontSize: 11, rotate: 0, align: "left", distance: 6 },
+            lineStyle: { color: INK.faint, type: "dotted", width: 1.5 },
+            data: starts,
+          },
           z: 5,
         },
+        ...(isShare
+          ? [
+              {
+                name: this.texts.simulated,
+                type: "bar",
+                silent: true,
+                barWidth: "100%",
+                barCategoryGap: 0,
+                data: points.map(({ simulated }) => (simulated > 0 ? 1 : null)),
+                itemStyle: { color: "rgba(201, 146, 0, 0.07)", decal: HATCH },
+              },
+            ]
+          : []),
+        ...zones,
+        limit(this.texts.upper, "upper", INK.limit, "dashed"),
+        limit(this.texts.lower, "lower", INK.limit, "dashed"),
+        limit(this.texts.centre, "centre", INK.centre, "solid"),
       ],
     };
   }
 
-  // Red and filled with the rule's number where a rule is complete, ringed where a point belongs to its pattern.
-  pointStyle({ value }, rules, isMember) {
+  told(value) {
+    if (value === null || value === undefined) return "–";
+    return this.data.unit === "" ? this.percent.format(value) : this.figure.format(value);
+  }
+
+  // Red and filled with the rule's number where a rule is complete, ringed where a point belongs to its pattern,
+  // hollow and grey where it was left out of the limits.
+  pointStyle({ value, excluded }, rules, isMember) {
+    if (excluded) {
+      return {
+        value,
+        symbol: "circle",
+        symbolSize: 11,
+        itemStyle: { color: INK.paper, borderColor: INK.bar, borderWidth: 2 },
+        label: { formatter: "×", color: INK.bar },
+      };
+    }
     if (rules) {
       return {
         value,
@@ -308,8 +279,7 @@ class SpcChart extends HTMLElement {
     if (to !== undefined) {
       event.preventDefault();
       this.at = to;
-      const seriesIndex = this.dataset.kind === "measured" ? 3 : 4;
-      this.chart.dispatchAction({ type: "showTip", seriesIndex, dataIndex: to });
+      this.chart.dispatchAction({ type: "showTip", seriesIndex: 0, dataIndex: to });
       this.spoken.textContent = [this.data.points[to].label, ...this.facts(to).map((fact) => fact.join(" "))].join(", ");
     } else if (event.key === "Enter" && this.at !== undefined) {
       this.open(this.at);
@@ -322,35 +292,22 @@ class SpcChart extends HTMLElement {
   }
 
   tip(index) {
-    return card(this.data.points[index].label, this.facts(index), this.texts.open ?? this.texts.open_unit);
+    return card(this.data.points[index].label, this.facts(index), this.data.unit === "" ? this.texts.open : this.texts.open_unit);
   }
 
   facts(index) {
     const point = this.data.points[index];
-    if (this.dataset.kind === "measured") return this.measuredFacts(point, index);
-    const share = (value) => (value === null ? "–" : this.percent.format(value));
     const { texts } = this;
+    const counted = point.opportunity === null ? "" : ` (${point.count} / ${point.opportunity})`;
     const rows = [
-      [texts.share, `${share(point.value)} (${point.count} / ${point.opportunity})`],
-      [texts.limits, `${share(point.lower)} … ${share(point.upper)}`],
+      [texts.value, this.told(point.value) + counted],
+      [texts.limits, `${this.told(point.lower)} … ${this.told(point.upper)}`],
     ];
     if (point.review) rows.push([texts.review, point.review]);
     if (point.not_inspected) rows.push([texts.not_inspected, point.not_inspected]);
+    if (point.stage) rows.push([texts.stage, point.stage]);
     if (point.simulated) rows.push([texts.simulated, point.simulated]);
-    for (const { index: at, number, text } of this.data.signals) {
-      if (at === index) rows.push([`${texts.signal} ${number}`, text]);
-    }
-    return rows;
-  }
-
-  measuredFacts(point, index) {
-    const figure = (value) => (value === null ? "–" : this.figure.format(value));
-    const { texts } = this;
-    const rows = [
-      [texts.value, figure(point.value)],
-      [texts.limits, `${figure(point.lower)} … ${figure(point.upper)}`],
-      [texts.stage, point.stage],
-    ];
+    if (point.excluded) rows.push([texts.excluded, `${point.excluded.person}: ${point.excluded.reason}`]);
     for (const { index: at, number, text } of this.data.signals) {
       if (at === index) rows.push([`${texts.signal} ${number}`, text]);
     }

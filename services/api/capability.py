@@ -1,0 +1,327 @@
+"""Capability reports: none of an unstable process or without a gauge study, unless a reason is given, and printed."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from http import HTTPStatus
+from math import isfinite
+from typing import Annotated, Any, Literal
+
+import numpy as np
+from fastapi import APIRouter, Depends, Query
+from fastapi.responses import Response
+from pydantic import BaseModel, BeforeValidator, Field
+
+from services.api.charts import ChartAnswer
+from services.api.measured import Asked, Measured, individuals_of
+from services.api.serving import Here, Language, OnRecord
+from services.chart_files import FAINT, GRID, INK, LIMIT, draw, new_sheet
+from services.problems import problems
+from services.text import say
+from traceability import gauge_studies
+from traceability.samples import measured_values
+from traceability.spc.capability import Naming, Specification, capability, named, release
+
+router = APIRouter(prefix="/spc", tags=["statistics"])
+
+NamingName = Literal["aiag_2005", "iso22514", "aiag_vda_2026", "machine"]
+
+NOT_NORMAL = 0.05
+
+BINS = 20
+
+
+# A form sends a field that was left empty as an empty text.
+Limit = Annotated[
+    Annotated[float, Field(allow_inf_nan=False)] | None,
+    BeforeValidator(lambda given: None if given == "" else given),
+    Query(),
+]
+
+
+class Specified(BaseModel):
+    """The drawing's limits, and what a report is to be printed with."""
+
+    lower: float | None = None
+    upper: float | None = None
+    target: float | None = None
+    naming: NamingName = "aiag_vda_2026"
+    although_unstable: str = ""
+    without_gauge: str = ""
+
+
+def specified(
+    lower: Limit = None,
+    upper: Limit = None,
+    target: Limit = None,
+    naming: NamingName = "aiag_vda_2026",
+    although_unstable: Annotated[str, Query(max_length=500)] = "",
+    without_gauge: Annotated[str, Query(max_length=500)] = "",
+) -> Specified:
+    return Specified(
+        lower=lower,
+        upper=upper,
+        target=target,
+        naming=naming,
+        although_unstable=although_unstable,
+        without_gauge=without_gauge,
+    )
+
+
+Wanted = Annotated[Specified, Depends(specified)]
+
+
+class IndexAnswer(BaseModel):
+    name: str
+    value: float
+    interval: tuple[float, float] | None
+
+
+class BarAnswer(BaseModel):
+    from_value: float
+    to_value: float
+    values: int
+
+
+class CapabilityAnswer(BaseModel):
+    """A report that may be printed. `reasons` are those it was released for although a gate was closed.
+
+    ppm  parts per million beyond the limits, expected of a normal process of this overall spread, and as observed
+    """
+
+    title: str
+    measurement: str
+    unit: str
+    n: int
+    mean: float
+    sigma_within: float
+    sigma_overall: float
+    lower: float | None
+    upper: float | None
+    target: float | None
+    naming: NamingName
+    indices: list[IndexAnswer]
+    taguchi: float | None
+    expected_ppm: float
+    observed_ppm: float
+    normality_p: float | None
+    is_normal: bool | None
+    signals: int
+    is_stable: bool
+    is_gauge_proven: bool
+    reasons: list[str]
+    resolution: int
+    histogram: list[BarAnswer]
+    simulated: int
+    first: datetime
+    last: datetime
+    chart: ChartAnswer
+
+
+@router.get("/capability", responses=problems(HTTPStatus.UNPROCESSABLE_ENTITY))
+def capability_report(here: Here, language: Language, asked: Asked, wanted: Wanted) -> CapabilityAnswer:
+    """Capability of the values charted, against the drawing's limits.
+
+    Refused with SPC-NOT-STABLE where the chart signals and with SPC-GAUGE-NOT-PROVEN without a valid gauge R&R study,
+    unless `although_unstable` or `without_gauge` says why it is to be printed all the same.
+    """
+    return report_of(here, language, asked, wanted)
+
+
+@router.get("/capability/file", response_class=Response, responses=problems(HTTPStatus.UNPROCESSABLE_ENTITY))
+def capability_file(here: Here, language: Language, asked: Asked, wanted: Wanted) -> Response:
+    """The report as PDF, A4."""
+    made = as_pdf(report_of(here, language, asked, wanted), station=here.station, language=language)
+    headers = {"Content-Disposition": 'attachment; filename="lynceus-capability.pdf"'}
+    return Response(made, media_type="application/pdf", headers=headers)
+
+
+def report_of(here: OnRecord, language: str, asked: Measured, wanted: Specified) -> CapabilityAnswer:
+    """Raises SpecLimitsInvalid, NotStable, GaugeNotProven, and what the chart raises."""
+    specification = Specification(lower=wanted.lower, upper=wanted.upper, target=wanted.target)
+    charted = individuals_of(here, language, asked)
+    left_out = {point.key for point in charted.location.excluded}
+    values = [
+        one
+        for one in measured_values(
+            here.store, asked.measurement, since=asked.since, station=asked.station, lane=asked.lane
+        )
+        if str(one.id) not in left_out
+    ]
+    numbers = [one.value for one in values]
+    found = capability(numbers, specification, is_subgrouped=False)
+    assert found.within is not None
+    assert found.sigma_within is not None
+    signals = len(charted.location.signals)
+    naming: Naming = wanted.naming
+    index = named(
+        naming,
+        is_stable=signals == 0,
+        nearest_within=found.within.nearest,
+        nearest_overall=found.overall.nearest,
+        spread_within=found.within.spread,
+        spread_overall=found.overall.spread,
+    )
+    # Indices from sigma within are an aid to analysis there, and must not stand in a report (AIAG & VDA, 2026).
+    reported = {name: value for name, value in index.values.items() if not name.startswith("Cw")}
+    is_proven = gauge_studies.is_gauge_proven(here.store, asked.measurement, at=datetime.now(UTC))
+    released = release(
+        index=next(iter(reported)),
+        characteristic=charted.measurement.title,
+        signals=signals,
+        is_gauge_proven=is_proven,
+        reason_unstable=wanted.although_unstable,
+        reason_no_gauge=wanted.without_gauge,
+    )
+    intervals = _intervals(found.within, found.overall)
+    counts, edges = np.histogram(numbers, bins=BINS)
+    p = None if found.normality is None else found.normality.anderson_darling_p
+    return CapabilityAnswer(
+        title=charted.measurement.title,
+        measurement=asked.measurement,
+        unit=charted.measurement.unit,
+        n=found.n,
+        mean=found.mean,
+        sigma_within=found.sigma_within,
+        sigma_overall=found.sigma_overall,
+        lower=wanted.lower,
+        upper=wanted.upper,
+        target=wanted.target,
+        naming=wanted.naming,
+        indices=[
+            IndexAnswer(name=name, value=value, interval=intervals.get(value))
+            for name, value in reported.items()
+        ],
+        taguchi=found.taguchi,
+        expected_ppm=found.expected_overall.total,
+        observed_ppm=found.observed.total,
+        normality_p=p,
+        is_normal=None if p is None else p >= NOT_NORMAL,
+        signals=signals,
+        is_stable=released.is_stable,
+        is_gauge_proven=is_proven,
+        reasons=list(released.reasons),
+        resolution=found.resolution,
+        histogram=[
+            BarAnswer(from_value=float(low), to_value=float(high), values=int(count))
+            for low, high, count in zip(edges[:-1], edges[1:], counts, strict=True)
+        ],
+        simulated=sum(one.simulated for one in values),
+        first=values[0].at,
+        last=values[-1].at,
+        chart=charted.location,
+    )
+
+
+def _intervals(*of: Any) -> dict[float, tuple[float, float]]:
+    """By the index they belong to."""
+    found: dict[float, tuple[float, float]] = {}
+    for one in of:
+        for value, interval in (
+            (one.spread, one.spread_interval),
+            (one.nearest, one.nearest_interval),
+        ):
+            if value is not None and interval is not None:
+                found[value] = interval
+    return found
+
+
+def facts(report: CapabilityAnswer, language: str) -> list[tuple[str, str]]:
+    """The report's lines, as page and paper print them."""
+
+    def told(key: str) -> str:
+        return say(f"web.capability.{key}", language)
+
+    def figure(value: float | None) -> str:
+        return "–" if value is None else f"{value:.5g}"
+
+    lines = [
+        (told("characteristic"), f"{report.title} ({report.unit})"),
+        (told("limits"), f"{figure(report.lower)} … {figure(report.upper)}"),
+        (told("values"), f"{report.n:,}"),
+        (
+            told("time"),
+            f"{report.first.astimezone():%Y-%m-%d %H:%M} – {report.last.astimezone():%Y-%m-%d %H:%M}",
+        ),
+        (told("mean"), figure(report.mean)),
+        (told("sigma_within"), figure(report.sigma_within)),
+        (told("sigma_overall"), figure(report.sigma_overall)),
+        (told("naming"), say(f"web.naming.{report.naming}", language)),
+    ]
+    for index in report.indices:
+        interval = "" if index.interval is None else f"   [{index.interval[0]:.3f} … {index.interval[1]:.3f}]"
+        lines.append((index.name, f"{index.value:.3f}{interval}"))
+    if report.taguchi is not None:
+        lines.append(("Cpm", f"{report.taguchi:.3f}"))
+    lines += [
+        (told("expected"), f"{report.expected_ppm:.4g} ppm"),
+        (told("observed"), f"{report.observed_ppm:.4g} ppm"),
+        (
+            told("normality"),
+            "–"
+            if report.normality_p is None
+            else f"p = {report.normality_p:.3g}" + ("" if report.is_normal else f"; {told('not_normal')}"),
+        ),
+        (
+            told("stability"),
+            told("stable")
+            if report.is_stable
+            else say("web.capability.unstable", language, signals=report.signals),
+        ),
+        (told("gauge"), told("gauge_proven" if report.is_gauge_proven else "gauge_not_proven")),
+    ]
+    lines += [(told("although"), reason) for reason in report.reasons]
+    return lines
+
+
+def as_pdf(report: CapabilityAnswer, *, station: str, language: str) -> bytes:
+    """One page of A4: figures, histogram against the limits, and the chart that shows stability."""
+    sheet = new_sheet(station=station, language=language, landscape=False)
+    sheet.heading(say("web.capability.title", language), size=16)
+    if report.simulated:
+        sheet.line(
+            say("web.spc.simulated_banner", language, simulated=report.simulated, units=report.n),
+            colour=LIMIT,
+        )
+    sheet.pdf.ln(2)
+    sheet.table(facts(report, language), (45, 75))
+    sheet.pdf.ln(3)
+    sheet.heading(say("web.capability.histogram", language), size=11)
+    top = sheet.pdf.get_y()
+    _draw_histogram(sheet.pdf, report, top, 46, language)
+    sheet.pdf.set_y(top + 49)
+    sheet.heading(f"{report.title} ({report.unit})", size=11)
+    draw(sheet.pdf, report.chart, sheet.pdf.get_y(), 50, language)
+    return bytes(sheet.pdf.output())
+
+
+def _draw_histogram(pdf: Any, report: CapabilityAnswer, top: float, height: float, language: str) -> None:
+    left, right, bottom = 24.0, pdf.w - 24, top + height - 6
+    lines = [one for one in (report.lower, report.upper, report.target) if one is not None]
+    low = min(report.histogram[0].from_value, *lines)
+    high = max(report.histogram[-1].to_value, *lines)
+    room = (high - low) * 0.04
+    low, high = low - room, high + room
+    most = max(bar.values for bar in report.histogram)
+
+    def x(value: float) -> float:
+        return float(left + (right - left) * (value - low) / (high - low))
+
+    pdf.set_fill_color(150, 163, 178)
+    pdf.set_draw_color(*GRID)
+    pdf.set_line_width(0.15)
+    for bar in report.histogram:
+        tall = (bottom - top - 6) * bar.values / most
+        pdf.rect(x(bar.from_value), bottom - tall, x(bar.to_value) - x(bar.from_value), tall, style="DF")
+    pdf.set_draw_color(*FAINT)
+    pdf.line(left, bottom, right, bottom)
+    pdf.set_font("text", size=7)
+    for name, value in (("lower", report.lower), ("upper", report.upper), ("target", report.target)):
+        if value is None or not isfinite(value):
+            continue
+        colour = INK if name == "target" else LIMIT
+        pdf.set_draw_color(*colour)
+        pdf.set_text_color(*colour)
+        pdf.set_line_width(0.4)
+        pdf.line(x(value), top + 2, x(value), bottom)
+        pdf.text(x(value) - 6, bottom + 4, f"{say(f'web.capability.{name}', language)} {value:.5g}")

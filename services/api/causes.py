@@ -1,0 +1,306 @@
+"""What refused units have in common, and where on their surface defects lie: association, maps, marks of rolls."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from http import HTTPStatus
+from math import isfinite, pi
+from typing import Annotated
+from uuid import UUID
+
+from fastapi import APIRouter, Query
+from pydantic import AwareDatetime, BaseModel
+
+from services.api.serving import Here, Language, OnRecord
+from services.problems import problems
+from services.web.rendering import kind_colour, kind_name
+from traceability.factors import MOST_DEFECTS, marked_coils, places, rolls_used, units_met
+from traceability.spc.causes import Factor, associated_with_met
+from traceability.spc.maps import clustering, heat_map, zone_shares
+
+router = APIRouter(prefix="/spc", tags=["statistics"])
+
+LOOKS_BACK = timedelta(days=3)
+
+MOST_SHOWN = 60
+
+ROLL_TOLERANCE = 0.01
+"""Relative: strip grows longer behind the roll that marked it."""
+
+LEAST_FOR_CLUSTERING = 10
+
+Name = Annotated[str | None, Query(max_length=100)]
+Since = Annotated[AwareDatetime | None, Query(description="default: 3 days")]
+
+
+class FactorAnswer(BaseModel):
+    """A level of a category beside all units that did not meet it: associated with, never caused by.
+
+    `odds_ratio` and `interval`  Fisher's, exact, 95 %; None where it is infinite
+    `p_adjusted`                 over all levels, by Benjamini and Hochberg: of those shown as `is_shown`, about one in
+                                 twenty is chance
+    `within_*`                   the same within recipe and model only (Mantel and Haenszel)
+    """
+
+    category: str
+    level: str
+    bad: int
+    units: int
+    bad_elsewhere: int
+    units_elsewhere: int
+    odds_ratio: float | None
+    interval: tuple[float | None, float | None]
+    p: float
+    p_adjusted: float
+    is_shown: bool
+    within_odds_ratio: float | None
+    within_interval: tuple[float, float] | None
+    within_p: float | None
+
+    @staticmethod
+    def of(found: Factor) -> FactorAnswer:
+        inside = found.within_strata
+        return FactorAnswer(
+            category=found.category,
+            level=found.level,
+            bad=found.bad,
+            units=found.units,
+            bad_elsewhere=found.bad_elsewhere,
+            units_elsewhere=found.units_elsewhere,
+            odds_ratio=_finite(found.odds_ratio),
+            interval=(_finite(found.interval[0]), _finite(found.interval[1])),
+            p=found.p,
+            p_adjusted=found.p_adjusted,
+            is_shown=found.is_shown,
+            within_odds_ratio=None if inside is None else _finite(inside.common_odds_ratio),
+            within_interval=None
+            if inside is None or not all(isfinite(bound) for bound in inside.interval)
+            else inside.interval,
+            within_p=None if inside is None else _finite(inside.p),
+        )
+
+
+class CausesAnswer(BaseModel):
+    """The levels of smallest adjusted p, at most 60 of the `looked_at`."""
+
+    since: datetime
+    units: int
+    bad: int
+    looked_at: int
+    factors: list[FactorAnswer]
+
+
+class KindAnswer(BaseModel):
+    kind: str
+    name: str
+    colour: str
+    defects: int
+
+
+class ZoneAnswer(BaseModel):
+    """A strip of the surface across: share of all defects, and rate per m² over the mean rate."""
+
+    zone: str
+    count: int
+    share: float
+    interval: tuple[float, float]
+    relative: float
+
+
+class MarkAnswer(BaseModel):
+    """A mark that came again: the roll of the nearest diameter within 1 %, or None."""
+
+    unit: str
+    inspection: UUID
+    at: datetime
+    kind: str
+    name: str
+    x_mm: float
+    period_mm: float
+    period_error_mm: float
+    diameter_mm: float
+    roll: str | None
+    roll_diameter_mm: float | None
+    hits: int
+    missed: int
+
+
+class PositionsAnswer(BaseModel):
+    """Where defects lie, mm of the unit's own surface: along is y. One entry per defect in each list.
+
+    `kind` is the place in `kinds`; `left_out` says that there are more than the 200 000 shown
+    """
+
+    since: datetime
+    extent: tuple[float, float, float, float] | None
+    x_mm: list[float]
+    y_mm: list[float]
+    kind: list[int]
+    inspection: list[str]
+    kinds: list[KindAnswer]
+    left_out: bool
+    zones: list[ZoneAnswer]
+    heat: list[list[int]]
+    clustered: float | None
+    clustering_p: float | None
+    marks: list[MarkAnswer]
+
+
+@router.get("/causes", responses=problems(HTTPStatus.UNPROCESSABLE_ENTITY))
+def causes(
+    here: Here, station: Name = None, lane: Name = None, kind: Name = None, since: Since = None
+) -> CausesAnswer:
+    """What refused units (or those with a defect of this kind) met more or less often than the others."""
+    return causes_of(
+        here,
+        station=station or None,
+        lane=lane or None,
+        kind=kind or None,
+        since=since or datetime.now(UTC) - LOOKS_BACK,
+    )
+
+
+def causes_of(
+    here: OnRecord, *, station: str | None, lane: str | None, kind: str | None, since: datetime
+) -> CausesAnswer:
+    """Raises TooFewValues where fewer than two units were judged."""
+    units = units_met(here.store, since=since, station=station, lane=lane, kind=kind)
+    found = associated_with_met(
+        [(one.is_bad, one.factors) for one in units], strata=[one.stage for one in units]
+    )
+    return CausesAnswer(
+        since=since,
+        units=len(units),
+        bad=sum(one.is_bad for one in units),
+        looked_at=len(found),
+        factors=[FactorAnswer.of(one) for one in found[:MOST_SHOWN]],
+    )
+
+
+@router.get("/positions", responses=problems(HTTPStatus.UNPROCESSABLE_ENTITY))
+def positions(
+    here: Here,
+    language: Language,
+    lane: Annotated[str, Query(min_length=1, max_length=100)],
+    station: Name = None,
+    kind: Name = None,
+    since: Since = None,
+) -> PositionsAnswer:
+    """Where the defects of a lane's units lie, in zones and in a grid, and the marks that rolls left."""
+    return positions_of(
+        here,
+        language,
+        lane=lane,
+        station=station or None,
+        kind=kind or None,
+        since=since or datetime.now(UTC) - LOOKS_BACK,
+    )
+
+
+ZONES = 5
+GRID = (24, 12)
+
+
+def positions_of(
+    here: OnRecord, language: str, *, lane: str, station: str | None, kind: str | None, since: datetime
+) -> PositionsAnswer:
+    found = places(here.store, since=since, station=station, lane=lane, kind=kind, limit=MOST_DEFECTS)
+    kinds = sorted({one.kind for one in found})
+    number = {name: index for index, name in enumerate(kinds)}
+    x = [round((one.box_mm.x1 + one.box_mm.x2) / 2, 1) for one in found]
+    y = [round((one.box_mm.y1 + one.box_mm.y2) / 2, 1) for one in found]
+    extent = None
+    if found:
+        extent = (
+            min(0.0, *(one.box_mm.x1 for one in found)),
+            min(0.0, *(one.box_mm.y1 for one in found)),
+            max(one.box_mm.x2 for one in found),
+            max(one.box_mm.y2 for one in found),
+        )
+    has_area = extent is not None and extent[0] < extent[2] and extent[1] < extent[3]
+    zones, heat = [], []
+    clustered = clustering_p = None
+    if extent is not None and has_area:
+        wide = (extent[2] - extent[0]) / ZONES
+        counted = [0] * ZONES
+        for at in x:
+            counted[min(ZONES - 1, int((at - extent[0]) / wide))] += 1
+        names = [f"{extent[0] + n * wide:.0f}–{extent[0] + (n + 1) * wide:.0f} mm" for n in range(ZONES)]
+        zones = [
+            ZoneAnswer(
+                zone=one.zone,
+                count=one.count,
+                share=one.share,
+                interval=one.interval,
+                relative=one.relative,
+            )
+            for one in zone_shares(names, counted, [1.0] * ZONES)
+        ]
+        heat = (
+            heat_map(y, x, extent=(extent[1], extent[0], extent[3], extent[2]), bins=GRID)
+            .astype(int)
+            .tolist()
+        )
+        if len(found) >= LEAST_FOR_CLUSTERING:
+            test = clustering([*zip(x, y, strict=True)], extent=extent)
+            clustered, clustering_p = test.clark_evans, test.clark_evans_p
+    counts = {name: sum(one.kind == name for one in found) for name in kinds}
+    return PositionsAnswer(
+        since=since,
+        extent=extent,
+        x_mm=x,
+        y_mm=y,
+        kind=[number[one.kind] for one in found],
+        inspection=[str(one.inspection) for one in found],
+        kinds=[
+            KindAnswer(
+                kind=name,
+                name=kind_name(here.catalogue, language, name),
+                colour=kind_colour(here.catalogue, name),
+                defects=counts[name],
+            )
+            for name in kinds
+        ],
+        left_out=len(found) == MOST_DEFECTS,
+        zones=zones,
+        heat=heat,
+        clustered=clustered,
+        clustering_p=clustering_p,
+        marks=_marks(here, language, station=station, lane=lane, since=since),
+    )
+
+
+def _marks(
+    here: OnRecord, language: str, *, station: str | None, lane: str, since: datetime
+) -> list[MarkAnswer]:
+    rolls = rolls_used(here.store, since=since)
+    marks = []
+    for coil in marked_coils(here.store, since=since, station=station, lane=lane):
+        for repeat in coil.strip.repeats:
+            diameter = repeat.period_mm / pi
+            near = [(abs(size - diameter), roll) for roll, size in rolls.items()]
+            off, roll = min(near, default=(0.0, None))
+            if roll is not None and off > ROLL_TOLERANCE * rolls[roll]:
+                roll = None
+            marks.append(
+                MarkAnswer(
+                    unit=coil.unit,
+                    inspection=coil.inspection,
+                    at=coil.finished_at,
+                    kind=repeat.kind,
+                    name=kind_name(here.catalogue, language, repeat.kind),
+                    x_mm=repeat.x_mm,
+                    period_mm=repeat.period_mm,
+                    period_error_mm=repeat.period_error_mm,
+                    diameter_mm=diameter,
+                    roll=roll,
+                    roll_diameter_mm=None if roll is None else rolls[roll],
+                    hits=repeat.hits,
+                    missed=repeat.missed,
+                )
+            )
+    return marks
+
+
+def _finite(value: float) -> float | None:
+    return value if isfinite(value) else None

@@ -1,0 +1,293 @@
+"""One shape for every control chart: what page, print, table and program draw from, with nothing left to compute."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from datetime import datetime
+from math import isfinite
+from typing import Any, Literal
+
+from pydantic import BaseModel
+
+from services.text import say
+from traceability.chart_book import Book, ChartEntry
+from traceability.spc.attributes import Dispersion
+from traceability.spc.charts import ControlChart, Exclusion
+from traceability.spc.rules import NELSON, PRESETS, Side
+
+ChartKind = Literal["p", "corrected_p", "individuals", "moving_range"]
+
+Preset = Literal[
+    "aiag_2005",
+    "aiag_vda",
+    "aiag_vda_analysis",
+    "gb4091",
+    "iso7870_2",
+    "juran",
+    "minitab",
+    "nelson",
+    "nelson_1_2",
+    "western_electric",
+]
+
+Stages = Literal["by_change", "none"]
+"""Do limits start anew where recipe or model changes?"""
+
+
+class ExclusionAnswer(BaseModel):
+    person: str
+    reason: str
+    at: datetime
+
+
+class PointAnswer(BaseModel):
+    """One subgroup, or one unit. `value` is None where there is nothing to show, as the first moving range of a stage.
+
+    `lower`, `upper`  the limits at this point; `zones` the lines one and two sigmas off the centre, lowest first
+    `simulated`       how many of its units come from a demo's history
+    `count`, `opportunity`, `review`, `not_inspected`  of subgroups of counts: units refused, judged, waiting for a
+                      person, and those nobody could judge, which are no part of `opportunity`
+    `excluded`        who left it out of the limits, and why
+    """
+
+    key: str
+    label: str
+    at: datetime
+    value: float | None
+    centre: float | None
+    lower: float | None
+    upper: float | None
+    zones: list[float] | None
+    stage: str
+    simulated: int
+    url: str
+    count: int | None = None
+    opportunity: int | None = None
+    review: int | None = None
+    not_inspected: int | None = None
+    excluded: ExclusionAnswer | None = None
+
+
+class SignalAnswer(BaseModel):
+    """`index` is that of the point which completes the pattern, `members` are all points that make it."""
+
+    rule: str
+    number: int
+    text: str
+    index: int
+    key: str
+    members: list[int]
+    side: Side
+
+
+class BaselineAnswer(BaseModel):
+    """Of a chart of counts. `is_provisional`: estimated from fewer subgroups than limits should be."""
+
+    centre: float
+    sigma_z: float
+    subgroups: int
+    is_frozen: bool
+    is_provisional: bool
+
+
+class DispersionAnswer(BaseModel):
+    """Chi-square test of the counts against chance alone."""
+
+    statistic: float
+    degrees: int
+    p_value: float
+
+    @staticmethod
+    def of(found: Dispersion | None) -> DispersionAnswer | None:
+        if found is None:
+            return None
+        return DispersionAnswer(statistic=found.statistic, degrees=found.degrees, p_value=found.p_value)
+
+
+class RuleAnswer(BaseModel):
+    rule: str
+    number: int
+    text: str
+
+
+class FrozenAnswer(BaseModel):
+    """Limits that were kept; points of another `stage` than theirs have limits of their own."""
+
+    version: int
+    person: str
+    reason: str
+    at: datetime
+    stage: str
+
+
+class CommentAnswer(BaseModel):
+    point: str | None
+    text: str
+    person: str
+    at: datetime
+
+
+class ChartAnswer(BaseModel):
+    """A chart ready to be drawn.
+
+    `name`     under which exclusions, comments and frozen limits are kept
+    `unit`     of the values; empty for a share, 0..1
+    `stages`   in order, each once; empty where limits do not start anew
+    """
+
+    chart: ChartKind
+    name: str
+    title: str
+    unit: str
+    statistic: str
+    method: str
+    method_text: str
+    since: datetime
+    points: list[PointAnswer]
+    rules: list[RuleAnswer]
+    signals: list[SignalAnswer]
+    stages: list[str]
+    by: Literal["hour", "shift"] | None = None
+    baseline: BaselineAnswer | None = None
+    dispersion: DispersionAnswer | None = None
+    frozen: FrozenAnswer | None = None
+    comments: list[CommentAnswer] = []
+
+    @property
+    def simulated(self) -> int:
+        return sum(point.simulated for point in self.points)
+
+    @property
+    def units(self) -> int:
+        """Of a chart of counts: all units in it. Of single values: one a point."""
+        return sum(
+            1 if point.opportunity is None else point.opportunity + (point.not_inspected or 0)
+            for point in self.points
+        )
+
+    @property
+    def excluded(self) -> list[PointAnswer]:
+        return [point for point in self.points if point.excluded is not None]
+
+
+def exclusions(book: Book, keys: Sequence[str]) -> tuple[Exclusion, ...]:
+    """What was left out among the points of these keys."""
+    return tuple(
+        Exclusion(index=index, person=book.excluded[key].person, reason=book.excluded[key].reason)
+        for index, key in enumerate(keys)
+        if key in book.excluded
+    )
+
+
+def numbered(preset: str) -> dict[str, int]:
+    """A rule's number is its place in its handbook; of Nelson's, which the trade calls by them, his own."""
+    rules = NELSON if preset == "nelson_1_2" else PRESETS[preset]
+    return {rule.name: place for place, rule in enumerate(rules, start=1)}
+
+
+def point_of(chart: ControlChart, index: int, book: Book, **given: Any) -> PointAnswer:
+    """`given` holds what the chart itself does not know: key, label, at, stage, simulated, url, counts."""
+    left_out = book.excluded.get(given["key"])
+    return PointAnswer(
+        value=number_of(chart.value[index]),
+        centre=number_of(chart.centre[index]),
+        lower=number_of(chart.lower[index]),
+        upper=number_of(chart.upper[index]),
+        zones=_zones(chart, index),
+        excluded=None
+        if left_out is None
+        else ExclusionAnswer(person=left_out.person, reason=left_out.reason, at=left_out.at),
+        **given,
+    )
+
+
+def signals_of(
+    chart: ControlChart, points: Sequence[PointAnswer], preset: str, language: str
+) -> list[SignalAnswer]:
+    """What a point signals that was left out is known already: it is not said again."""
+    number = numbered(preset)
+    return [
+        SignalAnswer(
+            rule=signal.rule,
+            number=number[signal.rule],
+            text=say(f"spc.rule.{signal.rule}", language),
+            index=signal.index,
+            key=points[signal.index].key,
+            members=list(signal.members),
+            side=signal.side,
+        )
+        for signal in chart.signals
+        if points[signal.index].excluded is None
+    ]
+
+
+def rules_of(chart: ControlChart, preset: str, language: str) -> list[RuleAnswer]:
+    number = numbered(preset)
+    return [
+        RuleAnswer(rule=rule, number=number[rule], text=say(f"spc.rule.{rule}", language))
+        for rule in chart.rules
+    ]
+
+
+def frozen_of(book: Book) -> FrozenAnswer | None:
+    kept = book.frozen
+    if kept is None or kept.value is None:
+        return None
+    return FrozenAnswer(
+        version=book.version,
+        person=kept.person,
+        reason=kept.reason,
+        at=kept.at,
+        stage=str(kept.value.get("stage", "")),
+    )
+
+
+def comments_of(book: Book) -> list[CommentAnswer]:
+    return [
+        CommentAnswer(point=one.point, text=one.reason, person=one.person, at=one.at) for one in book.comments
+    ]
+
+
+def with_frozen(
+    own: ControlChart, kept: Callable[[Mapping[str, Any]], ControlChart], entry: ChartEntry | None
+) -> ControlChart:
+    """The chart with its frozen limits at the points of the stage they were frozen in; the others keep their own.
+
+    kept  draws the same points against the limits that an entry holds
+    """
+    if entry is None or entry.value is None:
+        return own
+    judged = kept(entry.value)
+    stage = entry.value.get("stage", "")
+    if not own.stage or set(own.stage) == {stage}:
+        return judged
+    here = [one == stage for one in own.stage]
+    signals = [one for one in judged.signals if here[one.index]] + [
+        one for one in own.signals if not here[one.index]
+    ]
+    lines = {name: getattr(own, name).copy() for name in ("centre", "sigma", "lower", "upper")}
+    for name, line in lines.items():
+        line[here] = getattr(judged, name)[here]
+    return replace(
+        own,
+        **lines,
+        frozen=judged.frozen,
+        signals=tuple(sorted(signals, key=lambda one: (one.index, one.rule))),
+    )
+
+
+def number_of(value: float) -> float | None:
+    return float(value) if isfinite(value) else None
+
+
+def _zones(chart: ControlChart, index: int) -> list[float] | None:
+    lower, centre, upper = chart.lower[index], chart.centre[index], chart.upper[index]
+    sigma = chart.sigma[index]
+    if not (isfinite(centre) and isfinite(sigma)):
+        return None
+    lines = (centre + sigmas * sigma for sigmas in (-2, -1, 1, 2))
+    # A limit that was cut, as at 0, cuts the zones below it too.
+    return [
+        float(min(max(line, lower), upper)) if isfinite(lower) else float(min(line, upper)) for line in lines
+    ]

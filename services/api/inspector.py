@@ -1,0 +1,434 @@
+"""The inspector as a gauge: did the process move or the inspection? And rejects corrected for both errors."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from http import HTTPStatus
+from math import ceil
+from typing import Annotated
+
+import numpy as np
+from fastapi import APIRouter, Query
+from pydantic import AwareDatetime, BaseModel
+
+from services.api.charts import ChartAnswer, comments_of, point_of, rules_of, signals_of
+from services.api.serving import Here, Language, OnRecord
+from services.problems import problems
+from services.text import explain, say
+from services.web.rendering import quantity_name, subgroup_url
+from traceability.chart_book import Book, chart_name
+from traceability.errors import ProofStale, SpcError, TooFewSubgroups
+from traceability.factors import places
+from traceability.gauge_studies import Accuracy, Study, result_of, studies
+from traceability.samples import MeasuredMean, hourly_means, rejected_samples
+from traceability.spc.attributes import CountSample
+from traceability.spc.causes import change_point
+from traceability.spc.charts import ControlChart, individuals_chart
+from traceability.spc.detection import PodCurve
+from traceability.spc.inspector import CorrectedChart, Proof, corrected_chart, require_fresh, who_moved
+from traceability.spc.rules import PRESETS
+
+router = APIRouter(prefix="/spc", tags=["statistics"])
+
+LOOKS_BACK = timedelta(days=3)
+
+INSPECTORS_OWN = ("image_", "golden", "registration", "focus", "exposure", "latency")
+"""How measurements begin that say how well the inspection sees, not what the product is like."""
+
+UNDER = "recipe, model"
+"""The step that a change of what units are judged under makes; told to readers by a key of the texts."""
+
+LEAST_HOURS = 6
+
+BINS = 16
+
+RULES = "nelson_1_2"
+
+NO_BOOK = Book(excluded={}, comments=(), frozen=None, version=0)
+
+
+class RefusalAnswer(BaseModel):
+    """Why there is no corrected chart, in the reader's language."""
+
+    code: str
+    what: str
+    action: str
+
+
+class MoverAnswer(BaseModel):
+    """A series beside the rejects: where it changed and how surely. Ranked: sure and near first."""
+
+    name: str
+    title: str
+    is_inspector: bool
+    at: datetime
+    hours_after: int
+    level_before: float
+    level_after: float
+    p: float
+    is_suspect: bool
+
+
+class ProofAnswer(BaseModel):
+    """What a model was proven to see: shares with exact 95 % intervals."""
+
+    model: str
+    sensitivity: float
+    sensitivity_interval: tuple[float, float]
+    specificity: float
+    specificity_interval: tuple[float, float]
+    bad_parts: int
+    good_parts: int
+    at: datetime
+    simulated: bool
+
+
+class BinAnswer(BaseModel):
+    from_mm: float
+    to_mm: float
+    defects: int
+
+
+class BlindZoneAnswer(BaseModel):
+    """Sizes of the defects found, and below which size not nine in ten are found for sure. `method` names the bound."""
+
+    bins: list[BinAnswer]
+    a90_mm: float | None
+    a90_95_mm: float | None
+    method: str
+    found_in_study: int
+    defects_in_study: int
+
+
+class InspectorAnswer(BaseModel):
+    """`moved_at`: where the share of rejects changed. `verdict`: whose series moved with it (docs/statistics.md)."""
+
+    lane: str
+    since: datetime
+    moved_at: datetime | None
+    share_before: float | None
+    share_after: float | None
+    moved_p: float | None
+    verdict: str
+    movers: list[MoverAnswer]
+    plain: ChartAnswer
+    corrected: ChartAnswer | None
+    refusal: RefusalAnswer | None
+    proofs: list[ProofAnswer]
+    own: list[ChartAnswer]
+    blind_zone: BlindZoneAnswer | None
+
+
+@router.get("/inspector", responses=problems(HTTPStatus.UNPROCESSABLE_ENTITY))
+def inspector(
+    here: Here,
+    language: Language,
+    lane: Annotated[str, Query(min_length=1, max_length=100)],
+    station: Annotated[str | None, Query(max_length=100)] = None,
+    since: Annotated[AwareDatetime | None, Query(description="default: 3 days")] = None,
+    until: Annotated[AwareDatetime | None, Query(description="default: now")] = None,
+) -> InspectorAnswer:
+    """Charts of the inspection itself, beside its rejects, hour by hour."""
+    return inspector_of(
+        here,
+        language,
+        lane=lane,
+        station=station or None,
+        since=since or (until or datetime.now(UTC)) - LOOKS_BACK,
+        until=until,
+    )
+
+
+def inspector_of(
+    here: OnRecord,
+    language: str,
+    *,
+    lane: str,
+    station: str | None,
+    since: datetime,
+    until: datetime | None = None,
+) -> InspectorAnswer:
+    """Raises TooFewSubgroups where fewer than six hours were judged."""
+    counted = [
+        sample
+        for sample in rejected_samples(
+            here.store, by="hour", since=since, until=until, station=station, lane=lane
+        )
+        if sample.opportunity > 0
+    ]
+    if len(counted) < LEAST_HOURS:
+        raise TooFewSubgroups(
+            f"Needs at least {LEAST_HOURS} hours with judged units; there are {len(counted)}.",
+            action="Choose a longer time, or wait until more was inspected.",
+            found=len(counted),
+            needed=LEAST_HOURS,
+        )
+    means = hourly_means(here.store, since=since, until=until, station=station, lane=lane)
+    known = studies(here.store, characteristic=lane)
+    proofs = _proofs(known)
+    plain, corrected, refusal = _charts(
+        here, language, counted, proofs, lane=lane, station=station, since=since
+    )
+    moved = change_point(
+        [sample.count for sample in counted],
+        [sample.opportunity for sample in counted],
+        kind="binomial",
+        least=2,
+        permutations=199,
+    )
+    movers = _movers(language, counted, means)
+    is_moved = moved.p <= 0.01
+    suspects = [one for one in movers if one.is_suspect] if is_moved else []
+    return InspectorAnswer(
+        lane=lane,
+        since=since,
+        moved_at=counted[moved.before].at if is_moved else None,
+        share_before=moved.level_before if is_moved else None,
+        share_after=moved.level_after if is_moved else None,
+        moved_p=moved.p,
+        verdict="nothing"
+        if not is_moved
+        else "unknown"
+        if not suspects
+        else "inspector"
+        if suspects[0].is_inspector
+        else "process",
+        movers=movers,
+        plain=plain,
+        corrected=corrected,
+        refusal=refusal,
+        proofs=[_proof_answer(study, accuracy) for study, accuracy in proofs.values()],
+        own=[
+            _own_chart(language, name, series, lane=lane, station=station, since=since)
+            for name, series in means.items()
+            if is_inspectors(name) and len(series) >= LEAST_HOURS and len({one.mean for one in series}) > 1
+        ],
+        blind_zone=_blind_zone(here, known, lane=lane, station=station, since=since),
+    )
+
+
+def is_inspectors(name: str) -> bool:
+    """Does a measurement say how well the inspection sees? Of several views the view's name stands before it."""
+    return name.rpartition(".")[2].startswith(INSPECTORS_OWN)
+
+
+def _movers(
+    language: str, counted: Sequence[CountSample], means: Mapping[str, Sequence[MeasuredMean]]
+) -> list[MoverAnswer]:
+    hours = {sample.key: place for place, sample in enumerate(counted)}
+    inspectors: dict[str, list[float]] = {}
+    process: dict[str, list[float]] = {}
+    for name, series in means.items():
+        by_hour = {one.window.key: one.mean for one in series}
+        if set(hours) <= set(by_hour):
+            (inspectors if is_inspectors(name) else process)[name] = [by_hour[key] for key in hours]
+    stages = list(dict.fromkeys(sample.stage for sample in counted))
+    if len(stages) > 1:
+        inspectors[UNDER] = [float(stages.index(sample.stage)) for sample in counted]
+    rejects = change_point(
+        [sample.count for sample in counted],
+        [sample.opportunity for sample in counted],
+        kind="binomial",
+        least=2,
+        permutations=199,
+    )
+    found = []
+    for one in who_moved(rejects, inspectors, process, within_points=2):
+        is_under = one.name == UNDER
+        found.append(
+            MoverAnswer(
+                name=one.name,
+                title=say("web.inspector.under", language) if is_under else quantity_name(language, one.name),
+                is_inspector=one.is_inspector,
+                at=counted[one.change.before].at,
+                hours_after=one.lag,
+                level_before=one.change.level_before,
+                level_after=one.change.level_after,
+                p=one.change.p,
+                is_suspect=one.is_shown and abs(one.lag) <= 2,
+            )
+        )
+    return found
+
+
+def _proofs(known: Sequence[Study]) -> dict[str, tuple[Study, Accuracy]]:
+    """The newest of each model."""
+    found: dict[str, tuple[Study, Accuracy]] = {}
+    for study in known:
+        if study.kind == "accuracy" and study.model not in found:
+            result = result_of(study)
+            assert isinstance(result, Accuracy)
+            found[study.model] = (study, result)
+    return found
+
+
+def _proof_answer(study: Study, accuracy: Accuracy) -> ProofAnswer:
+    proof = accuracy.proof
+    return ProofAnswer(
+        model=study.model,
+        sensitivity=proof.sensitivity,
+        sensitivity_interval=accuracy.sensitivity_interval,
+        specificity=proof.specificity,
+        specificity_interval=accuracy.specificity_interval,
+        bad_parts=proof.bad_parts,
+        good_parts=proof.good_parts,
+        at=study.made_at,
+        simulated=study.simulated,
+    )
+
+
+def _proof_for(sample: CountSample, proofs: Mapping[str, tuple[Study, Accuracy]]) -> Proof:
+    """Raises ProofStale where the models that judged the sample are not proven, or not any more."""
+    # A stage names recipe, then models.
+    models = sample.stage.split(", ")[1:]
+    proven = [proofs[model][1].proof for model in models if model in proofs]
+    if not proven:
+        name = ", ".join(models) or "–"
+        raise ProofStale(
+            f"There is no accuracy study of {name}.",
+            action="Review rejects and audit passed parts under the present model.",
+            reason=f"{name}: n = 0",
+        )
+    (proof,) = proven[:1]
+    require_fresh(proof, at=sample.at, model=proof.model)
+    return proof
+
+
+def _charts(
+    here: OnRecord,
+    language: str,
+    counted: Sequence[CountSample],
+    proofs: Mapping[str, tuple[Study, Accuracy]],
+    *,
+    lane: str,
+    station: str | None,
+    since: datetime,
+) -> tuple[ChartAnswer, ChartAnswer | None, RefusalAnswer | None]:
+    """The plain p chart over all stages, and the corrected one, or why there is none."""
+    counts, sizes = [one.count for one in counted], [one.opportunity for one in counted]
+    stages = [one.stage for one in counted]
+    rules = PRESETS[RULES]
+
+    def answer(found: CorrectedChart, chart: ControlChart, kind: str) -> ChartAnswer:
+        points = [
+            point_of(
+                chart,
+                index,
+                NO_BOOK,
+                key=sample.key,
+                label=sample.label,
+                at=sample.at,
+                stage=sample.stage,
+                simulated=sample.simulated,
+                url=subgroup_url(sample.key, station=station, lane=lane),
+                count=sample.count,
+                opportunity=sample.opportunity,
+                review=sample.review,
+                not_inspected=sample.not_inspected,
+            )
+            for index, sample in enumerate(counted)
+        ]
+        return ChartAnswer(
+            chart="corrected_p" if kind == "corrected" else "p",
+            name=chart_name("corrected_p" if kind == "corrected" else "plain_p", "hour", station, lane),
+            title=say(f"web.inspector.{kind}", language),
+            unit="",
+            statistic=chart.statistic,
+            method=chart.method,
+            method_text=say(f"spc.method.{chart.method}", language),
+            by="hour",
+            since=since,
+            points=points,
+            rules=rules_of(chart, RULES, language),
+            signals=signals_of(chart, points, RULES, language),
+            stages=list(dict.fromkeys(stages)),
+            comments=comments_of(NO_BOOK),
+        )
+
+    # Sensitivity and specificity of 1 leave the plain chart as it is.
+    as_seen = corrected_chart(counts, sizes, sensitivity=1.0, specificity=1.0, stages=stages, rules=rules)
+    plain = answer(as_seen, as_seen.plain, "plain")
+    try:
+        fresh = [_proof_for(sample, proofs) for sample in counted]
+        found = corrected_chart(
+            counts,
+            sizes,
+            sensitivity=[one.sensitivity for one in fresh],
+            specificity=[one.specificity for one in fresh],
+            stages=stages,
+            rules=rules,
+        )
+    except SpcError as error:
+        told = explain(error, language)
+        return plain, None, RefusalAnswer(code=told.code, what=told.what, action=told.action)
+    return plain, answer(found, found.chart, "corrected"), None
+
+
+def _own_chart(
+    language: str,
+    name: str,
+    series: Sequence[MeasuredMean],
+    *,
+    lane: str,
+    station: str | None,
+    since: datetime,
+) -> ChartAnswer:
+    """Hourly means as single values: what the inspection sees of itself drifts by the hour, not by the unit."""
+    chart = individuals_chart([one.mean for one in series], rules=PRESETS[RULES]).location
+    points = [
+        point_of(
+            chart,
+            index,
+            NO_BOOK,
+            key=one.window.key,
+            label=f"{one.window.since.astimezone():%Y-%m-%d %H:%M}",
+            at=one.window.since,
+            stage="",
+            simulated=0,
+            url=subgroup_url(one.window.key, station=station, lane=lane),
+        )
+        for index, one in enumerate(series)
+    ]
+    return ChartAnswer(
+        chart="individuals",
+        name=chart_name("inspector", name, station, lane),
+        title=quantity_name(language, name),
+        unit="–",
+        statistic="mean",
+        method=chart.method,
+        method_text=say(f"spc.method.{chart.method}", language),
+        since=since,
+        points=points,
+        rules=rules_of(chart, RULES, language),
+        signals=signals_of(chart, points, RULES, language),
+        stages=[],
+    )
+
+
+def _blind_zone(
+    here: OnRecord, known: Sequence[Study], *, lane: str, station: str | None, since: datetime
+) -> BlindZoneAnswer | None:
+    """None without a study of which defects of known size were found."""
+    newest = next((one for one in known if one.kind == "hit_miss"), None)
+    if newest is None:
+        return None
+    curve = result_of(newest)
+    assert isinstance(curve, PodCurve)
+    sizes = [
+        max(one.box_mm.x2 - one.box_mm.x1, one.box_mm.y2 - one.box_mm.y1)
+        for one in places(here.store, since=since, station=station, lane=lane)
+    ]
+    top = float(ceil(max([*sizes, curve.a90 * 1.5])))
+    counts, edges = np.histogram(sizes, bins=BINS, range=(0.0, top))
+    return BlindZoneAnswer(
+        bins=[
+            BinAnswer(from_mm=float(low), to_mm=float(high), defects=int(count))
+            for low, high, count in zip(edges[:-1], edges[1:], counts, strict=True)
+        ],
+        a90_mm=curve.a90,
+        a90_95_mm=curve.a90_95["likelihood_ratio"],
+        method="likelihood_ratio",
+        found_in_study=curve.hits,
+        defects_in_study=curve.n,
+    )

@@ -1,0 +1,215 @@
+"""Studies of gauges: readings in, figures out."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from datetime import UTC, datetime
+from http import HTTPStatus
+from typing import Annotated, Any, Literal
+from uuid import UUID
+
+from fastapi import APIRouter, Depends, Query
+from pydantic import BaseModel, ConfigDict, Field
+
+from services.access import Caller, Right, needs
+from services.api.serving import Here
+from services.problems import problems
+from traceability import gauge_studies
+from traceability.errors import ReadingsUnreadable
+from traceability.gauge_studies import Accuracy, Study, result_of
+from traceability.spc.detection import PodCurve
+from traceability.spc.msa import GaugeStudy, TypeOneStudy
+
+router = APIRouter(prefix="/spc", tags=["statistics"])
+
+StudyName = Literal["crossed", "type_one", "accuracy", "hit_miss"]
+
+Reader = Annotated[Caller, Depends(needs(Right.RECORD))]
+
+Numbers = Annotated[list[float], Field(max_length=gauge_studies.MOST_READINGS)]
+Words = Annotated[list[str], Field(max_length=gauge_studies.MOST_READINGS)]
+
+
+class Readings(BaseModel):
+    """What a study of each kind needs; the rest stays empty.
+
+    crossed    part, operator (whatever the part was measured under: station, camera, reload), value; tolerance
+    type_one   value, reference, tolerance
+    hit_miss   size, hit (1 found, 0 missed)
+    accuracy   bad_parts, bad_rejected, good_parts, good_passed
+    """
+
+    model_config = ConfigDict(extra="forbid")
+
+    part: Words | None = None
+    operator: Words | None = None
+    value: Numbers | None = None
+    size: Numbers | None = None
+    hit: Annotated[list[Annotated[int, Field(ge=0, le=1)]], Field(max_length=20_000)] | None = None
+    tolerance: Annotated[float, Field(gt=0)] | None = None
+    reference: float | None = None
+    bad_parts: Annotated[int, Field(ge=0, le=10**7)] | None = None
+    bad_rejected: Annotated[int, Field(ge=0, le=10**7)] | None = None
+    good_parts: Annotated[int, Field(ge=0, le=10**7)] | None = None
+    good_passed: Annotated[int, Field(ge=0, le=10**7)] | None = None
+
+
+class NewStudy(BaseModel):
+    """`characteristic` is a measurement's name, or a lane whose verdicts are measured; `model` as records name it."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    kind: StudyName
+    characteristic: str = Field(min_length=1, max_length=100)
+    model: str = Field(default="", max_length=200)
+    readings: Readings
+
+
+class FigureAnswer(BaseModel):
+    """`key` names the figure in texts and programs."""
+
+    key: str
+    value: float | None
+
+
+class StudyAnswer(BaseModel):
+    id: UUID
+    kind: StudyName
+    characteristic: str
+    model: str
+    made_at: datetime
+    person: str | None
+    simulated: bool
+    is_good: bool
+    figures: list[FigureAnswer]
+
+    @staticmethod
+    def of(study: Study) -> StudyAnswer:
+        result = result_of(study)
+        return StudyAnswer(
+            id=study.id,
+            kind=study.kind,
+            characteristic=study.characteristic,
+            model=study.model,
+            made_at=study.made_at,
+            person=study.person,
+            simulated=study.simulated,
+            is_good=gauge_studies.is_good(result),
+            figures=[FigureAnswer(key=key, value=value) for key, value in figures(result).items()],
+        )
+
+
+@router.get("/studies", responses=problems(HTTPStatus.UNPROCESSABLE_ENTITY))
+def all_studies(
+    here: Here, characteristic: Annotated[str | None, Query(max_length=100)] = None
+) -> list[StudyAnswer]:
+    """The newest first."""
+    return [
+        StudyAnswer.of(one)
+        for one in gauge_studies.studies(here.store, characteristic=characteristic or None)
+    ]
+
+
+@router.post(
+    "/studies",
+    status_code=HTTPStatus.CREATED,
+    responses=problems(HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN, HTTPStatus.UNPROCESSABLE_ENTITY),
+)
+def new_study(here: Here, caller: Reader, given: NewStudy) -> StudyAnswer:
+    """Keep a study. One from which nothing follows is refused with what is wrong in it."""
+    study = gauge_studies.record(
+        here.store,
+        kind=given.kind,
+        characteristic=given.characteristic,
+        model=given.model,
+        readings=given.readings.model_dump(exclude_none=True),
+        at=datetime.now(UTC),
+        by=caller.person,
+    )
+    return StudyAnswer.of(study)
+
+
+def figures(result: gauge_studies.Result) -> dict[str, float | None]:
+    """The figures of a study that a page shows, by key."""
+    if isinstance(result, GaugeStudy):
+        found = result.result
+        shares: Any = found.percent_tolerance
+        return {
+            "grr_study": found.percent_study["GRR"],
+            "grr_tolerance": None if shares is None else shares["GRR"],
+            "ev_study": found.percent_study["EV"],
+            "av_study": found.percent_study["AV"],
+            "pv_study": found.percent_study["PV"],
+            "ndc": float(found.ndc),
+        }
+    if isinstance(result, TypeOneStudy):
+        return {"bias": result.bias, "sd": result.sd, "cg": result.cg, "cgk": result.cgk, "p_bias": result.p}
+    if isinstance(result, PodCurve):
+        return {
+            "a50": result.a50,
+            "a90": result.a90,
+            "a90_95": result.a90_95["likelihood_ratio"],
+            "found": float(result.hits),
+            "looked_for": float(result.n),
+        }
+    assert isinstance(result, Accuracy)
+    proof = asdict(result.proof)
+    return {
+        "sensitivity": proof["sensitivity"],
+        "sensitivity_low": result.sensitivity_interval[0],
+        "specificity": proof["specificity"],
+        "specificity_low": result.specificity_interval[0],
+        "bad_parts": float(proof["bad_parts"]),
+        "good_parts": float(proof["good_parts"]),
+    }
+
+
+_COLUMNS: dict[StudyName, tuple[str, ...]] = {
+    "crossed": ("part", "operator", "value"),
+    "type_one": ("value",),
+    "hit_miss": ("size", "hit"),
+    "accuracy": ("bad_parts", "bad_rejected", "good_parts", "good_passed"),
+}
+
+
+def readings_of(kind: StudyName, text: str, *, tolerance: str = "", reference: str = "") -> dict[str, Any]:
+    """Readings typed or pasted from a spreadsheet: a line each, parted by commas, semicolons, tabs or spaces.
+
+    Raises ReadingsUnreadable, which names the line.
+    """
+    columns = _COLUMNS[kind]
+    found: dict[str, list[Any]] = {name: [] for name in columns}
+    for number, line in enumerate(text.splitlines(), start=1):
+        cells = line.replace(",", " ").replace(";", " ").split()
+        if not cells:
+            continue
+        if len(cells) != len(columns):
+            raise _unreadable(number, line, columns)
+        for name, cell in zip(columns, cells, strict=True):
+            if name in ("part", "operator"):
+                found[name].append(cell)
+                continue
+            try:
+                found[name].append(int(cell) if name == "hit" or kind == "accuracy" else float(cell))
+            except ValueError as error:
+                raise _unreadable(number, line, columns) from error
+    given: dict[str, Any] = dict(found)
+    if kind == "accuracy":
+        given = {name: values[0] for name, values in found.items() if values}
+    for name, said in (("tolerance", tolerance), ("reference", reference)):
+        if said.strip():
+            try:
+                given[name] = float(said)
+            except ValueError as error:
+                raise _unreadable(0, said, (name,)) from error
+    return given
+
+
+def _unreadable(line: int, text: str, columns: tuple[str, ...]) -> ReadingsUnreadable:
+    return ReadingsUnreadable(
+        f"Line {line} ({text[:60]!r}) is not {', '.join(columns)}.",
+        action="Give one reading a line, its parts separated by commas or tabs.",
+        line=line,
+        text=text[:60],
+        columns=", ".join(columns),
+    )

@@ -1,0 +1,167 @@
+// <position-map data-url data-shape="strip|part" data-texts>: every defect at its place, up to 200 000, on a canvas.
+//
+// Wheel, + and - zoom about the pointer or the middle, arrow keys and dragging move, 0 shows all again. A click opens the
+// nearest defect's unit.
+
+const MARGIN = { left: 64, right: 12, top: 10, bottom: 34 };
+// The colours of the style sheet, light or dark as the page is.
+const colour = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
+const INK = { faint: colour("--faint"), line: colour("--chart-line"), ground: colour("--paper") };
+
+class PositionMap extends HTMLElement {
+  async connectedCallback() {
+    this.texts = JSON.parse(this.dataset.texts);
+    const answer = await fetch(this.dataset.url, { headers: { Accept: "application/json" } });
+    const data = await answer.json();
+    if (!this.isConnected || !data.extent) return;
+    // Along a strip is drawn from left to right; a part is drawn as its camera sees it.
+    const isStrip = this.dataset.shape === "strip";
+    this.data = data;
+    this.at = new Float32Array(isStrip ? data.y_mm : data.x_mm);
+    this.up = new Float32Array(isStrip ? data.x_mm : data.y_mm);
+    const [x1, y1, x2, y2] = data.extent;
+    this.all = isStrip ? { left: y1, right: y2, top: x1, bottom: x2 } : { left: x1, right: x2, top: y1, bottom: y2 };
+    this.view = { ...this.all };
+    // By kind, so that the pen's colour changes once a kind.
+    this.byKind = data.kinds.map(() => []);
+    data.kind.forEach((kind, index) => this.byKind[kind].push(index));
+    this.canvas = document.createElement("canvas");
+    this.spoken = document.createElement("p");
+    this.spoken.className = "unseen";
+    this.spoken.setAttribute("aria-live", "polite");
+    this.replaceChildren(this.canvas, this.spoken);
+    this.listen();
+    this.resizing = new ResizeObserver(() => this.draw());
+    this.resizing.observe(this);
+  }
+
+  disconnectedCallback() {
+    this.resizing?.disconnect();
+  }
+
+  listen() {
+    this.canvas.addEventListener("wheel", (event) => {
+      event.preventDefault();
+      this.zoom(event.deltaY < 0 ? 0.8 : 1.25, event.offsetX, event.offsetY);
+    });
+    let from = null;
+    let moved = false;
+    this.canvas.addEventListener("pointerdown", ({ offsetX, offsetY }) => {
+      from = [offsetX, offsetY];
+      moved = false;
+    });
+    this.canvas.addEventListener("pointermove", ({ offsetX, offsetY, buttons }) => {
+      if (!from || !buttons) return;
+      moved ||= Math.abs(offsetX - from[0]) + Math.abs(offsetY - from[1]) > 4;
+      this.move((from[0] - offsetX) / this.wide(), (from[1] - offsetY) / this.high());
+      from = [offsetX, offsetY];
+    });
+    this.canvas.addEventListener("pointerup", ({ offsetX, offsetY }) => {
+      if (from && !moved) this.open(offsetX, offsetY);
+      from = null;
+    });
+    this.addEventListener("keydown", (event) => {
+      const move = { ArrowLeft: [-0.2, 0], ArrowRight: [0.2, 0], ArrowUp: [0, -0.2], ArrowDown: [0, 0.2] }[event.key];
+      if (move) this.move(...move);
+      else if (event.key === "+" || event.key === "=") this.zoom(0.7);
+      else if (event.key === "-") this.zoom(1 / 0.7);
+      else if (event.key === "0") this.show({ ...this.all });
+      else return;
+      event.preventDefault();
+    });
+  }
+
+  wide() {
+    return this.clientWidth - MARGIN.left - MARGIN.right;
+  }
+
+  high() {
+    return this.clientHeight - MARGIN.top - MARGIN.bottom;
+  }
+
+  zoom(factor, x = MARGIN.left + this.wide() / 2, y = MARGIN.top + this.high() / 2) {
+    const { left, right, top, bottom } = this.view;
+    const at = left + ((right - left) * (x - MARGIN.left)) / this.wide();
+    const up = top + ((bottom - top) * (y - MARGIN.top)) / this.high();
+    this.show({ left: at + (left - at) * factor, right: at + (right - at) * factor, top: up + (top - up) * factor, bottom: up + (bottom - up) * factor });
+  }
+
+  move(across, down) {
+    const { left, right, top, bottom } = this.view;
+    const dx = across * (right - left);
+    const dy = down * (bottom - top);
+    this.show({ left: left + dx, right: right + dx, top: top + dy, bottom: bottom + dy });
+  }
+
+  // No view shows more than there is.
+  show(view) {
+    const width = Math.min(view.right - view.left, this.all.right - this.all.left);
+    const height = Math.min(view.bottom - view.top, this.all.bottom - this.all.top);
+    view.left = Math.max(this.all.left, Math.min(view.left, this.all.right - width));
+    view.top = Math.max(this.all.top, Math.min(view.top, this.all.bottom - height));
+    this.view = { left: view.left, right: view.left + width, top: view.top, bottom: view.top + height };
+    this.draw();
+  }
+
+  draw() {
+    const [width, height, ratio] = [this.clientWidth, this.clientHeight, window.devicePixelRatio || 1];
+    if (!width || !height) return;
+    this.canvas.width = width * ratio;
+    this.canvas.height = height * ratio;
+    const pen = this.canvas.getContext("2d");
+    pen.scale(ratio, ratio);
+    const { left, right, top, bottom } = this.view;
+    const [sx, sy] = [this.wide() / (right - left), this.high() / (bottom - top)];
+    pen.fillStyle = INK.ground;
+    pen.fillRect(MARGIN.left, MARGIN.top, this.wide(), this.high());
+    pen.strokeStyle = INK.line;
+    pen.strokeRect(MARGIN.left, MARGIN.top, this.wide(), this.high());
+    const size = this.at.length > 20000 ? 2 : this.at.length > 2000 ? 4 : 6;
+    let shown = 0;
+    this.byKind.forEach((indices, kind) => {
+      pen.fillStyle = this.data.kinds[kind].colour;
+      for (const index of indices) {
+        const [at, up] = [this.at[index], this.up[index]];
+        if (at < left || at > right || up < top || up > bottom) continue;
+        pen.fillRect(MARGIN.left + (at - left) * sx - size / 2, MARGIN.top + (up - top) * sy - size / 2, size, size);
+        if (size > 4) pen.strokeRect(MARGIN.left + (at - left) * sx - size / 2, MARGIN.top + (up - top) * sy - size / 2, size, size);
+        shown += 1;
+      }
+    });
+    this.axes(pen, width, height);
+    this.spoken.textContent = `${shown} ${this.texts.defects}`;
+    this.classList.add("is-drawn");
+  }
+
+  axes(pen, width, height) {
+    const figure = new Intl.NumberFormat(document.documentElement.lang, { maximumFractionDigits: 0 });
+    const { left, right, top, bottom } = this.view;
+    pen.fillStyle = INK.faint;
+    pen.font = `12px ${getComputedStyle(this).fontFamily}`;
+    pen.textAlign = "center";
+    for (let tick = 0; tick <= 6; tick += 1) {
+      pen.fillText(figure.format(left + ((right - left) * tick) / 6), MARGIN.left + (this.wide() * tick) / 6 - (tick === 6 ? 12 : 0), height - 18);
+    }
+    pen.fillText(this.dataset.shape === "strip" ? this.texts.along : this.texts.across, MARGIN.left + this.wide() / 2, height - 4);
+    pen.textAlign = "right";
+    for (let tick = 0; tick <= 3; tick += 1) {
+      pen.fillText(figure.format(top + ((bottom - top) * tick) / 3), MARGIN.left - 6, MARGIN.top + (this.high() * tick) / 3 + 4);
+    }
+  }
+
+  open(x, y) {
+    const { left, right, top, bottom } = this.view;
+    const at = left + ((right - left) * (x - MARGIN.left)) / this.wide();
+    const up = top + ((bottom - top) * (y - MARGIN.top)) / this.high();
+    const [px, py] = [(right - left) / this.wide(), (bottom - top) / this.high()];
+    let nearest = -1;
+    let least = 14; // px: a finger's width
+    for (let index = 0; index < this.at.length; index += 1) {
+      const off = Math.hypot((this.at[index] - at) / px, (this.up[index] - up) / py);
+      if (off < least) [nearest, least] = [index, off];
+    }
+    if (nearest >= 0) location.assign(`/inspection/${this.data.inspection[nearest]}`);
+  }
+}
+
+customElements.define("position-map", PositionMap);

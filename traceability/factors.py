@@ -1,0 +1,247 @@
+"""What units met that they may be bad for, by unit and in bulk; and where on their surface their defects lie."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final
+from uuid import UUID
+
+from sqlalchemy import ColumnElement, select, true
+
+from inspection.types import Box, Strip, Verdict
+from traceability import rollups, tables
+from traceability.rows import inspections_query, inspections_selected, portions
+from traceability.samples import Shifts, shift_at
+from traceability.store import TraceStore, of
+
+MOST_UNITS: Final = 5000
+"""What the newest so many units met is looked at: more would show smaller effects, and take seconds."""
+
+MOST_DEFECTS: Final = 200_000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Met:
+    """One judged unit: whether it was refused (or had a defect of the kind asked for), and all it met.
+
+    factors  as (category, level): recipe, model, station, lane, shift, equipment, program, tool, material
+    """
+
+    id: UUID
+    is_bad: bool
+    factors: frozenset[tuple[str, str]]
+    stage: str
+
+
+def units_met(
+    store: TraceStore,
+    *,
+    since: datetime,
+    station: str | None = None,
+    lane: str | None = None,
+    kind: str | None = None,
+    shifts: Shifts | None = None,
+) -> tuple[Met, ...]:
+    """The newest MOST_UNITS judged units finished from `since` on, the newest first."""
+    head, code = tables.inspection.c, tables.identifier.c
+    rows = (
+        select(
+            head.id,
+            head.station,
+            head.lane,
+            head.recipe_name,
+            head.recipe_revision,
+            head.finished_at,
+            head.verdict,
+            code.unit_id,
+        )
+        .join(tables.identifier, code.id == head.identifier_id)
+        .where(
+            *of(tables.inspection, station=station, lane=lane, simulated=None),
+            head.verdict != Verdict.NOT_INSPECTED,
+            head.finished_at >= since,
+        )
+        .order_by(head.finished_at.desc(), head.id.desc())
+        .limit(MOST_UNITS)
+    )
+    model, defect, member, step = (
+        tables.inspection_model.c,
+        tables.defect.c,
+        tables.step_unit.c,
+        tables.process_step.c,
+    )
+    models: dict[UUID, list[tuple[str, str]]] = {}
+    with_kind: set[UUID] = set()
+    steps_of: dict[UUID, set[UUID]] = {}
+    met_in: dict[UUID, set[tuple[str, str]]] = {}
+    with store.reading() as connection:
+        found = connection.execute(rows).all()
+        for some in portions([row.id for row in found]):
+            named = (
+                select(model.inspection_id, model.name, model.version)
+                .where(model.inspection_id.in_(some))
+                .order_by(model.inspection_id, model.position)
+            )
+            for row in connection.execute(named):
+                models.setdefault(row.inspection_id, []).append((row.name, row.version))
+            if kind is not None:
+                has = select(defect.inspection_id).where(defect.inspection_id.in_(some), defect.kind == kind)
+                with_kind.update(connection.execute(has).scalars())
+        for some in portions([row.unit_id for row in found]):
+            for row in connection.execute(
+                select(member.unit_id, member.step_id).where(member.unit_id.in_(some))
+            ):
+                steps_of.setdefault(row.unit_id, set()).add(row.step_id)
+        every = sorted({one for steps in steps_of.values() for one in steps})
+        for some in portions(every):
+            for row in connection.execute(
+                select(step.id, step.equipment, step.program, step.materials, step.tools).where(
+                    step.id.in_(some)
+                )
+            ):
+                met_in[row.id] = {
+                    ("equipment", row.equipment),
+                    *((("program", row.program),) if row.program else ()),
+                    *(("material", one) for one in row.materials),
+                    *(("tool", one) for one in row.tools),
+                }
+    plan = shifts or Shifts()
+    met = []
+    for row in found:
+        of_unit = models.get(row.id, [])
+        factors: set[tuple[str, str]] = {
+            ("station", row.station),
+            ("lane", row.lane),
+            ("recipe", f"{row.recipe_name} {row.recipe_revision}"),
+            ("shift", f"{shift_at(row.finished_at, plan).since.astimezone(plan.time_zone):%H:%M}"),
+        }
+        factors |= {("model", f"{name} {version}") for name, version in of_unit}
+        for one in steps_of.get(row.unit_id, ()):
+            factors |= met_in.get(one, set())
+        met.append(
+            Met(
+                id=row.id,
+                is_bad=row.verdict == Verdict.REJECT if kind is None else row.id in with_kind,
+                factors=frozenset(factors),
+                stage=rollups.stage_of(row.recipe_name, row.recipe_revision, of_unit),
+            )
+        )
+    return tuple(met)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Place:
+    """A defect on its unit's own surface. Its area is that of its pixels, or of its box where those are not known."""
+
+    inspection: UUID
+    kind: str
+    box_mm: Box
+    area_mm2: float
+
+
+def places(
+    store: TraceStore,
+    *,
+    since: datetime,
+    station: str | None = None,
+    lane: str | None = None,
+    kind: str | None = None,
+    limit: int = MOST_DEFECTS,
+) -> tuple[Place, ...]:
+    """Where defects with a place in millimetres lie, of the newest units first."""
+    head, defect = tables.inspection.c, tables.defect.c
+    wanted: list[ColumnElement[bool]] = of(tables.inspection, station=station, lane=lane, simulated=None)
+    rows = (
+        select(
+            defect.inspection_id,
+            defect.kind,
+            defect.x1_mm,
+            defect.y1_mm,
+            defect.x2_mm,
+            defect.y2_mm,
+            defect.mask_area_mm2,
+        )
+        .join(tables.inspection, head.id == defect.inspection_id)
+        .where(
+            *wanted,
+            head.finished_at >= since,
+            defect.x1_mm.is_not(None),
+            defect.kind == kind if kind is not None else true(),
+        )
+        .order_by(head.finished_at.desc(), head.id.desc(), defect.position)
+        .limit(limit)
+    )
+    with store.reading() as connection:
+        return tuple(
+            Place(
+                inspection=row.inspection_id,
+                kind=row.kind,
+                box_mm=Box(row.x1_mm, row.y1_mm, row.x2_mm, row.y2_mm),
+                area_mm2=row.mask_area_mm2
+                if row.mask_area_mm2 is not None
+                else (row.x2_mm - row.x1_mm) * (row.y2_mm - row.y1_mm),
+            )
+            for row in connection.execute(rows)
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Marked:
+    """A coil on which a mark came again and again, as its inspection found it."""
+
+    inspection: UUID
+    unit: str
+    finished_at: datetime
+    strip: Strip
+
+
+def marked_coils(
+    store: TraceStore,
+    *,
+    since: datetime,
+    station: str | None = None,
+    lane: str | None = None,
+    limit: int = 2000,
+) -> tuple[Marked, ...]:
+    """Of the newest coils, those with a repeat on them, the newest first."""
+    head = tables.inspection.c
+    wanted = (
+        inspections_query()
+        .where(
+            *of(tables.inspection, station=station, lane=lane, simulated=None),
+            head.finished_at >= since,
+            head.strip.is_not(None),
+        )
+        .order_by(head.finished_at.desc(), head.id.desc())
+        .limit(limit)
+    )
+    with store.reading() as connection:
+        found = inspections_selected(connection, wanted)
+    return tuple(
+        Marked(inspection=one.id, unit=str(one.unit), finished_at=one.finished_at, strip=one.strip)
+        for one in found
+        if one.strip is not None and one.strip.repeats
+    )
+
+
+def rolls_used(store: TraceStore, *, since: datetime, limit: int = 500) -> dict[str, float]:
+    """Diameters in mm of the rolls that steps since then named among their tools, by the tool's code.
+
+    A step says a roll's diameter as a parameter `diameter_mm <tool>`.
+    """
+    step = tables.process_step.c
+    rows = (
+        select(step.tools, step.parameters)
+        .where(step.finished_at >= since)
+        .order_by(step.finished_at.desc(), step.id)
+        .limit(limit)
+    )
+    found: dict[str, float] = {}
+    with store.reading() as connection:
+        for row in connection.execute(rows):
+            for tool in row.tools:
+                size = row.parameters.get(f"diameter_mm {tool}")
+                if isinstance(size, int | float) and size > 0:
+                    found.setdefault(tool, float(size))
+    return found

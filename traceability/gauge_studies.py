@@ -1,0 +1,181 @@
+"""Studies of gauges, kept as their readings: whatever follows from them is computed when it is asked for.
+
+A study is of a characteristic (a measurement's name, or a lane whose verdicts are the measurement), made under a model.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any, Final, Literal
+from uuid import UUID
+
+from sqlalchemy import insert, select
+from uuid_utils.compat import uuid7
+
+from traceability import people, tables
+from traceability.accounts import Person, note
+from traceability.spc.agreement import exact_share_interval
+from traceability.spc.checks import counts, within
+from traceability.spc.detection import PodCurve, hit_miss
+from traceability.spc.inspector import Proof
+from traceability.spc.msa import GaugeStudy, TypeOneStudy, crossed_study, type_one_study
+from traceability.store import TraceStore
+
+StudyKind = Literal["crossed", "type_one", "accuracy", "hit_miss"]
+"""Gauge R&R, one part of known value measured often, sensitivity and specificity from parts of known state, and
+which defects of known size were found."""
+
+MOST_READINGS: Final = 20_000
+
+LARGEST_GRR: Final = 30.0
+"""Percent of the tolerance, or of the study variation where there is none: above, a gauge is not acceptable (AIAG, MSA,
+4th ed., chapter III, section B)."""
+
+LEAST_CG: Final = 1.33
+
+VALID_FOR: Final = timedelta(days=365)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Study:
+    """`readings` by name, as `check` wants them; `person` is None where a program brought them."""
+
+    id: UUID
+    kind: StudyKind
+    characteristic: str
+    model: str
+    readings: Mapping[str, Any]
+    made_at: datetime
+    person: str | None
+    simulated: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Accuracy:
+    """Of parts of known state: share of bad ones rejected, of good ones passed, with exact 95 % intervals."""
+
+    proof: Proof
+    sensitivity_interval: tuple[float, float]
+    specificity_interval: tuple[float, float]
+
+
+Result = GaugeStudy | TypeOneStudy | Accuracy | PodCurve
+
+
+def result_of(study: Study) -> Result:
+    """What follows from a study's readings. Raises SpcError where nothing can."""
+    return _computed(study.kind, study.readings, made_at=study.made_at, model=study.model)
+
+
+def is_good(result: Result) -> bool:
+    """Does the study show a gauge that may be used? Accuracy and POD have no limit of their own: they are figures."""
+    if isinstance(result, GaugeStudy):
+        shares = result.result.percent_tolerance or result.result.percent_study
+        return shares["GRR"] <= LARGEST_GRR
+    return not isinstance(result, TypeOneStudy) or min(result.cg, result.cgk) >= LEAST_CG
+
+
+def is_gauge_proven(store: TraceStore, characteristic: str, *, at: datetime) -> bool:
+    """Is there a gauge R&R study of it, not older than a year, whose result is good?"""
+    newest = next(
+        (one for one in studies(store, characteristic=characteristic) if one.kind == "crossed"), None
+    )
+    return newest is not None and at - newest.made_at <= VALID_FOR and is_good(result_of(newest))
+
+
+def record(
+    store: TraceStore,
+    *,
+    kind: StudyKind,
+    characteristic: str,
+    model: str,
+    readings: Mapping[str, Any],
+    at: datetime,
+    by: Person | None,
+    simulated: bool = False,
+) -> Study:
+    """Keep a study that something follows from. Raises SpcError for one that nothing does."""
+    _computed(kind, readings, made_at=at, model=model)
+    id = uuid7()
+    with store.writing() as connection:
+        row = {
+            "id": id,
+            "kind": kind,
+            "characteristic": characteristic,
+            "model": model,
+            "readings": dict(readings),
+            "made_at": at,
+            "by": None if by is None else people.commit(connection, by.name),
+            "simulated": simulated,
+        }
+        connection.execute(insert(tables.gauge_study), row)
+        note(connection, at=at, by=by, action="study.recorded", subject=f"study:{id}", after={"kind": kind})
+    return Study(
+        id=id,
+        kind=kind,
+        characteristic=characteristic,
+        model=model,
+        readings=readings,
+        made_at=at,
+        person=None if by is None else by.name,
+        simulated=simulated,
+    )
+
+
+def studies(store: TraceStore, *, characteristic: str | None = None, limit: int = 200) -> tuple[Study, ...]:
+    """The newest first."""
+    study = tables.gauge_study
+    rows = select(study).order_by(study.c.made_at.desc(), study.c.id.desc()).limit(limit)
+    if characteristic is not None:
+        rows = rows.where(study.c.characteristic == characteristic)
+    with store.reading() as connection:
+        found = connection.execute(rows).all()
+        names = people.names(connection, [row.by for row in found if row.by is not None])
+    return tuple(
+        Study(
+            id=row.id,
+            kind=row.kind,
+            characteristic=row.characteristic,
+            model=row.model,
+            readings=row.readings,
+            made_at=row.made_at,
+            person=None if row.by is None else names.get(row.by, row.by[:12]),
+            simulated=row.simulated,
+        )
+        for row in found
+    )
+
+
+def _computed(kind: StudyKind, readings: Mapping[str, Any], *, made_at: datetime, model: str) -> Result:
+    size = max((len(one) for one in readings.values() if isinstance(one, list)), default=0)
+    within(size, parameter="readings", allowed=f"0..{MOST_READINGS}", is_allowed=size <= MOST_READINGS)
+
+    def given(name: str) -> Any:
+        within(0, parameter=name, allowed="given", is_allowed=readings.get(name) is not None)
+        return readings[name]
+
+    if kind == "crossed":
+        return crossed_study(
+            given("part"), given("operator"), given("value"), tolerance=readings.get("tolerance")
+        )
+    if kind == "type_one":
+        return type_one_study(given("value"), reference=given("reference"), tolerance=given("tolerance"))
+    if kind == "hit_miss":
+        return hit_miss(given("size"), given("hit"))
+    bad, good = int(given("bad_parts")), int(given("good_parts"))
+    caught, passed = int(given("bad_rejected")), int(given("good_passed"))
+    counts([caught, passed], [bad, good], method="accuracy")
+    return Accuracy(
+        proof=Proof(
+            sensitivity=caught / bad,
+            specificity=passed / good,
+            bad_parts=bad,
+            good_parts=good,
+            proven_at=made_at,
+            model=model,
+        ),
+        sensitivity_interval=exact_share_interval(caught, bad),
+        specificity_interval=exact_share_interval(passed, good),
+    )
