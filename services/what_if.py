@@ -18,7 +18,15 @@ from datetime import UTC, datetime
 from typing import Final
 
 from inspection.errors import InspectionError
-from inspection.tally import UnitTally, judged_again
+from inspection.tally import (
+    BYPASSED,
+    CLOCK_BACKWARDS,
+    IN_SETUP,
+    OVERRUN,
+    UNACCOUNTED,
+    UnitTally,
+    judged_again,
+)
 from inspection.types import Defect, Frame, Inspection, InspectionBegun, Verdict
 from inspection.vision.decoding import decode_image
 from services.station.build import build_pipeline
@@ -30,6 +38,10 @@ from traceability.store import TraceStore
 logger = logging.getLogger(__name__)
 
 MOST_UNITS: Final = 20_000
+
+_STANDING: Final = frozenset({BYPASSED, IN_SETUP, CLOCK_BACKWARDS, OVERRUN, UNACCOUNTED})
+_STANDING_FAMILIES: Final = ("CAM-", "SVC-")
+"""Why a unit was not inspected, where no recipe would have changed that: whatever its pictures show, it stands."""
 
 _NICENESS: Final = 15
 """The lanes go first: what is asked here takes what they leave of the cores."""
@@ -205,7 +217,10 @@ class _Again:
         if unit.frames_lost:
             tally.due(len(unit.pictures) + unit.frames_lost - 1)
             tally.lost(unit.frames_lost, reason=next(iter(unit.failures), "CAM-FRAME-LOST"))
-        return tally.close(unit.finished_at)
+        again = tally.close(unit.finished_at)
+        if any(code in _STANDING or code.startswith(_STANDING_FAMILIES) for code in unit.failures):
+            return replace(again, verdict=Verdict.worst([again.verdict, Verdict.NOT_INSPECTED]), grade=None)
+        return again
 
 
 # --- one at a time, beside a running service

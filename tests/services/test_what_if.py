@@ -83,6 +83,21 @@ def test_what_was_lost_stays_lost_whatever_the_pictures_show(kept):
     assert compare([lost], load_recipe("part-demo"), images=kept.images).flips == ()
 
 
+@pytest.mark.parametrize("why", ["INS-BYPASSED", "INS-IN-SETUP", "INS-CLOCK-BACKWARDS", "SVC-LANE-FAILED"])
+def test_what_no_recipe_could_have_changed_stands_when_its_pictures_are_looked_at_again(kept, why):
+    withheld = {"frames_inspected": 0, "frames_failed": 1, "failures": {why: 1}}
+    bypassed = a_kept_part(kept, 1, verdict=Verdict.NOT_INSPECTED, **withheld)
+    assert compare([bypassed], load_recipe("part-demo"), images=kept.images).flips == ()
+
+
+def test_a_picture_that_the_recipe_of_then_refused_may_be_judged_by_another(kept):
+    withheld = {"frames_inspected": 0, "frames_failed": 1, "failures": {"INS-IMAGE-DARK": 1}}
+    dark = a_kept_part(kept, 1, verdict=Verdict.NOT_INSPECTED, **withheld)
+    (flip,) = compare([dark], load_recipe("part-demo"), images=kept.images).flips
+    assert flip.after == (Verdict.ACCEPT, None)
+    assert flip.loosens
+
+
 def test_of_a_coil_no_picture_is_looked_at_again(kept):
     with pytest.raises(WhatIfCannotLook):
         compare([], load_recipe("strip-demo"), images=kept.images)
