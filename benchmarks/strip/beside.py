@@ -63,7 +63,7 @@ def main() -> None:
     parser.add_argument("--data", type=Path, default=Path("../shared/data"))
     parser.add_argument("--screen", default="strip-screen")
     parser.add_argument("--released", type=Path, default=None, help="folder of released screens")
-    parser.add_argument("--frames", type=int, default=16, help="drawn frames of each mix")
+    parser.add_argument("--frames", type=int, default=48, help="drawn frames of each mix")
     parser.add_argument("--runs", type=int, default=3)
     parser.add_argument("--workers", type=int, default=len(os.sched_getaffinity(0)))
     parser.add_argument("--without-peers", action="store_true")
@@ -257,7 +257,7 @@ def cost_of_the_screen(candidates: Callable[[Image], object], runs: int) -> None
 
 
 def mixes(data: Path, count: int) -> Iterator[Mix]:
-    for per_megapixel in (0.02, 0.1, 0.5):
+    for per_megapixel in (0.01, 0.09, 0.5):
         strip = StripDrawing(77, width_px=WIDTH, defects_per_megapixel=per_megapixel)
         drawings = [strip.frame(index, height_px=HEIGHT) for index in range(count)]
         hot = np.zeros((count, HEIGHT // SQUARE_PX, WIDTH // SQUARE_PX), np.bool_)
@@ -270,7 +270,7 @@ def mixes(data: Path, count: int) -> Iterator[Mix]:
     frames = [np.asarray(cv2.imread(str(path), cv2.IMREAD_GRAYSCALE), np.uint8) for path in paths]
     yield Mix(name="real, Severstal 1600 x 256", frames=frames, hot="unknown")
     for share in (0.05,):
-        frames = list(mosaics(data, share, count // 2))
+        frames = list(mosaics(data, share, count // 6))
         yield Mix(
             name="NEU-DET val in drawn strip, 4096 x 1024", frames=frames, hot=f"{share:.0%} of the area"
         )

@@ -4,7 +4,7 @@ Every pixel is read once, as uint8; what follows works on a quarter of them and 
 the brightness around, so that they say the same under a lamp that fades, and they are whole numbers, so that
 they are the same on every machine.
 
-`_screening.c` does this four times as fast, to the same last bit. Where it could not be built, numpy does it.
+`_screening.c` does this three times as fast, to the same last bit. Where it could not be built, numpy does it.
 """
 
 from __future__ import annotations

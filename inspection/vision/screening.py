@@ -232,7 +232,7 @@ class Screened:
         self._places: tuple[tuple[int, int], tuple[Tile, ...], NDArray[np.intp]] | None = None
         if not IS_COMPILED:
             logger.warning(
-                "The screen runs without its compiled part and takes four times as long, with the same answers: "
+                "The screen runs without its compiled part and takes more than twice as long, with the same answers: "
                 "install a C compiler and then this program again."
             )
         _keep_freed_memory()
