@@ -15,6 +15,7 @@ from pathlib import Path
 from models.bundle import MANIFEST, Keys, Policy, check_folder
 from models.card import ModelCard, read_card
 from models.errors import ModelAltered, ModelMismatch, ModelMissing
+from models.in_force import IN_FORCE, ModelsInForce
 from models.reference import Reference
 
 RELEASED = Path(__file__).parent / "released"
@@ -64,12 +65,15 @@ class ModelStore:
         return {name: tuple(sorted(found[name], key=_as_numbers)) for name in sorted(found)}
 
     def find(self, name: str, version: str | None = None) -> ReleasedModel:
-        """The model of that name and version, or of its latest version.
+        """The model of that name and version, or of its latest version; of IN_FORCE, the one promoted last, or while
+        none was, the latest that came with the package.
 
         Raises ModelMissing, ModelAltered when the bytes are not those that were released or signed, ModelMismatch
         when the card cannot be used, SignerUnknown when the key that signed is not trusted any more, LicenceRefused.
         """
         there = self.versions()
+        if version == IN_FORCE:
+            version = self.in_force(name)
         chosen = version or next(reversed(there.get(name, ())), None)
         if chosen is None or chosen not in there.get(name, ()):
             raise self._missing(name, version, there)
@@ -101,6 +105,13 @@ class ModelStore:
                 actual=digest,
             )
         return ReleasedModel(card=card, network=network, reference=reference)
+
+    def in_force(self, name: str) -> str | None:
+        """The version promoted last; while none was, the latest of the package, or the first that the plant brought in.
+        None where there is none at all."""
+        promoted = None if self.plant is None else ModelsInForce(self.plant).version(name)
+        package = ModelStore(self.folder).versions().get(name, ())[::-1]
+        return promoted or next(iter([*package, *self.versions().get(name, ())]), None)
 
     def folder_of(self, name: str, version: str) -> Path:
         """Where that version lies; the package's own before the plant's. It need not be there."""

@@ -208,6 +208,11 @@ class Access:
         known = self.accounts.secrets_of(name=caller.person.name)
         self._check(known, None if known is None else known.password_hash, password)
 
+    def person_of(self, *, name: str, password: str) -> Person:
+        """Who that is, without a session: for one act at the command line. Raises SignInRefused, AccountLocked."""
+        known = self.accounts.secrets_of(name=name)
+        return self._check(known, None if known is None else known.password_hash, password)
+
     def change_own_password(self, caller: Caller, *, current: str, new: str) -> None:
         """Signs out everywhere. Raises SignInRefused, AccountLocked, SecretTooWeak."""
         self.confirm(caller, current)
@@ -373,6 +378,11 @@ def check_right(caller: Caller, right: Right) -> None:
             right=right.value,
             role=caller.person.role.value,
         )
+
+
+def check_right_of(person: Person, right: Right) -> None:
+    """The same of somebody who stands at the command line. Raises RightMissing."""
+    check_right(Caller(person=person, rights=RIGHTS[person.role]), right)
 
 
 def same_site(connection: HTTPConnection) -> None:

@@ -75,7 +75,8 @@ class ScreenSettings(Settings):
 
 
 class DetectorSettings(Settings):
-    """Which released model looks. Without a version it is the newest at the time the station starts.
+    """Which released model looks. Without a version it is the newest at the time the station starts; with "in_force"
+    the one that was promoted last, also while the station runs (docs/models.md).
 
     budget_ms  without an answer for so long, the frame is not inspected and the network is loaded anew
     looks      how often the network looks at each place: as it is, mirrored (2), and both upside down too (4), the
@@ -84,7 +85,7 @@ class DetectorSettings(Settings):
     """
 
     model: Name
-    version: Annotated[str, Field(pattern=r"^\d+\.\d+\.\d+$")] | None = None
+    version: Annotated[str, Field(pattern=r"^(\d+\.\d+\.\d+|in_force)$")] | None = None
     budget_ms: Annotated[float, Field(ge=50, le=60_000)] = 5000.0
     looks: Literal[1, 2, 4] | None = None
     screen: ScreenSettings | None = None

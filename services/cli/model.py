@@ -25,12 +25,15 @@ from models.datasets import balance, check_fit, twice, version_of
 from models.exchange import bring_in_bundle, bring_in_network, exported
 from models.labels import LabelledSet, read_yolo, write_labels
 from models.store import ModelStore, plant_folder
+from services.access import Access
 from services.cli.options import database_option, pictures_option
 from services.evaluating import Price, column_of, compare, evaluate
 from services.evaluating import as_json as evaluated_as_json
+from services.model_life import ModelLife, Standing
 from services.reviewed import reviewed
 from services.text import language_of_environment, say
 from station_config import load_catalogue
+from traceability.accounts import Accounts, Person
 from traceability.images import ImageStore
 from traceability.store import TraceStore
 
@@ -263,6 +266,141 @@ def learn_from(out: Path, since: datetime, pictures: Path, database: str) -> Non
     console = Console(highlight=False)
     console.print(say("cli.model.data_told", language_of_environment(), **told), soft_wrap=True)
     console.print(say("cli.model.learnt", language_of_environment(), **told), soft_wrap=True)
+
+
+by_option = click.option("--by", required=True, metavar="NAME", help=_help("by_name"))
+
+
+@model.command("life", help=_help("life"))
+@click.argument("name")
+@json_option
+@database_option
+def life(name: str, as_json: bool, database: str) -> None:
+    with TraceStore.open(database) as store:
+        plant = ModelLife(store, ModelStore.of_plant())
+        stands, steps = plant.standing(name), plant.steps(name)
+        beside = None if stands.candidate is None else plant.beside(name)
+    if as_json:
+        told = {
+            **asdict(stands),
+            "beside": beside,
+            "steps": [{"at": f"{one.at:%FT%TZ}", "action": one.action, "by": one.person} for one in steps],
+        }
+        click.echo(json.dumps(told, ensure_ascii=False))
+        return
+    _tell(stands)
+    language = language_of_environment()
+    console = Console(highlight=False)
+    if beside is not None:
+        console.print(say("cli.model.beside", language, **beside), soft_wrap=True)
+    for one in steps:
+        what = say(f"cli.model.step.{one.action.removeprefix('model.')}", language)
+        version = (one.after or {}).get("version", "–")
+        console.print(
+            f"{one.at:%F %T}  {what}  {version}  {one.person or '–'}  {one.reason or ''}", markup=False
+        )
+
+
+@model.command("propose", help=_help("propose"))
+@click.argument("name")
+@click.option("--version", metavar="X.Y.Z", required=True, help=_help("version"))
+@by_option
+@database_option
+def propose(name: str, version: str, by: str, database: str) -> None:
+    with TraceStore.open(database) as store:
+        person = _signs(store, by)
+        plant = ModelLife(store, ModelStore.of_plant())
+        _tell(plant.propose(name, version, by=person, at=datetime.now(UTC)))
+
+
+@model.command("judge", help=_help("judge"))
+@click.argument("name")
+@click.option(
+    "--data",
+    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    required=True,
+    metavar="DIR",
+    help=_help("data"),
+)
+@click.option("--list", "listed", metavar="FILE", help=_help("listed"))
+@click.option("--as", "codes", multiple=True, metavar="CLASS=KIND", help=_help("as"))
+@by_option
+@database_option
+def judge(name: str, data: Path, listed: str | None, codes: tuple[str, ...], by: str, database: str) -> int:
+    labelled = _labelled(data, listed, codes)
+    with TraceStore.open(database) as store:
+        person = _signs(store, by)
+        plant = ModelLife(store, ModelStore.of_plant())
+        stands = plant.standing(name)
+        looked = [
+            evaluate(labelled, name, version, threads=1) for version in (stands.in_force, stands.candidate)
+        ]
+        stands = plant.judge(name, looked[0], looked[1], by=person, at=datetime.now(UTC))
+    _tell(stands)
+    return 0 if stands.has_passed else 1
+
+
+@model.command("approve", help=_help("approve"))
+@click.argument("name")
+@by_option
+@database_option
+def approve(name: str, by: str, database: str) -> None:
+    with TraceStore.open(database) as store:
+        person = _signs(store, by)
+        _tell(ModelLife(store, ModelStore.of_plant()).approve(name, by=person, at=datetime.now(UTC)))
+
+
+@model.command("promote", help=_help("promote"))
+@click.argument("name")
+@by_option
+@database_option
+def promote(name: str, by: str, database: str) -> None:
+    with TraceStore.open(database) as store:
+        person = _signs(store, by)
+        _tell(ModelLife(store, ModelStore.of_plant()).promote(name, by=person, at=datetime.now(UTC)))
+
+
+@model.command("take-back", help=_help("take_back"))
+@click.argument("name")
+@click.option("--reason", required=True, help=_help("reason"))
+@by_option
+@database_option
+def take_back(name: str, reason: str, by: str, database: str) -> None:
+    with TraceStore.open(database) as store:
+        person = _signs(store, by)
+        plant = ModelLife(store, ModelStore.of_plant())
+        _tell(plant.take_back(name, by=person, at=datetime.now(UTC), reason=reason))
+
+
+@model.command("watch", help=_help("watch"))
+@click.argument("name")
+@database_option
+def watch(name: str, database: str) -> int:
+    """Exit status 1 where it was taken back."""
+    with TraceStore.open(database) as store:
+        plant = ModelLife(store, ModelStore.of_plant())
+        found = plant.watch(name, at=datetime.now(UTC))
+        _tell(plant.standing(name))
+    for one in found:
+        click.echo(f"{one.what}: {one.before:.3g} → {one.after:.3g} (p {one.p:.1e})")
+    return 1 if found else 0
+
+
+def _signs(store: TraceStore, name: str) -> Person:
+    language = language_of_environment()
+    password = click.prompt(say("cli.model.password", language, name=name), hide_input=True)
+    return Access(Accounts(store)).person_of(name=name, password=password)
+
+
+def _tell(stands: Standing) -> None:
+    language = language_of_environment()
+    console = Console(highlight=False)
+    facts = {key: "–" if value is None else value for key, value in asdict(stands).items() if key != "gates"}
+    console.print(say("cli.model.stands", language, **facts), markup=False, soft_wrap=True)
+    for gate in stands.gates:
+        sign = "✓" if gate["passed"] else "✗"
+        key = "gate_latency" if gate["what"] == "latency" else "gate"
+        console.print(f"{sign} {say(f'cli.model.{key}', language, **gate)}", markup=False, soft_wrap=True)
 
 
 def _show(told: dict[str, Any]) -> None:

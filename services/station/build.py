@@ -22,9 +22,12 @@ from inspection.vision.edges import StripEdges
 from inspection.vision.golden import GoldenPrint
 from inspection.vision.welds import WeldFinder
 from models import open_detector
+from models.in_force import IN_FORCE, ModelsInForce
 from models.screens import open_screen, put_before
+from models.store import plant_folder
 from services.station.budget import WithinBudget
 from services.station.lane import Lane, ReadyRecipe
+from services.station.shadow import Shadowed, tally_file
 from services.station.units import CountedUnits
 from station_config import LaneSettings, Recipe, StationSettings, load_recipe
 from station_config.errors import ConfigInvalid
@@ -175,7 +178,26 @@ def _detector(
         # The same versions again, whatever is released meanwhile.
         pinned = asked.pinned({ref.name: ref.version for ref in refs})
         again = lambda: _network(pinned, threads=threads, min_score=min_score)[0]  # noqa: E731
-    return (WithinBudget(detector, again=again, budget_ms=asked.budget_ms) if watched else detector), refs
+    if not watched:
+        return detector, refs
+    watching = WithinBudget(detector, again=again, budget_ms=asked.budget_ms)
+    if isinstance(asked, GoldenDetectorSettings) or asked.version != IN_FORCE:
+        return watching, refs
+    return _looked_on(watching, asked), refs
+
+
+def _looked_on(in_force: Detector, asked: DetectorSettings) -> Detector:
+    """With the candidate beside it, where there is one."""
+    plant = plant_folder()
+    candidate = ModelsInForce(plant).beside(asked.model)
+    if candidate is None:
+        return in_force
+    opened = asked.model_copy(update={"version": candidate, "screen": None})
+    return Shadowed(
+        in_force,
+        lambda: _network(opened, threads=1, min_score=None)[0],
+        tally_file(plant, asked.model, candidate),
+    )
 
 
 def _network(

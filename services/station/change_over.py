@@ -80,6 +80,7 @@ class Changer:
         self._say = say
         self._in_force = in_force
         self._load = load
+        self._chosen = {name: settings.recipe for name, (settings, _) in lanes.items()}
         # One after the other: the last one asked for is the last one handed over.
         self._turn = threading.Lock()
 
@@ -87,6 +88,11 @@ class Changer:
         if wish.lane in self._lanes:
             name = f"recipe {wish.recipe}"
             threading.Thread(target=self._change, args=(wish,), name=name, daemon=True).start()
+
+    def rebuild(self) -> None:
+        """Build the recipe of every lane again: a model it names was promoted, or taken back."""
+        for name in self._lanes:
+            self.change(RecipeWish(lane=name, recipe=self._chosen[name]))
 
     def say_in_use(self) -> None:
         """Which recipe each lane has, once the engine has begun."""
@@ -101,6 +107,7 @@ class Changer:
                 ready = self._build(self._load(wish.recipe), lane.workers)
                 self._check_views(settings, ready)
                 self._in_force.keep(wish.lane, wish.recipe)
+                self._chosen[wish.lane] = wish.recipe
             except InspectionError as error:
                 logger.error("Lane %s keeps its recipe: %s", wish.lane, error)
                 facts = {name: str(fact) for name, fact in error.facts.items()}

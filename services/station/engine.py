@@ -21,6 +21,8 @@ import cv2
 
 from inspection.errors import InspectionError
 from inspection.protocols import Camera
+from models.in_force import ModelsInForce
+from models.store import plant_folder
 from services.station.build import build_lane, build_recipe, open_cameras
 from services.station.change_over import Changer, InForce
 from services.station.ending import stop_when_told
@@ -67,6 +69,7 @@ def run_engine(station: StationSettings, address: Address, folder: Path | None, 
             say=courier.send,
             in_force=in_force,
         )
+        models = Followed(ModelsInForce(plant_folder()))
         minter = Minter(station.code_prefix, started_at=datetime.now(UTC))
         try:
             for as_set in station.lanes:
@@ -101,7 +104,8 @@ def run_engine(station: StationSettings, address: Address, folder: Path | None, 
             thread.start()
         parent.send("ready")
         while any(thread.is_alive() for thread in threads) and not stop.wait(_LOOK_S):
-            pass
+            if models.have_changed():
+                changer.rebuild()
         for _, lane in lanes:
             lane.leave()
         for thread in threads:
@@ -116,6 +120,27 @@ def _wished(wish: Wish, changer: Changer, modes: Modes) -> None:
         modes.change(wish)
     else:
         changer.change(wish)
+
+
+class Followed:
+    """Which models are in force, and whether that has changed since it was looked at last."""
+
+    def __init__(self, models: ModelsInForce) -> None:
+        self._models = models
+        self._known = self._now()
+
+    def have_changed(self) -> bool:
+        before, self._known = self._known, self._now() or self._known
+        return self._known != before
+
+    def _now(self) -> object:
+        try:
+            return self._models.state()
+        except (OSError, ValueError):
+            logger.exception(
+                "It cannot be read which models are in force; the lanes go on with what they have"
+            )
+            return None
 
 
 def keep_running(

@@ -7,6 +7,7 @@ import logging
 import secrets
 import threading
 from contextlib import ExitStack
+from datetime import UTC, datetime
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Final
@@ -14,8 +15,10 @@ from typing import Final
 import uvicorn
 
 from inspection.errors import InspectionError
+from models.store import ModelStore
 from services.app import create_app
 from services.live import LiveState
+from services.model_life import ModelLife
 from services.station.accounting import Accounting
 from services.station.ending import stop_when_told
 from services.station.history import simulate_shifts
@@ -35,6 +38,9 @@ GRACE_S: Final = 2
 
 AUDIT_EVERY_S: Final = 10.0
 """So often the records of the shift are compared with what was handed over."""
+
+WATCH_EVERY_S: Final = 30.0
+"""So often what a promoted model does is compared with what the one before did."""
 
 SEAL_EVERY_S: Final = 600
 """What was recorded since the last head can be taken back without a trace: so long at most."""
@@ -103,6 +109,7 @@ def run_service(station: StationSettings, address: Address, place: ServicePlace,
         serving = threading.Thread(target=server.run, name="pages")
         serving.start()
         threading.Thread(target=_audit, args=(accounting, stop), name="audit", daemon=True).start()
+        threading.Thread(target=_watch, args=(store, stop), name="models", daemon=True).start()
         if place.seed_history is not None:
             threading.Thread(
                 target=_seed, args=(store, images, station, place.seed_history), name="history", daemon=True
@@ -133,6 +140,18 @@ def _audit(accounting: Accounting, stop: threading.Event) -> None:
         except InspectionError:
             logger.exception("The records could not be audited; they are again in %g s", AUDIT_EVERY_S)
         stop.wait(AUDIT_EVERY_S)
+
+
+def _watch(store: TraceStore, stop: threading.Event) -> None:
+    """Take a promoted model back that does otherwise than the one before."""
+    life = ModelLife(store, ModelStore.of_plant())
+    while not stop.wait(WATCH_EVERY_S):
+        try:
+            for name in life.promoted():
+                for drift in life.watch(name, at=datetime.now(UTC)):
+                    logger.warning("The model %s was taken back: %s", name, drift)
+        except (InspectionError, OSError, ValueError):
+            logger.exception("The promoted models could not be watched; again in %g s", WATCH_EVERY_S)
 
 
 def _first_run_code(store: TraceStore, folder: Path) -> str | None:

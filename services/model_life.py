@@ -1,0 +1,345 @@
+"""The life of a model in a plant: proposed, looking on, judged by gates, approved by a second person, promoted,
+watched, and taken back.
+
+The audit is its only book: where a model stands is read from the entries about it, so nothing stands that nobody did.
+What is promoted judges where a recipe says `version = "in_force"`, from the next unit on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from datetime import datetime
+from typing import Any, Final, Literal
+
+import numpy as np
+from scipy import stats
+
+from inspection.errors import InspectionError
+from inspection.types import Inspection, Verdict
+from models.in_force import ModelsInForce
+from models.store import ModelStore
+from services.access import Right, check_right_of
+from services.evaluating import Evaluated, compare
+from services.station.shadow import tallied
+from traceability.accounts import Accounts, AuditEntry, Person, note
+from traceability.store import TraceStore
+
+PICTURES_BESIDE: Final = 200
+"""So many live pictures a candidate must have looked at before it is promoted."""
+
+SLOWER_AT_MOST: Final = 1.25
+"""Times what the model in force takes, both on the same pictures on the same machine: of each the tenth percentile,
+which other work on the machine disturbs least."""
+
+WATCHED: Final = 400
+"""So many of the last units of each are compared once a model is promoted."""
+LEAST_WATCHED: Final = 40
+DRIFT_P: Final = 1e-4
+"""Below this a difference between before and after is no chance: of ten thousand looks about one alarms for nothing."""
+
+_MOST_ENTRIES: Final = 10_000
+
+
+class NoCandidate(InspectionError):
+    """Nothing was proposed that could be judged, approved or promoted. Facts: model."""
+
+    code = "MOD-NO-CANDIDATE"
+
+
+class GateClosed(InspectionError):
+    """A step that something is missing for. Facts: model, missing."""
+
+    code = "MOD-GATE-CLOSED"
+
+
+class NothingBefore(InspectionError):
+    """There is no earlier version to go back to. Facts: model."""
+
+    code = "MOD-NOTHING-BEFORE"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Standing:
+    """Where a model stands.
+
+    in_force, before   versions: the one that judges, and the one that a taking back brings back
+    candidate          the version proposed last, if it was not promoted since
+    gates              each gate with whether it was passed, of the last judging of this candidate; none: not judged
+    approved_by        who has approved it, other than who proposed it
+    """
+
+    name: str
+    in_force: str | None
+    before: str | None = None
+    candidate: str | None = None
+    proposed_by: str | None = None
+    gates: tuple[Mapping[str, Any], ...] = ()
+    approved_by: str | None = None
+
+    @property
+    def has_passed(self) -> bool:
+        return bool(self.gates) and all(gate["passed"] for gate in self.gates)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Drift:
+    """What is different since a promotion, with the chance of seeing that by chance. `what` is "rejected", "scores"."""
+
+    what: str
+    before: float
+    after: float
+    p: float
+
+
+@dataclass(frozen=True, slots=True)
+class ModelLife:
+    """Of the models of a plant, over its records. Who acts must have the right to: see docs/access.md."""
+
+    store: TraceStore
+    models: ModelStore
+    pictures_beside: int = PICTURES_BESIDE
+    _accounts: Accounts = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "_accounts", Accounts(self.store))
+
+    def steps(self, name: str) -> tuple[AuditEntry, ...]:
+        """All that was done with it, oldest first."""
+        return self._accounts.audit(limit=_MOST_ENTRIES, subject=f"model:{name}")[::-1]
+
+    def promoted(self) -> tuple[str, ...]:
+        """Names of the models of which a version was promoted."""
+        return tuple(sorted(self._in_force.state()[0]))
+
+    def standing(self, name: str) -> Standing:
+        stands = Standing(name=name, in_force=self.models.in_force(name))
+        for step in self.steps(name):
+            stands = _after(stands, step)
+        return replace(stands, in_force=self.models.in_force(name))
+
+    def propose(self, name: str, version: str, *, by: Person, at: datetime) -> Standing:
+        """From now on it looks on beside the model in force. Raises what ModelStore.find raises."""
+        check_right_of(by, Right.CONFIGURE)
+        digest = self.models.find(name, version).card.sha256
+        if version == self.models.in_force(name):
+            raise _closed(name, f"{name} {version} is in force already")
+        self._keep(name, "model.proposed", {"version": version, "sha256": digest}, by=by, at=at)
+        self._in_force.look_on(name, version)
+        return self.standing(name)
+
+    def judge(
+        self, name: str, champion: Evaluated, challenger: Evaluated, *, by: Person, at: datetime
+    ) -> Standing:
+        """Both on the gold set: no kind worse, not slower than allowed. What is not passed blocks, and is kept, too."""
+        check_right_of(by, Right.CONFIGURE)
+        stands = self._with_candidate(name)
+        seen = (champion.model["version"], challenger.model["version"])
+        if seen != (stands.in_force, stands.candidate):
+            raise _closed(
+                name, f"judged were {seen[0]} and {seen[1]}, not {stands.in_force} and {stands.candidate}"
+            )
+        gates = [{**asdict(gate), "passed": gate.passed()} for gate in compare(champion, challenger)]
+        took = [float(np.percentile([one.ms for one in of.seen], 10)) for of in (champion, challenger)]
+        gates.append(
+            {
+                "what": "latency",
+                "in_force_ms": took[0],
+                "candidate_ms": took[1],
+                "passed": took[1] <= SLOWER_AT_MOST * took[0],
+            }
+        )
+        action = "model.passed" if all(gate["passed"] for gate in gates) else "model.blocked"
+        self._keep(name, action, {"version": stands.candidate, "gates": gates}, by=by, at=at)
+        return self.standing(name)
+
+    def approve(self, name: str, *, by: Person, at: datetime) -> Standing:
+        """By another person than who proposed it, once it has passed its gates. Raises GateClosed."""
+        check_right_of(by, Right.APPROVE)
+        stands = self._with_candidate(name)
+        if not stands.has_passed:
+            raise _closed(name, _not_passed(stands))
+        if by.name == stands.proposed_by:
+            raise _closed(name, f"{by.name} proposed it: a second person approves")
+        self._keep(name, "model.approved", {"version": stands.candidate}, by=by, at=at)
+        return self.standing(name)
+
+    def promote(self, name: str, *, by: Person, at: datetime) -> Standing:
+        """It judges from the next unit on. Raises GateClosed with all that is missing."""
+        check_right_of(by, Right.CONFIGURE)
+        stands = self._with_candidate(name)
+        assert stands.candidate is not None
+        missing = [] if stands.has_passed else [_not_passed(stands)]
+        if stands.approved_by is None:
+            missing.append("nobody else has approved it")
+        beside = self.beside(name)
+        if beside["seen"] < self.pictures_beside or beside["failed"]:
+            missing.append(
+                f"it has looked on at {beside['seen']} of {self.pictures_beside} pictures "
+                f"and failed on {beside['failed']}"
+            )
+        self.models.find(name, stands.candidate)
+        if missing:
+            raise _closed(name, "; ".join(missing))
+        after = {"version": stands.candidate, "before": stands.in_force, "beside": beside}
+        self._keep(name, "model.promoted", after, by=by, at=at, in_force=stands.candidate)
+        return self.standing(name)
+
+    def take_back(self, name: str, *, by: Person | None, at: datetime, reason: str) -> Standing:
+        """The version before judges again, from the next unit on. `by` None: the station itself.
+
+        Raises NothingBefore.
+        """
+        if by is not None:
+            check_right_of(by, Right.CONFIGURE)
+        stands = self.standing(name)
+        if stands.before is None:
+            raise NothingBefore(
+                f"There is no version of {name} before {stands.in_force}.",
+                action="Propose another version.",
+                model=name,
+            )
+        self.models.find(name, stands.before)
+        after = {"version": stands.before, "before": stands.in_force}
+        self._keep(name, "model.taken_back", after, by=by, at=at, reason=reason, in_force=stands.before)
+        return self.standing(name)
+
+    def beside(self, name: str) -> dict[str, Any]:
+        """What the candidate said on live pictures beside the model in force."""
+        stands = self._with_candidate(name)
+        assert stands.candidate is not None
+        return tallied(self._in_force.folder, name, stands.candidate)
+
+    def watch(self, name: str, *, at: datetime) -> tuple[Drift, ...]:
+        """Take the promoted model back where it refuses more than the one before did, or does otherwise than it did at
+        first. That it refuses less is what it may have been promoted for."""
+        stands = self.standing(name)
+        if stands.before is None or stands.in_force is None:
+            return ()
+        units = self.store.latest(limit=4 * WATCHED, simulated=False)
+        before, after = (
+            [one for one in units if any((ref.name, ref.version) == (name, version) for ref in one.models)]
+            for version in (stands.before, stands.in_force)
+        )
+        half = min(len(after) // 2, WATCHED)
+        found = drifted(after[len(after) - half :], after[:half]) or refuses_more(
+            before[:WATCHED], after[:WATCHED]
+        )
+        if found:
+            told = ", ".join(
+                f"{one.what} {one.before:.3g} → {one.after:.3g} (p {one.p:.1e})" for one in found
+            )
+            self.take_back(name, by=None, at=at, reason=told)
+        return found
+
+    @property
+    def _in_force(self) -> ModelsInForce:
+        if self.models.plant is None:
+            raise ValueError("a store without a plant's folder has nothing in force")
+        return ModelsInForce(self.models.plant)
+
+    def _with_candidate(self, name: str) -> Standing:
+        stands = self.standing(name)
+        if stands.candidate is None:
+            raise NoCandidate(
+                f"No version of {name} has been proposed.", action="Propose one first.", model=name
+            )
+        return stands
+
+    def _keep(
+        self,
+        name: str,
+        action: str,
+        after: Mapping[str, Any],
+        *,
+        by: Person | None,
+        at: datetime,
+        reason: str | None = None,
+        in_force: str | None = None,
+    ) -> None:
+        """The entry, and in its transaction what it brings into force: neither without the other."""
+        with self.store.writing() as connection:
+            note(connection, at=at, by=by, action=action, subject=f"model:{name}", after=after, reason=reason)
+            if in_force is not None:
+                self._in_force.look_on(name, None)
+                self._in_force.promote(name, in_force)
+
+
+def drifted(before: Sequence[Inspection], after: Sequence[Inspection]) -> tuple[Drift, ...]:
+    """What differs between two runs of units; nothing while either has fewer than LEAST_WATCHED.
+
+    rejected  share of units not accepted: Fisher's exact test
+    scores    the surest score of each unit, 0 where nothing was found: two-sample Kolmogorov and Smirnov
+    """
+    if min(len(before), len(after)) < LEAST_WATCHED:
+        return ()
+    surest = [
+        [max((defect.score for defect in one.defects), default=0.0) for one in units]
+        for units in (before, after)
+    ]
+    scores = Drift(
+        what="scores",
+        before=float(np.mean(surest[0])),
+        after=float(np.mean(surest[1])),
+        p=float(stats.ks_2samp(*surest).pvalue),
+    )
+    return tuple(one for one in (_rejected(before, after, "two-sided"), scores) if one.p < DRIFT_P)
+
+
+def _surest(unit: Inspection) -> float:
+    return max((defect.score for defect in unit.defects), default=0.0)
+
+
+def refuses_more(before: Sequence[Inspection], after: Sequence[Inspection]) -> tuple[Drift, ...]:
+    """As `drifted`, of the share of units not accepted, and only where it has risen."""
+    if min(len(before), len(after)) < LEAST_WATCHED:
+        return ()
+    risen = _rejected(before, after, "less")
+    return (risen,) if risen.p < DRIFT_P else ()
+
+
+def _rejected(
+    before: Sequence[Inspection], after: Sequence[Inspection], alternative: Literal["two-sided", "less"]
+) -> Drift:
+    bad = [[one.verdict is not Verdict.ACCEPT for one in units] for units in (before, after)]
+    table = [[sum(some), len(some) - sum(some)] for some in bad]
+    return Drift(
+        what="rejected",
+        before=float(np.mean(bad[0])),
+        after=float(np.mean(bad[1])),
+        p=float(stats.fisher_exact(table, alternative=alternative).pvalue),
+    )
+
+
+def _after(stands: Standing, step: AuditEntry) -> Standing:
+    told = step.after or {}
+    match step.action:
+        case "model.proposed":
+            return replace(
+                stands, candidate=told["version"], proposed_by=step.person, gates=(), approved_by=None
+            )
+        case "model.passed" | "model.blocked" if told["version"] == stands.candidate:
+            return replace(stands, gates=tuple(told["gates"]), approved_by=None)
+        case "model.approved" if told["version"] == stands.candidate:
+            return replace(stands, approved_by=step.person)
+        case "model.promoted":
+            return Standing(name=stands.name, in_force=told["version"], before=told["before"])
+        case "model.taken_back":
+            return replace(stands, in_force=told["version"], before=None)
+    return stands
+
+
+def _not_passed(stands: Standing) -> str:
+    if not stands.gates:
+        return "it has not been judged on the gold set"
+    closed = ", ".join(str(gate["what"]) for gate in stands.gates if not gate["passed"])
+    return f"gates not passed: {closed}"
+
+
+def _closed(name: str, missing: str) -> GateClosed:
+    return GateClosed(
+        f"{name} stays as it is: {missing}.",
+        action="Do what is missing, or propose another version.",
+        model=name,
+        missing=missing,
+    )

@@ -1,0 +1,358 @@
+"""The life of a model, from what operators overruled to a promotion that is taken back, on a lane that runs.
+
+The trainings are real and short: the fit from good pictures (`models/anomaly.py`), which takes seconds.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from dataclasses import replace
+from datetime import timedelta
+from itertools import count
+
+import cv2
+import numpy as np
+import pytest
+
+from inspection.identity import IdentifierCode
+from inspection.types import Box, Frame, PictureRef, Verdict
+from models.anomaly import KIND, fit, write
+from models.in_force import ModelsInForce
+from models.labels import LabelledFile, LabelledSet, Truth, read_yolo, write_yolo
+from models.store import ModelStore
+from services.access import RightMissing
+from services.evaluating import evaluate
+from services.model_life import (
+    LEAST_WATCHED,
+    GateClosed,
+    ModelLife,
+    NoCandidate,
+    NothingBefore,
+    drifted,
+    refuses_more,
+)
+from services.reviewed import reviewed
+from services.station.build import build_recipe
+from services.station.change_over import Changer
+from services.station.change_over import InForce as RecipesInForce
+from services.station.engine import Followed
+from services.station.lane import Lane
+from services.station.shadow import Shadowed, tallied, tally_file
+from services.station.units import CountedUnits
+from station_config import load_recipe, load_station
+from tests.builders import NOON, a_defect, a_unit, an_inspection
+from tests.models.networks import a_model, answering
+from tests.models.test_anomaly import surface, with_hole
+from tests.services.station.test_lane import Keeps, Sees, SeesOneMark
+from traceability.accounts import Accounts, Role
+from traceability.images import ImageStore
+from traceability.reviews import Decision, Reviews
+from traceability.store import TraceStore
+
+NAME = "ground-metal"
+STRIP = load_station("demo").lanes[0]
+RECIPE = f"""
+name = "ground"
+revision = 1
+product = "plate"
+[detector]
+model = "{NAME}"
+version = "in_force"
+[[limits]]
+kind = "{KIND}"
+measure = "score"
+review_from = 0.0
+"""
+
+
+def rough(seed: int) -> np.ndarray:
+    """Of another lot: coarser grain, and a smear that is allowed."""
+    picture = surface(seed)
+    smear = np.zeros(picture.shape, np.float32)
+    cv2.ellipse(smear, (128, 90), (60, 22), 20, 0, 360, (1,), -1)
+    light = 1 + 0.45 * cv2.GaussianBlur(smear, (0, 0), 3)
+    return np.clip(picture * light, 0, 255).astype(np.uint8)
+
+
+def under_a_failing_lamp(picture: np.ndarray) -> np.ndarray:
+    stripes = np.where(np.arange(picture.shape[1]) // 12 % 4 == 0, 0.35, 1.0)
+    return np.asarray(picture * stripes, np.uint8)
+
+
+class Shows:
+    """A camera that shows these pictures, one a unit."""
+
+    def __init__(self, pictures) -> None:
+        self._pictures = pictures
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_): ...
+
+    def frames(self):
+        for sequence, pixels in enumerate(self._pictures):
+            yield Frame(pixels=pixels, camera="top", sequence=sequence, captured_at=NOON)
+
+
+class Plant:
+    """A lane, its records, its models and its people."""
+
+    def __init__(self, folder, store: TraceStore) -> None:
+        self.store = store
+        self.folder = folder / "models"
+        self.images = ImageStore(folder / "pictures")
+        self.life = ModelLife(store, ModelStore(plant=self.folder), pictures_beside=30)
+        accounts = Accounts(store)
+        self.chen, self.wang, self.li = (
+            accounts.add(name=name, title=name, role=role, password_hash=None, by=None, at=NOON)
+            for name, role in (("chen", Role.INTEGRATOR), ("wang", Role.ENGINEER), ("li", Role.OPERATOR))
+        )
+        self.recipe_file = folder / "ground.toml"
+        self.recipe_file.write_text(RECIPE, encoding="utf-8")
+        self.numbers = count(1)
+
+    def start(self) -> None:
+        self.sink = Keeps()
+        self.lane = Lane(
+            name="strip",
+            station="s",
+            recipe=build_recipe(self._load()),
+            units=lambda: CountedUnits(1, self._mint),
+            sinks=[self.sink],
+            stop=threading.Event(),
+            holds=256,
+        )
+        self.said = []
+        self.changer = Changer(
+            {"strip": (STRIP, self.lane)},
+            build=lambda recipe, workers: build_recipe(recipe, workers=workers),
+            say=self.said.append,
+            in_force=RecipesInForce(None),
+            load=lambda name: self._load(),
+        )
+        self.followed = Followed(ModelsInForce(self.folder))
+
+    def _load(self):
+        return load_recipe(str(self.recipe_file))
+
+    def _mint(self) -> IdentifierCode:
+        code = f"P{next(self.numbers)}"
+        return IdentifierCode(scheme="plain", raw=code, canon=code)
+
+    def inspect(self, pictures):
+        """What the lane says of them, recorded with their pictures; what was promoted meanwhile is taken up first."""
+        if self.followed.have_changed():
+            known = len(self.said)
+            self.changer.rebuild()
+            wait_until(lambda: any(one.condition in ("ready", "refused") for one in self.said[known:]))
+        before = len(self.sink.done)
+        self.lane.run(Shows(pictures), started=lambda: None)
+        kept = []
+        for pixels, unit in zip(pictures, self.sink.done[before:], strict=True):
+            sha256 = self.images.put(cv2.imencode(".png", pixels)[1].tobytes())
+            shown = PictureRef(sha256=sha256, camera="top", sequence=len(kept), width_px=256, height_px=256)
+            kept.append(replace(unit, pictures=(shown,)))
+        self.store.record(kept)
+        assert all(unit.unaccounted == 0 for unit in kept)
+        return kept
+
+    def overrule(self, units) -> None:
+        for unit in units:
+            Reviews(self.store).decide(unit.id, Decision.ACCEPT, by=self.li, at=NOON + timedelta(minutes=5))
+
+    def learn(self, folder, version: str, *, since_unit: int, beside=()) -> None:
+        """What people decided about the units from that one on, laid out as a set, and a model fitted from it."""
+        now = NOON + timedelta(minutes=10)
+        made = reviewed(self.store, self.images, folder, since=NOON, until=now)
+        write_yolo(made.labelled, folder / "set")
+        learnt = read_yolo(folder / "set")
+        good = [
+            np.asarray(cv2.imread(str(learnt.file(one)), cv2.IMREAD_GRAYSCALE), np.uint8)
+            for one in learnt.pictures
+        ]
+        assert len(good) == since_unit
+        self.release([*good, *beside], version)
+
+    def release(self, good, version: str) -> None:
+        made = fit(good, name=NAME, version=version, source="drawn", versions_each=2, steps=200)
+        write(made, self.folder)
+
+    def gold(self, folder):
+        """Both lots, with and without a hole: never learned from."""
+        pictures = []
+        (folder / "images").mkdir(parents=True)
+        for seed in range(300, 315):
+            lots = {"plain": surface(seed), "rough": rough(seed), "hole": with_hole(seed)}
+            for lot, pixels in lots.items():
+                name = f"images/{lot}_{seed}.png"
+                cv2.imwrite(str(folder / name), pixels)
+                hole = (Truth(kind=KIND, box_px=Box(70, 166, 90, 186)),) if lot == "hole" else ()
+                pictures.append(LabelledFile(name=name, width_px=256, height_px=256, truth=hole))
+        return LabelledSet(folder=folder, kinds=(KIND,), pictures=tuple(pictures))
+
+    def judge(self, gold):
+        stands = self.life.standing(NAME)
+        champion, challenger = (
+            evaluate(gold, NAME, version, store=self.life.models)
+            for version in (stands.in_force, stands.candidate)
+        )
+        return self.life.judge(NAME, champion, challenger, by=self.chen, at=NOON)
+
+
+def wait_until(true, *, timeout_s: float = 60) -> None:
+    until = time.monotonic() + timeout_s
+    while not true():
+        assert time.monotonic() < until
+        time.sleep(0.02)
+
+
+@pytest.fixture
+def plant(tmp_path, monkeypatch):
+    monkeypatch.setenv("LYNCEUS_MODELS", str(tmp_path / "models"))
+    with TraceStore.open(f"sqlite:///{tmp_path / 'lynceus.db'}") as store:
+        yield Plant(tmp_path, store)
+
+
+@pytest.mark.timeout(600)
+def test_from_thirty_overruled_verdicts_to_a_promotion_that_a_drift_takes_back(plant, tmp_path):
+    """The fits take seconds each, and so do some hundreds of pictures."""
+    plain = [surface(seed) for seed in range(12)]
+    plant.release(plain, "1.0.0")
+    gold = plant.gold(tmp_path / "gold")
+    plant.start()
+
+    # A new lot: what is allowed on it is reported, and people overrule it, thirty of them with a hole by mistake.
+    mistaken = plant.inspect([with_hole(seed) for seed in range(400, 430)])
+    assert {unit.verdict for unit in mistaken} == {Verdict.REVIEW}
+    plant.overrule(mistaken)
+    plant.learn(tmp_path / "first", "1.1.0", since_unit=30)
+    plant.life.propose(NAME, "1.1.0", by=plant.chen, at=NOON)
+    blocked = plant.judge(gold)
+    assert not blocked.has_passed
+    assert "anomaly" in {gate["what"] for gate in blocked.gates if not gate["passed"]}
+    with pytest.raises(GateClosed, match="anomaly"):
+        plant.life.approve(NAME, by=plant.wang, at=NOON)
+    with pytest.raises(GateClosed, match="nobody else has approved"):
+        plant.life.promote(NAME, by=plant.chen, at=NOON)
+
+    # The mistakes are left out, and what is allowed is learned from.
+    plant.release([*plain, *(rough(seed) for seed in range(500, 512))], "1.2.0")
+    plant.life.propose(NAME, "1.2.0", by=plant.chen, at=NOON)
+    assert plant.judge(gold).has_passed
+    with pytest.raises(GateClosed, match="second person"):
+        plant.life.approve(NAME, by=plant.chen, at=NOON)
+    plant.life.approve(NAME, by=plant.wang, at=NOON)
+    with pytest.raises(GateClosed, match="looked on at 0 of"):
+        plant.life.promote(NAME, by=plant.chen, at=NOON)
+
+    # It looks on, at the pace it is allowed, while the one in force judges.
+    shown = [surface(600 + turn % 20) for turn in range(LEAST_WATCHED)]
+    before = plant.inspect(shown)
+    while plant.life.beside(NAME)["seen"] < plant.life.pictures_beside:
+        plant.inspect(shown)
+    assert {ref.version for unit in before for ref in unit.models} == {"1.0.0"}
+    plant.life.promote(NAME, by=plant.chen, at=NOON)
+    after = plant.inspect(shown)
+    assert {ref.version for unit in after for ref in unit.models} == {"1.2.0"}
+    assert plant.life.watch(NAME, at=NOON) == ()
+
+    # The lamp fails.
+    plant.inspect([under_a_failing_lamp(picture) for picture in shown])
+    assert "rejected" in {drift.what for drift in plant.life.watch(NAME, at=NOON)}
+    back = plant.inspect(shown[:3])
+    assert {ref.version for unit in back for ref in unit.models} == {"1.0.0"}
+
+    steps = [(step.action, step.person) for step in plant.life.steps(NAME)]
+    assert steps == [
+        ("model.proposed", "chen"),
+        ("model.blocked", "chen"),
+        ("model.proposed", "chen"),
+        ("model.passed", "chen"),
+        ("model.approved", "wang"),
+        ("model.promoted", "chen"),
+        ("model.taken_back", None),
+    ]
+    account = plant.lane.account
+    assert account.exposures == account.inspected + account.failed + account.lost
+    assert account.lost == account.failed == 0
+    assert set(plant.life.models.versions()[NAME]) == {"1.0.0", "1.1.0", "1.2.0"}
+
+
+def test_who_may_not_configure_proposes_nothing_and_what_is_in_force_is_no_candidate(plant):
+    release_untrained(plant, "1.0.0", "1.1.0")
+    with pytest.raises(RightMissing):
+        plant.life.propose(NAME, "1.1.0", by=plant.li, at=NOON)
+    with pytest.raises(GateClosed, match="in force already"):
+        plant.life.propose(NAME, "1.0.0", by=plant.chen, at=NOON)
+    with pytest.raises(NoCandidate):
+        plant.life.approve(NAME, by=plant.wang, at=NOON)
+    with pytest.raises(NothingBefore):
+        plant.life.take_back(NAME, by=plant.chen, at=NOON, reason="it looks odd")
+    assert plant.life.steps(NAME) == ()
+
+
+def test_a_new_candidate_begins_without_the_gates_and_the_approval_of_the_one_before(plant):
+    release_untrained(plant, "1.0.0", "1.1.0", "1.2.0")
+    plant.life.propose(NAME, "1.1.0", by=plant.chen, at=NOON)
+    plant.life.propose(NAME, "1.2.0", by=plant.chen, at=NOON)
+    stands = plant.life.standing(NAME)
+    assert (stands.candidate, stands.gates, stands.approved_by) == ("1.2.0", (), None)
+    assert ModelsInForce(plant.folder).beside(NAME) == "1.2.0"
+
+
+def test_a_candidate_that_fails_costs_nothing_and_is_counted(tmp_path):
+    def broken():
+        raise OSError("no such file")
+
+    detector = Shadowed(SeesOneMark(), broken, tally_file(tmp_path, NAME, "1.1.0"))
+    assert detector.detect(surface(1)).kind == ("pits",)
+    wait_until(lambda: tallied(tmp_path, NAME, "1.1.0")["failed"] == 1)
+    assert tallied(tmp_path, NAME, "1.1.0")["seen"] == 0
+
+
+def test_what_a_candidate_says_is_counted_beside_what_was_reported(tmp_path):
+    file = tally_file(tmp_path, NAME, "1.1.0")
+    detector = Shadowed(SeesOneMark(), Sees, file)
+    detector.detect(surface(1))
+    wait_until(lambda: tallied(tmp_path, NAME, "1.1.0")["only_in_force"] == 1)
+    assert tallied(tmp_path, NAME, "1.1.0")["kinds"]["pits"]["only_in_force"] == 1
+
+
+def units(count, *, rejected, score):
+    return [
+        an_inspection(unit=a_unit(), verdict=Verdict.REVIEW, defects=(replace(a_defect(), score=score),))
+        if number < rejected
+        else an_inspection()
+        for number in range(count)
+    ]
+
+
+def test_units_that_are_as_before_are_no_drift_and_many_more_refused_are():
+    assert drifted(units(100, rejected=3, score=0.6), units(100, rejected=5, score=0.6)) == ()
+    found = drifted(units(100, rejected=3, score=0.6), units(100, rejected=40, score=0.6))
+    assert {one.what for one in found} == {"rejected", "scores"}
+
+
+def test_scores_that_fall_are_a_drift_though_as_many_are_refused():
+    found = drifted(units(100, rejected=60, score=0.9), units(100, rejected=60, score=0.55))
+    assert {one.what for one in found} == {"scores"}
+
+
+def test_a_model_that_refuses_more_than_the_one_before_is_told_from_one_that_refuses_less():
+    few, many = units(100, rejected=3, score=0.6), units(100, rejected=40, score=0.6)
+    assert [one.what for one in refuses_more(few, many)] == ["rejected"]
+    assert refuses_more(many, few) == ()
+
+
+def test_of_a_few_units_nothing_is_said():
+    few = units(LEAST_WATCHED - 1, rejected=LEAST_WATCHED - 1, score=0.9)
+    assert drifted(units(100, rejected=0, score=0.6), few) == ()
+
+
+def release_untrained(plant, *versions: str) -> None:
+    for version in versions:
+        made = a_model(answering({"map": np.zeros((1, 1, 8, 8))}), (KIND,), task="maps")
+        card = made.card.model_copy(update={"name": NAME, "version": version})
+        write(replace(made, card=card), plant.folder)
