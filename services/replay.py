@@ -230,6 +230,7 @@ def _unit(
         if is_of_files or settings.strip is None
         else settings.strip.rules(settings.surface.surface()),
         views=tuple(view.name for view in settings.views),
+        without_code=pipeline.without_code,
     )
     for number, one in enumerate(again):
         tally.due(number)

@@ -145,3 +145,32 @@ def test_it_is_told_in_words(language: str, monkeypatch):
     result = CliRunner().invoke(replay, [str(unit.unit), "--inspection", str(unit.id)], standalone_mode=False)
     assert result.stdout
     assert result.exception is None
+
+
+MARKED = """
+name = "marked"
+revision = 1
+product = "marked patch"
+[detector]
+model = "strip-surface"
+version = "1.0.0"
+[code]
+kinds = ["datamatrix"]
+[[limits]]
+kind = "scratch"
+measure = "score"
+review_from = 1
+"""
+
+
+def test_a_part_whose_code_was_not_read_is_judged_again_as_it_was(tmp_path):
+    recipe = tmp_path / "marked.toml"
+    recipe.write_text(MARKED, encoding="utf-8")
+    cv2.imwrite("unmarked.png", draw_strip_patch(5).pixels)
+    CliRunner().invoke(inspect, ["unmarked.png", "--recipe", str(recipe)], catch_exceptions=False)
+    with TraceStore.open(DATABASE) as store:
+        (seen,) = [one for one in store.latest() if one.recipe.name == "marked"]
+    assert (seen.verdict, seen.code_failure) == (Verdict.NOT_INSPECTED, "INS-CODE-NOT-READ")
+    said = replayed(seen)
+    assert said["is_same"]
+    assert said["again"] == "NOT_INSPECTED"
