@@ -37,7 +37,7 @@ from services.api import resolver as resolver_api
 from services.api import station as station_now
 from services.api.serving import Serving
 from services.live import RECENT, LiveState
-from services.problems import StaticMissing, answer_errors
+from services.problems import StaticMissing, answer_errors, text_only
 from services.station.accounting import Accounting
 from services.station.recipes import LaneRecipes, Wishes
 from services.web import (
@@ -52,6 +52,7 @@ from services.web import (
     spc_pages,
     what_if_pages,
 )
+from services.web.limits import Limits
 from services.web.policy import SecurityHeaders
 from services.web.rendering import static_folder
 from services.web.shifts import ShiftCounts
@@ -115,7 +116,7 @@ def create_app(
         docs_url=None,  # its scripts come from a content delivery network
         redoc_url=None,
         generate_unique_id_function=_operation_id,
-        dependencies=[Depends(same_site)],
+        dependencies=[Depends(same_site), Depends(text_only)],
     )
     app.state.access = Access(Accounts(store), first_run_code=first_run_code)
     app.state.what_ifs = WhatIfs(store, images, station if live is not None else None)
@@ -172,6 +173,7 @@ def create_app(
     app.include_router(public_pages.router)
     app.include_router(spc_pages.router)
     app.mount("/static", _StaticFiles(directory=static_folder()), name="static")
+    app.add_middleware(Limits)
     app.add_middleware(SecurityHeaders)
     answer_errors(app)
     return app

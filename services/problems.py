@@ -13,6 +13,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, RedirectResponse, Response
 from pydantic import BaseModel
 from starlette.exceptions import HTTPException
+from starlette.requests import HTTPConnection
 
 from inspection.errors import InspectionError
 from services.access import (
@@ -104,6 +105,18 @@ class AlarmUnknown(ServiceError):
     code = "SVC-ALARM-UNKNOWN"
 
 
+class TooManyRequests(ServiceError):
+    """One address asks too often. Facts: seconds."""
+
+    code = "SVC-TOO-MANY-REQUESTS"
+
+
+class RequestTooLarge(ServiceError):
+    """More was sent than anything here takes. Facts: most (bytes)."""
+
+    code = "SVC-REQUEST-TOO-LARGE"
+
+
 class PageUnknown(ServiceError):
     """Nothing at this address. Facts: path."""
 
@@ -188,6 +201,8 @@ STATUS: tuple[tuple[type[InspectionError], HTTPStatus], ...] = (
     (RequestInvalid, HTTPStatus.UNPROCESSABLE_ENTITY),
     (BypassIncomplete, HTTPStatus.UNPROCESSABLE_ENTITY),
     (AlarmUnknown, HTTPStatus.NOT_FOUND),
+    (TooManyRequests, HTTPStatus.TOO_MANY_REQUESTS),
+    (RequestTooLarge, HTTPStatus.REQUEST_ENTITY_TOO_LARGE),
     (PageUnknown, HTTPStatus.NOT_FOUND),
     (MethodRefused, HTTPStatus.METHOD_NOT_ALLOWED),
     (FontMissing, HTTPStatus.SERVICE_UNAVAILABLE),
@@ -226,6 +241,18 @@ class Problem(BaseModel):
     instance: str
     code: str
     action: str
+
+
+def text_only(connection: HTTPConnection) -> None:
+    """A dependency of every route: no address holds the character NUL, which no text has and PostgreSQL refuses.
+
+    Raises RequestInvalid.
+    """
+    if "\x00" in connection.url.path or b"%00" in connection.scope["query_string"]:
+        mistakes = "the address holds the character NUL"
+        raise RequestInvalid(
+            f"The request is not valid: {mistakes}", action="Correct the parameters.", mistakes=mistakes
+        )
 
 
 def status_of(error: InspectionError) -> HTTPStatus:

@@ -14,7 +14,7 @@ from rich.console import Console
 from cameras.errors import AddressUnusable
 from inspection.errors import InspectionError
 from inspection.types import Inspection
-from services.cli.options import VAR, default_database, default_ledger
+from services.cli.options import VAR, default_database, default_ledger, default_tls
 from services.station.place import FIRST_RUN_FILE, ServicePlace
 from services.station.supervisor import run_station
 from services.station.wired import Wired, wired
@@ -56,7 +56,8 @@ def demo(port: int, clean: bool) -> int:
     logging.getLogger().setLevel(logging.WARNING)
     make_writable(VAR)
     began = time.monotonic()
-    url = f"http://{HOST}:{port}"
+    tls = default_tls()
+    url = f"{'http' if tls is None else 'https'}://{HOST}:{port}"
 
     def first(inspection: Inspection) -> None:
         seconds = f"{time.monotonic() - began:.1f}"
@@ -85,6 +86,7 @@ def demo(port: int, clean: bool) -> int:
                     port=port,
                     language=language,
                     seed_history=HISTORY_SEED,
+                    tls=tls,
                 ),
                 devices=demo_station.devices,
                 ready=lambda: console.print(say("cli.demo.ready", language)),

@@ -23,6 +23,12 @@ def default_ledger() -> Path:
     return Path(os.environ.get("LYNCEUS_LEDGER") or VAR / "ledger")
 
 
+def default_tls() -> Path | None:
+    """LYNCEUS_TLS, a folder with certificate.pem and key.pem; None: without."""
+    folder = os.environ.get("LYNCEUS_TLS")
+    return Path(folder) if folder else None
+
+
 ledger_option = click.option(
     "--ledger",
     type=click.Path(file_okay=False, path_type=Path),

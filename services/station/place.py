@@ -14,6 +14,7 @@ class ServicePlace:
     """Where the service keeps things and where it is reached. `seed_history` None: no simulated history.
 
     ledger  folder of the key and the heads; best on another disk than the database
+    tls     folder of certificate and key (`tls.py`); None: what is sent goes in the clear
     """
 
     database: str
@@ -23,3 +24,4 @@ class ServicePlace:
     port: int
     language: str
     seed_history: int | None
+    tls: Path | None = None

@@ -26,6 +26,7 @@ from services.station.link import Address, Reception
 from services.station.place import FIRST_RUN_FILE, ServicePlace
 from services.station.recipes import LaneRecipes, Wishes
 from services.station.records import Records
+from services.station.tls import tls_files
 from station_config import StationSettings, load_catalogue
 from traceability.accounts import Accounts
 from traceability.images import ImageStore
@@ -57,6 +58,7 @@ def run_service(station: StationSettings, address: Address, place: ServicePlace,
             live = LiveState()
             wishes = Wishes()
             accounting = Accounting(store, station.name, alarmed=live.alarms)
+            certificate, key = (None, None) if place.tls is None else tls_files(place.tls)
             app = create_app(
                 first_run_code=_first_run_code(store, place.pictures.parent),
                 store=store,
@@ -103,6 +105,8 @@ def run_service(station: StationSettings, address: Address, place: ServicePlace,
                 log_config=None,
                 access_log=False,
                 timeout_graceful_shutdown=GRACE_S,
+                ssl_certfile=certificate,
+                ssl_keyfile=key,
             )
         )
         # Not on this thread: there, uvicorn would take Ctrl-C for itself and end before the engine's last records.

@@ -17,6 +17,10 @@ SECURITY_HEADERS = {
 }
 
 
+KEEPS_TO_HTTPS = "max-age=31536000"
+"""For a year a browser that came by https asks this host for nothing in the clear."""
+
+
 class SecurityHeaders:
     """Adds them to every HTTP answer, streams included."""
 
@@ -30,7 +34,10 @@ class SecurityHeaders:
 
         async def send_with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
-                MutableHeaders(scope=message).update(SECURITY_HEADERS)
+                headers = MutableHeaders(scope=message)
+                headers.update(SECURITY_HEADERS)
+                if scope["scheme"] == "https":
+                    headers["Strict-Transport-Security"] = KEEPS_TO_HTTPS
             await send(message)
 
         await self.app(scope, receive, send_with_headers)
