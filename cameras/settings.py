@@ -37,7 +37,8 @@ class DeviceSettings(_Settings):
                     chunks; or by counting lines from the first frame, lost ones too
     packet_bytes    of a stream packet, headers with it; our own producer finds the largest that arrives
     packet_delay_us pause between two packets
-    link_mb_per_s   most that the device sends, in 10⁶ bytes a second; cameras of one link share what it carries
+    link_mb_per_s   most that the device sends, in 10⁶ bytes a second
+    link            which of the station's links it is on: without a link_mb_per_s of its own it gets a share of that
     """
 
     serial: Annotated[str, Field(min_length=1)] | None = None
@@ -68,6 +69,7 @@ class DeviceSettings(_Settings):
     packet_bytes: Annotated[int, Field(ge=256, le=16384)] | None = None
     packet_delay_us: Annotated[float, Field(ge=0, le=100_000)] | None = None
     link_mb_per_s: Annotated[float, Field(ge=1, le=12_500)] | None = None
+    link: Annotated[str, Field(min_length=1, max_length=40)] | None = None
 
     @model_validator(mode="after")
     def _fit_together(self) -> Self:

@@ -95,9 +95,10 @@ def _files_of(
 
 
 def load_station(name: str, *, folder: Path | None = None) -> StationSettings:
-    """The station called `name`, or the one in the file `name` if that ends in `.toml`. Raises as load_recipe."""
+    """The station called `name`, or the one in the file `name` if that ends in `.toml`, what its links carry shared
+    among their cameras. Raises as load_recipe."""
     file = Path(name) if name.endswith(".toml") else _named(name, folder or HERE / "stations", what="station")
-    return _checked(StationSettings, _read(file, what="station"), file)
+    return _checked(StationSettings, _read(file, what="station"), file).with_shared_links()
 
 
 def load_catalogue(file: Path = HERE / "defects.toml") -> Catalogue:

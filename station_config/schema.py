@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 from pydantic import Discriminator, Field, Tag, model_validator
 
-from cameras.settings import CameraSettings, ReplaySettings
+from cameras.settings import CameraSettings, DeviceSettings, ReplaySettings
 from inspection.errors import ImageUnsuitable
 from inspection.identity import IdentifierCode
 from inspection.repeats import RepeatRules
@@ -888,11 +888,23 @@ class ResolverSettings(Settings):
     nodes: tuple[NodeSettings, ...] = ()
 
 
+class LinkSettings(Settings):
+    """A network link that several cameras share, as the port of a switch: what it carries, in 10⁶ bytes a second."""
+
+    mb_per_s: Annotated[float, Field(ge=1, le=12_500)]
+
+
+LEAST_LINK_SHARE_MB_PER_S = 1.0
+"""As of a camera's own limit, `link_mb_per_s`."""
+
+
 class StationSettings(Settings):
     """One station. `code_prefix` is the enterprise's prefix in the identifier-resolution system.
 
     pictures  kept of units: `jpeg`, or `exact`, as PNG the very pixels that were judged, so that an inspection can be
               judged again; those take some ten times the room and the time to make
+    links     by the name that its cameras give as `link`. What one carries is shared: cameras with a `link_mb_per_s`
+              of their own have that, the others the rest in equal parts, which becomes their `link_mb_per_s`
     """
 
     name: Name
@@ -900,6 +912,7 @@ class StationSettings(Settings):
     max_pictures_mb: Annotated[int, Field(ge=10)] = 2000
     pictures: Literal["jpeg", "exact"] = "jpeg"
     resolver: ResolverSettings = ResolverSettings()
+    links: dict[Name, LinkSettings] = Field(default_factory=dict)
     lanes: Annotated[tuple[LaneSettings, ...], Field(min_length=1)]
 
     @model_validator(mode="after")
@@ -908,3 +921,58 @@ class StationSettings(Settings):
         if len(set(names)) != len(names):
             raise ValueError(f"two lanes have the same name: {', '.join(names)}")
         return self
+
+    @model_validator(mode="after")
+    def _links_carry_their_cameras(self) -> Self:
+        unknown = sorted({link for link, _ in self._on_links} - set(self.links))
+        if unknown:
+            raise ValueError(f"no [links.{unknown[0]}]; there are: {', '.join(sorted(self.links)) or 'none'}")
+        for name in sorted(self.links):
+            share = self._share_of(name)
+            if share is not None and share < LEAST_LINK_SHARE_MB_PER_S:
+                raise ValueError(
+                    f"links.{name} carries {self.links[name].mb_per_s:g} MB/s, which leaves {share:g} for each camera"
+                    f" without a link_mb_per_s of its own; {LEAST_LINK_SHARE_MB_PER_S:g} at least"
+                )
+            limits = [limit for link, limit in self._on_links if link == name and limit is not None]
+            # Shares add up to the whole but for the last digit.
+            if sum(limits) > self.links[name].mb_per_s * (1 + 1e-9):
+                raise ValueError(
+                    f"links.{name} carries {self.links[name].mb_per_s:g} MB/s; its cameras may send {sum(limits):g}"
+                )
+        return self
+
+    def with_shared_links(self) -> Self:
+        """The same station with a `link_mb_per_s` for every camera on a link, none of which carries too much."""
+        lanes = tuple(
+            lane.model_copy(
+                update={
+                    "camera": None if lane.camera is None else self._with_share(lane.camera),
+                    "cameras": {view: self._with_share(camera) for view, camera in lane.cameras.items()},
+                }
+            )
+            for lane in self.lanes
+        )
+        return self.model_copy(update={"lanes": lanes})
+
+    @property
+    def _on_links(self) -> list[tuple[str, float | None]]:
+        """Of each camera on a link: which, and its own limit."""
+        cameras = [camera for lane in self.lanes for camera in lane.all_cameras]
+        return [
+            (camera.link, camera.link_mb_per_s)
+            for camera in cameras
+            if isinstance(camera, DeviceSettings) and camera.link is not None
+        ]
+
+    def _share_of(self, link: str) -> float | None:
+        """What a link leaves for each camera without a limit of its own; None where all have one."""
+        limits = [limit for name, limit in self._on_links if name == link]
+        sharing = limits.count(None)
+        left = self.links[link].mb_per_s - sum(limit for limit in limits if limit is not None)
+        return left / sharing if sharing else None
+
+    def _with_share(self, camera: CameraSettings) -> CameraSettings:
+        if not isinstance(camera, DeviceSettings) or camera.link is None or camera.link_mb_per_s is not None:
+            return camera
+        return camera.model_copy(update={"link_mb_per_s": self._share_of(camera.link)})

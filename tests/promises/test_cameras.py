@@ -116,7 +116,8 @@ def gige_from_aravis_device(_: Path) -> Camera:
 
 
 def strip(_: Path) -> Camera:
-    return drawn_strip("top", DrawnStripSettings(seed=5), clock=TurnedClock())
+    # A recording of it is played at these times, too.
+    return drawn_strip("top", DrawnStripSettings(seed=5, frames_per_s=20), clock=TurnedClock())
 
 
 def parts(_: Path) -> Camera:

@@ -1,15 +1,20 @@
 import hashlib
+import tomllib
 from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pydantic import ValidationError
 
 from inspection.types import Tolerance, Zone
 from inspection.vision.part import GaugedPart
 from station_config import load_catalogue, load_recipe, load_station
 from station_config.errors import ConfigInvalid, ConfigMissing, ConfigSyntax
 from station_config.loading import HERE
+from station_config.schema import StationSettings
 
 RECIPE = """
 name = "plate"
@@ -372,3 +377,70 @@ def test_cameras_that_are_no_views_of_a_part_are_refused(tmp_path, wrong, right)
     assert wrong in STATION
     with pytest.raises(ConfigInvalid):
         load_station(written(tmp_path, STATION.replace(wrong, right)))
+
+
+def on_links(links, *cameras):
+    """A station with these links, and a lane for each camera."""
+    lanes = (
+        f"""
+[[lanes]]
+name = "lane{number}"
+title = {{ en = "Lane", zh = "线" }}
+recipe = "strip-demo"
+unit = {{ kind = "coil", frames = 4 }}
+camera = {{ driver = "gige", serial = "S{number}", {camera} }}
+"""
+        for number, camera in enumerate(cameras)
+    )
+    return 'name = "s1"\ncode_prefix = "88.167.1"\n' + links + "".join(lanes)
+
+
+LINK = "links.port.mb_per_s = 110\n"
+
+
+def limits_of(station):
+    return [camera.link_mb_per_s for lane in station.lanes for camera in lane.all_cameras]
+
+
+def test_cameras_of_one_link_share_what_it_carries(tmp_path):
+    text = on_links(LINK, 'link = "port"', 'link = "port"', "buffers = 16")
+    assert limits_of(load_station(written(tmp_path, text))) == [55, 55, None]
+
+
+def test_what_a_camera_has_for_itself_is_not_there_for_the_others_of_its_link(tmp_path):
+    text = on_links(LINK, 'link = "port", link_mb_per_s = 80', 'link = "port"', 'link = "port"')
+    assert limits_of(load_station(written(tmp_path, text))) == [80, 15, 15]
+
+
+@given(st.integers(1, 12_500), st.lists(st.none() | st.integers(1, 3000), min_size=1, max_size=8))
+def test_no_link_is_given_more_than_it_carries_and_shares_are_valid_when_read_again(mb_per_s, limits):
+    cameras = ('link = "port"' + ("" if limit is None else f", link_mb_per_s = {limit}") for limit in limits)
+    text = on_links(f"links.port.mb_per_s = {mb_per_s}\n", *cameras)
+    try:
+        station = StationSettings.model_validate(tomllib.loads(text)).with_shared_links()
+    except ValidationError:
+        taken = sum(limit or 0 for limit in limits)
+        assert taken > mb_per_s or (mb_per_s - taken) / limits.count(None) < 1
+        return
+    assert sum(limits_of(station)) <= mb_per_s * (1 + 1e-9)
+    assert all(limit >= 1 for limit in limits_of(station))
+    assert StationSettings.model_validate(station.model_dump()) == station
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        (on_links("", 'link = "port"'), "no \\[links.port\\]; there are: none"),
+        (
+            on_links(LINK, *['link = "port", link_mb_per_s = 60'] * 2),
+            "carries 110 MB/s; its cameras may send 120",
+        ),
+        (
+            on_links(LINK, 'link = "port", link_mb_per_s = 109.5', 'link = "port"'),
+            "leaves 0.5 for each camera",
+        ),
+    ],
+)
+def test_a_link_that_cannot_carry_its_cameras_is_refused(tmp_path, text, said):
+    with pytest.raises(ConfigInvalid, match=said):
+        load_station(written(tmp_path, text))
