@@ -28,20 +28,32 @@ class ExposureCount:
         self._zero_is_used = False
         self._last_trigger: int | None = None
         self._uncounted = 0
+        self._last_time_ns: int | None = None
+        self._shortest_ns: int | None = None
 
-    def of(self, frame_id: int | None, *, incomplete_before: int, trigger: int | None = None) -> int | None:
+    def of(
+        self,
+        frame_id: int | None,
+        *,
+        incomplete_before: int,
+        trigger: int | None = None,
+        device_time_ns: int | None = None,
+    ) -> int | None:
         """Sequence of a frame; None when the device sent this exposure before.
 
         frame_id           as the device counts; None where it does not, then only seen losses count
         incomplete_before  frames that came damaged since the last whole one: at least so many are lost
         trigger            how many triggers the device has had, this one's counted; None where nobody counts them.
                            One that exposed nothing has no frame id, and is lost all the same
+        device_time_ns     when it was exposed, where the device says so: after a silence in which a 16-bit count may
+                           have come round, a hole in it has no size that anybody knows
 
         Raises CountRestarted.
         """
         advance = 1 + incomplete_before
         if frame_id is not None:
             counted = self._advance(frame_id)
+            self._check_turns(frame_id, counted, device_time_ns)
             if counted == 0:
                 return None
             if counted is not None:
@@ -54,6 +66,22 @@ class ExposureCount:
         else:
             self._sequence += advance
         return self._sequence
+
+    def _check_turns(self, frame_id: int, counted: int | None, time_ns: int | None) -> None:
+        last_ns, self._last_time_ns = self._last_time_ns, time_ns
+        if counted is None or time_ns is None or last_ns is None or time_ns <= last_ns:
+            return
+        if counted == 1:
+            self._shortest_ns = min(time_ns - last_ns, self._shortest_ns or time_ns - last_ns)
+        elif (
+            self._shortest_ns is not None
+            and frame_id <= GEV_BLOCK_ID_MAX
+            and time_ns - last_ns >= GEV_BLOCK_ID_MAX * self._shortest_ns
+        ):
+            raise CountRestarted(
+                f"its frame count went to {frame_id} after {(time_ns - last_ns) / 1e9:.0f} s without a frame, in which"
+                " it may have come round"
+            )
 
     def _triggered(self, trigger: int, *, exposed: int) -> int:
         """Triggers since the last frame's, while so many pictures were exposed."""

@@ -338,10 +338,12 @@ class GenicamCamera:
             self._count_incomplete()
             return None
         trigger = int(chunks["CounterValue"]) if "CounterValue" in chunks else None
+        device_time_ns = _known(lambda: buffer.timestamp_ns)
         sequence = self._count.of(
             _known(lambda: buffer.frame_id),
             incomplete_before=self._incomplete,
             trigger=trigger if self._settings.count_triggers else None,
+            device_time_ns=device_time_ns,
         )
         if sequence is None:
             return None
@@ -351,7 +353,7 @@ class GenicamCamera:
             camera=self._name,
             sequence=sequence,
             captured_at=self._clock.utc(),
-            device_time_ns=_known(lambda: buffer.timestamp_ns),
+            device_time_ns=device_time_ns,
             y_origin_mm=self._places.y_origin_mm(sequence, chunks),
             trigger=trigger,
             chunks=chunks,

@@ -233,6 +233,7 @@ class GigeCamera:
                 picture.block_id,
                 incomplete_before=incomplete,
                 trigger=trigger if self._settings.count_triggers else None,
+                device_time_ns=self._time_ns(picture),
             )
             incomplete = 0
             if sequence is not None:
@@ -271,19 +272,20 @@ class GigeCamera:
         sequence: int,
         trigger: int | None,
     ) -> Frame:
-        ticks = picture.ts_dev
         return Frame(
             pixels=pixels,
             camera=self._name,
             sequence=sequence,
             captured_at=self._clock.utc(),
-            device_time_ns=None
-            if ticks is None or not self._ticks_per_s
-            else ticks * _NS // self._ticks_per_s,
+            device_time_ns=self._time_ns(picture),
             y_origin_mm=self._places.y_origin_mm(sequence, chunks),
             trigger=trigger,
             chunks=chunks,
         )
+
+    def _time_ns(self, picture: Any) -> int | None:
+        ticks: int | None = picture.ts_dev
+        return None if ticks is None or not self._ticks_per_s else ticks * _NS // self._ticks_per_s
 
     def _keep(self, frame: Frame) -> None:
         with suppress(Full):

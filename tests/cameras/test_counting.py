@@ -98,3 +98,33 @@ def test_sequence_rises_by_every_exposure_however_often_the_count_wraps(start, a
         expected.append(exposure)
         ids.append((exposure - 1) % GEV_BLOCK_ID_MAX + 1)
     assert sequences(ids) == expected
+
+
+MS = 1_000_000
+
+
+def counted_at(*frames):
+    """Sequences of frames given as (id, time in ms)."""
+    count = ExposureCount()
+    return [count.of(frame_id, incomplete_before=0, device_time_ns=at * MS) for frame_id, at in frames]
+
+
+def test_a_hole_after_a_silence_in_which_a_16_bit_count_may_have_come_round_has_no_known_size():
+    """At 100 a second it comes round in 11 minutes: 5 more may be 65540 lost."""
+    before = (100, 0), (101, 10)
+    assert counted_at(*before, (107, 655_000)) == [100, 101, 107]
+    with pytest.raises(CountRestarted, match="107 after 656 s"):
+        counted_at(*before, (107, 656_000))
+
+
+def test_the_same_count_after_such_a_silence_is_no_frame_sent_twice():
+    with pytest.raises(CountRestarted, match="may have come round"):
+        counted_at((100, 0), (101, 10), (101, 656_000))
+
+
+def test_a_line_that_stood_still_and_lost_nothing_goes_on():
+    assert counted_at((100, 0), (101, 10), (102, 10_000_000)) == [100, 101, 102]
+
+
+def test_a_count_too_wide_to_come_round_may_have_a_hole_after_any_silence():
+    assert counted_at((70_000, 0), (70_001, 10), (70_009, 10_000_000)) == [70_000, 70_001, 70_009]
