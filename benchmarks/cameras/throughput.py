@@ -22,6 +22,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 
@@ -81,7 +82,9 @@ def give_a_processor_of_its_own(process_id: int) -> None:
     first, *others = sorted(os.sched_getaffinity(0))
     if not others:
         raise SystemExit("There is one processor: device and receiver would share it.")
-    os.sched_setaffinity(process_id, {first})
+    # Each thread has its own, and the one that sends is not the first.
+    for thread in Path(f"/proc/{process_id}/task").iterdir():
+        os.sched_setaffinity(int(thread.name), {first})
     os.sched_setaffinity(0, others)
 
 
