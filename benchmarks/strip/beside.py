@@ -62,6 +62,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--data", type=Path, default=Path("../shared/data"))
     parser.add_argument("--screen", default="strip-screen")
+    parser.add_argument("--version", default=None, help="of the screen")
     parser.add_argument("--released", type=Path, default=None, help="folder of released screens")
     parser.add_argument("--frames", type=int, default=48, help="drawn frames of each mix")
     parser.add_argument("--runs", type=int, default=3)
@@ -70,7 +71,7 @@ def main() -> None:
     given = parser.parse_args()
     cv2.setNumThreads(1)
     where = {} if given.released is None else {"folder": given.released}
-    screen = open_screen(given.screen, **where)
+    screen = open_screen(given.screen, version=given.version, **where)
     card = screen.card
     networks = {"fp32": card.teacher, "int8": next(iter(card.also), None)}
 
