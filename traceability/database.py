@@ -29,10 +29,11 @@ _UPGRADE_LOCK = 7_105_022_019
 _WRITES = "lynceus_writes"
 
 
-def open_engine(url: str) -> Engine:
+def open_engine(url: str, *, revision: str = "head") -> Engine:
     """An engine on a database whose tables are those of this program; they are made where they are not.
 
-    url  `sqlite:///path` or `postgresql://user:password@host:port/name`
+    url       `sqlite:///path` or `postgresql://user:password@host:port/name`
+    revision  of an earlier version, to which they are brought instead: for what was kept of that one
 
     Safe when several processes open the same database at once: one upgrades, the others wait.
     Raises DatabaseUnreachable, DatabaseReadOnly, DatabaseNewer, DiskFull.
@@ -42,7 +43,7 @@ def open_engine(url: str) -> Engine:
     with ours(shown):
         engine = _sqlite(address) if address.get_backend_name() == "sqlite" else _postgresql(address)
         try:
-            _upgrade(engine, shown)
+            _upgrade(engine, shown, revision)
         except BaseException:
             engine.dispose()
             raise
@@ -209,24 +210,31 @@ def _postgresql(address: URL) -> Engine:
         ) from error
 
 
-def _upgrade(engine: Engine, shown: str) -> None:
+def _upgrade(engine: Engine, shown: str, revision: str) -> None:
     script = ScriptDirectory(str(Path(__file__).parent / "migrations"))
     head = script.get_current_head()
+    known = {one.revision for one in script.walk_revisions()}
+    if revision not in {"head", *known}:
+        raise _newer(shown, revision, head)
     with reading(engine) as connection:
         found = MigrationContext.configure(connection).get_current_revision()
-    if found == head:
+    if found in (head, revision):
         return
     with writing(engine) as connection:
         lock(connection, _UPGRADE_LOCK)
         # Another process may have upgraded while this one waited for the lock.
         found = MigrationContext.configure(connection).get_current_revision()
-        if found is not None and found not in {revision.revision for revision in script.walk_revisions()}:
-            raise DatabaseNewer(
-                f"{shown} has the tables of a later version ({found}; this one knows up to {head}).",
-                action="Start the version of the program that last wrote to it, or a later one.",
-                database=shown,
-                revision=found,
-            )
+        if found is not None and found not in known:
+            raise _newer(shown, found, head)
         settings = Config(attributes={"connection": connection})
         settings.set_main_option("script_location", script.dir)
-        command.upgrade(settings, "head")
+        command.upgrade(settings, revision)
+
+
+def _newer(shown: str, found: str, head: str | None) -> DatabaseNewer:
+    return DatabaseNewer(
+        f"{shown} has the tables of a later version ({found}; this one knows up to {head}).",
+        action="Start the version of the program that last wrote to it, or a later one.",
+        database=shown,
+        revision=found,
+    )

@@ -321,3 +321,9 @@ class CasesUnreadable(SpcError):
     """No published cases to verify against, or one that is none. Facts: place, reason."""
 
     code = "SPC-CASES-UNREADABLE"
+
+
+class BackupRefused(InspectionError):
+    """A backup cannot be made there, or is not one that can be taken back."""
+
+    code = "TRC-BACKUP-REFUSED"

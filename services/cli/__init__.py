@@ -21,6 +21,7 @@ COMMANDS = {
     "genealogy": "services.cli.genealogy:genealogy",
     "ledger": "services.cli.ledger:ledger",
     "spc": "services.cli.spc_reports:spc",
+    "backup": "services.cli.backup:backup",
     "validate": "services.cli.validate:validate",
     "recipe": "services.cli.recipe:recipe",
     "camera": "services.cli.camera:camera",
