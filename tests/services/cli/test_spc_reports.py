@@ -1,0 +1,100 @@
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+from uuid_utils.compat import uuid7
+
+from inspection.types import Verdict
+from services.cli.spc_reports import spc
+from tests.builders import a_defect, a_unit, an_inspection
+from traceability import gauge_studies
+from traceability.steps import ProcessStep, record_steps
+from traceability.store import TraceStore
+
+HOURS, A_HOUR = 8, 20
+
+
+@pytest.fixture
+def database(tmp_path: Path) -> str:
+    """Eight hours of parts from two lots by turns; of the second every other part is refused."""
+    url = f"sqlite:///{tmp_path / 'lynceus.db'}"
+    start = datetime.now(UTC) - timedelta(hours=HOURS + 1)
+    units = [a_unit(f"86.999.1/P-{number}") for number in range(HOURS * A_HOUR)]
+    with TraceStore.open(url) as store:
+        store.record(
+            [
+                an_inspection(
+                    unit=unit,
+                    lane="parts",
+                    verdict=Verdict.REJECT if number % 4 == 1 else Verdict.ACCEPT,
+                    defects=(a_defect(),) if number % 4 == 1 else (),
+                    finished_at=start + timedelta(minutes=3 * number),
+                )
+                for number, unit in enumerate(units)
+            ]
+        )
+        record_steps(
+            store,
+            [
+                ProcessStep(
+                    id=uuid7(),
+                    kind="press",
+                    equipment="press 1",
+                    started_at=start,
+                    finished_at=start + timedelta(hours=HOURS),
+                    materials=(lot,),
+                    units_out=tuple(units[first::2]),
+                )
+                for first, lot in enumerate(("LOT-A", "LOT-B"))
+            ],
+        )
+        gauge_studies.record(
+            store,
+            kind="accuracy",
+            characteristic="parts",
+            model="strip 1.0.0",
+            readings={"bad_parts": 40, "bad_rejected": 38, "good_parts": 40, "good_passed": 39},
+            at=start,
+            by=None,
+        )
+    return url
+
+
+def asked(database: str, *arguments: str, language: str = "en"):
+    environment = {"LYNCEUS_LANGUAGE": language, "COLUMNS": "140"}
+    result = CliRunner(env=environment).invoke(spc, [*arguments, "--database", database])
+    assert result.exception is None or isinstance(result.exception, SystemExit)
+    return result
+
+
+def test_the_lot_of_the_bad_parts_stands_out(database):
+    found = json.loads(asked(database, "causes", "--lane", "parts", "--json").stdout)
+    assert {one["level"] for one in found["factors"] if one["is_shown"]} == {"LOT-A", "LOT-B"}
+    assert "LOT-B" in asked(database, "causes", "--lane", "parts", language="zh").stdout
+
+
+def test_an_inspection_and_a_process_that_stay_as_they_are_are_told_apart_from_nothing(database):
+    found = json.loads(asked(database, "inspector", "--lane", "parts", "--json").stdout)
+    assert (found["verdict"], found["refusal"]) == ("nothing", None)
+    assert len(found["corrected"]["points"]) == len(found["plain"]["points"])
+
+
+def test_where_defects_lie_is_asked_of_one_lane(database):
+    assert asked(database, "maps").exit_code == 2
+    assert asked(database, "maps", "--lane", "parts").exit_code == 0
+
+
+def test_studies_are_listed_with_their_figures(database):
+    (study,) = json.loads(asked(database, "studies", "--json").stdout)
+    assert {one["key"]: one["value"] for one in study["figures"]}["sensitivity"] == 0.95
+
+
+def test_a_chart_is_written_as_the_file_its_name_ends_in(database, tmp_path):
+    target = tmp_path / "chart.csv"
+    assert asked(database, "file", str(target), "--lane", "parts").exit_code == 0
+    assert target.read_bytes().startswith(b"\xef\xbb\xbf")
+    assert asked(database, "file", str(tmp_path / "chart.doc")).exit_code == 2
