@@ -5,9 +5,9 @@ import "./spc-chart.js";
 import "./position-map.js";
 import "./review-desk.js";
 
-// A table that scrolls in its own frame, on a narrow screen, is reached by keyboard.
+// A table, or a frame around one, that scrolls is reached by keyboard.
 const reachTables = () => {
-  for (const table of document.querySelectorAll("table.table")) {
+  for (const table of document.querySelectorAll("table.table, .scroll")) {
     if (table.scrollWidth > table.clientWidth) table.tabIndex = 0;
     else table.removeAttribute("tabindex");
   }
