@@ -286,7 +286,9 @@ def test_a_camera_whose_cable_is_pulled_is_named_on_the_page_and_comes_back_by_i
         demo.wait(lambda: demo.devices().get(camera, device) != device, "the camera to be switched on again")
         demo.wait(lambda: demo.lane("strip").get("condition") == "running", "the lane to have it again")
         demo.wait(lambda: {b.lane for b in store.begun()} >= {"strip"}, "the next coil")
-        assert "CAM-" not in demo.panel("strip")
+        # Over, and still there until somebody has seen that it was.
+        assert re.search("alarm-returned.*CAM-(LOST|SILENT|NOT-FOUND)", demo.panel("strip"), re.DOTALL)
+        assert "alarm-unacknowledged" not in demo.panel("strip")
 
         demo.process.send_signal(signal.SIGINT)
         assert demo.process.wait(PATIENCE_S) == 0
