@@ -29,6 +29,7 @@ class ExposureCount:
         self._last_trigger: int | None = None
         self._uncounted = 0
         self._last_time_ns: int | None = None
+        self._last_received_s: float | None = None
         self._shortest_ns: int | None = None
 
     def of(
@@ -38,6 +39,7 @@ class ExposureCount:
         incomplete_before: int,
         trigger: int | None = None,
         device_time_ns: int | None = None,
+        received_s: float | None = None,
     ) -> int | None:
         """Sequence of a frame; None when the device sent this exposure before.
 
@@ -47,13 +49,15 @@ class ExposureCount:
                            One that exposed nothing has no frame id, and is lost all the same
         device_time_ns     when it was exposed, where the device says so: after a silence in which a 16-bit count may
                            have come round, a hole in it has no size that anybody knows
+        received_s         when it came, in seconds of a clock of ours that never jumps, as the device's may: the
+                           silence is the shorter of the two
 
         Raises CountRestarted.
         """
         advance = 1 + incomplete_before
         if frame_id is not None:
             counted = self._advance(frame_id)
-            self._check_turns(frame_id, counted, device_time_ns)
+            self._check_turns(frame_id, counted, device_time_ns, received_s)
             if counted == 0:
                 return None
             if counted is not None:
@@ -67,19 +71,24 @@ class ExposureCount:
             self._sequence += advance
         return self._sequence
 
-    def _check_turns(self, frame_id: int, counted: int | None, time_ns: int | None) -> None:
+    def _check_turns(
+        self, frame_id: int, counted: int | None, time_ns: int | None, received_s: float | None
+    ) -> None:
         last_ns, self._last_time_ns = self._last_time_ns, time_ns
+        last_s, self._last_received_s = self._last_received_s, received_s
         if counted is None or time_ns is None or last_ns is None or time_ns <= last_ns:
             return
         if counted == 1:
             self._shortest_ns = min(time_ns - last_ns, self._shortest_ns or time_ns - last_ns)
-        elif (
-            self._shortest_ns is not None
-            and frame_id <= GEV_BLOCK_ID_MAX
-            and time_ns - last_ns >= GEV_BLOCK_ID_MAX * self._shortest_ns
-        ):
+            return
+        if self._shortest_ns is None or frame_id > GEV_BLOCK_ID_MAX:
+            return
+        silent_ns = time_ns - last_ns
+        if received_s is not None and last_s is not None:
+            silent_ns = min(silent_ns, int((received_s - last_s) * 1e9))
+        if silent_ns >= GEV_BLOCK_ID_MAX * self._shortest_ns:
             raise CountRestarted(
-                f"its frame count went to {frame_id} after {(time_ns - last_ns) / 1e9:.0f} s without a frame, in which"
+                f"its frame count went to {frame_id} after {silent_ns / 1e9:.0f} s without a frame, in which"
                 " it may have come round"
             )
 

@@ -344,6 +344,7 @@ class GenicamCamera:
             incomplete_before=self._incomplete,
             trigger=trigger if self._settings.count_triggers else None,
             device_time_ns=device_time_ns,
+            received_s=self._clock.monotonic_s(),
         )
         if sequence is None:
             return None

@@ -234,6 +234,7 @@ class GigeCamera:
                 incomplete_before=incomplete,
                 trigger=trigger if self._settings.count_triggers else None,
                 device_time_ns=self._time_ns(picture),
+                received_s=heard_s,
             )
             incomplete = 0
             if sequence is not None:

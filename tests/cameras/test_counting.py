@@ -128,3 +128,13 @@ def test_a_line_that_stood_still_and_lost_nothing_goes_on():
 
 def test_a_count_too_wide_to_come_round_may_have_a_hole_after_any_silence():
     assert counted_at((70_000, 0), (70_001, 10), (70_009, 10_000_000)) == [70_000, 70_001, 70_009]
+
+
+def test_a_jump_of_the_devices_clock_beside_a_hole_is_no_silence():
+    count = ExposureCount()
+    for frame_id, device_ms, host_s in ((100, 0, 5.0), (101, 10, 5.01)):
+        count.of(frame_id, incomplete_before=0, device_time_ns=device_ms * MS, received_s=host_s)
+    jumped = count.of(107, incomplete_before=0, device_time_ns=3_600_000 * MS, received_s=6.01)
+    assert jumped == 107
+    with pytest.raises(CountRestarted, match="may have come round"):
+        count.of(111, incomplete_before=0, device_time_ns=7_200_000 * MS, received_s=700.0)
