@@ -17,6 +17,7 @@ settings.load_profile("lynceus")
 os.environ.setdefault("LYNCEUS_GENTL_LOST_AFTER_MS", "10000")
 
 _ON_THE_MACHINES_OWN_NETWORK = {
+    Path("tests/cameras/test_simulator_strangers.py"),
     Path("tests/journeys/test_browser.py"),
     Path("tests/journeys/test_station.py"),
     Path("tests/services/station/test_build.py"),

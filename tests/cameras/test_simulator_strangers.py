@@ -7,6 +7,7 @@ import signal
 import socket
 import subprocess
 import threading
+import time
 from contextlib import contextmanager, suppress
 from importlib.util import find_spec
 
@@ -284,9 +285,12 @@ def test_tshark_finds_nothing_malformed_in_commands_answers_and_pictures(address
 
 @pytest.fixture
 def loopback():
-    """On its own computer viva-genicam looks for cameras at this address only."""
-    if not is_free("127.0.0.1"):
-        pytest.skip("another program holds 127.0.0.1, port 3956; end it")
+    """On its own computer viva-genicam looks for cameras at this address only; another test may have it just now."""
+    give_up_s = time.monotonic() + 20.0
+    while not is_free("127.0.0.1"):
+        if time.monotonic() > give_up_s:
+            pytest.skip("another program holds 127.0.0.1, port 3956; end it")
+        time.sleep(0.1)
     return "127.0.0.1"
 
 
