@@ -11,8 +11,9 @@ import io
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from functools import cache
+from functools import cache, partial
 from itertools import groupby
+from operator import attrgetter
 from pathlib import Path
 from typing import Any, Final, Literal
 
@@ -343,11 +344,14 @@ def draw(pdf: Any, chart: ChartAnswer, top: float, height: float, language: str)
                 pdf.line(x(places[0] - 0.5), y(figure), x(places[-1] + 0.5), y(figure))
         pdf.set_dash_pattern()
 
+    def zone(line: int, point: PointAnswer) -> float | None:
+        return point.zones[line] if point.zones else None
+
     for line in range(4):
-        stepped(lambda point, line=line: point.zones[line] if point.zones else None, GRID, width=0.15)  # type: ignore[misc]
+        stepped(partial(zone, line), GRID, width=0.15)
     stepped(lambda point: point.centre, CENTRE)
     for side in ("lower", "upper"):
-        stepped(lambda point, side=side: getattr(point, side), LIMIT, dash=(1.6, 1))  # type: ignore[misc]
+        stepped(attrgetter(side), LIMIT, dash=(1.6, 1))
     pdf.set_font("text", size=7)
     last = next((point for point in reversed(points) if point.centre is not None), None)
     if last is not None:

@@ -15,7 +15,7 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
-from typing import Final
+from typing import Any, Final
 
 from inspection.errors import InspectionError
 from inspection.tally import (
@@ -304,7 +304,7 @@ class WhatIfs:
             )
             self._change(problem=failed, is_running=False)
 
-    def _change(self, **changes: object) -> None:
+    def _change(self, **changes: Any) -> None:
         with self._lock:
             if self._now is not None:
-                self._now = replace(self._now, **changes)  # type: ignore[arg-type]
+                self._now = replace(self._now, **changes)

@@ -154,12 +154,10 @@ def _load(connection: Connection, table: Table, lines: Iterator[str]) -> None:
         for column in table.primary_key.columns:
             if isinstance(column.type, sql.Integer):
                 # What counts by itself goes on where it was.
+                sequence = func.pg_get_serial_sequence(table.name, column.name)
+                newest = func.max(column)
                 connection.execute(
-                    text(
-                        f"SELECT setval(pg_get_serial_sequence('{table.name}', '{column.name}'), "  # noqa: S608
-                        f"max({column.name})) FROM {table.name} HAVING max({column.name}) IS NOT NULL "
-                        f"AND pg_get_serial_sequence('{table.name}', '{column.name}') IS NOT NULL"
-                    )
+                    select(func.setval(sequence, newest)).having(newest.is_not(None), sequence.is_not(None))
                 )
 
 

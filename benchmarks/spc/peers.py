@@ -32,9 +32,9 @@ def median_ms(asked: Callable[[], object]) -> float:
 
 def peer() -> dict[str, float]:
     """Run by the peer's interpreter."""
-    import mfgqc  # type: ignore[import-not-found]
+    import mfgqc
     import numpy as np
-    import pandas as pd  # type: ignore[import-untyped]
+    import pandas as pd
 
     random = np.random.default_rng(1)
     values = mfgqc.load(pd.DataFrame({"x": random.normal(10, 1, VALUES)}), measure="x")
