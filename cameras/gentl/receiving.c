@@ -4,7 +4,6 @@
 
 #include <netinet/in.h>
 #include <stdbool.h>
-#include <sys/resource.h>
 #include <sys/socket.h>
 
 #include "options.h"
@@ -14,8 +13,6 @@
 #define LEAST_SIZE ((gint64)16 << 20)
 #define MOST_SIZE ((gint64)256 << 20)
 #define FRAMES 16
-
-#define NICENESS (-10)
 
 static int wanted_size(gint64 frame_size)
 {
@@ -47,11 +44,4 @@ void enlarge_receive_buffer(ArvGvStream *stream, gint64 frame_size)
         if (is_bound_to(file, port) && setsockopt(file, SOL_SOCKET, SO_RCVBUFFORCE, &size, sizeof size) != 0)
             setsockopt(file, SOL_SOCKET, SO_RCVBUF, &size, sizeof size);
     }
-}
-
-void receive_before_others(void)
-{
-    /* Of a thread, not of its process, on Linux. Without the right to it nothing changes. */
-    if (getpriority(PRIO_PROCESS, 0) > NICENESS)
-        setpriority(PRIO_PROCESS, 0, NICENESS);
 }

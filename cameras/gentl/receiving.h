@@ -11,8 +11,4 @@
  * loses what did not fit. */
 void enlarge_receive_buffer(ArvGvStream *stream, gint64 frame_size);
 
-/* Let the thread that calls this run before others, where the program has CAP_SYS_NICE or a limit on niceness allows
- * it: what is not received in time is lost, and what is late is only late. */
-void receive_before_others(void);
-
 #endif

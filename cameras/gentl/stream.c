@@ -116,12 +116,10 @@ static void take_from_libaravis(Stream *stream, Buffer *buffer)
     g_cond_broadcast(&stream_device(stream)->news);
 }
 
-/* In libaravis' own thread: as it begins, and after it has put the buffer into its queue, from where we take it: ours has the state and
+/* In libaravis' own thread, after it has put the buffer into its queue, from where we take it: ours has the state and
  * the order. While the stream stops that queue is being taken down, and is left alone. */
 static void on_stream(void *data, ArvStreamCallbackType type, ArvBuffer *arv)
 {
-    if (type == ARV_STREAM_CALLBACK_TYPE_INIT)
-        receive_before_others();
     if (type != ARV_STREAM_CALLBACK_TYPE_BUFFER_DONE)
         return;
     Stream *stream = data;

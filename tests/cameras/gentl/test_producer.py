@@ -241,13 +241,6 @@ def buffers_of_udp_sockets():
     return sizes
 
 
-def niceness_of_threads():
-    stats = [
-        (task / "stat").read_text().rpartition(")")[2].split() for task in Path("/proc/self/task").iterdir()
-    ]
-    return [int(stat[16]) for stat in stats]
-
-
 @needs_rights
 @pytest.mark.parametrize(
     ("side_px", "wanted_bytes"), [(128, 16 * 2**20), (2048, 16 * 2048 * 2048)], ids=["small", "large"]
@@ -257,17 +250,6 @@ def test_the_kernel_keeps_sixteen_frames_for_a_receiver_that_is_kept_waiting(dev
     with watched.camera as camera:
         next(camera.frames())
         assert wanted_bytes in buffers_of_udp_sockets()
-
-
-@needs_rights
-def test_who_receives_comes_before_others_and_nobody_else_does(device):
-    before = os.getpriority(os.PRIO_PROCESS, 0)
-    with Watched(device).camera as camera:
-        next(camera.frames())
-        assert niceness_of_threads().count(min(before, -10)) == (
-            1 if before > -10 else len(niceness_of_threads())
-        )
-        assert os.getpriority(os.PRIO_PROCESS, 0) == before
 
 
 def test_an_option_that_cannot_be_is_refused_by_its_name(monkeypatch):
