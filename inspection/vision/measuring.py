@@ -354,13 +354,13 @@ def _grid_shift_px(edges: Edges, scatter_px: float, *, rows_crossed: float) -> f
 def fit_line(points_mm: Points, *, u_edge_mm: float = 0.0, together: float = 1.0) -> Line:
     """The line of least squares, perpendicular to itself, through points (N, 2) in their order along it.
 
-    together  as of `_sigma_of_mean`
+    together  as of `sigma_of_mean`
     """
     middle = points_mm.mean(axis=0)
     _, sizes, ways = np.linalg.svd(points_mm - middle, full_matrices=False)
     direction = ways[0] * (1 if (points_mm[-1] - points_mm[0]) @ ways[0] >= 0 else -1)
     residual = (points_mm - middle) @ np.array([-direction[1], direction[0]])
-    sigma = _sigma_of_mean(residual, 2, together)
+    sigma = sigma_of_mean(residual, 2, together)
     return Line(
         middle_mm=middle,
         direction=direction,
@@ -374,7 +374,7 @@ def fit_line(points_mm: Points, *, u_edge_mm: float = 0.0, together: float = 1.0
 def fit_circle(points_mm: Points, *, u_edge_mm: float = 0.0, together: float = 1.0) -> Circle:
     """The circle of least squares, along its radii, through points (N, 2) in their order around it.
 
-    together  as of `_sigma_of_mean`
+    together  as of `sigma_of_mean`
     """
     values = _through_many(points_mm)
     for _ in range(20):
@@ -384,7 +384,7 @@ def fit_circle(points_mm: Points, *, u_edge_mm: float = 0.0, together: float = 1
         if np.abs(step).max() < 1e-10 * abs(values[2]):
             break
     residual, slope = _from_circle(points_mm, values)
-    sigma = _sigma_of_mean(residual, 3, together) * math.sqrt(len(points_mm))
+    sigma = sigma_of_mean(residual, 3, together) * math.sqrt(len(points_mm))
     return Circle(
         centre_mm=values[:2],
         radius_mm=float(values[2]),
@@ -408,7 +408,7 @@ def _through_many(points: Points) -> Points:
     return np.array([x + centre[0], y + centre[1], math.sqrt(max(rest + x * x + y * y, 1e-12))])
 
 
-def _sigma_of_mean(residual: Points, parameters: int, least_together: float) -> float:
+def sigma_of_mean(residual: Points, parameters: int, least_together: float) -> float:
     """Standard uncertainty of the residuals' mean. Neighbours share pixels and roughness: where their residuals
     run together, they count as fewer (the sum of the autocorrelation up to its first value below zero, at least what
     the pixels that they share make of it). Of few points it is larger, so that twice of it holds 95 % (GUM, annex G:
