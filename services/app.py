@@ -64,6 +64,7 @@ from traceability.images import ImageStore
 from traceability.merkle import Sealer
 from traceability.nodes import HandleNode
 from traceability.resolution import Resolver
+from traceability.retention import Rules
 from traceability.samples import Shifts
 from traceability.store import TraceStore
 
@@ -91,6 +92,7 @@ def create_app(
     sealer: Sealer,
     first_run_code: str | None = None,
     resolver: ResolverSettings = NO_RESOLVER_SETTINGS,
+    retention: Rules | None = None,
 ) -> FastAPI:
     """Pages and API over what it is given; it opens and closes none of it.
 
@@ -103,6 +105,7 @@ def create_app(
     first_run_code  what the first administrator shows, while nobody has an account
     sealer       signs the heads of the ledger of records
     resolver     where others reach this server, and which nodes it asks for codes that are not ours
+    retention    how long the station keeps pictures; None where there is no station
 
     Raises StaticMissing where the package was built without the pages' libraries, DatabaseUnreachable.
     """
@@ -137,6 +140,7 @@ def create_app(
         resolver=Resolver(store, nodes=[HandleNode(node.address, node.prefixes) for node in resolver.nodes]),
         resolver_address=resolver.address,
         epcis=EpcisRepository(store),
+        retention=retention,
     )
     for noun in (
         station_now,

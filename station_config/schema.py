@@ -898,6 +898,17 @@ LEAST_LINK_SHARE_MB_PER_S = 1.0
 """As of a camera's own limit, `link_mb_per_s`."""
 
 
+class RetentionSettings(Settings):
+    """How many days pictures are kept by class; records are kept for ever.
+
+    accepted_days  of accepted units; without it as long as there is room, the oldest going first
+    withheld_days  of units that were not accepted and are decided; without it for ever
+    """
+
+    accepted_days: Annotated[int, Field(ge=1)] | None = None
+    withheld_days: Annotated[int, Field(ge=1)] | None = None
+
+
 class StationSettings(Settings):
     """One station. `code_prefix` is the enterprise's prefix in the identifier-resolution system.
 
@@ -911,6 +922,7 @@ class StationSettings(Settings):
     code_prefix: Annotated[str, Field(pattern=r"^[0-9A-Za-z]+(\.[0-9A-Za-z]+)*$", max_length=60)]
     max_pictures_mb: Annotated[int, Field(ge=10)] = 2000
     pictures: Literal["jpeg", "exact"] = "jpeg"
+    retention: RetentionSettings = RetentionSettings()
     resolver: ResolverSettings = ResolverSettings()
     links: dict[Name, LinkSettings] = Field(default_factory=dict)
     lanes: Annotated[tuple[LaneSettings, ...], Field(min_length=1)]

@@ -25,6 +25,7 @@ from station_config import load_catalogue, load_station
 from tests.builders import MODEL, RECIPE, a_unit, an_inspection
 from traceability.images import ImageStore
 from traceability.merkle import Sealer
+from traceability.retention import Rules
 from traceability.store import TraceStore
 
 STATION = "demo"
@@ -58,6 +59,7 @@ class AStation:
             lane_titles={lane.name: lane.title for lane in load_station("demo").lanes},
             coil_lanes=frozenset({"strip"}),
             sealer=self.sealer,
+            retention=Rules(max_bytes=10**9) if has_live else None,
         )
 
     def runs(self) -> None:

@@ -131,6 +131,12 @@ class PictureMissing(InspectionError):
     code = "TRC-PICTURE-MISSING"
 
 
+class PictureGivenUp(InspectionError):
+    """A picture that a rule gave up to make room. Facts: sha256, date, rule."""
+
+    code = "TRC-PICTURE-GIVEN-UP"
+
+
 class PictureAltered(InspectionError):
     """The bytes are not those that were stored. Facts: sha256, found."""
 

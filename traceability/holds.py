@@ -14,7 +14,7 @@ from datetime import datetime
 from typing import Any, Final, Literal
 from uuid import UUID
 
-from sqlalchemy import Connection, Select, func, select
+from sqlalchemy import ColumnElement, Connection, Select, func, select
 
 from inspection.identity import IdentifierCode
 from inspection.types import Inspection, Verdict
@@ -303,15 +303,32 @@ def boards(store: TraceStore) -> tuple[Board, ...]:
 
 def open_holds(store: TraceStore) -> int:
     """How many holds wait for a decision, of all units."""
-    released = tables.hold_release.c.hold_id == tables.hold.c.id
-    rows = (
-        select(func.count())
-        .select_from(tables.hold)
-        .where(~select(tables.hold_release.c.id).where(released).exists())
-    )
+    rows = select(func.count()).select_from(tables.hold).where(~_is_released())
     with store.reading() as connection:
         count: int = connection.execute(rows).scalar_one()
     return count
+
+
+def held_units(connection: Connection) -> set[UUID]:
+    """All that are on hold now."""
+    return set(connection.execute(select(tables.hold.c.unit_id).where(~_is_released())).scalars())
+
+
+def contained_units(connection: Connection) -> set[UUID]:
+    """Suspects of any containment that wait for a decision."""
+    part, contained, hold = tables.containment_unit.c, tables.containment.c, tables.hold.c
+    released = tables.hold_release.c
+    decided = (
+        select(released.id)
+        .join(tables.hold, hold.id == released.hold_id)
+        .where(hold.unit_id == part.unit_id, released.released_at >= contained.opened_at)
+    )
+    rows = (
+        select(part.unit_id)
+        .join(tables.containment, contained.id == part.containment_id)
+        .where(~decided.exists())
+    )
+    return set(connection.execute(rows).scalars())
 
 
 # ------------------------------------------------------------------ choosing and counting
@@ -372,14 +389,17 @@ def _first_codes(connection: Connection, units: Sequence[UUID]) -> dict[UUID, Id
 
 def _held(connection: Connection, units: Sequence[UUID]) -> dict[UUID, UUID]:
     """Of these units those that are on hold, with the hold."""
-    hold, released = tables.hold.c, tables.hold_release.c
+    hold = tables.hold.c
     found: dict[UUID, UUID] = {}
     for some in portions(units):
-        rows = select(hold.unit_id, hold.id).where(
-            hold.unit_id.in_(some), ~select(released.id).where(released.hold_id == hold.id).exists()
-        )
+        rows = select(hold.unit_id, hold.id).where(hold.unit_id.in_(some), ~_is_released())
         found |= {row["unit_id"]: row["id"] for row in connection.execute(rows).mappings()}
     return found
+
+
+def _is_released() -> ColumnElement[bool]:
+    released = tables.hold_release.c
+    return select(released.id).where(released.hold_id == tables.hold.c.id).exists()
 
 
 def _board(connection: Connection, containment: Containment) -> Board:

@@ -1,4 +1,4 @@
-"""Pictures on disk, named by their content: the same picture is kept once, and an altered one shows."""
+"""Pictures named by their content: the same picture is kept once, and an altered one shows."""
 
 from __future__ import annotations
 
@@ -6,33 +6,47 @@ import errno
 import hashlib
 import os
 import re
-from collections.abc import Iterable
+import shutil
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 from uuid import uuid4
 
 from inspection.errors import InspectionError
 from traceability.errors import DiskFull, PictureAltered, PictureMissing, PicturesNotWritable
 
+_DIGEST = re.compile(r"[0-9a-f]{64}")
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Pruned:
-    """What a pruning did. kept_bytes may still be over the limit: then nothing more may be given up."""
 
-    removed: int
-    removed_bytes: int
-    kept_bytes: int
+class Shelf(Protocol):
+    """Where bytes lie by their SHA-256: a folder, or a bucket. Each is there whole or not at all.
+
+    Any number of threads and processes may use the same one. What cannot be done raises DiskFull or
+    PicturesNotWritable.
+    """
+
+    def has(self, sha256: str, size: int) -> bool:
+        """Whether so many bytes lie there."""
+
+    def put(self, sha256: str, content: bytes) -> None: ...
+
+    def get(self, sha256: str) -> bytes | None: ...
+
+    def remove(self, sha256: str) -> None:
+        """Gone afterwards, whether or not it was there."""
+
+    def sizes(self) -> dict[str, int]:
+        """All that lies there, with its bytes."""
+
+    def free_bytes(self) -> int | None:
+        """Room beside what is kept, before the disk is full; None where nobody says."""
 
 
 class ImageStore:
-    """Pictures in one folder, as `<first two digits>/<sha256>`; what format they are in, their bytes say.
+    """Pictures in a folder, or on another shelf; what format they are in, their bytes say."""
 
-    Any number of threads and processes may use the same folder. A picture is there whole or not at all.
-    """
-
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
+    def __init__(self, place: Path | Shelf) -> None:
+        self._shelf = Folder(place) if isinstance(place, Path) else place
 
     def put(self, picture: bytes) -> str:
         """Keep a picture and return its name, the SHA-256 of its bytes, in hexadecimal.
@@ -40,21 +54,9 @@ class ImageStore:
         Raises DiskFull, PicturesNotWritable.
         """
         sha256 = hashlib.sha256(picture).hexdigest()
-        path = self._path(sha256)
         # After a power cut a name may stand for an empty file: then it is written again.
-        if path.exists() and path.stat().st_size == len(picture):
-            return sha256
-        # Not flushed to the platter: a picture lost to a power cut is found missing or altered, and the
-        # record does not depend on it. Waiting for the disk would cost milliseconds per frame.
-        unfinished = path.with_name(f".{uuid4().hex}.part")
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            unfinished.write_bytes(picture)
-            unfinished.replace(path)
-        except OSError as error:
-            with suppress(OSError):  # what could not be written need not be removable either
-                unfinished.unlink()
-            raise refusal(error, self._folder) from error
+        if not self._shelf.has(sha256, len(picture)):
+            self._shelf.put(sha256, picture)
         return sha256
 
     def read(self, sha256: str) -> bytes:
@@ -62,12 +64,13 @@ class ImageStore:
 
         Raises PictureMissing, also for what is no digest at all, and PictureAltered.
         """
-        if not re.fullmatch(r"[0-9a-f]{64}", sha256):
-            raise _missing(sha256)
-        try:
-            picture = self._path(sha256).read_bytes()
-        except FileNotFoundError as error:
-            raise _missing(sha256) from error
+        picture = self._shelf.get(sha256) if _DIGEST.fullmatch(sha256) else None
+        if picture is None:
+            raise PictureMissing(
+                f"There is no picture {sha256}.",
+                action="Fetch it from a backup; its inspection is still on record.",
+                sha256=sha256,
+            )
         found = hashlib.sha256(picture).hexdigest()
         if found != sha256:
             raise PictureAltered(
@@ -78,39 +81,69 @@ class ImageStore:
             )
         return picture
 
-    def prune(self, max_bytes: int, to_give_up: Iterable[str]) -> Pruned:
-        """Remove pictures in the order given until at most `max_bytes` are kept, or none is left to give up.
+    def remove(self, sha256: str) -> None:
+        """For `retention.py`, which notes it first. Raises PicturesNotWritable."""
+        self._shelf.remove(sha256)
 
-        to_give_up  digests, what goes first first: `TraceStore.pictures_to_give_up`. Others are never
-                    touched, so that pictures of what was withheld outlive any shortage.
+    def sizes(self) -> dict[str, int]:
+        """All that is kept, by name, with its bytes."""
+        return self._shelf.sizes()
 
-        Raises PicturesNotWritable.
-        """
-        kept = sum(
-            entry.stat().st_size
-            for folder in self._folders()
+    def free_bytes(self) -> int | None:
+        """Room beside what is kept, before the disk is full; None where nobody says."""
+        return self._shelf.free_bytes()
+
+
+class Folder:
+    """`<first two digits>/<sha256>` in one folder."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    def has(self, sha256: str, size: int) -> bool:
+        path = self._path(sha256)
+        return path.exists() and path.stat().st_size == size
+
+    def put(self, sha256: str, content: bytes) -> None:
+        path = self._path(sha256)
+        # Not flushed to the platter: a picture lost to a power cut is found missing or altered, and the
+        # record does not depend on it. Waiting for the disk would cost milliseconds per frame.
+        unfinished = path.with_name(f".{uuid4().hex}.part")
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            unfinished.write_bytes(content)
+            unfinished.replace(path)
+        except OSError as error:
+            with suppress(OSError):  # what could not be written need not be removable either
+                unfinished.unlink()
+            raise refusal(error, self._folder) from error
+
+    def get(self, sha256: str) -> bytes | None:
+        try:
+            return self._path(sha256).read_bytes()
+        except FileNotFoundError:
+            return None
+
+    def remove(self, sha256: str) -> None:
+        try:
+            self._path(sha256).unlink(missing_ok=True)
+        except OSError as error:
+            raise refusal(error, self._folder) from error
+
+    def sizes(self) -> dict[str, int]:
+        if not self._folder.exists():
+            return {}
+        return {
+            entry.name: entry.stat().st_size
+            for folder in self._folder.iterdir()
+            if folder.is_dir()
             for entry in os.scandir(folder)
-            if not entry.name.startswith(".")
-        )
-        removed = removed_bytes = 0
-        for sha256 in to_give_up:
-            if kept <= max_bytes:
-                break
-            path = self._path(sha256)
-            try:
-                size = path.stat().st_size
-                path.unlink()
-            except FileNotFoundError:
-                continue  # given up before
-            except OSError as error:
-                raise refusal(error, self._folder) from error
-            kept -= size
-            removed += 1
-            removed_bytes += size
-        return Pruned(removed=removed, removed_bytes=removed_bytes, kept_bytes=kept)
+            if _DIGEST.fullmatch(entry.name)
+        }
 
-    def _folders(self) -> list[Path]:
-        return [entry for entry in self._folder.iterdir() if entry.is_dir()] if self._folder.exists() else []
+    def free_bytes(self) -> int | None:
+        there = next((one for one in (self._folder, *self._folder.absolute().parents) if one.exists()), None)
+        return None if there is None else shutil.disk_usage(there).free
 
     def _path(self, sha256: str) -> Path:
         return self._folder / sha256[:2] / sha256
@@ -129,12 +162,4 @@ def refusal(error: OSError, folder: Path) -> InspectionError:
         action="Give the program the right to write there, or name another folder.",
         place=str(folder),
         reason=error.strerror,
-    )
-
-
-def _missing(sha256: str) -> PictureMissing:
-    return PictureMissing(
-        f"There is no picture {sha256}.",
-        action="It may have been given up to make room; its inspection is still on record.",
-        sha256=sha256,
     )

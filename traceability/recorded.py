@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from importlib import import_module
 from typing import Any
 from uuid import UUID
 
@@ -39,22 +40,11 @@ def _corrections(connection: Connection, ids: Sequence[UUID]) -> Sequence[Any]:
     return [correction_from(row) for row in rows.mappings()]
 
 
-def _from_steps(name: str) -> Read:
+def _of(module: str, name: str) -> Read:
+    """A reader of a module that writes through the store, which enters what it keeps by this table: loaded late."""
+
     def read_(connection: Connection, ids: Sequence[UUID]) -> Sequence[Any]:
-        # Loaded when asked for: those modules write through the store, which enters what it keeps by this table.
-        from traceability import steps
-
-        found: Sequence[Any] = getattr(steps, name)(connection, ids)
-        return found
-
-    return read_
-
-
-def _from_holds(name: str) -> Read:
-    def read_(connection: Connection, ids: Sequence[UUID]) -> Sequence[Any]:
-        from traceability import holds
-
-        found: Sequence[Any] = getattr(holds, name)(connection, ids)
+        found: Sequence[Any] = getattr(import_module(f"traceability.{module}"), name)(connection, ids)
         return found
 
     return read_
@@ -86,12 +76,13 @@ KINDS: dict[str, tuple[Table, Read]] = {
     "link": (tables.link, _links),
     "correction": (tables.correction, _corrections),
     "contradiction": (tables.contradiction, contradictions_from),
-    "process_step": (tables.process_step, _from_steps("steps_from")),
-    "gauge_series": (tables.gauge_series, _from_steps("gauges_from")),
-    "hold": (tables.hold, _from_holds("holds_from")),
-    "hold_release": (tables.hold_release, _from_holds("releases_from")),
-    "containment": (tables.containment, _from_holds("containments_from")),
+    "process_step": (tables.process_step, _of("steps", "steps_from")),
+    "gauge_series": (tables.gauge_series, _of("steps", "gauges_from")),
+    "hold": (tables.hold, _of("holds", "holds_from")),
+    "hold_release": (tables.hold_release, _of("holds", "releases_from")),
+    "containment": (tables.containment, _of("holds", "containments_from")),
     "audit": (tables.audit, _audits),
+    "pruning": (tables.pruning, _of("retention", "prunings_from")),
 }
 """Per kind its table, whose `id` is the record's, and how its records are read."""
 

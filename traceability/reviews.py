@@ -21,7 +21,7 @@ from inspection.types import Inspection, Verdict
 from traceability import people, tables
 from traceability.accounts import Person, note
 from traceability.errors import ReviewStands, ReviewUnknown
-from traceability.rows import inspections_query, inspections_selected
+from traceability.rows import inspections_query, inspections_selected, portions
 from traceability.store import TraceStore
 
 TAKE_BACK = timedelta(seconds=10)
@@ -354,6 +354,21 @@ class Reviews:
         known = select(tables.person.c.commitment).where(tables.person.c.name == person.name)
         found: str | None = connection.execute(known).scalar_one_or_none()
         return found
+
+
+def decided_among(connection: Connection, inspections: Sequence[UUID]) -> set[UUID]:
+    """Those of them about which a decision stands."""
+    review = tables.review.c
+    found: set[UUID] = set()
+    for some in portions(inspections):
+        decided = select(review.inspection_id).where(
+            review.inspection_id.in_(some),
+            review.is_repeat.is_(False),
+            review.decision != Decision.SECOND_LOOK.value,
+            _stands(),
+        )
+        found |= set(connection.execute(decided).scalars())
+    return found
 
 
 def _agrees(repeat: Review, standing: dict[UUID, Review]) -> bool:

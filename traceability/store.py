@@ -380,21 +380,6 @@ class TraceStore:
                 for row in connection.execute(rows)
             )
 
-    def pictures_to_give_up(self, limit: int = 10_000) -> tuple[str, ...]:
-        """Digests of pictures that show accepted units only, oldest first: what goes when room is short."""
-        picture, head = tables.picture, tables.inspection
-        seen = picture.join(head, head.c.id == picture.c.inspection_id)
-        rows = (
-            select(picture.c.sha256)
-            .select_from(seen)
-            .group_by(picture.c.sha256)
-            .having(func.max(case((head.c.verdict == Verdict.ACCEPT, 0), else_=1)) == 0)
-            .order_by(func.max(head.c.finished_at), picture.c.sha256)
-            .limit(limit)
-        )
-        with self.reading() as connection:
-            return tuple(connection.execute(rows).scalars())
-
     # ------------------------------------------------------------------ for the other modules of this package
 
     def reading(self) -> AbstractContextManager[Connection]:

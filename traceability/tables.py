@@ -173,6 +173,22 @@ picture = Table(
     Column("is_exact", Boolean, nullable=False),
 )
 
+# What was given up to make room, and by which rule: written before the pictures go.
+pruning = Table(
+    "pruning",
+    metadata,
+    Column("id", Uuid, primary_key=True),
+    Column("at", UtcTime, nullable=False),
+    Column("rule", String(16), nullable=False),
+)
+
+pruned_picture = Table(
+    "pruned_picture",
+    metadata,
+    Column("pruning_id", ForeignKey("pruning.id"), primary_key=True),
+    Column("sha256", _SHA256, primary_key=True, index=True),
+)
+
 # Sums of what the tables above hold, which grow with them: see rollups.py.
 rollup_units = Table(
     "rollup_units",

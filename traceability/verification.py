@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import date, datetime
 from typing import Any, Final, Literal
 from uuid import UUID
 
@@ -16,6 +17,7 @@ from traceability.errors import LedgerForked, PictureAltered, PictureMissing
 from traceability.images import ImageStore
 from traceability.merkle import BLOCK, Head, Tree, leaves_of, root_of, size_of
 from traceability.recorded import KINDS, read
+from traceability.retention import Rule, all_given_up
 from traceability.statements import statement
 from traceability.store import TraceStore
 from traceability.verifier import record_leaf
@@ -44,14 +46,27 @@ class Finding:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class GivenUp:
+    """Pictures that are not there because a rule gave them up on a day (UTC), as the ledger has it."""
+
+    rule: Rule
+    day: date
+    pictures: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Verified:
-    """What was compared, and what does not fit. `heads` is how many were held against the leaves."""
+    """What was compared, and what does not fit. `heads` is how many were held against the leaves.
+
+    pictures  that records name; those in `given_up` are among them
+    """
 
     origin: str | None
     algorithm: str | None
     leaves: int
     records: int
     pictures: int
+    given_up: tuple[GivenUp, ...]
     heads: int
     findings: tuple[Finding, ...]
 
@@ -88,18 +103,21 @@ def verify(
             findings += _blocks(connection, size, algorithm)
         for head in heads:
             findings += _against(connection, head, size, None if begun is None else str(begun["origin"]))
-        pictures = 0
-        if images is not None:
-            for found in _pictures(connection, images):
-                pictures += 1
-                if found is not None:
-                    findings.append(found)
+        looked = None if images is None else _look_at_pictures(connection, images)
+    if looked is not None:
+        findings += looked.findings
     return Verified(
         origin=None if begun is None else begun["origin"],
         algorithm=None if begun is None else algorithm,
         leaves=size,
         records=records,
-        pictures=pictures,
+        pictures=0 if looked is None else looked.pictures,
+        given_up=()
+        if looked is None
+        else tuple(
+            GivenUp(rule=rule, day=day, pictures=count)
+            for (rule, day), count in sorted(looked.given_up.items())
+        ),
         heads=len(heads),
         findings=tuple(findings),
     )
@@ -200,23 +218,45 @@ def _against(connection: Connection, head: Head, size: int, origin: str | None) 
             yield _finding("rewritten", **facts)
 
 
-def _pictures(connection: Connection, images: ImageStore) -> Iterator[Finding | None]:
-    """One for each picture that a record names; None where it is as it was stored."""
-    picture = tables.picture.c
-    rows = select(picture.sha256, picture.inspection_id).order_by(picture.sha256, picture.inspection_id)
-    named: dict[str, UUID] = {}
-    for row in connection.execute(rows).mappings():
-        named.setdefault(row["sha256"], row["inspection_id"])
-    for sha256, inspection in named.items():
+@dataclass(slots=True)
+class _Looked:
+    """What became of the pictures that records name."""
+
+    pictures: int
+    findings: list[Finding]
+    given_up: Counter[tuple[Rule, date]]
+
+
+def _look_at_pictures(connection: Connection, images: ImageStore) -> _Looked:
+    """Each picture that a record names: as it was stored, given up by a rule since, or else a finding."""
+    picture, head = tables.picture.c, tables.inspection.c
+    rows = (
+        select(picture.sha256, picture.inspection_id, head.finished_at)
+        .join(tables.inspection, head.id == picture.inspection_id)
+        .order_by(picture.sha256, head.finished_at, head.id)
+    )
+    # By the newest inspection that names it: what a rule gave up before that one was kept anew for it.
+    named = {row.sha256: (row.inspection_id, row.finished_at) for row in connection.execute(rows)}
+    looked = _Looked(pictures=len(named), findings=[], given_up=Counter())
+    missing: dict[str, tuple[UUID, datetime]] = {}
+    for sha256, (inspection, finished_at) in named.items():
         try:
             images.read(sha256)
         except PictureAltered as error:
             found = error.facts["found"]
-            yield _finding("picture_altered", sha256=sha256, inspection=str(inspection), found=found)
+            looked.findings.append(
+                _finding("picture_altered", sha256=sha256, inspection=str(inspection), found=found)
+            )
         except PictureMissing:
-            yield _finding("picture_missing", sha256=sha256, inspection=str(inspection))
+            missing[sha256] = inspection, finished_at
+    gone = all_given_up(connection, list(missing))
+    for sha256, (inspection, finished_at) in missing.items():
+        rule, at = gone.get(sha256, (None, None))
+        if rule is None or at is None or at < finished_at:
+            looked.findings.append(_finding("picture_missing", sha256=sha256, inspection=str(inspection)))
         else:
-            yield None
+            looked.given_up[rule, at.date()] += 1
+    return looked
 
 
 def _finding(what: Wrong, **facts: object) -> Finding:

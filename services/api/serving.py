@@ -20,12 +20,13 @@ from traceability.epcis.repository import EpcisRepository
 from traceability.images import ImageStore
 from traceability.merkle import Sealer
 from traceability.resolution import Resolver
+from traceability.retention import Rules
 from traceability.store import TraceStore
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Serving:
-    """One service's parts. `live` and `accounting` are None on a plant's server, which has no station of its own."""
+    """One service's parts. `live`, `accounting` and `retention` are None on a plant's server, which has no station."""
 
     store: TraceStore
     images: ImageStore
@@ -43,6 +44,7 @@ class Serving:
     resolver: Resolver
     epcis: EpcisRepository
     resolver_address: str | None
+    retention: Rules | None
 
     def lanes(self) -> tuple[LaneNow, ...]:
         """The lanes that have been heard of, in the order the station has them; strangers last."""

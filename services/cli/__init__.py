@@ -22,6 +22,7 @@ COMMANDS = {
     "ledger": "services.cli.ledger:ledger",
     "spc": "services.cli.spc_reports:spc",
     "backup": "services.cli.backup:backup",
+    "pictures": "services.cli.pictures:pictures",
     "validate": "services.cli.validate:validate",
     "recipe": "services.cli.recipe:recipe",
     "camera": "services.cli.camera:camera",

@@ -73,6 +73,10 @@ def verify_ledger(
             "leaves": found.leaves,
             "records": found.records,
             "pictures": found.pictures,
+            "given_up": [
+                {"rule": one.rule.value, "day": one.day.isoformat(), "pictures": one.pictures}
+                for one in found.given_up
+            ],
             "heads": found.heads,
             "findings": [{"what": one.what, **one.facts} for one in found.findings],
         }))  # fmt: skip
@@ -102,6 +106,10 @@ def tell_verified(found: Verified) -> None:
     for one in found.findings:
         console.print("[bold red]✗[/] ", end="")
         console.print(say(f"finding.{one.what}", language, **one.facts), markup=False, soft_wrap=True)
+    for given in found.given_up:
+        facts = {"rule": say(f"picture_rule.{given.rule}", language), "day": given.day}
+        said = say("cli.ledger.given_up", language, pictures=given.pictures, **facts)
+        console.print(f"· {said}", markup=False, soft_wrap=True)
     counts = {"records": found.records, "pictures": found.pictures, "heads": found.heads}
     console.print(say("cli.ledger.compared", language, **counts), markup=False, soft_wrap=True)
     if not found.heads:

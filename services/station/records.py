@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import logging
+from collections import defaultdict
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from uuid import UUID
 
@@ -26,6 +28,7 @@ from services.station.recipes import Wishes
 from station_config import Recipe, load_recipe
 from traceability.errors import DiskFull
 from traceability.images import ImageStore
+from traceability.retention import LOWERED_TO, Rules, prune
 from traceability.store import TraceStore
 
 logger = logging.getLogger(__name__)
@@ -50,7 +53,7 @@ class Records:
         live: LiveState,
         accounting: Accounting,
         wishes: Wishes,
-        max_picture_bytes: int,
+        retention: Rules,
         first: Callable[[Inspection], None],
         load: Callable[[str], Recipe] = load_recipe,
     ) -> None:
@@ -61,11 +64,13 @@ class Records:
         self._live = live
         self._accounting = accounting
         self._wishes = wishes
-        self._max_picture_bytes = max_picture_bytes
+        self._retention = retention
         self._first = first
         self._is_first = True
         # By the device's count: the engine may bring a frame twice.
         self._seen: dict[UUID, dict[int, FrameResult]] = {}
+        # Kept already, and named by no record yet.
+        self._pictures_in_hand: dict[UUID, set[str]] = defaultdict(set)
         self._stored_pictures = 0
 
     def greet(self, hello: Hello) -> None:
@@ -104,6 +109,9 @@ class Records:
         self._store.record(inspections)
         for message in batch:
             self._show(message)
+        if self._stored_pictures >= PRUNE_EVERY:
+            self._stored_pictures = 0
+            self._prune(self._retention)
         if inspections and self._is_first:
             self._is_first = False
             self._first(inspections[0])
@@ -123,17 +131,32 @@ class Records:
         self._seen.setdefault(seen.inspection_id, {})[seen.result.sequence] = seen.result
         if seen.sha256 is None:
             return
+        self._pictures_in_hand[seen.inspection_id].add(seen.sha256)
         try:
-            self._images.put(seen.to_keep)
+            self._put(seen.to_keep)
         except InspectionError as error:
             # The record outlives its picture: it is kept, and the page says that the picture is missing.
             logger.error("Picture %s is not kept: %s", seen.sha256, error)
-            if isinstance(error, DiskFull):
-                self._images.prune(0, self._store.pictures_to_give_up())
             return
         self._stored_pictures += 1
-        if self._stored_pictures % PRUNE_EVERY == 0:
-            self._images.prune(self._max_picture_bytes, self._store.pictures_to_give_up())
+
+    def _put(self, picture: bytes) -> None:
+        try:
+            self._images.put(picture)
+        except DiskFull:
+            # Others fill the disk, too: less is allowed than was thought.
+            there = sum(self._images.sizes().values())
+            if not self._prune(replace(self._retention, max_bytes=int(LOWERED_TO * there))):
+                raise
+            self._images.put(picture)
+
+    def _prune(self, rules: Rules) -> bool:
+        """Whether any picture was given up."""
+        in_hand = {sha256 for some in self._pictures_in_hand.values() for sha256 in some}
+        done = prune(self._store, self._images, rules, at=datetime.now(UTC), in_hand=in_hand)
+        for one in done:
+            logger.info("%d pictures given up by the rule %s", len(one.pictures), one.rule)
+        return bool(done)
 
     def _show(self, message: Message) -> None:
         match message:
@@ -143,6 +166,7 @@ class Records:
                 self._live.frame(message)
             case Inspection():
                 self._seen.pop(message.id, None)
+                self._pictures_in_hand.pop(message.id, None)
                 self._live.done(message)
             case LaneState():
                 self._live.lane(message)
@@ -172,6 +196,7 @@ class Records:
 
     def _abandoned(self, begun: InspectionBegun) -> Inspection:
         """What is known of a unit whose engine ended: the frames this process was told of, and at least one lost."""
+        self._pictures_in_hand.pop(begun.id, None)
         tally = UnitTally(begun, ())
         for result, lost in with_losses(self._seen.pop(begun.id, {}).values()):
             if lost:

@@ -16,6 +16,7 @@ import uvicorn
 
 from inspection.errors import InspectionError
 from models.store import ModelStore
+from services.api.pictures import rules_of
 from services.app import create_app
 from services.live import LiveState
 from services.model_life import ModelLife
@@ -74,6 +75,7 @@ def run_service(station: StationSettings, address: Address, place: ServicePlace,
                 coil_lanes=frozenset(lane.name for lane in station.lanes if lane.unit.kind == "coil"),
                 sealer=sealer,
                 resolver=station.resolver,
+                retention=rules_of(station),
             )
         except InspectionError as error:
             parent.send(error)
@@ -84,7 +86,7 @@ def run_service(station: StationSettings, address: Address, place: ServicePlace,
             live=live,
             accounting=accounting,
             wishes=wishes,
-            max_picture_bytes=station.max_pictures_mb * 1_000_000,
+            retention=rules_of(station),
             first=parent.send,
         )
         held.enter_context(

@@ -25,6 +25,7 @@ from services.web.rendering import page
 from traceability.accounts import Role
 from traceability.cases import Act, Case, Cases, Source
 from traceability.errors import TooFewSubgroups
+from traceability.retention import forecast
 
 router = APIRouter(include_in_schema=False, default_response_class=HTMLResponse)
 
@@ -32,6 +33,9 @@ BEFORE: Final = timedelta(days=7)
 """Today stands beside as many days before it."""
 
 CHARTED: Final = timedelta(days=3)
+
+SOON_FULL_DAYS: Final = 14
+"""Time to buy a disk."""
 
 DISCIPLINES: Final = (
     ("D1", Act.ASSIGNED),
@@ -83,6 +87,8 @@ def today(request: Request, here: Here, access: AccessHere, language: Language) 
         cases=Cases(here.store).all(is_open=True),
         now=now,
         signals=_signals(here, language, now, station),
+        room=None if here.retention is None else forecast(here.store, here.images, here.retention, at=now),
+        soon_full_days=SOON_FULL_DAYS,
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -33,7 +34,8 @@ from traceability.errors import CodeNotParsed, PictureMissing, UnitUnknown
 from traceability.genealogy.tracing import family
 from traceability.history import life
 from traceability.identifiers import parse
-from traceability.store import Counts
+from traceability.retention import Gone, all_given_up
+from traceability.store import Counts, TraceStore
 
 # A lane that gives no sign of life for so long is no longer believed.
 STALE_AFTER_S = 15
@@ -228,6 +230,7 @@ def trace(request: Request, here: Here, language: Language, code: str) -> Respon
         unit=told.unit.unit if newest is None else newest.unit,
         inspections=inspections[::-1],
         shown={inspection.id: shown_of(inspection) for inspection in inspections},
+        gone=gone_of(here.store, [one for inspection in inspections for one in inspection.pictures]),
         maps={inspection.id: _map(inspection) for inspection in inspections},
         failures={
             code: say_failure(code, language)
@@ -249,7 +252,8 @@ def picture(request: Request, here: Here, sha256: Sha256, inspection: UUID) -> R
     seen = recorded(here, inspection)
     for shown in shown_of(seen):
         if shown.picture.sha256 == sha256:
-            return page(request, "picture.html", inspection=seen, shown=shown)
+            gone = gone_of(here.store, [shown.picture])
+            return page(request, "picture.html", inspection=seen, shown=shown, gone=gone)
     raise PictureMissing(
         f"Inspection {inspection} has no picture {sha256}.",
         action="Open the unit and choose the picture there.",
@@ -325,6 +329,12 @@ def shown_of(inspection: Inspection) -> tuple[Pictured, ...]:
         )
         for picture in inspection.pictures
     )
+
+
+def gone_of(store: TraceStore, pictures: Sequence[PictureRef]) -> defaultdict[str, Gone | None]:
+    """By digest, which rule gave a picture up, and when; None where none did."""
+    with store.reading() as connection:
+        return defaultdict(lambda: None, all_given_up(connection, [one.sha256 for one in pictures]))
 
 
 def _in(picture: PictureRef, defect: Defect, box_px: Box) -> Defect:

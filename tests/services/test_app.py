@@ -166,6 +166,7 @@ def test_every_route_for_programs_is_in_the_openapi_document(client):
         "/api/v1/proofs/consistency",
         "/api/v1/proofs/verifier",
         "/api/v1/certificates/{code}",
+        "/api/v1/picture-room",
         "/api/v1/pictures/{sha256}",
         "/api/v1/spc/capability",
         "/api/v1/spc/capability/file",

@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from datetime import UTC, datetime
+
 import pytest
 from fastapi.testclient import TestClient
 
+from inspection.types import Verdict
+from tests.a_station import a_part, jpeg_of
+from tests.builders import an_inspection
 from tests.services.signed_in import PASSWORD, signed_in
 from traceability.accounts import Role
+from traceability.retention import Rules
 
 HTML = {"Accept": "text/html"}
 NEW = {"source": "signal", "key": "p:parts", "title": "Parts refused"}
@@ -109,3 +116,23 @@ def test_the_engineers_day_begins_with_how_it_goes_and_what_is_open(station, eng
     page = engineer.get("/today", headers=HTML | {"Accept-Language": language})
     assert page.status_code == 200
     assert "Parts refused" in page.text
+
+
+@pytest.mark.parametrize(("language", "said"), [("en", "does not become full"), ("zh", "不会存满")])
+def test_the_engineer_sees_for_how_long_there_is_room_for_pictures(station, engineer, language, said):
+    picture = station.keeps(a_part(1, defective=False), lane="parts")
+    station.finishes(an_inspection(pictures=(picture,)))
+    page = engineer.get("/today", headers=HTML | {"Accept-Language": language})
+    assert said in page.text
+    assert "/ 1,000" in page.text or "of 1,000" in page.text
+
+
+def test_a_disk_that_is_full_soon_is_told_as_an_alarm_is(station, engineer):
+    size = len(jpeg_of(a_part(1, defective=True)))
+    picture = station.keeps(a_part(1, defective=True), lane="parts")
+    now = datetime.now(UTC)
+    station.finishes(an_inspection(verdict=Verdict.REJECT, pictures=(picture,), finished_at=now))
+    serving = engineer.app.state.serving
+    engineer.app.state.serving = replace(serving, retention=Rules(max_bytes=4 * size))
+    page = engineer.get("/today", headers=HTML).text
+    assert '<p class="banner banner-failure" role="status">Full in 3 days' in page

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from traceability.errors import DiskFull, PictureAltered, PictureMissing, PicturesNotWritable
-from traceability.images import ImageStore, Pruned, refusal
+from traceability.images import ImageStore, refusal
 
 
 @pytest.fixture
@@ -64,21 +64,18 @@ def test_a_picture_that_a_power_cut_left_empty_is_written_again(images: ImageSto
     assert images.read(sha256) == b"a picture"
 
 
-def test_pruning_takes_what_it_is_given_in_that_order_and_stops_when_there_is_room(images: ImageStore):
-    first, second, third, evidence = (images.put(letter * 10) for letter in (b"1", b"2", b"3", b"e"))
-    assert images.prune(25, [second, first, third]) == Pruned(removed=2, removed_bytes=20, kept_bytes=20)
-    assert images.read(third)
-    assert images.read(evidence)
+def test_what_is_removed_is_missing_and_removing_it_again_harms_nothing(images: ImageStore):
+    gone, stays = images.put(b"goes"), images.put(b"stays")
+    images.remove(gone)
+    images.remove(gone)
+    assert images.sizes() == {stays: 5}
+    with pytest.raises(PictureMissing):
+        images.read(gone)
 
 
-def test_pruning_never_touches_what_it_was_not_given(images: ImageStore):
-    evidence = images.put(b"0123456789")
-    assert images.prune(0, ["00" * 32]) == Pruned(removed=0, removed_bytes=0, kept_bytes=10)
-    assert images.read(evidence)
-
-
-def test_an_empty_store_needs_no_pruning(images: ImageStore):
-    assert images.prune(0, []) == Pruned(removed=0, removed_bytes=0, kept_bytes=0)
+def test_an_empty_store_holds_nothing_and_has_room(images: ImageStore):
+    assert images.sizes() == {}
+    assert images.free_bytes() > 0
 
 
 def test_a_folder_that_takes_no_files_is_told(tmp_path: Path):

@@ -517,7 +517,7 @@ def test_the_verifier_needs_nothing_of_ours():
 
 def test_comparing_nothing_finds_nothing(store: TraceStore):
     assert verify(store) == Verified(
-        origin=None, algorithm=None, leaves=0, records=0, pictures=0, heads=0, findings=()
+        origin=None, algorithm=None, leaves=0, records=0, pictures=0, given_up=(), heads=0, findings=()
     )
 
 

@@ -15,7 +15,7 @@ from sqlalchemy.exc import DBAPIError, StatementError
 from uuid_utils.compat import uuid7
 
 from inspection.identity import IdentifierCode
-from inspection.types import Box, Inspection, Piece, Verdict
+from inspection.types import Box, Piece, Verdict
 from tests.builders import (
     NOON,
     a_defect,
@@ -206,25 +206,6 @@ def test_signs_that_stand_for_any_letter_elsewhere_stand_for_themselves(store: T
     assert [str(code) for code in store.find("A_")] == ["86.1/A_1"]
     assert [str(code) for code in store.find("%")] == ["86.1/50%"]
     assert [str(code) for code in store.find("\\")] == ["86.1/A\\"]
-
-
-def test_only_pictures_of_accepted_units_may_be_given_up_the_oldest_first(store: TraceStore):
-    def shown(sha256: str, hour: int, verdict: Verdict) -> Inspection:
-        pictures = (a_picture(sha256=sha256),)
-        return an_inspection(verdict=verdict, pictures=pictures, finished_at=NOON + timedelta(hours=hour))
-
-    store.record(
-        [
-            shown("bb" * 32, 1, Verdict.ACCEPT),
-            shown("aa" * 32, 2, Verdict.ACCEPT),
-            shown("cc" * 32, 0, Verdict.REJECT),
-            shown("dd" * 32, 0, Verdict.NOT_INSPECTED),
-            shown("ee" * 32, 0, Verdict.ACCEPT),
-            shown("ee" * 32, 0, Verdict.REVIEW),
-        ]
-    )
-    assert store.pictures_to_give_up() == ("bb" * 32, "aa" * 32)
-    assert store.pictures_to_give_up(limit=1) == ("bb" * 32,)
 
 
 def test_two_writers_of_the_same_units_at_once_leave_one_of_each(store: TraceStore):

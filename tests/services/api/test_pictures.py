@@ -1,6 +1,10 @@
 from __future__ import annotations
 
+from datetime import UTC, datetime
+
 from tests.a_station import a_part, jpeg_of
+from tests.builders import an_inspection
+from traceability.retention import Rules, prune
 
 
 def test_a_picture_is_served_as_it_was_stored_and_for_ever(station, client):
@@ -39,3 +43,26 @@ def test_an_altered_picture_is_not_shown_as_evidence(station, client, tmp_path):
     stored.write_bytes(b"\xff\xd8\xff something else")
     answer = client.get(f"/api/v1/pictures/{sha256}")
     assert (answer.status_code, answer.json()["code"]) == (500, "TRC-PICTURE-ALTERED")
+
+
+def test_a_picture_that_a_rule_gave_up_is_said_to_be_so_with_the_date(station, client):
+    picture = station.keeps(a_part(1, defective=False), lane="parts")
+    seen = station.finishes(an_inspection(pictures=(picture,)))
+    prune(station.store, station.images, Rules(max_bytes=0), at=datetime(2026, 11, 23, 9, tzinfo=UTC))
+    refused = client.get(f"/api/v1/pictures/{picture.sha256}")
+    assert (refused.status_code, refused.json()["code"]) == (410, "TRC-PICTURE-GIVEN-UP")
+    for address in (f"/trace/{seen.unit}", f"/picture/{picture.sha256}?inspection={seen.id}"):
+        page = client.get(address).text
+        assert "Given up on 2026-11-23 by rule: no room left" in page
+        assert "This picture is no longer there" not in page
+
+
+def test_how_much_room_pictures_take_is_told_by_class(station, client):
+    picture = station.keeps(a_part(1, defective=False), lane="parts")
+    station.finishes(an_inspection(pictures=(picture,)))
+    size = len(station.images.read(picture.sha256))
+    told = client.get("/api/v1/picture-room").json()
+    assert (told["bytes"], told["room_bytes"]) == (size, 10**9)
+    assert told["classes"]["accepted"]["pictures"] == 1
+    assert told["classes"]["needed"]["bytes"] == 0
+    assert told["full_in_days"] is None

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,7 @@ from services.cli.ledger import ledger
 from tests.builders import a_picture, a_unit, an_inspection
 from traceability import tables
 from traceability.images import ImageStore
+from traceability.retention import Rules, prune
 from traceability.store import TraceStore
 from traceability.verifier import certificate_in, prove_certificate
 
@@ -87,3 +89,15 @@ def test_a_ledger_may_begin_with_sm3(tmp_path: Path):
     with TraceStore.open(f"sqlite:///{tmp_path / 'lynceus.db'}") as store:
         store.record([an_inspection()])
     assert json.loads(asked(tmp_path, "head").output)["algorithm"] == "sm3"
+
+
+def test_pictures_that_a_rule_gave_up_are_no_finding_and_are_told_with_rule_and_day(folder: Path):
+    with TraceStore.open(f"sqlite:///{folder / 'lynceus.db'}") as store:
+        at = datetime(2026, 11, 23, 9, tzinfo=UTC)
+        prune(store, ImageStore(folder / "pictures"), Rules(max_bytes=0), at=at)
+    told = asked(folder, "verify")
+    assert told.exit_code == 0
+    assert "1 pictures given up on 2026-11-23 by rule: no room left" in told.output
+    assert json.loads(asked(folder, "verify", "--json").output)["given_up"] == [
+        {"rule": "room", "day": "2026-11-23", "pictures": 1}
+    ]

@@ -34,6 +34,7 @@ from tests.services.station.test_records import a_frame
 from traceability import tables
 from traceability.database import open_engine, writing
 from traceability.images import ImageStore
+from traceability.retention import Rules
 from traceability.store import TraceStore
 
 
@@ -63,7 +64,7 @@ class Station:
             live=self.live,
             accounting=self.accounting,
             wishes=Wishes(),
-            max_picture_bytes=10**9,
+            retention=Rules(max_bytes=10**9),
             first=lambda _: None,
         )
 

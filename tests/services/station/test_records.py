@@ -1,19 +1,21 @@
 import hashlib
-from datetime import UTC, datetime
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
 from inspection.tally import FRAME_LOST
-from inspection.types import FrameResult, InspectionBegun, PictureRef, RecipeRef, Verdict
+from inspection.types import FrameResult, Inspection, InspectionBegun, PictureRef, RecipeRef, Verdict
 from services.live import LiveState
 from services.station.accounting import Accounting
 from services.station.link import Hello
 from services.station.messages import FrameSeen, LaneState, RecipeState
 from services.station.recipes import Wishes
-from services.station.records import ENGINE_LOST, Records
-from tests.builders import a_defect, an_inspection, an_inspection_begun
-from traceability.errors import PictureMissing
-from traceability.images import ImageStore
+from services.station.records import ENGINE_LOST, PRUNE_EVERY, Records
+from tests.builders import a_defect, a_unit, an_inspection, an_inspection_begun
+from traceability.errors import DiskFull, PictureMissing
+from traceability.images import Folder, ImageStore
+from traceability.retention import LOWERED_TO, Rules, given_up
 from traceability.store import TraceStore
 
 NOW = datetime(2026, 11, 20, 12, tzinfo=UTC)
@@ -26,7 +28,7 @@ def place(tmp_path):
         yield store, ImageStore(tmp_path / "pictures"), LiveState()
 
 
-def a_books(place, *, first=lambda _: None) -> Records:
+def a_books(place, *, first=lambda _: None, max_bytes=10**9) -> Records:
     store, images, live = place
     return Records(
         store=store,
@@ -34,7 +36,7 @@ def a_books(place, *, first=lambda _: None) -> Records:
         live=live,
         accounting=Accounting(store, "demo", alarmed=live.alarms),
         wishes=Wishes(),
-        max_picture_bytes=10**9,
+        retention=Rules(max_bytes=max_bytes),
         first=first,
     )
 
@@ -175,3 +177,62 @@ def test_a_service_that_is_started_again_shows_at_once_how_its_lanes_stand(place
     a_books(place).greet(Hello({}, {}, standing))
     lane = live.of_lane("strip")
     assert (lane.condition, lane.recipe.recipe) == ("running", "strip-demo-exposed")
+
+
+class FullDisk(Folder):
+    """A disk with room for so many bytes."""
+
+    def __init__(self, folder, room: int) -> None:
+        super().__init__(folder)
+        self._room = room
+
+    def put(self, sha256: str, content: bytes) -> None:
+        if sum(self.sizes().values()) + len(content) > self._room:
+            raise DiskFull("full", action="")
+        super().put(sha256, content)
+
+
+def a_picture_of(begun: InspectionBegun, number: int) -> tuple[FrameSeen, PictureRef]:
+    jpeg = JPEG + bytes([number])
+    sha256 = hashlib.sha256(jpeg).hexdigest()
+    picture = PictureRef(sha256=sha256, camera="c", sequence=0, width_px=10, height_px=10)
+    return replace(a_frame(begun, sha256=sha256), jpeg=jpeg), picture
+
+
+def a_seen(begun: InspectionBegun, picture: PictureRef, **given) -> Inspection:
+    return an_inspection(id=begun.id, unit=begun.unit, frames_inspected=1, pictures=(picture,), **given)
+
+
+@pytest.mark.parametrize(("verdict", "is_kept"), [(Verdict.ACCEPT, True), (Verdict.REJECT, False)])
+def test_on_a_full_disk_a_new_picture_takes_the_place_of_an_accepted_one_and_of_no_other(
+    place, tmp_path, verdict, is_kept
+):
+    store, _, live = place
+    images = ImageStore(FullDisk(tmp_path / "small", 2 * len(JPEG)))
+    books = a_books((store, images, live))
+    names = []
+    for number in range(2):
+        begun = an_inspection_begun(unit=a_unit(f"86.1/{number}"))
+        frame, picture = a_picture_of(begun, number)
+        names.append(picture.sha256)
+        books.commit([begun, frame, a_seen(begun, picture, verdict=verdict)])
+    assert images.sizes().keys() == {names[1] if is_kept else names[0]}
+    (missing,) = set(names) - images.sizes().keys()
+    assert (given_up(store, missing) is not None) == is_kept
+
+
+def test_after_so_many_pictures_the_oldest_accepted_ones_go_and_none_of_a_unit_in_hand(place):
+    _, images, _ = place
+    size = len(JPEG) + 1
+    books = a_books(place, max_bytes=(PRUNE_EVERY - 1) * size)
+    units = [an_inspection_begun(unit=a_unit(f"86.1/{number}")) for number in range(PRUNE_EVERY)]
+    batch, names = [], []
+    for number, begun in enumerate(units):
+        frame, picture = a_picture_of(begun, number)
+        names.append(picture.sha256)
+        done = a_seen(begun, picture, finished_at=NOW + timedelta(minutes=number))
+        # The last one stays in view.
+        batch += [begun, frame, done] if begun is not units[-1] else [begun, frame]
+    books.commit(batch)
+    kept = int(LOWERED_TO * (PRUNE_EVERY - 1))
+    assert images.sizes().keys() == set(names[-kept:])
