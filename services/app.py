@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from http import HTTPStatus
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from fastapi import Depends, FastAPI, Response
 from fastapi.routing import APIRoute
@@ -185,16 +185,29 @@ def create_app(
 
 class _Application(FastAPI):
     def openapi(self) -> dict[str, Any]:
-        """As FastAPI derives it, but refusals carry the media type they are sent with."""
+        """As FastAPI derives it, but refusals carry the media type they are sent with, and those that every route may
+        answer with stand at every route: asked too often, and too much or no text sent."""
         if self.openapi_schema is None:
             for operation in _operations(super().openapi()):
-                for status, answer in operation["responses"].items():
+                told = operation["responses"]
+                for status in ANYWHERE + (WITH_A_BODY if "requestBody" in operation else ()):
+                    told[str(status.value)] = _refusal(status)
+                for status, answer in told.items():
                     content = answer.get("content", {})
                     for media_type in [*content] if int(status) >= HTTPStatus.BAD_REQUEST else ():
                         if content[media_type].get("schema", {}).get("$ref", "").endswith("/Problem"):
                             content["application/problem+json"] = content.pop(media_type)
         assert self.openapi_schema is not None
         return self.openapi_schema
+
+
+ANYWHERE: Final = (HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.UNPROCESSABLE_ENTITY)
+WITH_A_BODY: Final = (HTTPStatus.REQUEST_ENTITY_TOO_LARGE,)
+
+
+def _refusal(status: HTTPStatus) -> dict[str, Any]:
+    schema = {"$ref": "#/components/schemas/Problem"}
+    return {"description": status.phrase, "content": {"application/problem+json": {"schema": schema}}}
 
 
 class _StaticFiles(StaticFiles):

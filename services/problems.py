@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Mapping
 from http import HTTPStatus
-from typing import Any
+from typing import Any, Final
 from urllib.parse import urlencode
 
 from fastapi import FastAPI, Request
@@ -118,6 +118,18 @@ class RequestTooLarge(ServiceError):
     code = "SVC-REQUEST-TOO-LARGE"
 
 
+class KeyOfAnother(ServiceError):
+    """An idempotency key came with another request before. Facts: key."""
+
+    code = "SVC-KEY-OF-ANOTHER"
+
+
+class KeyInUse(ServiceError):
+    """The request of this idempotency key was begun, and is not known to be done. Facts: key."""
+
+    code = "SVC-KEY-IN-USE"
+
+
 class PageUnknown(ServiceError):
     """Nothing at this address. Facts: path."""
 
@@ -204,6 +216,8 @@ STATUS: tuple[tuple[type[InspectionError], HTTPStatus], ...] = (
     (BypassIncomplete, HTTPStatus.UNPROCESSABLE_ENTITY),
     (AlarmUnknown, HTTPStatus.NOT_FOUND),
     (TooManyRequests, HTTPStatus.TOO_MANY_REQUESTS),
+    (KeyOfAnother, HTTPStatus.UNPROCESSABLE_ENTITY),
+    (KeyInUse, HTTPStatus.CONFLICT),
     (RequestTooLarge, HTTPStatus.REQUEST_ENTITY_TOO_LARGE),
     (PageUnknown, HTTPStatus.NOT_FOUND),
     (MethodRefused, HTTPStatus.METHOD_NOT_ALLOWED),
@@ -245,16 +259,55 @@ class Problem(BaseModel):
     action: str
 
 
-def text_only(connection: HTTPConnection) -> None:
-    """A dependency of every route: no address holds the character NUL, which no text has and PostgreSQL refuses.
+async def text_only(connection: HTTPConnection) -> None:
+    """A dependency of every route: what is sent is text that every database and every file takes. Neither NUL, which
+    PostgreSQL refuses, nor half of a surrogate pair, which is no character and cannot be written as UTF-8.
 
     Raises RequestInvalid.
     """
     if "\x00" in connection.url.path or b"%00" in connection.scope["query_string"]:
-        mistakes = "the address holds the character NUL"
-        raise RequestInvalid(
-            f"The request is not valid: {mistakes}", action="Correct the parameters.", mistakes=mistakes
-        )
+        raise _not_text("the address")
+    if not isinstance(connection, Request):
+        return
+    kind = connection.headers.get("content-type", "")
+    if kind.startswith(FORMS):
+        fields = await connection.form()
+        if not all(_is_text(name) and _is_text(value) for name, value in fields.multi_items()):
+            raise _not_text("the form")
+    elif kind.startswith("text/") and b"\x00" in await connection.body():
+        raise _not_text("what was sent")
+    # JSON writes both as an escape: what holds none is not looked through.
+    elif "json" in kind and b"\\u" in await connection.body():
+        try:
+            given = await connection.json()
+        except (ValueError, RecursionError):
+            return  # whoever wants it as JSON says so
+        if not _is_text(given):
+            raise _not_text("the JSON")
+
+
+FORMS: Final = ("application/x-www-form-urlencoded", "multipart/form-data")
+
+
+def _is_text(value: object) -> bool:
+    waiting = [value]
+    while waiting:
+        one = waiting.pop()
+        if isinstance(one, str):
+            if any(letter == "\x00" or "\ud800" <= letter <= "\udfff" for letter in one):
+                return False
+        elif isinstance(one, Mapping):
+            waiting += [*one.keys(), *one.values()]
+        elif isinstance(one, list):
+            waiting += one
+    return True
+
+
+def _not_text(where: str) -> RequestInvalid:
+    mistakes = f"{where} holds NUL or half a surrogate pair, which is no text"
+    return RequestInvalid(
+        f"The request is not valid: {mistakes}", action="Correct the parameters.", mistakes=mistakes
+    )
 
 
 def status_of(error: InspectionError) -> HTTPStatus:

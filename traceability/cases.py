@@ -14,7 +14,7 @@ from enum import StrEnum
 from typing import Any, Final
 from uuid import UUID
 
-from sqlalchemy import Connection, insert, select
+from sqlalchemy import ColumnElement, Connection, insert, select
 from uuid_utils.compat import uuid7
 
 from traceability import people, tables
@@ -219,9 +219,21 @@ class Cases:
         with self._store.reading() as connection:
             return self._case(connection, id)
 
-    def all(self, *, search: str = "", is_open: bool | None = None) -> tuple[Case, ...]:
-        """The newest first, at most MOST; with `search` in a title, a key or something written about them."""
-        found = select(tables.quality_case.c.id).order_by(tables.quality_case.c.id.desc()).limit(MOST)
+    def all(
+        self,
+        *,
+        search: str = "",
+        is_open: bool | None = None,
+        limit: int = MOST,
+        before: UUID | None = None,
+    ) -> tuple[Case, ...]:
+        """The newest first; with `search` in a title, a key or something written about them. `before` goes on where
+        an earlier answer ended."""
+        found = select(tables.quality_case.c.id).order_by(tables.quality_case.c.id.desc()).limit(limit)
+        if before is not None:
+            found = found.where(tables.quality_case.c.id < before)
+        if is_open is not None:
+            found = found.where(_is_open() if is_open else ~_is_open())
         if search:
             like = f"%{_escaped(search)}%"
             within = select(tables.case_act.c.case_id).where(tables.case_act.c.text.ilike(like, escape="\\"))
@@ -232,8 +244,7 @@ class Cases:
             )
         with self._store.reading() as connection:
             ids: list[UUID] = list(connection.execute(found).scalars())
-            cases = _cases(connection, ids)
-        return tuple(one for one in cases if is_open is None or one.is_open is is_open)
+            return tuple(_cases(connection, ids))
 
     def _newest_of(self, connection: Connection, source: Source, key: str) -> Case | None:
         table = tables.quality_case.c
@@ -284,6 +295,19 @@ def _check_owner(connection: Connection, owner: str | None) -> None:
         raise PersonUnknown(
             f"Nobody is called {owner} here.", action="Choose from the list.", name=str(owner)
         )
+
+
+def _is_open() -> ColumnElement[bool]:
+    """Whether its last end or beginning is a beginning: as `Case.is_open`, of rows."""
+    turns = (Act.OPENED.value, Act.REOPENED.value, Act.CLOSED.value)
+    last = (
+        select(tables.case_act.c.act)
+        .where(tables.case_act.c.case_id == tables.quality_case.c.id, tables.case_act.c.act.in_(turns))
+        .order_by(tables.case_act.c.id.desc())
+        .limit(1)
+        .scalar_subquery()
+    )
+    return last != Act.CLOSED.value
 
 
 def _over(case: Case) -> CaseOver:

@@ -16,6 +16,7 @@ from uuid_utils.compat import uuid7
 
 from traceability import people, tables
 from traceability.accounts import Person, note
+from traceability.rows import older
 from traceability.spc.agreement import exact_share_interval
 from traceability.spc.checks import counts, within
 from traceability.spc.detection import PodCurve, hit_miss
@@ -124,10 +125,14 @@ def record(
     )
 
 
-def studies(store: TraceStore, *, characteristic: str | None = None, limit: int = 200) -> tuple[Study, ...]:
-    """The newest first."""
+def studies(
+    store: TraceStore, *, characteristic: str | None = None, limit: int = 200, before: UUID | None = None
+) -> tuple[Study, ...]:
+    """The newest first. `before` goes on where an earlier answer ended."""
     study = tables.gauge_study
     rows = select(study).order_by(study.c.made_at.desc(), study.c.id.desc()).limit(limit)
+    if before is not None:
+        rows = rows.where(older(study.c.made_at, study.c.id, before))
     if characteristic is not None:
         rows = rows.where(study.c.characteristic == characteristic)
     with store.reading() as connection:

@@ -23,7 +23,7 @@ from traceability.errors import HoldMissing, RecordUnknown
 from traceability.genealogy.recording import Audit
 from traceability.genealogy.rows import insert, walk
 from traceability.keeping import keep
-from traceability.rows import Found, inspections_query, inspections_selected, portions
+from traceability.rows import Found, inspections_query, inspections_selected, older, portions
 from traceability.steps import PROVEN, SHIPPED
 from traceability.store import TraceStore
 
@@ -292,10 +292,13 @@ def board(store: TraceStore, id: UUID) -> Board:
         return _board(connection, found[0])
 
 
-def boards(store: TraceStore) -> tuple[Board, ...]:
-    """All containments, the newest first."""
+def boards(store: TraceStore, *, limit: int = 100, before: UUID | None = None) -> tuple[Board, ...]:
+    """Containments, the newest first. `before` goes on where an earlier answer ended."""
+    of = tables.containment.c
     with store.reading() as connection:
-        rows = select(tables.containment.c.id).order_by(tables.containment.c.opened_at.desc())
+        rows = select(of.id).order_by(of.opened_at.desc(), of.id.desc()).limit(limit)
+        if before is not None:
+            rows = rows.where(older(of.opened_at, of.id, before))
         ids: list[UUID] = list(connection.execute(rows).scalars())
         found = {one.id: one for one in containments_from(connection, ids)}
         return tuple(_board(connection, found[id_]) for id_ in ids)

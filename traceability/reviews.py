@@ -289,8 +289,11 @@ class Reviews:
             for one in {review.inspection for review in found}
         }
 
-    def decided(self, *, since: datetime, until: datetime, limit: int) -> tuple[Review, ...]:
-        """Decisions that stand, the newest first: what training sets are made from."""
+    def decided(
+        self, *, since: datetime, until: datetime, limit: int, before: UUID | None = None
+    ) -> tuple[Review, ...]:
+        """Decisions that stand, the newest first: what training sets are made from. `before` goes on where an earlier
+        answer ended."""
         wanted = (
             _reviews()
             .where(
@@ -304,6 +307,8 @@ class Reviews:
             .order_by(tables.review.c.id.desc())
             .limit(limit)
         )
+        if before is not None:
+            wanted = wanted.where(tables.review.c.id < before)
         with self._store.reading() as connection:
             return tuple(self._read(connection, wanted))
 

@@ -8,7 +8,7 @@ from dataclasses import asdict
 from typing import Any, TypeVar
 from uuid import UUID
 
-from sqlalchemy import Connection, RowMapping, Select, Table, select
+from sqlalchemy import Column, ColumnElement, Connection, RowMapping, Select, Table, and_, or_, select
 
 from inspection.identity import IdentifierCode
 from inspection.types import (
@@ -35,6 +35,12 @@ Found = RowMapping | Mapping[str, Any]
 IDS_AT_ONCE = 10_000
 
 _T = TypeVar("_T")
+
+
+def older(at: Column[Any], id: Column[UUID], before: UUID) -> ColumnElement[bool]:
+    """Whether a row comes after that called `before`, where the newest come first by their time and then their id."""
+    last = select(at).where(id == before).scalar_subquery()
+    return or_(at < last, and_(at == last, id < before))
 
 
 def portions(items: Sequence[_T]) -> Iterator[Sequence[_T]]:

@@ -255,6 +255,32 @@ class TraceStore:
         with self.reading() as connection:
             return inspections_selected(connection, wanted.limit(limit))
 
+    def listed(
+        self,
+        *,
+        station: str | None = None,
+        lane: str | None = None,
+        verdicts: Collection[Verdict] | None = None,
+        since: datetime | None = None,
+        until: datetime | None = None,
+        before: UUID | None = None,
+        limit: int,
+    ) -> tuple[Inspection, ...]:
+        """Inspections by when they began, newest first; `before` goes on where an earlier answer ended.
+
+        since, until  when they were finished, half-open
+        """
+        at = tables.inspection.c
+        wanted = inspections_query().where(
+            *of(tables.inspection, station=station, lane=lane, simulated=None),
+            *(() if verdicts is None else (at.verdict.in_(list(verdicts)),)),
+            *(() if since is None else (at.finished_at >= since,)),
+            *(() if until is None else (at.finished_at < until,)),
+            *(() if before is None else (at.id < before,)),
+        )
+        with self.reading() as connection:
+            return inspections_selected(connection, wanted.order_by(at.id.desc()).limit(limit))
+
     def find(self, text: str, limit: int = 20) -> tuple[IdentifierCode, ...]:
         """Codes that hold `text`, capitals or not; those that begin with it first, then by spelling."""
         if not text or not text.isprintable():

@@ -21,6 +21,7 @@ from sqlalchemy import (
     ForeignKey,
     Index,
     Integer,
+    LargeBinary,
     MetaData,
     String,
     Table,
@@ -465,6 +466,18 @@ case_act = Table(
     Column("act", String(16), nullable=False),
     Column("text", Text, nullable=False),
     Column("facts", JSON(none_as_null=True)),
+)
+
+kept_answer = Table(
+    "kept_answer",
+    metadata,
+    Column("person_id", Uuid, primary_key=True),
+    Column("key", String(200), primary_key=True),
+    Column("request_sha256", _SHA256, nullable=False),
+    Column("asked_at", UtcTime, nullable=False, index=True),
+    # Both null while the request is worked on.
+    Column("status", Integer),
+    Column("body", LargeBinary),
 )
 
 audit = Table(

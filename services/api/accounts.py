@@ -12,6 +12,7 @@ from fastapi import APIRouter, Depends, Query, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
 
 from services.access import COOKIE, AccessHere, Caller, Right, SignedIn, access_of, keep_session, needs
+from services.api.paging import NEXT, Paged
 from services.problems import problems
 from traceability.accounts import AuditEntry, Person, Role, Token
 
@@ -280,17 +281,18 @@ def revoke_token(access: AccessHere, caller: SignedIn, id: UUID) -> None:
     access.accounts.revoke_token(id, by=caller.person, at=access.now())
 
 
-@router.get("/audit", responses=NOT_FOR_ALL)
+@router.get("/audit", responses=NOT_FOR_ALL | NEXT)
 def audit(
     request: Request,
     caller: AuditReader,
-    limit: Annotated[int, Query(ge=1, le=500)] = 100,
-    before: UUID | None = None,
+    page: Paged,
     person: Annotated[str | None, Query(max_length=60)] = None,
     subject: Annotated[str | None, Query(max_length=500)] = None,
 ) -> list[AuditAnswer]:
-    """Who did what, the newest first. `before` is the id of the last entry of the page before."""
-    found = access_of(request).accounts.audit(limit=limit, before=before, person=person, subject=subject)
+    """Who did what, the newest first."""
+    accounts = access_of(request).accounts
+    found = accounts.audit(limit=page.limit, before=page.before, person=person, subject=subject)
+    page.told([one.id for one in found])
     return [AuditAnswer.of(entry) for entry in found]
 
 

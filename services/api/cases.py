@@ -11,11 +11,13 @@ from fastapi import APIRouter, Depends, Query
 from pydantic import BaseModel, ConfigDict, Field, SecretStr
 
 from services.access import AccessHere, Caller, Right, SignInNeeded, needs
+from services.api.once import OnceRoute
+from services.api.paging import NEXT, Paged
 from services.api.serving import Here
 from services.problems import problems
 from traceability.cases import Act, Case, Cases, Done, Source
 
-router = APIRouter(prefix="/cases", tags=["cases"])
+router = APIRouter(prefix="/cases", tags=["cases"], route_class=OnceRoute)
 
 Disposer = Annotated[Caller, Depends(needs(Right.DISPOSE))]
 
@@ -97,14 +99,17 @@ class CaseAnswer(BaseModel):
         )
 
 
-@router.get("", responses=problems(HTTPStatus.UNPROCESSABLE_ENTITY))
+@router.get("", responses=NEXT)
 def cases(
     here: Here,
+    page: Paged,
     search: Annotated[str, Query(max_length=200)] = "",
     is_open: bool | None = None,
 ) -> list[CaseAnswer]:
-    """The newest first, at most 500. `search` looks in titles, keys and all that was written, actions too."""
-    return [CaseAnswer.of(one) for one in Cases(here.store).all(search=search, is_open=is_open)]
+    """The newest first. `search` looks in titles, keys and all that was written, actions too."""
+    found = Cases(here.store).all(search=search, is_open=is_open, limit=page.limit, before=page.before)
+    page.told([one.id for one in found])
+    return [CaseAnswer.of(one) for one in found]
 
 
 @router.get("/{id}", responses=problems(HTTPStatus.NOT_FOUND, HTTPStatus.UNPROCESSABLE_ENTITY))

@@ -9,9 +9,9 @@ from typing import Annotated
 from uuid import UUID
 
 from fastapi import APIRouter, Query
-from pydantic import AwareDatetime, BaseModel
+from pydantic import BaseModel
 
-from services.api.serving import Here, Language, OnRecord
+from services.api.serving import Here, Language, Moment, OnRecord
 from services.problems import problems
 from services.web.rendering import kind_colour, kind_name
 from traceability.factors import MOST_DEFECTS, marked_coils, places, rolls_used, units_met
@@ -30,7 +30,7 @@ ROLL_TOLERANCE = 0.01
 LEAST_FOR_CLUSTERING = 10
 
 Name = Annotated[str | None, Query(max_length=100)]
-Since = Annotated[AwareDatetime | None, Query(description="default: 3 days")]
+Since = Annotated[Moment | None, Query(description="default: 3 days")]
 
 
 class FactorAnswer(BaseModel):

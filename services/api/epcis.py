@@ -12,11 +12,11 @@ from uuid import UUID
 
 from fastapi import APIRouter, Depends, Query, Request
 from fastapi.responses import JSONResponse, Response
-from pydantic import AwareDatetime, BaseModel
+from pydantic import BaseModel
 from starlette.concurrency import run_in_threadpool
 
 from services.access import Caller, Right, needs
-from services.api.serving import Here, Serving
+from services.api.serving import Here, Moment, Serving
 from services.problems import EventUnknown, RequestInvalid, problems
 from traceability.epcis import repository
 from traceability.epcis.events import CONTEXT, Event, query_document
@@ -124,10 +124,10 @@ class Asked:
         disposition: Annotated[list[str] | None, Query(alias="EQ_disposition")] = None,
         read_point: Annotated[list[str] | None, Query(alias="EQ_readPoint")] = None,
         event_id: Annotated[list[str] | None, Query(alias="EQ_eventID")] = None,
-        since: Annotated[AwareDatetime | None, Query(alias="GE_eventTime")] = None,
-        until: Annotated[AwareDatetime | None, Query(alias="LT_eventTime")] = None,
-        recorded_since: Annotated[AwareDatetime | None, Query(alias="GE_recordTime")] = None,
-        recorded_until: Annotated[AwareDatetime | None, Query(alias="LT_recordTime")] = None,
+        since: Annotated[Moment | None, Query(alias="GE_eventTime")] = None,
+        until: Annotated[Moment | None, Query(alias="LT_eventTime")] = None,
+        recorded_since: Annotated[Moment | None, Query(alias="GE_recordTime")] = None,
+        recorded_until: Annotated[Moment | None, Query(alias="LT_recordTime")] = None,
         per_page: Annotated[int, Query(alias="perPage", ge=1, le=MOST_A_PAGE)] = 30,
         next_page: Annotated[str | None, Query(alias="nextPageToken", max_length=500)] = None,
     ) -> None:

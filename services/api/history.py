@@ -10,7 +10,7 @@ from typing import Annotated, Any
 from uuid import NAMESPACE_URL, UUID, uuid5
 
 from fastapi import APIRouter, Body, Depends, Query
-from pydantic import AwareDatetime, BaseModel, Field, ValidationError
+from pydantic import BaseModel, Field, ValidationError
 from uuid_utils.compat import uuid7
 
 from services.access import Caller, Right, needs
@@ -28,7 +28,9 @@ from services.api.genealogy import (
     Said,
     audited,
 )
-from services.api.serving import Here
+from services.api.once import OnceRoute
+from services.api.paging import NEXT, Paged
+from services.api.serving import Here, Moment
 from services.problems import RequestInvalid
 from traceability import holds
 from traceability.history import Event, Factor, FactorKind, What, common_factors, life
@@ -38,7 +40,7 @@ from traceability.keeping import Kept
 from traceability.steps import GaugePoint, GaugeSeries, ProcessStep, measured_at, record_gauges, record_steps
 from traceability.verifier import canonical
 
-router = APIRouter(tags=["history"])
+router = APIRouter(tags=["history"], route_class=OnceRoute)
 
 Disposer = Annotated[Caller, Depends(needs(Right.DISPOSE))]
 
@@ -56,8 +58,8 @@ class StepSaid(Said):
 
     kind: Word
     equipment: Word
-    started_at: AwareDatetime
-    finished_at: AwareDatetime
+    started_at: Moment
+    finished_at: Moment
     operator: Annotated[str | None, Field(max_length=200, description="a name; kept as a commitment")] = None
     program: Annotated[str | None, Field(max_length=200)] = None
     units_in: Annotated[list[Code], Field(max_length=MOST_AT_ONCE, default_factory=list)]
@@ -101,7 +103,7 @@ class GaugeSaid(Said):
     quantity: Word
     unit_of_measure: Annotated[str, Field(max_length=40)]
     gauge: Word
-    measured_at: AwareDatetime
+    measured_at: Moment
     points: Annotated[list[PointSaid], Field(min_length=1, max_length=MOST_POINTS)]
     step: UUID | None = None
     id: UUID | None = None
@@ -226,7 +228,7 @@ class EscapeSaid(Said):
     escape: UUID
     reason: Reason
     lot: Code | None = None
-    since: AwareDatetime | None = None
+    since: Moment | None = None
 
 
 class HeldAnswer(BaseModel):
@@ -404,10 +406,12 @@ def contain(here: Here, caller: Disposer, said: EscapeSaid) -> BoardAnswer:
     return BoardAnswer.of(found)
 
 
-@router.get("/containments")
-def containments(here: Here) -> BoardsAnswer:
-    """All containments, the newest first."""
-    return BoardsAnswer(containments=[BoardAnswer.of(one) for one in holds.boards(here.store)])
+@router.get("/containments", responses=NEXT)
+def containments(here: Here, page: Paged) -> BoardsAnswer:
+    """Containments, the newest first."""
+    found = holds.boards(here.store, limit=page.limit, before=page.before)
+    page.told([one.containment.id for one in found])
+    return BoardsAnswer(containments=[BoardAnswer.of(one) for one in found])
 
 
 @router.get("/containments/{id}", responses=FOUND)

@@ -10,10 +10,10 @@ from typing import Annotated
 
 import numpy as np
 from fastapi import APIRouter, Query
-from pydantic import AwareDatetime, BaseModel
+from pydantic import BaseModel
 
 from services.api.charts import ChartAnswer, comments_of, point_of, rules_of, signals_of
-from services.api.serving import Here, Language, OnRecord
+from services.api.serving import Here, Language, Moment, OnRecord
 from services.problems import problems
 from services.text import explain, say
 from services.web.rendering import quantity_name, subgroup_url
@@ -126,8 +126,8 @@ def inspector(
     language: Language,
     lane: Annotated[str, Query(min_length=1, max_length=100)],
     station: Annotated[str | None, Query(max_length=100)] = None,
-    since: Annotated[AwareDatetime | None, Query(description="default: 3 days")] = None,
-    until: Annotated[AwareDatetime | None, Query(description="default: now")] = None,
+    since: Annotated[Moment | None, Query(description="default: 3 days")] = None,
+    until: Annotated[Moment | None, Query(description="default: now")] = None,
 ) -> InspectorAnswer:
     """Charts of the inspection itself, beside its rejects, hour by hour."""
     return inspector_of(

@@ -12,7 +12,7 @@ from uuid import UUID
 from fastapi import APIRouter, Depends, Query
 from fastapi.responses import Response
 from numpy import isnan, ptp
-from pydantic import AwareDatetime, BaseModel
+from pydantic import BaseModel
 
 from services.access import Caller, SignedIn
 from services.api.charts import (
@@ -27,7 +27,8 @@ from services.api.charts import (
     signals_of,
     with_frozen,
 )
-from services.api.serving import Here, Language, OnRecord, Serving
+from services.api.once import OnceRoute
+from services.api.serving import Here, Language, Moment, OnRecord, Serving
 from services.api.spc import NOT_FOR_ALL, EntryMade, EntrySaid, decide, file_of
 from services.api.units import recorded
 from services.chart_files import Format
@@ -40,7 +41,7 @@ from traceability.samples import MeasuredValue, measured_values, measurements_se
 from traceability.spc.charts import ChartPair, ControlChart, Limits, autocorrelation, individuals_chart
 from traceability.spc.rules import PRESETS
 
-router = APIRouter(prefix="/spc", tags=["statistics"])
+router = APIRouter(prefix="/spc", tags=["statistics"], route_class=OnceRoute)
 
 SHOWN_BY_DEFAULT = timedelta(days=3)
 
@@ -74,7 +75,7 @@ def measurements(
     language: Language,
     station: Annotated[str | None, Query(max_length=100)] = None,
     lane: Annotated[str | None, Query(max_length=100)] = None,
-    since: Annotated[AwareDatetime | None, Query(description="default: 3 days")] = None,
+    since: Annotated[Moment | None, Query(description="default: 3 days")] = None,
 ) -> list[MeasurementAnswer]:
     """What was measured, by name."""
     begin = since or datetime.now(UTC) - SHOWN_BY_DEFAULT
@@ -104,7 +105,7 @@ def asked_for(
     stages: Stages = "by_change",
     station: Annotated[str | None, Query(max_length=100)] = None,
     lane: Annotated[str | None, Query(max_length=100)] = None,
-    since: Annotated[AwareDatetime | None, Query(description="default: 3 days")] = None,
+    since: Annotated[Moment | None, Query(description="default: 3 days")] = None,
 ) -> Measured:
     """Which values a chart is of."""
     return Measured(

@@ -8,15 +8,17 @@ from typing import Annotated, Literal
 from uuid import UUID
 
 from fastapi import APIRouter, Depends, Query
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field
 
 from services.access import AccessHere, Caller, Right, needs
 from services.api.answers import InspectionAnswer
-from services.api.serving import Here, Language
+from services.api.once import OnceRoute
+from services.api.paging import NEXT, Paged
+from services.api.serving import Here, Language, Moment
 from services.problems import problems
 from traceability.reviews import Decision, Review, Reviews
 
-router = APIRouter(prefix="/reviews", tags=["reviews"])
+router = APIRouter(prefix="/reviews", tags=["reviews"], route_class=OnceRoute)
 
 LOOKS_BACK = timedelta(days=7)
 """What was withheld longer ago waits no more: its unit is long somewhere else."""
@@ -115,18 +117,21 @@ def take_back(here: Here, access: AccessHere, caller: Operator, id: UUID) -> Non
     Reviews(here.store).take_back(id, by=caller.person, at=access.now())
 
 
-@router.get("", responses=NOT_FOR_ALL)
+@router.get("", responses=NOT_FOR_ALL | NEXT)
 def decided(
     here: Here,
+    page: Paged,
     access: AccessHere,
     caller: Operator,
-    since: AwareDatetime | None = None,
-    until: AwareDatetime | None = None,
-    limit: Annotated[int, Query(ge=1, le=5000)] = 500,
+    since: Moment | None = None,
+    until: Moment | None = None,
 ) -> list[ReviewAnswer]:
     """Decisions that stand, the newest first. Default: the last seven days."""
     end = until or access.now()
-    found = Reviews(here.store).decided(since=since or end - LOOKS_BACK, until=end, limit=limit)
+    found = Reviews(here.store).decided(
+        since=since or end - LOOKS_BACK, until=end, limit=page.limit, before=page.before
+    )
+    page.told([one.id for one in found])
     return [ReviewAnswer.of(review) for review in found]
 
 
@@ -135,7 +140,7 @@ def agreement(
     here: Here,
     access: AccessHere,
     caller: Annotated[Caller, Depends(needs(Right.DISPOSE))],
-    since: AwareDatetime | None = None,
+    since: Moment | None = None,
 ) -> list[AgreementAnswer]:
     """How often each reviewer decided a blind repeat as it had been decided before. Default: 30 days."""
     begin = since or access.now() - timedelta(days=30)

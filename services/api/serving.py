@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Annotated, Protocol
+from datetime import UTC, datetime
+from typing import Annotated, Final, Protocol
 
 from fastapi import Depends
+from pydantic import AfterValidator, AwareDatetime
 from starlette.requests import HTTPConnection
 
 from services.live import LaneNow, LiveState
@@ -81,6 +83,20 @@ def balances_of(connection: HTTPConnection) -> tuple[LaneBalance, ...]:
         raise NoStationHere("This server has no station of its own.", action="Open a station's address.")
     return accounting.balances()
 
+
+EARLIEST: Final = datetime(1900, 1, 1, tzinfo=UTC)
+LATEST: Final = datetime(2200, 1, 1, tzinfo=UTC)
+
+
+def _of_this_age(moment: datetime) -> datetime:
+    """Near the ends of the calendar a week more or less is no date any more."""
+    if not EARLIEST <= moment <= LATEST:
+        raise ValueError(f"is between {EARLIEST:%Y-%m-%d} and {LATEST:%Y-%m-%d}")
+    return moment
+
+
+Moment = Annotated[AwareDatetime, AfterValidator(_of_this_age)]
+"""A time in a request, with its zone."""
 
 Here = Annotated[Serving, Depends(serving_of)]
 Live = Annotated[LiveState, Depends(live_of)]

@@ -11,7 +11,7 @@ from uuid import UUID
 
 from fastapi import APIRouter, Depends, Query
 from fastapi.responses import Response
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field
 
 from services.access import Caller, Right, SignedIn, check_right
 from services.api.answers import CodeAnswer, VerdictName, verdict_name
@@ -29,7 +29,8 @@ from services.api.charts import (
     signals_of,
     with_frozen,
 )
-from services.api.serving import Here, Language, OnRecord, Serving
+from services.api.once import OnceRoute
+from services.api.serving import Here, Language, Moment, OnRecord, Serving
 from services.chart_files import MEDIA_TYPES, Format, as_file
 from services.problems import problems
 from services.text import say
@@ -48,7 +49,7 @@ SHOWN_BY_DEFAULT = {"hour": timedelta(days=3), "shift": timedelta(days=30)}
 
 ALL_UNITS = samples.Stratum()
 
-router = APIRouter(prefix="/spc", tags=["statistics"])
+router = APIRouter(prefix="/spc", tags=["statistics"], route_class=OnceRoute)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,8 +79,8 @@ def selection(
     by: Annotated[samples.By, Query(description="subgroup")] = "hour",
     station: Annotated[str | None, Query(max_length=100)] = None,
     lane: Annotated[str | None, Query(max_length=100)] = None,
-    since: Annotated[AwareDatetime | None, Query(description="default: 3 days, or 30 by shift")] = None,
-    until: Annotated[AwareDatetime | None, Query(description="default: now")] = None,
+    since: Annotated[Moment | None, Query(description="default: 3 days, or 30 by shift")] = None,
+    until: Annotated[Moment | None, Query(description="default: now")] = None,
     kind: Annotated[str | None, Query(max_length=100, description="count units with this defect")] = None,
     stage: Annotated[str | None, Query(max_length=500, description="recipe and models")] = None,
     shift: Annotated[ShiftStart, Query(description="local start of the shift, such as 06:00")] = "",

@@ -12,6 +12,8 @@ from fastapi import APIRouter, Depends, Query
 from pydantic import BaseModel, ConfigDict, Field
 
 from services.access import Caller, Right, needs
+from services.api.once import OnceRoute
+from services.api.paging import NEXT, Paged
 from services.api.serving import Here
 from services.problems import problems
 from traceability import gauge_studies
@@ -20,7 +22,7 @@ from traceability.gauge_studies import Accuracy, Study, result_of
 from traceability.spc.detection import PodCurve
 from traceability.spc.msa import GaugeStudy, TypeOneStudy
 
-router = APIRouter(prefix="/spc", tags=["statistics"])
+router = APIRouter(prefix="/spc", tags=["statistics"], route_class=OnceRoute)
 
 StudyName = Literal["crossed", "type_one", "accuracy", "hit_miss"]
 
@@ -99,15 +101,16 @@ class StudyAnswer(BaseModel):
         )
 
 
-@router.get("/studies", responses=problems(HTTPStatus.UNPROCESSABLE_ENTITY))
+@router.get("/studies", responses=NEXT)
 def all_studies(
-    here: Here, characteristic: Annotated[str | None, Query(max_length=100)] = None
+    here: Here, page: Paged, characteristic: Annotated[str | None, Query(max_length=100)] = None
 ) -> list[StudyAnswer]:
     """The newest first."""
-    return [
-        StudyAnswer.of(one)
-        for one in gauge_studies.studies(here.store, characteristic=characteristic or None)
-    ]
+    found = gauge_studies.studies(
+        here.store, characteristic=characteristic or None, limit=page.limit, before=page.before
+    )
+    page.told([one.id for one in found])
+    return [StudyAnswer.of(one) for one in found]
 
 
 @router.post(

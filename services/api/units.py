@@ -8,9 +8,17 @@ from uuid import UUID
 
 from fastapi import APIRouter, Query
 
-from inspection.types import Inspection
-from services.api.answers import CodeAnswer, FoundAnswer, InspectionAnswer, UnitAnswer, verdict_name
-from services.api.serving import Here, Language, Serving
+from inspection.types import Inspection, Verdict
+from services.api.answers import (
+    CodeAnswer,
+    FoundAnswer,
+    InspectionAnswer,
+    UnitAnswer,
+    VerdictName,
+    verdict_name,
+)
+from services.api.paging import NEXT, Paged
+from services.api.serving import Here, Language, Moment, Serving
 from services.problems import InspectionUnknown, problems
 from traceability.identifiers import parse
 
@@ -37,6 +45,31 @@ def unit(here: Here, language: Language, code: str) -> UnitAnswer:
         verdict=verdict_name(newest.verdict),
         inspections=[InspectionAnswer.of(one, here.catalogue, language) for one in inspections],
     )
+
+
+@router.get("/inspections", responses=NEXT)
+def inspections(
+    here: Here,
+    language: Language,
+    page: Paged,
+    station: Annotated[str | None, Query(max_length=100)] = None,
+    lane: Annotated[str | None, Query(max_length=100)] = None,
+    verdict: Annotated[list[VerdictName] | None, Query(description="one of these")] = None,
+    since: Annotated[Moment | None, Query(description="finished then or later")] = None,
+    until: Annotated[Moment | None, Query(description="finished before")] = None,
+) -> list[InspectionAnswer]:
+    """Inspections as they began, the newest first."""
+    found = here.store.listed(
+        station=station,
+        lane=lane,
+        verdicts=None if verdict is None else [Verdict[name] for name in verdict],
+        since=since,
+        until=until,
+        before=page.before,
+        limit=page.limit,
+    )
+    page.told([one.id for one in found])
+    return [InspectionAnswer.of(one, here.catalogue, language) for one in found]
 
 
 @router.get("/inspections/{id}", responses=problems(HTTPStatus.NOT_FOUND, HTTPStatus.UNPROCESSABLE_ENTITY))

@@ -155,6 +155,7 @@ def test_every_route_for_programs_is_in_the_openapi_document(client):
         "/api/v1/events",
         "/api/v1/units",
         "/api/v1/units/{code}",
+        "/api/v1/inspections",
         "/api/v1/inspections/{id}",
         "/api/v1/genealogy",
         "/api/v1/genealogy/void",

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from tests.a_station import an_empty_station, needs_libraries
+from tests.databases import ENGINES, a_database
 from tests.services.signed_in import signed_in
 from traceability.accounts import Role
 
@@ -63,3 +65,40 @@ def test_no_address_leads_out_of_what_is_served(station, path):
     assert 400 <= answer.status_code < 500
     assert "root:" not in answer.text
     assert "import " not in answer.text
+
+
+@pytest.fixture(params=ENGINES)
+def on_each_database(request, tmp_path):
+    with a_database(request.param, tmp_path) as address:
+        station = needs_libraries(an_empty_station(tmp_path, database=address))
+        with station.store:
+            yield station
+
+
+CSV = "unit,quantity,unit_of_measure,gauge,measured_at,value\nC-1\x00,t,mm,G,2026-11-20T06:00:00Z,1\n"
+
+
+@pytest.mark.parametrize(
+    ("path", "sent"),
+    [
+        ("/api/v1/cases", {"json": {"source": "other", "key": "k", "title": "half \x00"}}),
+        ("/api/v1/cases", {"json": {"source": "other", "key": "k", "title": {"deep": ["\x00"]}}}),
+        ("/api/v1/cases", {"content": b'{"source": "other", "key": "k", "title": "half \\ud800 a pair"}'}),
+        ("/api/v1/cases", {"content": b'{"source": "other", "key": "\\u0000", "title": "t"'}),
+        ("/cases", {"data": {"source": "other", "key": "k", "title": "half \x00"}}),
+        ("/api/v1/gauges/csv", {"content": CSV, "headers": {"Content-Type": "text/csv"}}),
+        ("/api/v1/people/%00/secret", {"json": {"password": "x"}}),
+    ],
+)
+def test_what_is_no_text_is_refused_whatever_the_database_and_the_form(on_each_database, path, sent):
+    engineer = signed_in(on_each_database.app(), Role.ENGINEER)
+    given = {"headers": {"Content-Type": "application/json"}, **sent} if "content" in sent else sent
+    answer = engineer.post(path, **given) if "/secret" not in path else engineer.put(path, **given)
+    assert (answer.status_code, answer.json()["code"]) == (422, "SVC-REQUEST-INVALID")
+
+
+@pytest.mark.parametrize("title", ["über 带钢 ✓", "\\u0000 is how JSON writes NUL", "\U0001f600"])
+def test_what_only_looks_like_it_is_kept_as_it_was_sent(on_each_database, title):
+    engineer = signed_in(on_each_database.app(), Role.ENGINEER)
+    opened = engineer.post("/api/v1/cases", json={"source": "other", "key": "k", "title": title})
+    assert (opened.status_code, opened.json()["title"]) == (201, title)
