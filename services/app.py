@@ -25,6 +25,7 @@ from services.api import (
     history,
     inspector,
     measured,
+    models,
     modes,
     pictures,
     reviews,
@@ -46,6 +47,7 @@ from services.web import (
     case_pages,
     containment_pages,
     mode_pages,
+    model_pages,
     pages,
     public_pages,
     review_pages,
@@ -161,6 +163,7 @@ def create_app(
         capability,
         inspector,
         studies,
+        models,
     ):
         app.include_router(noun.router, prefix="/api/v1")
     app.include_router(health.router)
@@ -170,6 +173,7 @@ def create_app(
     app.include_router(account_pages.router)
     app.include_router(review_pages.router)
     app.include_router(mode_pages.router)
+    app.include_router(model_pages.router)
     app.include_router(alarm_pages.router)
     app.include_router(case_pages.router)
     app.include_router(containment_pages.router)

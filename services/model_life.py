@@ -21,6 +21,7 @@ from models.in_force import ModelsInForce
 from models.store import ModelStore
 from services.access import Right, check_right_of
 from services.evaluating import Evaluated, compare
+from services.station.pace import Times, pace_of
 from services.station.shadow import tallied
 from traceability.accounts import Accounts, AuditEntry, Person, note
 from traceability.store import TraceStore
@@ -38,6 +39,11 @@ LEAST_WATCHED: Final = 40
 DRIFT_P: Final = 1e-4
 """Below this a difference between before and after is no chance: of ten thousand looks about one alarms for nothing."""
 
+SLOWER_LIVE_AT_MOST: Final = 1.5
+"""As SLOWER_AT_MOST, of pictures on the line: what they show and what else the machine does is not the same."""
+LEAST_TIMED: Final = 200
+"""So many times of a size of picture, of each, before anything is said about them."""
+
 _MOST_ENTRIES: Final = 10_000
 
 
@@ -48,9 +54,51 @@ class NoCandidate(InspectionError):
 
 
 class GateClosed(InspectionError):
-    """A step that something is missing for. Facts: model, missing."""
+    """Base of what a step is missing. All: model, version (of the candidate)."""
 
     code = "MOD-GATE-CLOSED"
+
+
+class InForceAlready(GateClosed):
+    """What is in force cannot look on beside itself."""
+
+    code = "MOD-IN-FORCE-ALREADY"
+
+
+class OthersJudged(GateClosed):
+    """Other versions were judged than the candidate and the one in force. Facts: judged, wanted."""
+
+    code = "MOD-OTHERS-JUDGED"
+
+
+class NotJudged(GateClosed):
+    """The candidate has not been judged on a gold set."""
+
+    code = "MOD-NOT-JUDGED"
+
+
+class NotPassed(GateClosed):
+    """A gate is closed. Facts: gates."""
+
+    code = "MOD-NOT-PASSED"
+
+
+class SecondPersonNeeded(GateClosed):
+    """Who proposed it may not approve it. Facts: person."""
+
+    code = "MOD-SECOND-PERSON"
+
+
+class NotApproved(GateClosed):
+    """Nobody else has approved it."""
+
+    code = "MOD-NOT-APPROVED"
+
+
+class NotSeenEnough(GateClosed):
+    """It has looked on at too few live pictures, or failed on some. Facts: seen, needed, failed."""
+
+    code = "MOD-NOT-SEEN-ENOUGH"
 
 
 class NothingBefore(InspectionError):
@@ -84,7 +132,8 @@ class Standing:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Drift:
-    """What is different since a promotion, with the chance of seeing that by chance. `what` is "rejected", "scores"."""
+    """What is different since a promotion, with the chance of seeing that by chance. `what` is "rejected", "scores",
+    "latency" (ms)."""
 
     what: str
     before: float
@@ -123,7 +172,12 @@ class ModelLife:
         check_right_of(by, Right.CONFIGURE)
         digest = self.models.find(name, version).card.sha256
         if version == self.models.in_force(name):
-            raise _closed(name, f"{name} {version} is in force already")
+            raise InForceAlready(
+                f"{name} {version} is in force already.",
+                action="Propose another version.",
+                model=name,
+                version=version,
+            )
         self._keep(name, "model.proposed", {"version": version, "sha256": digest}, by=by, at=at)
         self._in_force.look_on(name, version)
         return self.standing(name)
@@ -136,8 +190,13 @@ class ModelLife:
         stands = self._with_candidate(name)
         seen = (champion.model["version"], challenger.model["version"])
         if seen != (stands.in_force, stands.candidate):
-            raise _closed(
-                name, f"judged were {seen[0]} and {seen[1]}, not {stands.in_force} and {stands.candidate}"
+            raise OthersJudged(
+                f"Judged were {seen[0]} and {seen[1]}, not {stands.in_force} and {stands.candidate}.",
+                action="Judge the candidate and the one in force on the same pictures.",
+                model=name,
+                version=stands.candidate,
+                judged=" / ".join(seen),
+                wanted=f"{stands.in_force} / {stands.candidate}",
             )
         gates = [{**asdict(gate), "passed": gate.passed()} for gate in compare(champion, challenger)]
         took = [float(np.percentile([one.ms for one in of.seen], 10)) for of in (champion, challenger)]
@@ -157,30 +216,44 @@ class ModelLife:
         """By another person than who proposed it, once it has passed its gates. Raises GateClosed."""
         check_right_of(by, Right.APPROVE)
         stands = self._with_candidate(name)
-        if not stands.has_passed:
-            raise _closed(name, _not_passed(stands))
+        _check_passed(stands)
         if by.name == stands.proposed_by:
-            raise _closed(name, f"{by.name} proposed it: a second person approves")
+            raise SecondPersonNeeded(
+                f"{by.name} has proposed {name} {stands.candidate}: a second person approves.",
+                action="Ask somebody else who may approve.",
+                model=name,
+                version=stands.candidate,
+                person=by.name,
+            )
         self._keep(name, "model.approved", {"version": stands.candidate}, by=by, at=at)
         return self.standing(name)
 
     def promote(self, name: str, *, by: Person, at: datetime) -> Standing:
-        """It judges from the next unit on. Raises GateClosed with all that is missing."""
+        """It judges from the next unit on. Raises the GateClosed of what is missing first."""
         check_right_of(by, Right.CONFIGURE)
         stands = self._with_candidate(name)
         assert stands.candidate is not None
-        missing = [] if stands.has_passed else [_not_passed(stands)]
+        _check_passed(stands)
         if stands.approved_by is None:
-            missing.append("nobody else has approved it")
+            raise NotApproved(
+                f"{name} {stands.candidate} has not been approved by a second person.",
+                action="Ask somebody else who may approve.",
+                model=name,
+                version=stands.candidate,
+            )
         beside = self.beside(name)
-        if beside["seen"] < self.pictures_beside or beside["failed"]:
-            missing.append(
-                f"it has looked on at {beside['seen']} of {self.pictures_beside} pictures "
-                f"and failed on {beside['failed']}"
+        if not self.has_seen_enough(beside):
+            raise NotSeenEnough(
+                f"{name} {stands.candidate} has looked on at {beside['seen']} of {self.pictures_beside} pictures "
+                f"and failed on {beside['failed']}.",
+                action="Wait while the lane runs; where it failed, propose another version.",
+                model=name,
+                version=stands.candidate,
+                seen=beside["seen"],
+                needed=self.pictures_beside,
+                failed=beside["failed"],
             )
         self.models.find(name, stands.candidate)
-        if missing:
-            raise _closed(name, "; ".join(missing))
         after = {"version": stands.candidate, "before": stands.in_force, "beside": beside}
         self._keep(name, "model.promoted", after, by=by, at=at, in_force=stands.candidate)
         return self.standing(name)
@@ -204,6 +277,10 @@ class ModelLife:
         self._keep(name, "model.taken_back", after, by=by, at=at, reason=reason, in_force=stands.before)
         return self.standing(name)
 
+    def has_seen_enough(self, beside: Mapping[str, Any]) -> bool:
+        """Whether `beside` is enough to be promoted."""
+        return beside["seen"] >= self.pictures_beside and not beside["failed"]
+
     def beside(self, name: str) -> dict[str, Any]:
         """What the candidate said on live pictures beside the model in force."""
         stands = self._with_candidate(name)
@@ -211,8 +288,8 @@ class ModelLife:
         return tallied(self._in_force.folder, name, stands.candidate)
 
     def watch(self, name: str, *, at: datetime) -> tuple[Drift, ...]:
-        """Take the promoted model back where it refuses more than the one before did, or does otherwise than it did at
-        first. That it refuses less is what it may have been promoted for."""
+        """Take the promoted model back where it refuses more than the one before did, takes longer, or does otherwise
+        than it did at first. That it refuses less is what it may have been promoted for."""
         stands = self.standing(name)
         if stands.before is None or stands.in_force is None:
             return ()
@@ -222,8 +299,12 @@ class ModelLife:
             for version in (stands.before, stands.in_force)
         )
         half = min(len(after) // 2, WATCHED)
-        found = drifted(after[len(after) - half :], after[:half]) or refuses_more(
-            before[:WATCHED], after[:WATCHED]
+        found = (
+            drifted(after[len(after) - half :], after[:half])
+            or refuses_more(before[:WATCHED], after[:WATCHED])
+            or takes_longer(
+                *(pace_of(self._in_force.folder, name, one) for one in (stands.before, stands.in_force))
+            )
         )
         if found:
             told = ", ".join(
@@ -298,6 +379,20 @@ def refuses_more(before: Sequence[Inspection], after: Sequence[Inspection]) -> t
     return (risen,) if risen.p < DRIFT_P else ()
 
 
+def takes_longer(before: Times, after: Times) -> tuple[Drift, ...]:
+    """Where pictures of one size take more than SLOWER_LIVE_AT_MOST times as long as they did (the tenth percentile,
+    which other work on the machine disturbs least), and Mann and Whitney's test says that it is no chance."""
+    found = []
+    for size in sorted(set(before) & set(after)):
+        if min(len(before[size]), len(after[size])) < LEAST_TIMED:
+            continue
+        took = [float(np.percentile(times[size], 10)) for times in (before, after)]
+        p = float(stats.mannwhitneyu(after[size], before[size], alternative="greater").pvalue)
+        if took[1] > SLOWER_LIVE_AT_MOST * took[0] and p < DRIFT_P:
+            found.append(Drift(what="latency", before=took[0], after=took[1], p=p))
+    return tuple(found)
+
+
 def _rejected(
     before: Sequence[Inspection], after: Sequence[Inspection], alternative: Literal["two-sided", "less"]
 ) -> Drift:
@@ -329,17 +424,22 @@ def _after(stands: Standing, step: AuditEntry) -> Standing:
     return stands
 
 
-def _not_passed(stands: Standing) -> str:
+def _check_passed(stands: Standing) -> None:
+    """Raises NotJudged, NotPassed."""
+    what = f"{stands.name} {stands.candidate}"
     if not stands.gates:
-        return "it has not been judged on the gold set"
-    closed = ", ".join(str(gate["what"]) for gate in stands.gates if not gate["passed"])
-    return f"gates not passed: {closed}"
-
-
-def _closed(name: str, missing: str) -> GateClosed:
-    return GateClosed(
-        f"{name} stays as it is: {missing}.",
-        action="Do what is missing, or propose another version.",
-        model=name,
-        missing=missing,
-    )
+        raise NotJudged(
+            f"{what} has not been judged on a gold set.",
+            action=f"Judge it: lynceus model judge {stands.name} --data DIR.",
+            model=stands.name,
+            version=stands.candidate,
+        )
+    if not stands.has_passed:
+        closed = ", ".join(str(gate["what"]) for gate in stands.gates if not gate["passed"])
+        raise NotPassed(
+            f"{what} has not passed: {closed}.",
+            action="Propose another version.",
+            model=stands.name,
+            version=stands.candidate,
+            gates=closed,
+        )

@@ -16,6 +16,14 @@ from starlette.exceptions import HTTPException
 from starlette.requests import HTTPConnection
 
 from inspection.errors import InspectionError
+from models.errors import (
+    BundleUnreadable,
+    LicenceRefused,
+    ModelAltered,
+    ModelMismatch,
+    ModelMissing,
+    SignerUnknown,
+)
 from services.access import (
     AccessError,
     AccountLocked,
@@ -26,6 +34,7 @@ from services.access import (
     SignInNeeded,
     SignInRefused,
 )
+from services.model_life import GateClosed, NoCandidate, NothingBefore
 from services.text import explain
 from services.web.language import language_of
 from services.web.policy import SECURITY_HEADERS
@@ -245,6 +254,15 @@ STATUS: tuple[tuple[type[InspectionError], HTTPStatus], ...] = (
     (CaseNotReady, HTTPStatus.CONFLICT),
     (RecipeNotChosen, HTTPStatus.UNPROCESSABLE_ENTITY),
     (ConfigError, HTTPStatus.UNPROCESSABLE_ENTITY),
+    (ModelMissing, HTTPStatus.NOT_FOUND),
+    (GateClosed, HTTPStatus.CONFLICT),
+    (NoCandidate, HTTPStatus.CONFLICT),
+    (NothingBefore, HTTPStatus.CONFLICT),
+    (ModelAltered, HTTPStatus.UNPROCESSABLE_ENTITY),
+    (ModelMismatch, HTTPStatus.UNPROCESSABLE_ENTITY),
+    (SignerUnknown, HTTPStatus.UNPROCESSABLE_ENTITY),
+    (BundleUnreadable, HTTPStatus.UNPROCESSABLE_ENTITY),
+    (LicenceRefused, HTTPStatus.UNPROCESSABLE_ENTITY),
 )
 
 

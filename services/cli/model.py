@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+from collections.abc import Callable
 from dataclasses import asdict
 from datetime import UTC, datetime
 from functools import partial
@@ -307,10 +308,7 @@ def life(name: str, as_json: bool, database: str) -> None:
 @by_option
 @database_option
 def propose(name: str, version: str, by: str, database: str) -> None:
-    with TraceStore.open(database) as store:
-        person = _signs(store, by)
-        plant = ModelLife(store, ModelStore.of_plant())
-        _tell(plant.propose(name, version, by=person, at=datetime.now(UTC)))
+    _step(database, by, lambda plant, person, at: plant.propose(name, version, by=person, at=at))
 
 
 @model.command("judge", help=_help("judge"))
@@ -328,16 +326,15 @@ def propose(name: str, version: str, by: str, database: str) -> None:
 @database_option
 def judge(name: str, data: Path, listed: str | None, codes: tuple[str, ...], by: str, database: str) -> int:
     labelled = _labelled(data, listed, codes)
-    with TraceStore.open(database) as store:
-        person = _signs(store, by)
-        plant = ModelLife(store, ModelStore.of_plant())
+
+    def act(plant: ModelLife, person: Person, at: datetime) -> Standing:
         stands = plant.standing(name)
         looked = [
             evaluate(labelled, name, version, threads=1) for version in (stands.in_force, stands.candidate)
         ]
-        stands = plant.judge(name, looked[0], looked[1], by=person, at=datetime.now(UTC))
-    _tell(stands)
-    return 0 if stands.has_passed else 1
+        return plant.judge(name, looked[0], looked[1], by=person, at=at)
+
+    return 0 if _step(database, by, act).has_passed else 1
 
 
 @model.command("approve", help=_help("approve"))
@@ -345,9 +342,7 @@ def judge(name: str, data: Path, listed: str | None, codes: tuple[str, ...], by:
 @by_option
 @database_option
 def approve(name: str, by: str, database: str) -> None:
-    with TraceStore.open(database) as store:
-        person = _signs(store, by)
-        _tell(ModelLife(store, ModelStore.of_plant()).approve(name, by=person, at=datetime.now(UTC)))
+    _step(database, by, lambda plant, person, at: plant.approve(name, by=person, at=at))
 
 
 @model.command("promote", help=_help("promote"))
@@ -355,9 +350,7 @@ def approve(name: str, by: str, database: str) -> None:
 @by_option
 @database_option
 def promote(name: str, by: str, database: str) -> None:
-    with TraceStore.open(database) as store:
-        person = _signs(store, by)
-        _tell(ModelLife(store, ModelStore.of_plant()).promote(name, by=person, at=datetime.now(UTC)))
+    _step(database, by, lambda plant, person, at: plant.promote(name, by=person, at=at))
 
 
 @model.command("take-back", help=_help("take_back"))
@@ -366,10 +359,16 @@ def promote(name: str, by: str, database: str) -> None:
 @by_option
 @database_option
 def take_back(name: str, reason: str, by: str, database: str) -> None:
+    _step(database, by, lambda plant, person, at: plant.take_back(name, by=person, at=at, reason=reason))
+
+
+def _step(database: str, by: str, act: Callable[[ModelLife, Person, datetime], Standing]) -> Standing:
+    """What somebody who gives their password does to a model, and where it stands then."""
     with TraceStore.open(database) as store:
         person = _signs(store, by)
-        plant = ModelLife(store, ModelStore.of_plant())
-        _tell(plant.take_back(name, by=person, at=datetime.now(UTC), reason=reason))
+        stands = act(ModelLife(store, ModelStore.of_plant()), person, datetime.now(UTC))
+    _tell(stands)
+    return stands
 
 
 @model.command("watch", help=_help("watch"))

@@ -27,6 +27,7 @@ from models.screens import open_screen, put_before
 from models.store import plant_folder
 from services.station.budget import WithinBudget
 from services.station.lane import Lane, ReadyRecipe
+from services.station.pace import Paced, pace_file
 from services.station.shadow import Shadowed, tally_file
 from services.station.units import CountedUnits
 from station_config import LaneSettings, Recipe, StationSettings, load_recipe
@@ -183,12 +184,13 @@ def _detector(
     watching = WithinBudget(detector, again=again, budget_ms=asked.budget_ms)
     if isinstance(asked, GoldenDetectorSettings) or asked.version != IN_FORCE:
         return watching, refs
-    return _looked_on(watching, asked), refs
+    return _looked_on(watching, asked, refs[0].version), refs
 
 
-def _looked_on(in_force: Detector, asked: DetectorSettings) -> Detector:
-    """With the candidate beside it, where there is one."""
+def _looked_on(detector: Detector, asked: DetectorSettings, version: str) -> Detector:
+    """With its times taken, and the candidate beside it, where there is one."""
     plant = plant_folder()
+    in_force = Paced(detector, pace_file(plant, asked.model, version))
     candidate = ModelsInForce(plant).beside(asked.model)
     if candidate is None:
         return in_force

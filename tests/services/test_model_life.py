@@ -16,21 +16,25 @@ import numpy as np
 import pytest
 
 from inspection.identity import IdentifierCode
-from inspection.types import Box, Frame, PictureRef, Verdict
+from inspection.types import Box, Detections, Frame, PictureRef, Verdict
 from models.anomaly import KIND, fit, write
+from models.errors import DetectionFailed
 from models.in_force import ModelsInForce
 from models.labels import LabelledFile, LabelledSet, Truth, read_yolo, write_yolo
 from models.store import ModelStore
 from services.access import RightMissing
 from services.evaluating import evaluate
 from services.model_life import (
+    LEAST_TIMED,
     LEAST_WATCHED,
     GateClosed,
     ModelLife,
     NoCandidate,
+    NotApproved,
     NothingBefore,
     drifted,
     refuses_more,
+    takes_longer,
 )
 from services.reviewed import reviewed
 from services.station.build import build_recipe
@@ -38,6 +42,7 @@ from services.station.change_over import Changer
 from services.station.change_over import InForce as RecipesInForce
 from services.station.engine import Followed
 from services.station.lane import Lane
+from services.station.pace import Paced, pace_file, pace_of
 from services.station.shadow import Shadowed, tallied, tally_file
 from services.station.units import CountedUnits
 from station_config import load_recipe, load_station
@@ -45,7 +50,7 @@ from tests.builders import NOON, a_defect, a_unit, an_inspection
 from tests.models.networks import a_model, answering
 from tests.models.test_anomaly import surface, with_hole
 from tests.services.station.test_lane import Keeps, Sees, SeesOneMark
-from traceability.accounts import Accounts, Role
+from traceability.accounts import Accounts, Role, note
 from traceability.images import ImageStore
 from traceability.reviews import Decision, Reviews
 from traceability.store import TraceStore
@@ -234,7 +239,7 @@ def test_from_thirty_overruled_verdicts_to_a_promotion_that_a_drift_takes_back(p
     assert "anomaly" in {gate["what"] for gate in blocked.gates if not gate["passed"]}
     with pytest.raises(GateClosed, match="anomaly"):
         plant.life.approve(NAME, by=plant.wang, at=NOON)
-    with pytest.raises(GateClosed, match="nobody else has approved"):
+    with pytest.raises(GateClosed, match="anomaly"):
         plant.life.promote(NAME, by=plant.chen, at=NOON)
 
     # The mistakes are left out, and what is allowed is learned from.
@@ -243,6 +248,8 @@ def test_from_thirty_overruled_verdicts_to_a_promotion_that_a_drift_takes_back(p
     assert plant.judge(gold).has_passed
     with pytest.raises(GateClosed, match="second person"):
         plant.life.approve(NAME, by=plant.chen, at=NOON)
+    with pytest.raises(NotApproved):
+        plant.life.promote(NAME, by=plant.chen, at=NOON)
     plant.life.approve(NAME, by=plant.wang, at=NOON)
     with pytest.raises(GateClosed, match="looked on at 0 of"):
         plant.life.promote(NAME, by=plant.chen, at=NOON)
@@ -346,9 +353,70 @@ def test_a_model_that_refuses_more_than_the_one_before_is_told_from_one_that_ref
     assert refuses_more(many, few) == ()
 
 
+def test_a_model_that_takes_longer_on_the_line_than_the_one_before_is_taken_back(plant):
+    release_untrained(plant, "1.0.0", "1.1.0")
+    promote_unwatched(plant, "1.1.0")
+    for version, pause_s in (("1.0.0", 0.001), ("1.1.0", 0.004)):
+        paced = Paced(Takes(pause_s), pace_file(plant.folder, NAME, version), every_s=0.05)
+        for _ in range(LEAST_TIMED):
+            paced.detect(surface(1))
+        wait_until(
+            lambda version=version: len(pace_of(plant.folder, NAME, version).get("256x256", ())) >= 200
+        )
+    (drift,) = plant.life.watch(NAME, at=NOON)
+    assert drift.what == "latency"
+    assert drift.after > 1.5 * drift.before
+    stands = plant.life.standing(NAME)
+    assert (stands.in_force, stands.before) == ("1.0.0", None)
+    assert "latency" in plant.life.steps(NAME)[-1].reason
+
+
+def test_a_model_that_takes_as_long_as_the_one_before_stays_however_busy_the_machine_was_now_and_then():
+    even = [10.0 + 0.01 * (n % 7) for n in range(LEAST_TIMED)]
+    busy = [time if n % 2 else 4 * time for n, time in enumerate(even)]
+    assert takes_longer({"400x800": even}, {"400x800": busy}) == ()
+    assert takes_longer({"400x800": even}, {"400x800": [2 * time for time in even[1:]]}) == ()
+    assert takes_longer({"400x800": even}, {"200x200": [2 * time for time in even]}) == ()
+    assert [
+        one.what for one in takes_longer({"400x800": even}, {"400x800": [2 * time for time in even]})
+    ] == ["latency"]
+
+
+def test_a_picture_that_the_detector_fails_on_is_timed_too(tmp_path):
+    class Fails:
+        def detect(self, image):
+            raise DetectionFailed("gave up", action="restart")
+
+    paced = Paced(Fails(), pace_file(tmp_path, NAME, "1.0.0"), every_s=0.02)
+    with pytest.raises(DetectionFailed):
+        paced.detect(surface(1))
+    wait_until(lambda: len(pace_of(tmp_path, NAME, "1.0.0").get("256x256", ())) == 1)
+
+
 def test_of_a_few_units_nothing_is_said():
     few = units(LEAST_WATCHED - 1, rejected=LEAST_WATCHED - 1, score=0.9)
     assert drifted(units(100, rejected=0, score=0.6), few) == ()
+
+
+class Takes:
+    """A detector that finds nothing and takes its time."""
+
+    def __init__(self, pause_s: float) -> None:
+        self._pause_s = pause_s
+
+    def detect(self, image):
+        time.sleep(self._pause_s)
+        return Detections.none()
+
+
+def promote_unwatched(plant, version: str) -> None:
+    """As the audit tells it, without the way there."""
+    with plant.store.writing() as connection:
+        after = {"version": version, "before": "1.0.0"}
+        note(
+            connection, at=NOON, by=plant.chen, action="model.promoted", subject=f"model:{NAME}", after=after
+        )
+    ModelsInForce(plant.folder).promote(NAME, version)
 
 
 def release_untrained(plant, *versions: str) -> None:

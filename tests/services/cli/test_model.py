@@ -1,16 +1,25 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import cv2
+import numpy as np
 import pytest
 from click.testing import CliRunner
 
 from inspection.vision.drawing import PART_KINDS
+from models.anomaly import KIND, write
 from models.errors import SetUnfit, SignerUnknown, VersionTaken
 from models.training.dataset import drawn_parts
+from services.access import Access, RightMissing, SignInRefused
 from services.cli.model import model
+from services.model_life import NotSeenEnough, SecondPersonNeeded
+from tests.models.networks import a_model, answering
 from tests.models.releases import PART, STRIP
+from tests.services.signed_in import PASSWORD, QUICK, adds
+from traceability.accounts import Accounts, Role
+from traceability.store import TraceStore
 
 
 def asked(*arguments, models, language="en"):
@@ -158,3 +167,92 @@ def test_lists_that_show_the_same_part_leak_and_others_do_not(drawn, tmp_path):
     assert leak.return_value == 1
     pairs = [(one["one"], one["other"], one["bits"]) for one in json.loads(leak.output)["leaks"]]
     assert pairs == [("images/part_1.png", "images/part_1.png", 0)]
+
+
+METAL = "ground-metal"
+
+
+@pytest.fixture
+def plant(tmp_path):
+    """Two versions of a model of a plant, two people who may, and one who may not."""
+    for version, found in (("1.0.0", 0.0), ("1.1.0", 0.1)):
+        made = a_model(answering({"map": np.full((1, 1, 8, 8), found)}), (KIND,), task="maps")
+        card = made.card.model_copy(update={"name": METAL, "version": version})
+        write(replace(made, card=card), tmp_path / "models")
+    with TraceStore.open(database_of(tmp_path)) as store:
+        access = Access(Accounts(store), hasher=QUICK)
+        for name, role in (("chen", Role.INTEGRATOR), ("wang", Role.ENGINEER), ("li", Role.OPERATOR)):
+            adds(access, role, name=name)
+    return tmp_path
+
+
+def database_of(folder) -> str:
+    return f"sqlite:///{folder / 'lynceus.db'}"
+
+
+def does(plant, *arguments, by=None, password=PASSWORD):
+    """A step of a model's life, with the password typed in."""
+    who = [] if by is None else ["--by", by]
+    environment = {"LYNCEUS_LANGUAGE": "en", "COLUMNS": "200", "LYNCEUS_MODELS": str(plant / "models")}
+    told = CliRunner(env=environment).invoke(
+        model,
+        [*arguments, *who, "--database", database_of(plant)],
+        input=f"{password}\n",
+        standalone_mode=False,
+    )
+    if told.exception is not None:
+        raise told.exception
+    return told
+
+
+def gold_of_good_ones(plant):
+    """Ten pictures of even metal: nothing to be found, and both say so."""
+    folder = plant / "gold"
+    (folder / "images").mkdir(parents=True)
+    (folder / "labels").mkdir()
+    (folder / "classes.txt").write_text(KIND)
+    for number in range(10):
+        cv2.imwrite(str(folder / "images" / f"{number}.png"), np.full((64, 64), 90 + number, np.uint8))
+        (folder / "labels" / f"{number}.txt").touch()
+    return folder
+
+
+def test_a_candidate_goes_by_command_from_proposal_to_force_and_back(plant):
+    assert "candidate 1.1.0" in does(plant, "propose", METAL, "--version", "1.1.0", by="chen").output
+    gold = gold_of_good_ones(plant)
+    judged = does(plant, "judge", METAL, "--data", str(gold), by="chen")
+    assert "✓ clean" in judged.output
+    with pytest.raises(SecondPersonNeeded):
+        does(plant, "approve", METAL, by="chen")
+    assert "approved by wang" in does(plant, "approve", METAL, by="wang").output
+    with pytest.raises(NotSeenEnough, match="looked on at 0 of 200"):
+        does(plant, "promote", METAL, by="chen")
+    beside = plant / "models" / "beside" / f"{METAL}-1.1.0"
+    beside.mkdir(parents=True)
+    (beside / "one.json").write_text('{"counted": {"00": 200}, "ms": [5.0]}')
+    assert "in force 1.1.0, before 1.0.0" in does(plant, "promote", METAL, by="chen").output
+    assert does(plant, "watch", METAL).return_value == 0
+    taken = does(plant, "take-back", METAL, "--reason", "it looks odd", by="chen")
+    assert "in force 1.0.0" in taken.output
+    told = json.loads(does(plant, "life", METAL, "--json").output)
+    assert [step["action"] for step in told["steps"]] == [
+        "model.proposed",
+        "model.passed",
+        "model.approved",
+        "model.promoted",
+        "model.taken_back",
+    ]
+    assert "it looks odd" in does(plant, "life", METAL).output
+
+
+def test_a_wrong_password_and_a_missing_right_change_nothing(plant):
+    with pytest.raises(SignInRefused):
+        does(plant, "propose", METAL, "--version", "1.1.0", by="chen", password="guessed wrongly")
+    with pytest.raises(RightMissing):
+        does(plant, "propose", METAL, "--version", "1.1.0", by="li")
+    assert json.loads(does(plant, "life", METAL, "--json").output)["steps"] == []
+
+
+def test_reviewed_units_become_a_set_by_command_and_without_any_there_is_none(plant):
+    with pytest.raises(SetUnfit):
+        does(plant, "learn-from", str(plant / "set"), "--since", "2026-11-01", "--pictures", str(plant))
