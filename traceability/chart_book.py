@@ -25,13 +25,15 @@ LONGEST_TEXT = 1000
 
 
 class Entry(StrEnum):
-    """`excluded` and `included` are about a point, `frozen` and `released` about limits, `comment` about either."""
+    """`excluded` and `included` are about a point, `frozen` and `released` about limits, `comment` about either;
+    `target` is about a figure of merit (`merit.py`)."""
 
     EXCLUDED = "excluded"
     INCLUDED = "included"
     COMMENT = "comment"
     FROZEN = "frozen"
     RELEASED = "released"
+    TARGET = "target"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,7 +80,7 @@ def book_of(store: TraceStore, chart: str) -> Book:
             comments.append(one)
         elif one.kind is Entry.FROZEN:
             frozen, version = one, version + 1
-        else:
+        elif one.kind is Entry.RELEASED:
             frozen = None
     return Book(excluded=excluded, comments=tuple(comments), frozen=frozen, version=version)
 

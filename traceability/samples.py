@@ -369,6 +369,22 @@ def units_of_subgroup(
     """
     window = window_of(key)
     head = tables.inspection.c
+    return _units_seen(
+        store,
+        *of(tables.inspection, station=station, lane=lane, simulated=simulated),
+        head.finished_at >= window.since,
+        head.finished_at < window.until,
+        limit=limit,
+    )
+
+
+def units_named(store: TraceStore, ids: Sequence[UUID]) -> tuple[UnitSeen, ...]:
+    """The inspections of these ids that are on record, what was withheld most first, then the newest."""
+    return _units_seen(store, tables.inspection.c.id.in_(ids), limit=len(ids))
+
+
+def _units_seen(store: TraceStore, *wanted: ColumnElement[bool], limit: int) -> tuple[UnitSeen, ...]:
+    head = tables.inspection.c
     defects = select(func.count()).where(tables.defect.c.inspection_id == head.id).scalar_subquery()
     picture = (
         select(tables.picture.c.sha256)
@@ -391,11 +407,7 @@ def units_of_subgroup(
             head.simulated,
         )
         .join(tables.identifier, tables.identifier.c.id == head.identifier_id)
-        .where(
-            *of(tables.inspection, station=station, lane=lane, simulated=simulated),
-            head.finished_at >= window.since,
-            head.finished_at < window.until,
-        )
+        .where(*wanted)
         .order_by(severity.desc(), head.finished_at.desc(), head.id.desc())
         .limit(limit)
     )
@@ -492,8 +504,9 @@ def measured_values(
     station: str | None = None,
     lane: str | None = None,
     simulated: bool | None = None,
+    most: int = MOST_SUBGROUPS,
 ) -> tuple[MeasuredValue, ...]:
-    """The newest MOST_SUBGROUPS values of a measurement in units finished in the window, oldest first.
+    """The newest values of a measurement in units finished in the window, oldest first, at most so many.
 
     Of a unit that was not inspected none is taken: what it measured proves nothing.
     """
@@ -529,10 +542,10 @@ def measured_values(
             for row in connection.execute(rows):
                 values_of.setdefault(row.inspection_id, []).append((row.value, row.unit))
             newest_first += [(row, *value) for row in some for value in values_of.get(row.id, ())]
-            if len(newest_first) >= MOST_SUBGROUPS:
+            if len(newest_first) >= most:
                 break
         looked_at.close()
-        found = newest_first[:MOST_SUBGROUPS][::-1]
+        found = newest_first[:most][::-1]
         models: dict[UUID, list[tuple[str, str]]] = {}
         for start in range(0, len(found), PORTION):
             named = (
@@ -633,6 +646,20 @@ def hourly_means(
             MeasuredMean(window=windows[number], mean=total / values, values=values)
         )
     return {name: tuple(means) for name, means in found.items()}
+
+
+def windows_of(
+    since: datetime, until: datetime, *, shift: time | None = None, shifts: Shifts | None = None
+) -> tuple[Window, ...]:
+    """The time from one moment to another as one window, or as those of one shift of its days, cut at both ends."""
+    if shift is None:
+        return (Window(since=since, until=until),)
+    plan = shifts or Shifts()
+    return tuple(
+        Window(since=max(one.since, since), until=min(one.until, until))
+        for one in _at_most(_shifts(since, until, plan))
+        if _shift_start(one.since, plan) == shift
+    )
 
 
 def _at_most(every: Iterator[Window]) -> list[Window]:

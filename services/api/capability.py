@@ -13,7 +13,7 @@ from fastapi.responses import Response
 from pydantic import BaseModel, BeforeValidator, Field
 
 from services.api.charts import ChartAnswer
-from services.api.measured import Asked, Measured, individuals_of
+from services.api.measured import Asked, Measured, measured_of
 from services.api.serving import Here, Language, OnRecord
 from services.chart_files import FAINT, GRID, INK, LIMIT, draw, new_sheet
 from services.problems import problems
@@ -139,7 +139,7 @@ def capability_file(here: Here, language: Language, asked: Asked, wanted: Wanted
 def report_of(here: OnRecord, language: str, asked: Measured, wanted: Specified) -> CapabilityAnswer:
     """Raises SpecLimitsInvalid, NotStable, GaugeNotProven, and what the chart raises."""
     specification = Specification(lower=wanted.lower, upper=wanted.upper, target=wanted.target)
-    charted = individuals_of(here, language, asked)
+    charted = measured_of(here, language, asked)
     left_out = {point.key for point in charted.location.excluded}
     values = [
         one

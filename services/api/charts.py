@@ -16,7 +16,22 @@ from traceability.spc.attributes import Dispersion
 from traceability.spc.charts import ControlChart, Exclusion
 from traceability.spc.rules import NELSON, PRESETS, Side
 
-ChartKind = Literal["p", "corrected_p", "individuals", "moving_range"]
+ChartKind = Literal[
+    "p",
+    "corrected_p",
+    "individuals",
+    "moving_range",
+    "mean",
+    "median",
+    "range",
+    "standard_deviation",
+    "ewma",
+    "cusum_above",
+    "cusum_below",
+    "residual",
+    "z",
+    "t_squared",
+]
 
 Preset = Literal[
     "aiag_2005",
@@ -49,6 +64,7 @@ class PointAnswer(BaseModel):
     `count`, `opportunity`, `review`, `not_inspected`  of subgroups of counts: units refused, judged, waiting for a
                       person, and those nobody could judge, which are no part of `opportunity`
     `excluded`        who left it out of the limits, and why
+    `shares`          of T²: how much of it is gone when this measurement is left out, by title, the most first
     """
 
     key: str
@@ -67,6 +83,7 @@ class PointAnswer(BaseModel):
     review: int | None = None
     not_inspected: int | None = None
     excluded: ExclusionAnswer | None = None
+    shares: dict[str, float] | None = None
 
 
 class SignalAnswer(BaseModel):

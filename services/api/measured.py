@@ -1,51 +1,70 @@
-"""Charts of what was measured: single values and moving ranges, with stages where recipe or model changed."""
+"""Charts of what was measured, with stages where recipe or model changed."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from http import HTTPStatus
-from typing import Annotated, Any, Literal
+from math import isfinite
+from typing import Annotated, Any
+from urllib.parse import urlencode
 from uuid import UUID
 
 from fastapi import APIRouter, Depends, Query
 from fastapi.responses import Response
 from numpy import isnan, ptp
-from pydantic import BaseModel
+from pydantic import BaseModel, TypeAdapter
 
 from services.access import Caller, SignedIn
 from services.api.charts import (
     ChartAnswer,
+    ChartKind,
     Preset,
     Stages,
     comments_of,
-    exclusions,
     frozen_of,
     point_of,
     rules_of,
     signals_of,
-    with_frozen,
 )
 from services.api.once import OnceRoute
 from services.api.serving import Here, Language, Moment, OnRecord, Serving
 from services.api.spc import NOT_FOR_ALL, EntryMade, EntrySaid, decide, file_of
 from services.api.units import recorded
 from services.chart_files import Format
+from services.measured_charts import (
+    OF_SUBGROUPS,
+    WITH_KEPT_LIMITS,
+    Made,
+    MeasuredChart,
+    key_of,
+    made,
+    made_together,
+)
 from services.problems import problems
 from services.text import say
 from services.web.rendering import quantity_name
 from traceability.chart_book import Book, book_of, chart_name
-from traceability.errors import SubgroupUnknown
-from traceability.samples import MeasuredValue, measured_values, measurements_seen
-from traceability.spc.charts import ChartPair, ControlChart, Limits, autocorrelation, individuals_chart
-from traceability.spc.rules import PRESETS
+from traceability.errors import ParameterOutOfRange, SubgroupUnknown
+from traceability.samples import (
+    MOST_SUBGROUPS,
+    MeasuredValue,
+    Shifts,
+    measured_values,
+    measurements_seen,
+    shift_at,
+)
+from traceability.spc.charts import ControlChart, autocorrelation
+from traceability.subgroups import LARGEST, SMALLEST, measured_together
 
 router = APIRouter(prefix="/spc", tags=["statistics"], route_class=OnceRoute)
 
 SHOWN_BY_DEFAULT = timedelta(days=3)
 
 FEWEST_FOR_AUTOCORRELATION = 4
+
+USUAL_SIZE = 5
 
 
 class MeasurementAnswer(BaseModel):
@@ -57,16 +76,28 @@ class MeasurementAnswer(BaseModel):
     values: int
 
 
-class IndividualsAnswer(BaseModel):
-    """Single values above, moving ranges below; ready to be drawn. `lag_1` where neighbours resemble each other
-    enough to make the limits too narrow."""
+class MeasuredAnswer(BaseModel):
+    """A chart of a measurement, ready to be drawn: location above, spread below where there is one.
+
+    `size`      of the subgroups; 1 for charts of single values
+    `left_over` values that filled no whole subgroup
+    `lag_1`     where neighbours resemble each other enough to make the limits of single values too narrow
+    """
 
     measurement: MeasurementAnswer
+    beside: list[MeasurementAnswer]
+    chart: MeasuredChart
     preset: Preset
+    size: int
+    left_over: int
     location: ChartAnswer
-    spread: ChartAnswer
+    spread: ChartAnswer | None
     stages: list[str]
     lag_1: float | None
+
+    @property
+    def charts(self) -> list[ChartAnswer]:
+        return [self.location] if self.spread is None else [self.location, self.spread]
 
 
 @router.get("/measurements", responses=problems(HTTPStatus.UNPROCESSABLE_ENTITY))
@@ -84,7 +115,11 @@ def measurements(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Measured:
-    """Which values a chart is of, and by what rules they are judged."""
+    """Which values a chart is of, which chart it is, and by what rules they are judged.
+
+    size    of subgroups, where the chart has any
+    beside  other measurements of the same units, for T²
+    """
 
     measurement: str
     since: datetime
@@ -92,10 +127,17 @@ class Measured:
     lane: str | None
     rules: Preset = "nelson_1_2"
     stages: Stages = "by_change"
+    chart: MeasuredChart = "individuals"
+    size: int = USUAL_SIZE
+    beside: tuple[str, ...] = ()
 
     @property
     def name(self) -> str:
-        """Under which what people decide about this chart is kept."""
+        """Under which what people decide about this chart is kept: of single values one for all their charts."""
+        if self.chart == "t_squared":
+            return chart_name(self.chart, "+".join((self.measurement, *self.beside)), self.station, self.lane)
+        if self.chart in OF_SUBGROUPS:
+            return chart_name(f"{self.chart}_{self.size}", self.measurement, self.station, self.lane)
         return chart_name("individuals", self.measurement, self.station, self.lane)
 
 
@@ -106,6 +148,9 @@ def asked_for(
     station: Annotated[str | None, Query(max_length=100)] = None,
     lane: Annotated[str | None, Query(max_length=100)] = None,
     since: Annotated[Moment | None, Query(description="default: 3 days")] = None,
+    chart: MeasuredChart = "individuals",
+    size: Annotated[int, Query(ge=SMALLEST, le=LARGEST, description="of subgroups")] = USUAL_SIZE,
+    beside: Annotated[list[str] | None, Query(max_length=20, description="for T²")] = None,
 ) -> Measured:
     """Which values a chart is of."""
     return Measured(
@@ -115,34 +160,35 @@ def asked_for(
         lane=lane or None,
         rules=rules,
         stages=stages,
+        chart=chart,
+        size=size,
+        beside=tuple(dict.fromkeys(one for one in beside or () if one != measurement)),
     )
 
 
 Asked = Annotated[Measured, Depends(asked_for)]
 
 
-@router.get("/individuals", responses=problems(HTTPStatus.UNPROCESSABLE_ENTITY))
-def individuals(here: Here, language: Language, asked: Asked) -> IndividualsAnswer:
-    """Single values and moving ranges of the newest units, at most 2500."""
-    return individuals_of(here, language, asked)
+@router.get("/measured", responses=problems(HTTPStatus.UNPROCESSABLE_ENTITY))
+def measured(here: Here, language: Language, asked: Asked) -> MeasuredAnswer:
+    """Single values, subgroups of consecutive units, EWMA, CUSUM, residuals, short runs, or T²: at most 2500 points."""
+    return measured_of(here, language, asked)
 
 
-@router.get("/individuals/file", response_class=Response, responses=problems(HTTPStatus.UNPROCESSABLE_ENTITY))
-def individuals_file(here: Here, language: Language, asked: Asked, format: Format = "pdf") -> Response:
-    """Both charts as a file: CSV, XLSX, or PDF for A4."""
-    found = individuals_of(here, language, asked)
-    return file_of(
-        [found.location, found.spread], format, "individuals", station=here.station, language=language
-    )
+@router.get("/measured/file", response_class=Response, responses=problems(HTTPStatus.UNPROCESSABLE_ENTITY))
+def measured_file(here: Here, language: Language, asked: Asked, format: Format = "pdf") -> Response:
+    """The same as a file: CSV, XLSX, or PDF for A4."""
+    found = measured_of(here, language, asked)
+    return file_of(found.charts, format, asked.chart, station=here.station, language=language)
 
 
-@router.post("/individuals/entries", status_code=HTTPStatus.CREATED, responses=NOT_FOR_ALL)
-def enter_individuals(here: Here, caller: SignedIn, asked: Asked, said: EntrySaid) -> EntryMade:
-    """Leave a unit out of the limits of this chart, take it in again, comment, freeze its limits or release them."""
-    return EntryMade(id=decide_individuals(here, caller, asked, said))
+@router.post("/measured/entries", status_code=HTTPStatus.CREATED, responses=NOT_FOR_ALL)
+def enter_measured(here: Here, caller: SignedIn, asked: Asked, said: EntrySaid) -> EntryMade:
+    """Leave a point out of the limits of this chart, take it in again, comment, freeze its limits or release them."""
+    return EntryMade(id=decide_measured(here, caller, asked, said))
 
 
-def decide_individuals(here: Serving, caller: Caller, asked: Measured, said: EntrySaid) -> UUID:
+def decide_measured(here: Serving, caller: Caller, asked: Measured, said: EntrySaid) -> UUID:
     """Raises RightMissing, InspectionUnknown, and what drawing the chart raises."""
     if said.point is not None:
         recorded(here, inspection_id(said.point))
@@ -170,96 +216,154 @@ def seen(
     ]
 
 
-def individuals_of(here: OnRecord, language: str, asked: Measured) -> IndividualsAnswer:
+def measured_of(here: OnRecord, language: str, asked: Measured) -> MeasuredAnswer:
     """Raises SpcError where there are too few values for a chart."""
-    values = measured_values(
-        here.store, asked.measurement, since=asked.since, station=asked.station, lane=asked.lane
-    )
-    numbers = [one.value for one in values]
     book = book_of(here.store, asked.name)
-    rules = PRESETS[asked.rules]
-    stages = [one.stage for one in values] if asked.stages == "by_change" else None
-    pair = individuals_chart(
-        numbers, stages=stages, excluded=exclusions(book, [str(one.id) for one in values]), rules=rules
-    )
-    assert pair.spread is not None
-
-    def against(kept: Mapping[str, Any]) -> ChartPair:
-        held = {name: value for name, value in kept.items() if name != "stage"}
-        return individuals_chart(numbers, stages=stages, limits=Limits.of(held), rules=rules)
-
-    def kept_spread(kept: Mapping[str, Any]) -> ControlChart:
-        spread = against(kept).spread
-        assert spread is not None
-        return spread
-
-    location = with_frozen(pair.location, lambda kept: against(kept).location, book.frozen)
-    spread = with_frozen(pair.spread, kept_spread, book.frozen)
-    # About each stage's own centre: a step between stages is no likeness of neighbours.
-    off_centre = pair.location.value - pair.location.centre
-    off_centre = off_centre[~isnan(off_centre)]
-    is_enough = off_centre.size >= FEWEST_FOR_AUTOCORRELATION and bool(ptp(off_centre) > 0)
-    near = autocorrelation(off_centre) if is_enough else None
-    title, unit = quantity_name(language, asked.measurement), values[0].unit
-    return IndividualsAnswer(
-        measurement=MeasurementAnswer(name=asked.measurement, title=title, unit=unit, values=len(values)),
-        preset=asked.rules,
-        location=_answer(location, "individuals", values, book, asked, title, language),
-        spread=_answer(
-            spread, "moving_range", values, book, asked, say("web.spc.moving", language), language
+    drawn = _made(here, asked, book)
+    first = drawn.points[0][0]
+    titles = [quantity_name(language, name) for name in (asked.measurement, *asked.beside)]
+    kind = _LOCATION.get(asked.chart, drawn.location.statistic)
+    is_plain = asked.chart in ("individuals", *OF_SUBGROUPS, "ewma")
+    return MeasuredAnswer(
+        measurement=MeasurementAnswer(
+            name=asked.measurement,
+            title=titles[0],
+            unit=first.unit,
+            values=sum(len(point) for point in drawn.points),
         ),
-        stages=list(dict.fromkeys(stages or ())),
-        lag_1=near.lag_1 if near is not None and near.is_shown else None,
+        beside=[
+            MeasurementAnswer(name=name, title=title, unit="", values=len(drawn.points))
+            for name, title in zip(asked.beside, titles[1:], strict=True)
+        ],
+        chart=asked.chart,
+        preset=asked.rules,
+        size=len(drawn.points[0]),
+        left_over=drawn.left_over,
+        location=_answer(
+            drawn.location,
+            kind,
+            drawn,
+            book,
+            asked,
+            " + ".join(titles) if asked.chart == "t_squared" else titles[0],
+            language,
+            unit=first.unit if is_plain else say("web.spc.sigmas", language),
+            titles=titles,
+        ),
+        spread=None
+        if drawn.spread is None
+        else _answer(
+            drawn.spread,
+            drawn.spread.statistic,
+            drawn,
+            book,
+            asked,
+            say(f"web.statistic.{drawn.spread.statistic}", language),
+            language,
+            unit=first.unit
+            if asked.chart not in ("cusum", "short_runs")
+            else say("web.spc.sigmas", language),
+        ),
+        stages=list(dict.fromkeys(drawn.location.stage)),
+        lag_1=_resemblance(drawn.location) if asked.chart in ("individuals", "ewma", "cusum") else None,
     )
+
+
+_LOCATION = {"individuals": "individuals", "short_runs": "z"}
+
+
+def _made(here: OnRecord, asked: Measured, book: Book) -> Made:
+    by_stage = asked.stages == "by_change"
+    if asked.chart == "t_squared":
+        units = measured_together(
+            here.store,
+            (asked.measurement, *asked.beside),
+            since=asked.since,
+            station=asked.station,
+            lane=asked.lane,
+        )
+        return made_together(units, by_stage=by_stage, book=book)
+    values = measured_values(
+        here.store,
+        asked.measurement,
+        # A shift that is seen in part only would be cut into other subgroups than the whole one.
+        since=shift_at(asked.since, Shifts()).since if asked.chart in OF_SUBGROUPS else asked.since,
+        station=asked.station,
+        lane=asked.lane,
+        most=MOST_SUBGROUPS * (asked.size if asked.chart in OF_SUBGROUPS else 1),
+    )
+    return made(values, chart=asked.chart, size=asked.size, preset=asked.rules, by_stage=by_stage, book=book)
+
+
+def _resemblance(location: ControlChart) -> float | None:
+    """About each stage's own centre: a step between stages is no likeness of neighbours."""
+    off_centre = location.value - location.centre
+    off_centre = off_centre[~isnan(off_centre)]
+    if off_centre.size < FEWEST_FOR_AUTOCORRELATION or not ptp(off_centre) > 0:
+        return None
+    near = autocorrelation(off_centre)
+    return near.lag_1 if near.is_shown else None
 
 
 def limits_to_freeze(here: OnRecord, asked: Measured) -> dict[str, Any]:
-    """The limits of the newest stage as they are now, to be kept. Raises as `individuals_of` does."""
-    values = measured_values(
-        here.store, asked.measurement, since=asked.since, station=asked.station, lane=asked.lane
-    )
-    stages = [one.stage for one in values] if asked.stages == "by_change" else None
-    book = book_of(here.store, asked.name)
-    pair = individuals_chart(
-        [one.value for one in values],
-        stages=stages,
-        excluded=exclusions(book, [str(one.id) for one in values]),
-    )
-    return pair.limits.as_dict() | {"stage": stages[-1] if stages else ""}
+    """The limits of the newest stage as they are now, to be kept. Raises as `measured_of` does, and
+    ParameterOutOfRange for a chart that has none to keep."""
+    drawn = _made(here, asked, book_of(here.store, asked.name))
+    if drawn.limits is None:
+        raise ParameterOutOfRange(
+            f"The limits of a chart {asked.chart} are fitted to the values shown and cannot be frozen.",
+            action="Freeze the limits of the single values.",
+            parameter="chart",
+            value=asked.chart,
+            allowed=", ".join(WITH_KEPT_LIMITS),
+        )
+    stage = drawn.location.stage
+    return drawn.limits.as_dict() | {"stage": stage[-1] if stage else ""}
 
 
 def inspection_url(id: UUID) -> str:
     return f"/inspection/{id}"
 
 
+def point_url(point: Sequence[MeasuredValue]) -> str:
+    """Where a point leads: to its unit, or to the list of its units."""
+    if len(point) == 1:
+        return inspection_url(point[0].id)
+    return "/spc/units?" + urlencode([("id", str(one.id)) for one in point])
+
+
 def _answer(
     chart: ControlChart,
-    kind: Literal["individuals", "moving_range"],
-    values: tuple[MeasuredValue, ...],
+    kind: str,
+    drawn: Made,
     book: Book,
     asked: Measured,
     title: str,
     language: str,
+    *,
+    unit: str,
+    titles: Sequence[str] = (),
 ) -> ChartAnswer:
     points = [
         point_of(
             chart,
             index,
             book,
-            key=str(one.id),
-            label=f"{one.at.astimezone():%Y-%m-%d %H:%M:%S}",
-            at=one.at,
-            stage=one.stage,
-            simulated=int(one.simulated),
-            url=inspection_url(one.id),
+            key=key_of(point),
+            label=f"{point[0].at.astimezone():%Y-%m-%d %H:%M:%S}",
+            at=point[0].at,
+            stage=point[0].stage,
+            simulated=sum(one.simulated for one in point),
+            url=point_url(point),
+            shares=_shares(drawn, index, titles),
         )
-        for index, one in enumerate(values)
+        for index, point in enumerate(drawn.points)
     ]
     return ChartAnswer(
-        chart=kind,
+        chart=TypeAdapter(ChartKind).validate_python(kind),
         name=asked.name,
         title=title,
-        unit=values[0].unit,
+        unit=unit,
         statistic=chart.statistic,
         method=chart.method,
         method_text=say(f"spc.method.{chart.method}", language),
@@ -271,3 +375,14 @@ def _answer(
         frozen=frozen_of(book),
         comments=comments_of(book),
     )
+
+
+def _shares(drawn: Made, index: int, titles: Sequence[str]) -> dict[str, float] | None:
+    if not (drawn.shares and titles):
+        return None
+    parts = {
+        title: float(part[index])
+        for title, part in zip(titles, drawn.shares, strict=True)
+        if isfinite(part[index])
+    }
+    return dict(sorted(parts.items(), key=lambda one: -one[1]))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
 from math import isnan
 from typing import Any
@@ -19,7 +19,7 @@ from traceability.gauge_studies import is_gauge_proven
 from traceability.samples import By, MeasuredValue, measured_values, rejected_samples
 from traceability.spc.attributes import ESTABLISHED_FROM, CountChart, p_chart
 from traceability.spc.capability import Naming, Specification, capability, named, release
-from traceability.spc.charts import ChartPair, autocorrelation, individuals_chart
+from traceability.spc.charts import individuals_chart
 from traceability.spc.rules import PRESETS
 from traceability.spc.run_length import false_alarms
 from traceability.store import TraceStore
@@ -103,30 +103,6 @@ preset_option = click.option(
     show_default=True,
     help=_help("cli.spc.rules"),
 )
-
-
-@spc.command(help=_help("cli.spc.individuals"))
-@click.argument("measurement")
-@preset_option
-@_window_options
-def individuals(
-    measurement: str,
-    preset: str,
-    station: str | None,
-    lane: str | None,
-    since: datetime | None,
-    measured_only: bool,
-    as_json: bool,
-    database: str,
-) -> None:
-    values = _measured(database, measurement, station, lane, since, measured_only)
-    pair = individuals_chart(
-        [one.value for one in values], stages=[one.stage for one in values], rules=PRESETS[preset]
-    )
-    if as_json:
-        click.echo(json.dumps(_pair_of(pair, values), ensure_ascii=False, indent=2))
-    else:
-        show_individuals(pair, values, language_of_environment(), Console(highlight=False))
 
 
 @spc.command("capability", help=_help("cli.spc.capability"))
@@ -265,56 +241,6 @@ def _measured(
             lane=lane,
             simulated=False if measured_only else None,
         )
-
-
-def _pair_of(pair: ChartPair, values: Sequence[MeasuredValue]) -> dict[str, object]:
-    return {
-        "units": [{"inspection": str(one.id), "at": one.at.isoformat(), "unit": one.unit} for one in values],
-        "location": pair.location.as_dict(),
-        "spread": None if pair.spread is None else pair.spread.as_dict(),
-    }
-
-
-def show_individuals(
-    pair: ChartPair, values: Sequence[MeasuredValue], language: str, console: Console
-) -> None:
-    """A row per stage, then every signal with the time of its point."""
-    chart, unit = pair.location, values[0].unit
-    table = Table(box=None)
-    for key in ("stage", "units", "centre_column", "sigma_column", "limits_column"):
-        table.add_column(
-            say(f"cli.spc.{key}", language, unit=unit), justify="left" if key == "stage" else "right"
-        )
-    for stage in dict.fromkeys(chart.stage):
-        at = [index for index, label in enumerate(chart.stage) if label == stage]
-        first = at[0]
-        table.add_row(
-            stage,
-            str(len(at)),
-            _figure(chart.centre[first]),
-            _figure(chart.sigma[first]),
-            f"{_figure(chart.lower[first])} … {_figure(chart.upper[first])}",
-        )
-    console.print(table)
-    near = autocorrelation(chart.value) if len(values) > 3 else None
-    if near is not None and near.is_shown:
-        console.print(say("cli.spc.autocorrelated", language, lag_1=f"{near.lag_1:.2f}"), markup=False)
-    if any(one.simulated for one in values):
-        simulated = sum(one.simulated for one in values)
-        console.print(
-            say("cli.spc.simulated", language, simulated=simulated, units=len(values)), markup=False
-        )
-    if not chart.signals:
-        console.print(say("cli.spc.no_signals", language), markup=False)
-        return
-    console.print(say("cli.spc.signals", language, count=len(chart.signals)), markup=False)
-    for signal in chart.signals:
-        facts = {
-            "label": values[signal.index].at.astimezone().isoformat(sep=" ", timespec="seconds"),
-            "rule": say(f"spc.rule.{signal.rule}", language),
-            "side": say(f"spc.side.{signal.side}", language),
-        }
-        console.print("  " + say("cli.spc.one_signal", language, **facts), markup=False)
 
 
 def show_capability(report: Mapping[str, Any], language: str, console: Console) -> None:

@@ -1,13 +1,14 @@
-"""`lynceus spc causes|maps|inspector|studies|file`: what the pages about charts show, for the terminal and programs."""
+"""`lynceus spc measured|causes|maps|inspector|studies|file`: what the pages about charts show."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import wraps
+from itertools import groupby
 from pathlib import Path
-from typing import Any, TypeVar, get_args
+from typing import TypeVar, get_args
 
 import click
 from pydantic import BaseModel, TypeAdapter
@@ -17,16 +18,19 @@ from rich.table import Table
 from services.api.causes import CausesAnswer, PositionsAnswer, causes_of, positions_of
 from services.api.charts import ChartAnswer, Preset
 from services.api.inspector import InspectorAnswer, inspector_of
-from services.api.measured import Measured, individuals_of
+from services.api.measured import USUAL_SIZE, Measured, MeasuredAnswer, measured_of
 from services.api.spc import Selection, chart_of
 from services.api.studies import StudyAnswer
 from services.chart_files import Format, as_file
 from services.cli.options import database_option
-from services.cli.spc import spc
+from services.cli.spc import preset_option, spc
+from services.measured_charts import CHARTS, MeasuredChart
 from services.text import language_of_environment, say
 from station_config import Catalogue, load_catalogue
 from traceability import gauge_studies
+from traceability.samples import By
 from traceability.store import TraceStore
+from traceability.subgroups import LARGEST, SMALLEST
 
 Answer = TypeVar("Answer", bound=BaseModel)
 
@@ -38,58 +42,165 @@ def _help(key: str) -> str:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Opened:
+class _Asked:
+    """What is on record, and which part of it is asked about."""
+
     store: TraceStore
     catalogue: Catalogue
+    station: str | None
+    lane: str | None
+    since: datetime
+    language: str
+
+    @property
+    def one_lane(self) -> str:
+        if not self.lane:
+            raise click.UsageError(_help("cli.spc.lane_needed"))
+        return self.lane
 
 
-@contextmanager
-def _opened(database: str) -> Iterator[_Opened]:
-    with TraceStore.open(database) as store:
-        yield _Opened(store=store, catalogue=load_catalogue())
+def _on_record(command: Callable[..., None]) -> Callable[..., None]:
+    """With the options that all of these have, the record opened, and what they say in the reader's language."""
 
+    @wraps(command)
+    def run(
+        station: str | None, lane: str | None, since: datetime | None, database: str, **rest: object
+    ) -> None:
+        with TraceStore.open(database) as store:
+            asked = _Asked(
+                store=store,
+                catalogue=load_catalogue(),
+                station=station,
+                lane=lane,
+                # A time without a zone, as typed, is local.
+                since=datetime.now(UTC) - SHOWN_BY_DEFAULT if since is None else since.astimezone(UTC),
+                language=language_of_environment(),
+            )
+            command(asked, **rest)
 
-def _options(command: Callable[..., None]) -> Callable[..., None]:
-    """What all of these ask for in the same words."""
+    told: Callable[..., None] = run
     for option in (
         click.option("--station", help=_help("cli.spc.station")),
         click.option("--lane", help=_help("cli.spc.lane")),
         click.option("--since", type=click.DateTime(), help=_help("cli.spc.since_3")),
         database_option,
     ):
-        command = option(command)
-    return command
+        told = option(told)
+    return told
 
 
 json_option = click.option("--json", "as_json", is_flag=True, help=_help("cli.spc.json"))
 kind_option = click.option("--kind", help=_help("cli.spc.kind"))
 
 
-def _begin(since: datetime | None) -> datetime:
-    # A time without a zone, as typed, is local.
-    return datetime.now(UTC) - SHOWN_BY_DEFAULT if since is None else since.astimezone(UTC)
+def _chart_options(command: Callable[..., None]) -> Callable[..., None]:
+    for option in (
+        click.option(
+            "--chart",
+            type=click.Choice(CHARTS),
+            default="individuals",
+            show_default=True,
+            help=_help("cli.spc.chart"),
+        ),
+        click.option(
+            "--size",
+            type=click.IntRange(SMALLEST, LARGEST),
+            default=USUAL_SIZE,
+            show_default=True,
+            help=_help("cli.spc.size"),
+        ),
+        click.option("--beside", multiple=True, help=_help("cli.spc.beside_option")),
+        preset_option,
+    ):
+        command = option(command)
+    return command
 
 
-def _lane_needed(lane: str | None) -> str:
-    if not lane:
-        raise click.UsageError(_help("cli.spc.lane_needed"))
-    return lane
+@spc.command(help=_help("cli.spc.measured"))
+@click.argument("measurement")
+@_chart_options
+@json_option
+@_on_record
+def measured(
+    asked: _Asked,
+    measurement: str,
+    chart: MeasuredChart,
+    size: int,
+    beside: tuple[str, ...],
+    preset: Preset,
+    as_json: bool,
+) -> None:
+    found = measured_of(asked, asked.language, _measured(asked, measurement, chart, size, beside, preset))
+    _told(found, as_json, _show_measured)
+
+
+def _measured(
+    asked: _Asked,
+    measurement: str,
+    chart: MeasuredChart,
+    size: int,
+    beside: tuple[str, ...],
+    preset: Preset,
+) -> Measured:
+    return Measured(
+        measurement=measurement,
+        since=asked.since,
+        station=asked.station,
+        lane=asked.lane,
+        rules=preset,
+        chart=chart,
+        size=size,
+        beside=beside,
+    )
+
+
+def _show_measured(found: MeasuredAnswer, language: str, console: Console) -> None:
+    """A row per stage, then every signal with the time of its point."""
+    for chart in found.charts:
+        console.print(f"{chart.title} ({chart.unit}): {chart.method_text}", style="bold", markup=False)
+        table = Table(box=None)
+        for key in ("stage", "points", "centre_column", "limits_column"):
+            table.add_column(
+                say(f"cli.spc.{key}", language, unit=chart.unit),
+                justify="left" if key == "stage" else "right",
+            )
+        for stage, some in groupby(chart.points, key=lambda point: point.stage if chart.stages else ""):
+            points = list(some)
+            last = points[-1]
+            table.add_row(
+                stage,
+                str(len(points)),
+                _figure(last.centre),
+                f"{_figure(last.lower)} … {_figure(last.upper)}",
+            )
+        console.print(table)
+        if not chart.signals:
+            console.print(say("cli.spc.no_signals", language), markup=False)
+        for signal in chart.signals:
+            line = say(
+                "cli.spc.one_signal",
+                language,
+                label=chart.points[signal.index].label,
+                rule=signal.text,
+                side=say(f"spc.side.{signal.side}", language),
+            )
+            console.print("  " + line, markup=False)
+    if found.lag_1 is not None:
+        console.print(say("cli.spc.autocorrelated", language, lag_1=f"{found.lag_1:.2f}"), markup=False)
+    simulated = found.location.simulated
+    if simulated:
+        console.print(
+            say("cli.spc.simulated", language, simulated=simulated, units=found.measurement.values),
+            markup=False,
+        )
 
 
 @spc.command(help=_help("cli.spc.causes"))
 @kind_option
 @json_option
-@_options
-def causes(
-    kind: str | None,
-    as_json: bool,
-    station: str | None,
-    lane: str | None,
-    since: datetime | None,
-    database: str,
-) -> None:
-    with _opened(database) as here:
-        found = causes_of(here, station=station, lane=lane, kind=kind, since=_begin(since))
+@_on_record
+def causes(asked: _Asked, kind: str | None, as_json: bool) -> None:
+    found = causes_of(asked, station=asked.station, lane=asked.lane, kind=kind, since=asked.since)
     _told(found, as_json, _show_causes)
 
 
@@ -116,24 +227,11 @@ def _show_causes(found: CausesAnswer, language: str, console: Console) -> None:
 @spc.command(help=_help("cli.spc.maps"))
 @kind_option
 @json_option
-@_options
-def maps(
-    kind: str | None,
-    as_json: bool,
-    station: str | None,
-    lane: str | None,
-    since: datetime | None,
-    database: str,
-) -> None:
-    with _opened(database) as here:
-        found = positions_of(
-            here,
-            language_of_environment(),
-            lane=_lane_needed(lane),
-            station=station,
-            kind=kind,
-            since=_begin(since),
-        )
+@_on_record
+def maps(asked: _Asked, kind: str | None, as_json: bool) -> None:
+    found = positions_of(
+        asked, asked.language, lane=asked.one_lane, station=asked.station, kind=kind, since=asked.since
+    )
     _told(found, as_json, _show_maps)
 
 
@@ -158,18 +256,9 @@ def _show_maps(found: PositionsAnswer, language: str, console: Console) -> None:
 
 @spc.command(help=_help("cli.spc.inspector"))
 @json_option
-@_options
-def inspector(
-    as_json: bool, station: str | None, lane: str | None, since: datetime | None, database: str
-) -> None:
-    with _opened(database) as here:
-        found = inspector_of(
-            here,
-            language_of_environment(),
-            lane=_lane_needed(lane),
-            station=station,
-            since=_begin(since),
-        )
+@_on_record
+def inspector(asked: _Asked, as_json: bool) -> None:
+    found = inspector_of(asked, asked.language, lane=asked.one_lane, station=asked.station, since=asked.since)
     _told(found, as_json, _show_inspector)
 
 
@@ -207,10 +296,8 @@ def _show_inspector(found: InspectorAnswer, language: str, console: Console) -> 
 @json_option
 @database_option
 def studies(characteristic: str | None, as_json: bool, database: str) -> None:
-    with _opened(database) as here:
-        found = [
-            StudyAnswer.of(one) for one in gauge_studies.studies(here.store, characteristic=characteristic)
-        ]
+    with TraceStore.open(database) as store:
+        found = [StudyAnswer.of(one) for one in gauge_studies.studies(store, characteristic=characteristic)]
     if as_json:
         click.echo(TypeAdapter(list[StudyAnswer]).dump_json(found, indent=2).decode())
         return
@@ -233,35 +320,30 @@ def studies(characteristic: str | None, as_json: bool, database: str) -> None:
 @click.argument("target", type=click.Path(dir_okay=False, path_type=Path))
 @click.option("--measurement", help=_help("cli.spc.file_measurement"))
 @click.option("--by", type=click.Choice(["hour", "shift"]), default="hour", show_default=True)
-@click.option("--rules", type=click.Choice(get_args(Preset)), default="nelson_1_2", show_default=True)
-@_options
+@_chart_options
+@_on_record
 def file(
+    asked: _Asked,
     target: Path,
     measurement: str | None,
-    by: Any,
-    rules: Any,
-    station: str | None,
-    lane: str | None,
-    since: datetime | None,
-    database: str,
+    by: By,
+    chart: MeasuredChart,
+    size: int,
+    beside: tuple[str, ...],
+    preset: Preset,
 ) -> None:
     format: Format | None = next((one for one in get_args(Format) if target.suffix == f".{one}"), None)
     if format is None:
         raise click.UsageError(_help("cli.spc.file_kinds"))
-    language = language_of_environment()
-    with _opened(database) as here:
-        if measurement is None:
-            selected = Selection(
-                by=by, station=station, lane=lane, since=_begin(since), until=None, rules=rules
-            )
-            charts: list[ChartAnswer] = [chart_of(here, language, selected)]
-        else:
-            asked = Measured(
-                measurement=measurement, since=_begin(since), station=station, lane=lane, rules=rules
-            )
-            pair = individuals_of(here, language, asked)
-            charts = [pair.location, pair.spread]
-    target.write_bytes(as_file(charts, format, station=station or "–", language=language))
+    if measurement is None:
+        selected = Selection(
+            by=by, station=asked.station, lane=asked.lane, since=asked.since, until=None, rules=preset
+        )
+        charts: list[ChartAnswer] = [chart_of(asked, asked.language, selected)]
+    else:
+        which = _measured(asked, measurement, chart, size, beside, preset)
+        charts = measured_of(asked, asked.language, which).charts
+    target.write_bytes(as_file(charts, format, station=asked.station or "–", language=asked.language))
     click.echo(str(target))
 
 

@@ -2,42 +2,52 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from http import HTTPStatus
 from typing import Annotated, Literal, get_args
 from urllib.parse import urlencode
+from uuid import UUID
 
-from fastapi import APIRouter, Form, Query, Request
+from fastapi import APIRouter, Depends, Form, Query, Request
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
 
 from services.access import Caller, Right, SignedIn, Who
 from services.api.capability import CapabilityAnswer, NamingName, Wanted, facts, report_of
 from services.api.causes import CausesAnswer, causes_of, positions_of
 from services.api.charts import ChartAnswer, Preset, Stages
-from services.api.inspector import InspectorAnswer, inspector_of
+from services.api.inspector import InspectorAnswer, inspector_of, is_inspectors
 from services.api.measured import (
+    USUAL_SIZE,
     Asked,
-    IndividualsAnswer,
     Measured,
-    decide_individuals,
-    individuals_of,
+    MeasuredAnswer,
+    MeasurementAnswer,
+    decide_measured,
+    measured_of,
     seen,
 )
 from services.api.serving import Here, Language, Serving
 from services.api.spc import EntrySaid, Selected, Selection, ShiftStart, chart_of, decide_p, selection
 from services.api.studies import Reader, StudyAnswer, StudyName, readings_of
+from services.measured_charts import CHARTS, OF_SUBGROUPS, WITH_KEPT_LIMITS, MeasuredChart
 from services.problems import status_of
 from services.text import Explanation, explain, say
+from services.web.language import language_of
 from services.web.rendering import page
 from traceability import gauge_studies, samples
 from traceability.chart_book import Entry
 from traceability.errors import SpcError
 from traceability.samples import Shifts
+from traceability.subgroups import LARGEST, SMALLEST
 
 router = APIRouter(include_in_schema=False, default_response_class=HTMLResponse)
 
 # A subgroup of full inspection holds thousands of units; what was withheld comes first.
 MOST_UNITS = 500
+
+# Of more than this many measurements together a T² says little to anybody.
+USUAL_BESIDE = 4
 
 Period = Literal["1", "3", "7", "30"]
 PERIODS: tuple[Period, ...] = ("1", "3", "7", "30")
@@ -75,6 +85,53 @@ def chart_texts(language: str, *, value: str = "value") -> dict[str, str]:
 def station_of(here: Serving, station: str) -> str:
     """Pictures inspected from files lie in the same database and are no part of this station's process."""
     return station or (here.station if here.live is not None else "")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Looked:
+    """What nearly every page about charts asks for first: which lane, and how many days back."""
+
+    here: Serving
+    days: Period
+    lane: str
+    since: datetime
+
+    @property
+    def station(self) -> str | None:
+        return station_of(self.here, "") or None
+
+    @property
+    def asked(self) -> dict[str, str]:
+        """For the address of what the page draws from: `since` as it was, so that page and file show the same."""
+        return {
+            "lane": self.lane,
+            "station": self.station or "",
+            "since": f"{self.since:%Y-%m-%dT%H:%M:%SZ}",
+        }
+
+    @property
+    def lanes(self) -> list[str]:
+        return lanes_of(self.here)
+
+    def of_one_lane(self, *, first: bool = False) -> Looked:
+        """With the last of the station's lanes, or its first, where none was asked for."""
+        lane = self.lane or (self.lanes[0 if first else -1] if self.lanes else "")
+        return replace(self, lane=lane)
+
+    def measurements(self, language: str) -> list[MeasurementAnswer]:
+        return seen(self.here, language, since=self.since, station=self.station, lane=self.lane or None)
+
+    def kinds(self) -> tuple[str, ...]:
+        return samples.kinds_seen(
+            self.here.store, since=self.since, station=self.station, lane=self.lane or None
+        )
+
+
+def looked(here: Here, days: Period = "3", lane: Name = "") -> Looked:
+    return Looked(here=here, days=days, lane=lane, since=datetime.now(UTC) - timedelta(days=int(days)))
+
+
+Look = Annotated[Looked, Depends(looked)]
 
 
 def rights_over_charts(who: Caller | None) -> dict[str, bool]:
@@ -155,6 +212,7 @@ def spc(
         back=f"{request.url.path}?{request.url.query}",
         chart=chart,
         problem=problem,
+        may_freeze=True,
         **rights_over_charts(who),
     )
 
@@ -162,139 +220,145 @@ def spc(
 @router.get("/spc/measured")
 def measured_page(
     request: Request,
-    here: Here,
+    look: Look,
     language: Language,
     who: Who,
     measurement: Name = "",
+    chart: MeasuredChart = "individuals",
+    size: Annotated[int, Query(ge=SMALLEST, le=LARGEST)] = USUAL_SIZE,
+    beside: Annotated[list[str] | None, Query(max_length=20)] = None,
     rules: Preset = "nelson_1_2",
     stages: Stages = "by_change",
-    days: Period = "3",
-    lane: Name = "",
 ) -> Response:
-    """What was measured, unit by unit: single values, moving ranges, and the stages between them."""
-    station = station_of(here, "") or None
-    since = datetime.now(UTC) - timedelta(days=int(days))
-    names = seen(here, language, since=since, station=station, lane=lane or None)
+    """What was measured: single values, subgroups, charts that remember, or several measurements together."""
+    names = look.measurements(language)
     chosen = measurement or (names[0].name if names else "")
-    chart: IndividualsAnswer | None = None
+    others = [one for one in names if one.name != chosen]
+    with_it = tuple(one for one in beside or () if one != chosen)
+    if chart == "t_squared" and not with_it:
+        with_it = tuple(one.name for one in others if not is_inspectors(one.name))[:USUAL_BESIDE]
+    asked = Measured(
+        measurement=chosen,
+        since=look.since,
+        station=look.station,
+        lane=look.lane or None,
+        rules=rules,
+        stages=stages,
+        chart=chart,
+        size=size,
+        beside=with_it,
+    )
+    found: MeasuredAnswer | None = None
     problem: Explanation | None = None
     if chosen:
-        asked = Measured(
-            measurement=chosen, since=since, station=station, lane=lane or None, rules=rules, stages=stages
-        )
         try:
-            chart = individuals_of(here, language, asked)
+            found = measured_of(look.here, language, asked)
         except SpcError as error:
             problem = explain(error, language)
     query = urlencode(
-        {
-            "measurement": chosen,
-            "rules": rules,
-            "stages": stages,
-            "station": station or "",
-            "lane": lane,
-            "since": f"{since:%Y-%m-%dT%H:%M:%SZ}",
-        }
+        {"measurement": chosen, "rules": rules, "stages": stages, "chart": chart, "size": size}
+        | {"beside": with_it}
+        | look.asked,
+        doseq=True,
     )
     return page(
         request,
         "spc_measured.html",
         measurements=names,
+        others=others,
         chosen=chosen,
+        with_it=with_it,
+        charts=CHARTS,
+        kind_of_chart=chart,
+        has_subgroups=chart in OF_SUBGROUPS,
+        may_freeze=chart in WITH_KEPT_LIMITS,
+        size=size,
         presets=get_args(Preset),
         preset=rules,
         stages=stages,
-        days=days,
-        periods=PERIODS,
-        lane=lane,
-        lanes=lanes_of(here),
-        chart=chart,
+        found=found,
         problem=problem,
         query=query,
-        enter_url=f"/spc/individuals/entries?{query}",
+        enter_url=f"/spc/measured/entries?{query}",
         back=f"{request.url.path}?{request.url.query}",
         chart_texts=chart_texts(language),
+        look=look,
+        periods=PERIODS,
         **rights_over_charts(who),
     )
 
 
-@router.get("/spc/causes")
-def causes_page(
-    request: Request,
-    here: Here,
-    language: Language,
-    days: Period = "3",
-    lane: Name = "",
-    kind: Name = "",
+@router.get("/spc/units")
+def units_page(
+    request: Request, here: Here, id: Annotated[list[UUID], Query(min_length=1, max_length=LARGEST)]
 ) -> Response:
+    """The units of one subgroup of consecutive ones, what was withheld most first."""
+    units = samples.units_named(here.store, id)
+    times = [one.finished_at for one in units] or [datetime.now(UTC)]
+    return page(
+        request,
+        "subgroup.html",
+        window=samples.Window(since=min(times), until=max(times)),
+        units=units,
+        lane="",
+        back="/spc/measured",
+        most_units=MOST_UNITS,
+    )
+
+
+@router.get("/spc/causes")
+def causes_page(request: Request, look: Look, kind: Name = "") -> Response:
     """What refused units have in common: odds ratios with intervals, adjusted for many looks."""
-    station = station_of(here, "") or None
-    since = datetime.now(UTC) - timedelta(days=int(days))
     found: CausesAnswer | None = None
     problem: Explanation | None = None
     try:
-        found = causes_of(here, station=station, lane=lane or None, kind=kind or None, since=since)
+        found = causes_of(
+            look.here, station=look.station, lane=look.lane or None, kind=kind or None, since=look.since
+        )
     except SpcError as error:
-        problem = explain(error, language)
+        problem = explain(error, language_of(request))
     return page(
         request,
         "spc_causes.html",
         found=found,
         problem=problem,
-        days=days,
-        periods=PERIODS,
-        lane=lane,
-        lanes=lanes_of(here),
         kind=kind,
-        kinds=samples.kinds_seen(here.store, since=since, station=station, lane=lane or None),
+        kinds=look.kinds(),
+        look=look,
+        periods=PERIODS,
     )
 
 
 @router.get("/spc/maps")
-def maps_page(
-    request: Request,
-    here: Here,
-    language: Language,
-    days: Period = "3",
-    lane: Name = "",
-    kind: Name = "",
-) -> Response:
+def maps_page(request: Request, look: Look, language: Language, kind: Name = "") -> Response:
     """Where defects lie on strip or part, and the rolls whose marks came again."""
-    station = station_of(here, "") or None
-    lanes = lanes_of(here)
-    chosen = lane or (lanes[0] if lanes else "")
-    since = datetime.now(UTC) - timedelta(days=int(days))
-    found = positions_of(here, language, lane=chosen, station=station, kind=kind or None, since=since)
-    query = {"lane": chosen, "station": station or "", "kind": kind, "since": f"{since:%Y-%m-%dT%H:%M:%SZ}"}
+    look = look.of_one_lane(first=True)
+    found = positions_of(
+        look.here, language, lane=look.lane, station=look.station, kind=kind or None, since=look.since
+    )
     return page(
         request,
         "spc_maps.html",
         found=found,
         most_in_a_cell=max((cell for column in found.heat for cell in column), default=0),
-        query=urlencode(query),
-        days=days,
-        periods=PERIODS,
-        lane=chosen,
-        lanes=lanes,
-        is_strip=chosen in here.coil_lanes,
+        query=urlencode(look.asked | {"kind": kind}),
+        is_strip=look.lane in look.here.coil_lanes,
         kind=kind,
-        kinds=samples.kinds_seen(here.store, since=since, station=station, lane=chosen),
+        kinds=look.kinds(),
         map_texts={word: say(f"web.maps.{word}", language) for word in ("along", "across", "defects")},
+        look=look,
+        periods=PERIODS,
     )
 
 
 @router.get("/spc/inspector")
-def inspector_page(
-    request: Request, here: Here, language: Language, days: Period = "3", lane: Name = ""
-) -> Response:
+def inspector_page(request: Request, look: Look, language: Language) -> Response:
     """Did the process move, or the inspection? Its own charts, the corrected one, and what it cannot see."""
-    lanes = lanes_of(here)
-    chosen = lane or (lanes[-1] if lanes else "")
+    look = look.of_one_lane()
     found: InspectorAnswer | None = None
     problem: Explanation | None = None
-    since = datetime.now(UTC) - timedelta(days=int(days))
     try:
-        found = inspector_of(here, language, lane=chosen, station=station_of(here, "") or None, since=since)
+        found = inspector_of(look.here, language, lane=look.lane, station=look.station, since=look.since)
     except SpcError as error:
         problem = explain(error, language)
     return page(
@@ -302,48 +366,32 @@ def inspector_page(
         "spc_inspector.html",
         found=found,
         problem=problem,
-        days=days,
-        periods=PERIODS,
-        lane=chosen,
-        lanes=lanes,
         chart_texts=chart_texts(language),
         share_texts=chart_texts(language, value="share"),
         most_in_bin=max((one.defects for one in found.blind_zone.bins), default=0)
         if found is not None and found.blind_zone is not None
         else 0,
+        look=look,
+        periods=PERIODS,
     )
 
 
 @router.get("/spc/capability")
 def capability_page(
-    request: Request,
-    here: Here,
-    language: Language,
-    wanted: Wanted,
-    measurement: Name = "",
-    days: Period = "3",
-    lane: Name = "",
+    request: Request, look: Look, language: Language, wanted: Wanted, measurement: Name = ""
 ) -> Response:
     """A capability report, or the gate that it does not pass."""
-    station = station_of(here, "") or None
-    since = datetime.now(UTC) - timedelta(days=int(days))
-    names = seen(here, language, since=since, station=station, lane=lane or None)
+    names = look.measurements(language)
     chosen = measurement or (names[0].name if names else "")
-    asked = Measured(measurement=chosen, since=since, station=station, lane=lane or None)
+    asked = Measured(measurement=chosen, since=look.since, station=look.station, lane=look.lane or None)
     report: CapabilityAnswer | None = None
     problem: Explanation | None = None
     # Without a limit nothing was asked yet.
     if chosen and (wanted.lower is not None or wanted.upper is not None):
         try:
-            report = report_of(here, language, asked, wanted)
+            report = report_of(look.here, language, asked, wanted)
         except SpcError as error:
             problem = explain(error, language)
-    query = {
-        "measurement": chosen,
-        "lane": lane,
-        "station": station or "",
-        "since": f"{since:%Y-%m-%dT%H:%M:%SZ}",
-    } | wanted.model_dump(exclude_none=True)
     return page(
         request,
         "spc_capability.html",
@@ -355,12 +403,10 @@ def capability_page(
         namings=get_args(NamingName),
         measurements=names,
         chosen=chosen,
-        days=days,
-        periods=PERIODS,
-        lane=lane,
-        lanes=lanes_of(here),
-        query=urlencode(query),
+        query=urlencode({"measurement": chosen} | look.asked | wanted.model_dump(exclude_none=True)),
         chart_texts=chart_texts(language),
+        look=look,
+        periods=PERIODS,
     )
 
 
@@ -443,8 +489,8 @@ def enter_p(
     return _back(back)
 
 
-@router.post("/spc/individuals/entries")
-def enter_individuals(
+@router.post("/spc/measured/entries")
+def enter_measured(
     here: Here,
     caller: SignedIn,
     asked: Asked,
@@ -453,7 +499,7 @@ def enter_individuals(
     point: Annotated[str, Form(max_length=100)] = "",
     back: Annotated[str, Form(max_length=2000)] = "/spc/measured",
 ) -> Response:
-    decide_individuals(here, caller, asked, _said(kind_of, reason, point))
+    decide_measured(here, caller, asked, _said(kind_of, reason, point))
     return _back(back)
 
 
@@ -484,5 +530,6 @@ def subgroup(
             here.store, key, station=station or None, lane=lane or None, limit=MOST_UNITS
         ),
         lane=lane,
+        back="/spc" + (f"?{urlencode({'lane': lane})}" if lane else ""),
         most_units=MOST_UNITS,
     )

@@ -303,6 +303,7 @@ class SpcChart extends HTMLElement {
       [texts.value, this.told(point.value) + counted],
       [texts.limits, `${this.told(point.lower)} … ${this.told(point.upper)}`],
     ];
+    for (const [title, share] of Object.entries(point.shares ?? {})) rows.push([title, this.figure.format(share)]);
     if (point.review) rows.push([texts.review, point.review]);
     if (point.not_inspected) rows.push([texts.not_inspected, point.not_inspected]);
     if (point.stage) rows.push([texts.stage, point.stage]);

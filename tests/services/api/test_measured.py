@@ -7,6 +7,8 @@ import pytest
 
 from inspection.types import RecipeRef, Verdict
 from tests.builders import RECIPE, a_measurement, a_unit, an_inspection
+from tests.services.signed_in import signed_in
+from traceability.accounts import Role
 
 
 def _measured(station, values, *, recipe: RecipeRef = RECIPE, start: int = 0, **given):
@@ -39,7 +41,7 @@ def test_what_was_measured_is_listed_with_its_unit(station, client):
 
 def test_single_values_and_moving_ranges_come_ready_to_be_drawn(station, client):
     _measured(station, [*STEADY, 20.0])
-    chart = client.get("/api/v1/spc/individuals?measurement=width").json()
+    chart = client.get("/api/v1/spc/measured?measurement=width").json()
     assert [point["value"] for point in chart["location"]["points"]] == [*STEADY, 20.0]
     assert chart["spread"]["points"][0]["value"] is None
     assert chart["spread"]["points"][1]["value"] == pytest.approx(0.2)
@@ -56,7 +58,7 @@ def test_a_changed_recipe_begins_a_stage_with_limits_of_its_own(station, client)
         start=50,
         recipe=replace(RECIPE, revision=RECIPE.revision + 1),
     )
-    chart = client.get("/api/v1/spc/individuals?measurement=width").json()
+    chart = client.get("/api/v1/spc/measured?measurement=width").json()
     assert len(chart["stages"]) == 2
     assert chart["location"]["signals"] == []
     centres = [point["centre"] for point in chart["location"]["points"]]
@@ -66,7 +68,7 @@ def test_a_changed_recipe_begins_a_stage_with_limits_of_its_own(station, client)
 
 def test_a_point_leads_to_its_unit(station, client):
     _measured(station, STEADY)
-    point = client.get("/api/v1/spc/individuals?measurement=width").json()["location"]["points"][3]
+    point = client.get("/api/v1/spc/measured?measurement=width").json()["location"]["points"][3]
     shown = client.get(point["url"], follow_redirects=False)
     assert shown.headers["location"].startswith("/trace/86.999.1/P-3#inspection-")
 
@@ -74,7 +76,7 @@ def test_a_point_leads_to_its_unit(station, client):
 def test_too_few_values_are_refused_with_what_to_do(station, client):
     for values in ([], [1.0]):
         _measured(station, values)
-        answer = client.get("/api/v1/spc/individuals?measurement=width")
+        answer = client.get("/api/v1/spc/measured?measurement=width")
         assert answer.status_code == 422
         assert answer.json()["code"].startswith("SPC-")
 
@@ -93,7 +95,7 @@ def test_the_page_shows_the_chart_or_says_why_there_is_none(station, client, lan
 def test_a_signal_of_the_moving_range_alone_is_listed_too(station, client):
     """One value far off, yet within its limits: only the two ranges beside it are beyond theirs."""
     _measured(station, [10.0, 10.1] * 8 + [9.85, 10.28] + [10.1, 10.0] * 4)
-    chart = client.get("/api/v1/spc/individuals?measurement=width&rules=aiag_vda").json()
+    chart = client.get("/api/v1/spc/measured?measurement=width&rules=aiag_vda").json()
     assert chart["spread"]["signals"]
     page = client.get(
         "/spc/measured?rules=aiag_vda", headers={"Accept": "text/html", "Accept-Language": "en"}
@@ -101,3 +103,91 @@ def test_a_signal_of_the_moving_range_alone_is_listed_too(station, client):
     assert page.text.count('class="rule"') == len(chart["spread"]["signals"]) + len(
         chart["location"]["signals"]
     )
+
+
+def _chart(client, **asked):
+    answer = client.get("/api/v1/spc/measured", params={"measurement": "width"} | asked)
+    assert answer.status_code == 200, answer.text
+    return answer.json()
+
+
+@pytest.mark.parametrize(
+    ("chart", "statistics"),
+    [
+        ("individuals", ["individual", "moving_range"]),
+        ("mean_range", ["mean", "range"]),
+        ("mean_deviation", ["mean", "standard_deviation"]),
+        ("median", ["median", "range"]),
+        ("ewma", ["ewma", None]),
+        ("cusum", ["cusum_above", "cusum_below"]),
+        ("residuals", ["residual", "moving_range"]),
+        ("short_runs", ["individual", "moving_range"]),
+    ],
+)
+@pytest.mark.parametrize("language", ["en", "zh"])
+def test_any_chart_of_the_library_is_drawn_of_what_was_measured(station, client, chart, statistics, language):
+    _measured(station, STEADY * 3)
+    found = _chart(client, chart=chart, lang=language)
+    drawn = [found[part] and found[part]["statistic"] for part in ("location", "spread")]
+    assert drawn == statistics
+    assert found["location"]["points"][-1]["upper"] > 0
+    page = client.get(f"/spc/measured?chart={chart}&lang={language}", headers={"Accept": "text/html"})
+    assert page.text.count('data-kind="measured"') == sum(one is not None for one in statistics)
+    for format in ("csv", "xlsx"):
+        file = client.get(f"/api/v1/spc/measured/file?measurement=width&chart={chart}&format={format}")
+        assert file.status_code == 200
+
+
+def test_a_point_of_a_subgroup_leads_to_its_units(station, client):
+    _measured(station, STEADY)
+    found = _chart(client, chart="mean_range", size=4)
+    values = [sum(STEADY[start : start + 4]) / 4 for start in (0, 4)]
+    assert [point["value"] for point in found["location"]["points"]] == pytest.approx(values)
+    assert (found["size"], found["left_over"]) == (4, 2)
+    listed = client.get(found["location"]["points"][1]["url"], headers={"Accept": "text/html"})
+    assert [f"P-{number}" in listed.text for number in (3, 4, 7, 8)] == [False, True, True, False]
+
+
+@pytest.mark.parametrize("chart", ["ewma", "cusum"])
+def test_a_small_shift_that_single_values_do_not_show_shows_on_a_chart_that_remembers(station, client, chart):
+    _measured(station, [*STEADY * 4, *(value + 0.3 for value in STEADY * 2)])
+    assert _chart(client, rules="aiag_vda")["location"]["signals"] == []
+    assert _chart(client, chart=chart)["location"]["signals"]
+
+
+def test_a_combination_that_neither_measurement_shows_alone_shows_on_t_squared(station, client):
+    begin = datetime.now(UTC) - timedelta(hours=2)
+    pairs = [(value, value + 5 + 0.01 * (number % 3)) for number, value in enumerate(STEADY * 3)]
+    pairs[20] = (10.2, 14.8)
+    station.store.record(
+        [
+            an_inspection(
+                unit=a_unit(f"86.999.1/P-{number}"),
+                measurements=(
+                    replace(a_measurement(), value=one),
+                    replace(a_measurement(), name="height", value=other),
+                ),
+                finished_at=begin + timedelta(seconds=number),
+            )
+            for number, (one, other) in enumerate(pairs)
+        ]
+    )
+    assert _chart(client)["location"]["signals"] == []
+    found = _chart(client, chart="t_squared", beside="height")
+    assert [one["index"] for one in found["location"]["signals"]] == [20]
+    assert set(found["location"]["points"][20]["shares"]) == {"Width, mean", "height"}
+    alone = client.get("/api/v1/spc/measured?measurement=width&chart=t_squared")
+    assert alone.json()["code"] == "SPC-PARAMETER"
+
+
+def test_limits_that_were_fitted_to_the_values_shown_cannot_be_frozen(station):
+    _measured(station, STEADY * 3)
+    said = {"kind": "frozen", "reason": "as agreed"}
+    engineer = signed_in(station.app(), Role.ENGINEER)
+    refused = engineer.post("/api/v1/spc/measured/entries?measurement=width&chart=residuals", json=said)
+    assert refused.json()["code"] == "SPC-PARAMETER"
+    made = engineer.post("/api/v1/spc/measured/entries?measurement=width&chart=mean_range", json=said)
+    assert made.status_code == 201
+    assert engineer.get("/api/v1/spc/measured?measurement=width&chart=mean_range").json()["location"][
+        "frozen"
+    ]

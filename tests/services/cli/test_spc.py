@@ -10,7 +10,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from inspection.types import Inspection, Measurement, Verdict
-from services.cli.spc import spc
+from services.cli.spc_reports import spc
 from tests.builders import MODEL, an_inspection
 from traceability.errors import GaugeNotProven, NotStable, SpecLimitsInvalid, TooFewSubgroups, ValuesMissing
 from traceability.store import TraceStore
@@ -148,35 +148,35 @@ def widths(shift: float = 0.0) -> list[float]:
     return [10 + 0.01 * ((7 * place) % 11) + shift for place in range(30)]
 
 
-def test_a_new_model_begins_a_stage_of_the_individuals_chart_by_itself(database: str):
+def test_a_new_model_begins_a_stage_of_the_chart_of_single_values_by_itself(database: str):
     newer = replace(MODEL, version="9.9.9")
     before = [measured(value, place) for place, value in enumerate(widths())]
     after = [measured(value, 30 + place, models=(newer,)) for place, value in enumerate(widths(5))]
     recorded(database, before, after)
-    told = told_of(database, "individuals", "width_mm").output
+    told = told_of(database, "measured", "width_mm").output
     assert MODEL.version in told
     assert "9.9.9" in told
     assert "No signals" in told
 
 
-def test_an_individuals_chart_is_json_for_programs(database: str):
+def test_a_chart_of_single_values_is_json_for_programs(database: str):
     recorded(database, [measured(value, place) for place, value in enumerate([*widths(), 12.0])])
-    chart = json.loads(told_of(database, "individuals", "width_mm", "--json").output)
+    chart = json.loads(told_of(database, "measured", "width_mm", "--json").output)
     assert chart["location"]["signals"][-1]["index"] == 30
-    assert len(chart["units"]) == len(chart["spread"]["points"]) == 31
+    assert chart["measurement"]["values"] == len(chart["spread"]["points"]) == 31
 
 
 def test_a_unit_that_was_not_inspected_gives_no_measured_value(database: str):
     blind = measured(99.0, 31, verdict=Verdict.NOT_INSPECTED)
     recorded(database, [measured(value, place) for place, value in enumerate(widths())], [blind])
-    chart = json.loads(told_of(database, "individuals", "width_mm", "--json").output)
-    assert len(chart["units"]) == 30
+    chart = json.loads(told_of(database, "measured", "width_mm", "--json").output)
+    assert chart["measurement"]["values"] == 30
 
 
 def test_a_measurement_nobody_made_has_no_chart(database: str):
     recorded(database, [measured(10.0, 0)])
     with pytest.raises(ValuesMissing):
-        told_of(database, "individuals", "height_mm")
+        told_of(database, "measured", "height_mm")
 
 
 def test_capability_is_not_reported_without_a_gauge_study_or_a_reason(database: str):

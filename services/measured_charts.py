@@ -1,0 +1,325 @@
+"""Control charts of measured values, of every kind a page offers: which points, which limits, which signals."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+from typing import Any, Final, Literal, get_args
+
+import numpy as np
+from numpy.typing import NDArray
+
+from services.api.charts import Preset, exclusions, with_frozen
+from traceability.chart_book import Book
+from traceability.samples import MeasuredValue
+from traceability.spc.charts import (
+    ChartPair,
+    ControlChart,
+    Limits,
+    individuals_chart,
+    make_chart,
+    residual_chart,
+    stage_rows,
+    subgroup_chart,
+    z_mr_chart,
+)
+from traceability.spc.checks import within
+from traceability.spc.multivariate import t2_individuals
+from traceability.spc.rules import BEYOND_LIMITS, PRESETS
+from traceability.spc.run_length import cusum_h, ewma_sigmas
+from traceability.spc.time_weighted import cusum_chart, ewma_chart
+from traceability.subgroups import subgroups_of
+
+Floats = NDArray[np.float64]
+
+MeasuredChart = Literal[
+    "individuals",
+    "mean_range",
+    "mean_deviation",
+    "median",
+    "ewma",
+    "cusum",
+    "residuals",
+    "short_runs",
+    "t_squared",
+]
+
+CHARTS: Final[tuple[MeasuredChart, ...]] = get_args(MeasuredChart)
+
+OF_SUBGROUPS: Final[
+    Mapping[str, tuple[Literal["mean", "median"], Literal["range", "standard_deviation"]]]
+] = {
+    "mean_range": ("mean", "range"),
+    "mean_deviation": ("mean", "standard_deviation"),
+    "median": ("median", "range"),
+}
+
+WITH_KEPT_LIMITS: Final = ("individuals", *OF_SUBGROUPS, "ewma", "cusum")
+"""Of the others there is nothing to freeze: their limits are those of a model fitted to the values shown."""
+
+WEIGHT: Final = 0.2
+REFERENCE: Final = 0.5
+ARL0: Final = 370.4
+"""EWMA with lambda 0.2 and CUSUM with k 0.5 are for shifts of about one sigma (Montgomery, chapter 9); limits are set
+for as few false alarms as three-sigma limits give."""
+
+LEAST_FOR_RESIDUALS: Final = 8
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Made:
+    """A chart, or two over the same points.
+
+    points    the values behind each point
+    limits    of the newest stage, to be frozen; None where there is nothing to freeze
+    shares    of T²: by measurement, what its part of each point is; empty otherwise
+    """
+
+    points: tuple[tuple[MeasuredValue, ...], ...]
+    location: ControlChart
+    spread: ControlChart | None
+    limits: Limits | None
+    left_over: int = 0
+    shares: tuple[Floats, ...] = ()
+
+
+def key_of(point: Sequence[MeasuredValue]) -> str:
+    """A point is known by its first value."""
+    return str(point[0].id)
+
+
+def made(
+    values: Sequence[MeasuredValue],
+    *,
+    chart: MeasuredChart,
+    size: int,
+    preset: Preset,
+    by_stage: bool,
+    book: Book,
+) -> Made:
+    """Any chart of one measurement. Raises SpcError where nothing can be drawn."""
+    if chart in OF_SUBGROUPS:
+        grouped = subgroups_of(values, size=size)
+        return _of_subgroups(
+            grouped.groups, grouped.left_over, chart=chart, preset=preset, by_stage=by_stage, book=book
+        )
+    points = tuple((one,) for one in values)
+    x = np.array([one.value for one in values])
+    stages = [one.stage for one in values] if by_stage else None
+    if chart == "short_runs":
+        # A part number is what the units were made by: its recipe, the first of what they were judged under.
+        pair = z_mr_chart(x, [one.stage.split(", ")[0] for one in values], rules=PRESETS[preset]).chart
+        return Made(points=points, location=pair.location, spread=pair.spread, limits=None)
+    if chart == "residuals":
+        return _residuals(points, x, stages, preset)
+    left_out = exclusions(book, [key_of(point) for point in points])
+    rules = PRESETS[preset]
+    pair = individuals_chart(x, stages=stages, excluded=left_out, rules=rules)
+
+    def against(held: Limits) -> ChartPair:
+        return individuals_chart(x, stages=stages, limits=held, excluded=left_out, rules=rules)
+
+    base = _with_kept(pair, against, book)
+    if chart == "ewma":
+        location, spread = _ewma(base.location), None
+    elif chart == "cusum":
+        location, spread = _cusum(base.location)
+    else:
+        location, spread = base.location, base.spread
+    return Made(points=points, location=location, spread=spread, limits=pair.limits)
+
+
+def made_together(units: Sequence[tuple[MeasuredValue, ...]], *, by_stage: bool, book: Book) -> Made:
+    """T² of several measurements of the same units, stage by stage; a stage too short for it is shown without."""
+    variables = len(units[0]) if units else 0
+    within(variables, parameter="beside", allowed=">= 1 other measurement", is_allowed=variables >= 2)
+    points = tuple((unit[0],) for unit in units)
+    x = np.array([[one.value for one in unit] for unit in units])
+    stages = tuple(unit[0].stage for unit in units) if by_stage else ()
+    left_out = {one.index for one in exclusions(book, [key_of(point) for point in points])}
+    value, upper = np.full(len(x), np.nan), np.full(len(x), np.nan)
+    shares = np.full(x.shape, np.nan)
+    for rows in stage_rows(stages, len(x)):
+        kept = [row for row in rows if row not in left_out]
+        if stages and len(kept) < variables + 3:
+            continue
+        known = t2_individuals(x[kept])
+        all_of_them = t2_individuals(x[rows], established=known.established)
+        value[rows], upper[rows] = all_of_them.value, known.upper
+        shares[rows] = all_of_them.contribution
+    location = _one_sided("t_squared", value, upper, method="t_squared", stage=stages)
+    return Made(points=points, location=location, spread=None, limits=None, shares=tuple(shares.T))
+
+
+def _of_subgroups(
+    groups: tuple[tuple[MeasuredValue, ...], ...],
+    left_over: int,
+    *,
+    chart: str,
+    preset: Preset,
+    by_stage: bool,
+    book: Book,
+) -> Made:
+    location, spread = OF_SUBGROUPS[chart]
+    given = [[one.value for one in group] for group in groups]
+    stages = [group[0].stage for group in groups] if by_stage else None
+    left_out = exclusions(book, [key_of(group) for group in groups])
+    rules = PRESETS[preset]
+    pair = subgroup_chart(
+        given, location=location, spread=spread, stages=stages, excluded=left_out, rules=rules
+    )
+
+    def against(held: Limits) -> ChartPair:
+        return subgroup_chart(
+            given,
+            location=location,
+            spread=spread,
+            stages=stages,
+            limits=held,
+            excluded=left_out,
+            rules=rules,
+        )
+
+    kept = _with_kept(pair, against, book)
+    return Made(
+        points=groups, location=kept.location, spread=kept.spread, limits=kept.limits, left_over=left_over
+    )
+
+
+def _with_kept(pair: ChartPair, against: Callable[[Limits], ChartPair], book: Book) -> ChartPair:
+    """Both charts, judged by the frozen limits where those hold."""
+
+    def held(kept: Mapping[str, Any]) -> Limits:
+        return Limits.of({name: value for name, value in kept.items() if name != "stage"})
+
+    def spread_against(kept: Mapping[str, Any]) -> ControlChart:
+        return _spread_of(against(held(kept)))
+
+    return ChartPair(
+        location=with_frozen(pair.location, lambda kept: against(held(kept)).location, book.frozen),
+        spread=with_frozen(_spread_of(pair), spread_against, book.frozen),
+        limits=pair.limits,
+    )
+
+
+def _spread_of(pair: ChartPair) -> ControlChart:
+    assert pair.spread is not None
+    return pair.spread
+
+
+def _ewma(base: ControlChart) -> ControlChart:
+    value, sigma = np.full(base.value.size, np.nan), np.full(base.value.size, np.nan)
+    for rows, target, spread in _established(base):
+        one = ewma_chart(
+            base.value[rows], weight=WEIGHT, target=target, sigma=spread, sigmas=_sigmas_of_ewma()
+        )
+        value[rows], sigma[rows] = one.value, one.sigma
+    return make_chart(
+        statistic="ewma",
+        value=value,
+        centre=base.centre,
+        sigma=sigma,
+        sigmas=_sigmas_of_ewma(),
+        method="ewma",
+        rules=(BEYOND_LIMITS,),
+        stage=base.stage,
+        frozen=base.frozen,
+        excluded=base.excluded,
+    )
+
+
+def _cusum(base: ControlChart) -> tuple[ControlChart, ControlChart]:
+    """The sums above and below the target, in sigmas."""
+    sums = {side: np.full(base.value.size, np.nan) for side in ("above", "below")}
+    for rows, target, spread in _established(base):
+        one = cusum_chart(base.value[rows], target=target, sigma=spread, k=REFERENCE, h=_interval_of_cusum())
+        sums["above"][rows], sums["below"][rows] = one.above, one.below
+    above, below = (
+        _one_sided(
+            f"cusum_{side}",
+            value,
+            np.full(value.size, _interval_of_cusum()),
+            method="cusum",
+            stage=base.stage,
+            frozen=base.frozen,
+        )
+        for side, value in sums.items()
+    )
+    return above, below
+
+
+def _established(base: ControlChart) -> list[tuple[NDArray[np.intp], float, float]]:
+    """Of each stage that has limits: its points that were not left out, its centre and its sigma."""
+    left_out = {one.index for one in base.excluded}
+    found = []
+    for rows in stage_rows(base.stage, base.value.size):
+        kept = np.array([row for row in rows if row not in left_out], np.intp)
+        if kept.size and np.isfinite(base.sigma[kept[0]]) and base.sigma[kept[0]] > 0:
+            found.append((kept, float(base.centre[kept[0]]), float(base.sigma[kept[0]])))
+    return found
+
+
+def _residuals(
+    points: tuple[tuple[MeasuredValue, ...], ...], x: Floats, stages: Sequence[str] | None, preset: Preset
+) -> Made:
+    labels = tuple(stages or ())
+    parts = ("location", "spread")
+    lines = {part: np.full((3, x.size), np.nan) for part in parts}
+    for rows in stage_rows(labels, x.size):
+        if labels and (rows.size < LEAST_FOR_RESIDUALS or np.ptp(x[rows]) == 0):
+            continue
+        pair = residual_chart(x[rows]).residual_chart
+        for part, chart in zip(parts, (pair.location, _spread_of(pair)), strict=True):
+            lines[part][:, rows] = chart.value, chart.centre, chart.sigma
+    location, spread = (
+        make_chart(
+            statistic=statistic,
+            value=lines[part][0],
+            centre=lines[part][1],
+            sigma=lines[part][2],
+            floor=floor,
+            method="ar1",
+            rules=rules,
+            stage=labels,
+        )
+        for part, statistic, floor, rules in (
+            ("location", "residual", -np.inf, PRESETS[preset]),
+            ("spread", "moving_range", 0.0, (BEYOND_LIMITS,)),
+        )
+    )
+    return Made(points=points, location=location, spread=spread, limits=None)
+
+
+def _one_sided(
+    statistic: str,
+    value: Floats,
+    upper: Floats,
+    *,
+    method: str,
+    stage: tuple[str, ...],
+    frozen: Limits | None = None,
+) -> ControlChart:
+    """A sum or a distance: from 0 up, with one limit and no zones between."""
+    return make_chart(
+        statistic=statistic,
+        value=value,
+        centre=0.0,
+        sigma=0.0,
+        lower=np.full(value.size, np.nan),
+        upper=upper,
+        method=method,
+        rules=(BEYOND_LIMITS,),
+        stage=stage,
+        frozen=frozen,
+    )
+
+
+@cache
+def _sigmas_of_ewma() -> float:
+    return ewma_sigmas(weight=WEIGHT, arl0=ARL0)
+
+
+@cache
+def _interval_of_cusum() -> float:
+    return cusum_h(k=REFERENCE, arl0=ARL0)
