@@ -25,10 +25,12 @@ from services.api import (
     history,
     inspector,
     measured,
+    merit,
     models,
     modes,
     pictures,
     reviews,
+    sampling,
     spc,
     studies,
     units,
@@ -46,6 +48,7 @@ from services.web import (
     alarm_pages,
     case_pages,
     containment_pages,
+    merit_pages,
     mode_pages,
     model_pages,
     pages,
@@ -162,6 +165,8 @@ def create_app(
         causes,
         capability,
         inspector,
+        merit,
+        sampling,
         studies,
         models,
     ):
@@ -180,6 +185,7 @@ def create_app(
     app.include_router(what_if_pages.router)
     app.include_router(public_pages.router)
     app.include_router(spc_pages.router)
+    app.include_router(merit_pages.router)
     app.mount("/static", _StaticFiles(directory=static_folder()), name="static")
     app.add_middleware(Limits)
     app.add_middleware(SecurityHeaders)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from http import HTTPStatus
@@ -14,7 +14,7 @@ from uuid import UUID
 from fastapi import APIRouter, Depends, Query
 from fastapi.responses import Response
 from numpy import isnan, ptp
-from pydantic import BaseModel, TypeAdapter
+from pydantic import BaseModel
 
 from services.access import Caller, SignedIn
 from services.api.charts import (
@@ -222,7 +222,7 @@ def measured_of(here: OnRecord, language: str, asked: Measured) -> MeasuredAnswe
     drawn = _made(here, asked, book)
     first = drawn.points[0][0]
     titles = [quantity_name(language, name) for name in (asked.measurement, *asked.beside)]
-    kind = _LOCATION.get(asked.chart, drawn.location.statistic)
+    kind: ChartKind = "z" if asked.chart == "short_runs" else _KINDS[drawn.location.statistic]
     is_plain = asked.chart in ("individuals", *OF_SUBGROUPS, "ewma")
     return MeasuredAnswer(
         measurement=MeasurementAnswer(
@@ -254,7 +254,7 @@ def measured_of(here: OnRecord, language: str, asked: Measured) -> MeasuredAnswe
         if drawn.spread is None
         else _answer(
             drawn.spread,
-            drawn.spread.statistic,
+            _KINDS[drawn.spread.statistic],
             drawn,
             book,
             asked,
@@ -269,7 +269,20 @@ def measured_of(here: OnRecord, language: str, asked: Measured) -> MeasuredAnswe
     )
 
 
-_LOCATION = {"individuals": "individuals", "short_runs": "z"}
+_KINDS: Mapping[str, ChartKind] = {
+    "individual": "individuals",
+    "moving_range": "moving_range",
+    "mean": "mean",
+    "median": "median",
+    "range": "range",
+    "standard_deviation": "standard_deviation",
+    "ewma": "ewma",
+    "cusum_above": "cusum_above",
+    "cusum_below": "cusum_below",
+    "residual": "residual",
+    "t_squared": "t_squared",
+}
+"""Of a chart's statistic, what kind of chart it is."""
 
 
 def _made(here: OnRecord, asked: Measured, book: Book) -> Made:
@@ -334,7 +347,7 @@ def point_url(point: Sequence[MeasuredValue]) -> str:
 
 def _answer(
     chart: ControlChart,
-    kind: str,
+    kind: ChartKind,
     drawn: Made,
     book: Book,
     asked: Measured,
@@ -360,7 +373,7 @@ def _answer(
         for index, point in enumerate(drawn.points)
     ]
     return ChartAnswer(
-        chart=TypeAdapter(ChartKind).validate_python(kind),
+        chart=kind,
         name=asked.name,
         title=title,
         unit=unit,

@@ -1,7 +1,8 @@
-"""`lynceus spc measured|causes|maps|inspector|studies|file`: what the pages about charts show."""
+"""`lynceus spc measured|causes|maps|inspector|studies|merit|sampling|file`: what the pages about charts show."""
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -19,6 +20,8 @@ from services.api.causes import CausesAnswer, PositionsAnswer, causes_of, positi
 from services.api.charts import ChartAnswer, Preset
 from services.api.inspector import InspectorAnswer, inspector_of
 from services.api.measured import USUAL_SIZE, Measured, MeasuredAnswer, measured_of
+from services.api.merit import FiguresAnswer, Given, Place, figures_of, given_figures
+from services.api.sampling import LevelName, SeverityName, plan, zero
 from services.api.spc import Selection, chart_of
 from services.api.studies import StudyAnswer
 from services.chart_files import Format, as_file
@@ -345,6 +348,107 @@ def file(
         charts = measured_of(asked, asked.language, which).charts
     target.write_bytes(as_file(charts, format, station=asked.station or "–", language=asked.language))
     click.echo(str(target))
+
+
+@spc.command(help=_help("cli.spc.merit"))
+@click.option("--shift", type=click.DateTime(["%H:%M"]), help=_help("cli.spc.shift_start"))
+@click.option("--opportunities", type=click.IntRange(1), default=1, show_default=True)
+@click.option("--sigma-shift", type=click.FloatRange(0, 3), default=1.5, show_default=True)
+@click.option(
+    "--given", type=click.Path(exists=True, dir_okay=False, path_type=Path), help=_help("cli.spc.given")
+)
+@json_option
+@_on_record
+def merit(
+    asked: _Asked,
+    shift: datetime | None,
+    opportunities: int,
+    sigma_shift: float,
+    given: Path | None,
+    as_json: bool,
+) -> None:
+    place = Place(station=asked.station, lane=asked.lane, shift=None if shift is None else shift.time())
+    found = figures_of(
+        asked,
+        asked.language,
+        place,
+        since=asked.since,
+        until=datetime.now(UTC),
+        opportunities=opportunities,
+        sigma_shift=sigma_shift,
+    )
+    if given is None:
+        _told(found, as_json, _show_merit)
+        return
+    more = given_figures(asked.language, Given.model_validate_json(given.read_text(encoding="utf-8")))
+    found.figures.extend(more.figures)
+    if as_json:
+        click.echo(
+            json.dumps(
+                found.model_dump(mode="json") | {"suppliers": more.model_dump(mode="json")["suppliers"]},
+                ensure_ascii=False,
+                indent=2,
+            )
+        )
+        return
+    console = Console(highlight=False)
+    _show_merit(found, asked.language, console)
+    for one in more.suppliers:
+        places = f"{one.rank_from}" if one.rank_from == one.rank_to else f"{one.rank_from}–{one.rank_to}"
+        low, high = one.interval
+        console.print(f"{places}  {one.name}  {one.score:.1f}  ({low:.1f} … {high:.1f})", markup=False)
+
+
+def _show_merit(found: FiguresAnswer, language: str, console: Console) -> None:
+    table = _table(
+        language, "merit.figure", "merit.value", "merit.interval", "merit.target", "merit.definition"
+    )
+    for one in found.figures:
+
+        def said(value: float | None, unit: str = one.unit) -> str:
+            if value is None:
+                return "–"
+            return f"{100 * value:.2f} %" if unit == "" else f"{value:.4g} {unit}".removesuffix(" –")
+
+        met = {None: "", True: " ✓", False: " ✗"}[one.is_met]
+        table.add_row(
+            f"{one.name} {one.place}".strip(),
+            said(one.value),
+            "–" if one.interval is None else " … ".join(said(bound) for bound in one.interval),
+            said(one.target) + met,
+            one.definition,
+        )
+    console.print(table)
+
+
+@spc.command(help=_help("cli.spc.sampling"))
+@click.argument("lot", type=click.IntRange(2))
+@click.option("--aql", type=float, default=0.65, show_default=True, help=_help("cli.spc.aql"))
+@click.option("--level", type=click.Choice(get_args(LevelName)), default="II", show_default=True)
+@click.option("--severity", type=click.Choice(get_args(SeverityName)), default="normal", show_default=True)
+@click.option("--share", type=float, default=0.01, show_default=True, help=_help("cli.spc.zero_share"))
+@json_option
+def sampling(
+    lot: int, aql: float, level: LevelName, severity: SeverityName, share: float, as_json: bool
+) -> None:
+    found = plan(lot=lot, aql=aql, level=level, severity=severity)
+    least = zero(share=share, lot=lot)
+    if as_json:
+        click.echo(json.dumps(found.model_dump() | {"zero_acceptance_n": least.n}, indent=2))
+        return
+    language = language_of_environment()
+    console = Console(highlight=False)
+    console.print(f"n = {found.n}, Ac = {found.accept}, Re = {found.reject}", style="bold")
+    letters = say("web.sampling.letters", language, letter=found.letter, used=found.plan_letter)
+    console.print(letters, markup=False)
+    for key, value in (
+        ("risk_95", found.risk_95),
+        ("risk_10", found.risk_10),
+        ("aoql", found.aoql),
+    ):
+        console.print(f"{say(f'web.sampling.{key}', language)}: {100 * value:.3f} %", markup=False)
+    told = say("web.sampling.zero", language, n=least.n, share=f"{100 * share:g} %", lot=lot)
+    console.print(f"c = 0: {told}", markup=False)
 
 
 def _told(found: Answer, as_json: bool, show: Callable[[Answer, str, Console], None]) -> None:

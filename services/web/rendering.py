@@ -48,6 +48,8 @@ SPC_SECTIONS = (
     ("maps", "/spc/maps"),
     ("inspector", "/spc/inspector"),
     ("studies", "/spc/studies"),
+    ("merit", "/spc/merit"),
+    ("sampling", "/spc/sampling"),
 )
 """The pages about charts."""
 
