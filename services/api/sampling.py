@@ -94,7 +94,7 @@ class AuditAnswer(BaseModel):
 
 
 @router.get("/plan", responses=problems(HTTPStatus.UNPROCESSABLE_ENTITY))
-def plan(
+def sampling_plan(
     lot: Annotated[int, Query(ge=2, le=10**9)],
     aql: Annotated[float, Query(gt=0)],
     level: LevelName = "II",
@@ -158,7 +158,7 @@ def switched(
 
 
 @router.get("/zero", responses=problems(HTTPStatus.UNPROCESSABLE_ENTITY))
-def zero(
+def zero_acceptance(
     share: Annotated[float, Query(description="to be shown to be below, 0..1")],
     lot: Annotated[int | None, Query(ge=1, le=10**7, description="exact for this lot")] = None,
     confidence: float = 0.95,
@@ -168,7 +168,7 @@ def zero(
 
 
 @router.get("/continuous", responses=problems(HTTPStatus.UNPROCESSABLE_ENTITY))
-def continuous(
+def continuous_sampling(
     clearance: Annotated[int, Query(ge=1, le=10**6)],
     fraction: Annotated[float, Query(description="inspected while sampling, 0..1")],
     share: Annotated[float, Query(description="nonconforming, 0..1")],
@@ -179,7 +179,7 @@ def continuous(
 
 
 @router.get("/audit", responses=problems(HTTPStatus.UNPROCESSABLE_ENTITY))
-def audit(
+def passed_audit(
     audited: Annotated[int, Query(ge=1, le=10**9)], escapes: Annotated[int, Query(ge=0, le=10**9)]
 ) -> AuditAnswer:
     """What was found bad among passed parts that were looked at again: how many of a million passed are bad."""

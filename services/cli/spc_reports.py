@@ -21,7 +21,7 @@ from services.api.charts import ChartAnswer, Preset
 from services.api.inspector import InspectorAnswer, inspector_of
 from services.api.measured import USUAL_SIZE, Measured, MeasuredAnswer, measured_of
 from services.api.merit import FiguresAnswer, Given, Place, figures_of, given_figures
-from services.api.sampling import LevelName, SeverityName, plan, zero
+from services.api.sampling import LevelName, SeverityName, sampling_plan, zero_acceptance
 from services.api.spc import Selection, chart_of
 from services.api.studies import StudyAnswer
 from services.chart_files import Format, as_file
@@ -431,8 +431,8 @@ def _show_merit(found: FiguresAnswer, language: str, console: Console) -> None:
 def sampling(
     lot: int, aql: float, level: LevelName, severity: SeverityName, share: float, as_json: bool
 ) -> None:
-    found = plan(lot=lot, aql=aql, level=level, severity=severity)
-    least = zero(share=share, lot=lot)
+    found = sampling_plan(lot=lot, aql=aql, level=level, severity=severity)
+    least = zero_acceptance(share=share, lot=lot)
     if as_json:
         click.echo(json.dumps(found.model_dump() | {"zero_acceptance_n": least.n}, indent=2))
         return

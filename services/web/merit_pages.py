@@ -31,11 +31,11 @@ from services.api.sampling import (
     SeverityName,
     SwitchingAnswer,
     ZeroAnswer,
-    audit,
-    continuous,
-    plan,
+    continuous_sampling,
+    passed_audit,
+    sampling_plan,
     switched,
-    zero,
+    zero_acceptance,
 )
 from services.api.serving import Here, Language
 from services.api.spc import ShiftStart
@@ -246,10 +246,10 @@ def sampling_page(
     again: AuditAnswer | None = None
     problem: Explanation | None = None
     try:
-        drawn = plan(lot=lot, aql=aql, level=level, severity=severity)
-        least = zero(share=share / 100, lot=lot)
-        running = continuous(clearance=clearance, fraction=fraction / 100, share=share / 100)
-        again = audit(audited=audited, escapes=escapes)
+        drawn = sampling_plan(lot=lot, aql=aql, level=level, severity=severity)
+        least = zero_acceptance(share=share / 100, lot=lot)
+        running = continuous_sampling(clearance=clearance, fraction=fraction / 100, share=share / 100)
+        again = passed_audit(audited=audited, escapes=escapes)
         lots = [int(_number(cell, "found")) for cell in found.replace(",", " ").split()]
         switch = switched(lot=lot, aql=aql, level=level, nonconforming=lots) if lots else None
     except SpcError as error:
