@@ -20,7 +20,7 @@ from uuid_utils.compat import uuid7
 from traceability import people, tables
 from traceability.errors import LastAdministrator, NameTaken, PersonUnknown, TokenUnknown
 from traceability.merkle import append
-from traceability.recorded import Audited, all_entries, entry
+from traceability.recorded import ON_RECORD, Audited, entry
 from traceability.store import TraceStore
 
 
@@ -132,7 +132,7 @@ def note(
     )
     connection.execute(insert(tables.audit), asdict(made))
     # From here on other writers wait: the last thing its transaction does.
-    append(connection, [entry("audit", made)], all_entries)
+    append(connection, [entry("audit", made)], ON_RECORD)
 
 
 class Accounts:

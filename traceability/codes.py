@@ -8,6 +8,7 @@ one of them finds all.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Literal, get_args
@@ -18,9 +19,12 @@ from uuid_utils.compat import uuid7
 
 from inspection.identity import IdentifierCode
 from traceability import database, tables
+from traceability.accounts import note
 from traceability.errors import BlockMissing, BlockRefused, CodeNotParsed, CodeRetired, CodeTaken, UnitUnknown
 from traceability.identifiers import parse
 from traceability.identifiers.gs1.checks import check_digit
+from traceability.merkle import append
+from traceability.recorded import ON_RECORD, entry
 from traceability.store import TraceStore
 
 EventKind = Literal["issued", "registered", "bound", "retired", "reinstated"]
@@ -66,6 +70,18 @@ class CodeEvent:
 
     code: IdentifierCode
     kind: EventKind
+    at: datetime
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Noted:
+    """The same as it is kept: `unit` is what the code named from then on."""
+
+    id: UUID
+    code: IdentifierCode
+    kind: EventKind
+    unit: UUID
     at: datetime
     reason: str
 
@@ -309,15 +325,34 @@ class CodeRegister:
 
     def _note(self, connection: Connection, code: IdentifierCode, kind: EventKind, reason: str) -> None:
         named = self._store.naming(connection, [code])[code]
+        noted = Noted(
+            id=uuid7(),
+            code=IdentifierCode(scheme=code.scheme, raw=code.canon, canon=code.canon),
+            kind=kind,
+            unit=named.unit_id,
+            at=datetime.now(UTC),
+            reason=reason,
+        )
         connection.execute(
             tables.code_event.insert().values(
-                id=uuid7(),
+                id=noted.id,
                 identifier_id=named.identifier_id,
                 kind=kind,
-                unit_id=named.unit_id,
-                at=datetime.now(UTC),
+                unit_id=noted.unit,
+                at=noted.at,
                 reason=reason,
             )
+        )
+        append(connection, [entry("code_event", noted)], ON_RECORD)
+        # By whoever may write the database: commands know of no person.
+        note(
+            connection,
+            at=noted.at,
+            by=None,
+            action=f"code.{kind}",
+            subject=f"code:{code}",
+            after={"unit": str(noted.unit)},
+            reason=reason or None,
         )
 
     def _retirement(self, connection: Connection, code: IdentifierCode) -> str | None:
@@ -350,6 +385,26 @@ def _spelt(prefix: str) -> str:
         return parse(prefix + "1").canon.removesuffix("1")
     except CodeNotParsed:
         return prefix
+
+
+def noted_from(connection: Connection, ids: Sequence[UUID]) -> list[Noted]:
+    event, named = tables.code_event, tables.identifier.c
+    rows = (
+        select(event, named.scheme, named.canon)
+        .join(tables.identifier, named.id == event.c.identifier_id)
+        .where(event.c.id.in_(list(ids)))
+    )
+    return [
+        Noted(
+            id=row["id"],
+            code=_code_from(row),
+            kind=row["kind"],
+            unit=row["unit_id"],
+            at=row["at"],
+            reason=row["reason"],
+        )
+        for row in connection.execute(rows).mappings()
+    ]
 
 
 def _block_mistake(block: CodeBlock) -> str | None:

@@ -11,7 +11,7 @@ from sqlalchemy import Connection
 
 from traceability.contradictions import Clash, keep_contradictions
 from traceability.merkle import append
-from traceability.recorded import all_entries, entry, read
+from traceability.recorded import ON_RECORD, entry, read
 from traceability.statements import statement
 
 _Record = TypeVar("_Record")
@@ -51,7 +51,7 @@ def keep(
             clashes.append(Clash(kind=kind, record=one.id, said=said))
     put(new)
     entries = [entry(kind, one) for one in new]
-    append(connection, [*entries, *keep_contradictions(connection, clashes)], all_entries)
+    append(connection, [*entries, *keep_contradictions(connection, clashes)], ON_RECORD)
     if audit is not None:
         audit(connection)
     return Kept(new=len(new), contradictions=tuple(dict.fromkeys(one.record for one in clashes)))

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cached_property
@@ -19,7 +19,7 @@ from uuid import UUID
 
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from sqlalchemy import Connection, func, select
+from sqlalchemy import Connection, func, select, update
 from uuid_utils.compat import uuid7
 
 from traceability import database, tables
@@ -42,35 +42,57 @@ class Entry:
     statement: Plain
 
 
-Adopt = Callable[[Connection], Iterable[Entry]]
-"""All that is on record, for a ledger that begins."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OnRecord:
+    """What there is to be held: every kind of record, and all records of some kinds."""
+
+    kinds: tuple[str, ...]
+    entries: Callable[[Connection, Collection[str]], Iterable[Entry]]
 
 
-def append(connection: Connection, entries: Sequence[Entry], adopt: Adopt) -> None:
+def append(connection: Connection, entries: Sequence[Entry], on_record: OnRecord) -> None:
     """Add leaves, the last thing a writing transaction does: from here on other writers wait for it.
 
-    The first call on a database begins its ledger with all that is on record.
+    The first call on a database begins its ledger with all that is on record; the first one of a version that holds
+    more kinds of record takes those in.
     """
     if not entries:
         return
     database.lock(connection, _LOCK)
-    known = _algorithm(connection)
-    if known is None:
-        begin(connection, "sha256", adopt)
+    row = connection.execute(select(tables.ledger.c.algorithm, tables.ledger.c.kinds)).one_or_none()
+    if row is None:
+        begin(connection, "sha256", on_record)
         return
-    _append(connection, known, entries)
+    held = set(row.kinds)
+    more = [kind for kind in on_record.kinds if kind not in held]
+    if more:
+        connection.execute(update(tables.ledger).values(kinds=[*row.kinds, *more]))
+        # Of a kind that has leaves, somebody has struck it off the list: its records are not taken in unseen.
+        more = [kind for kind in more if not _has_leaves(connection, kind)]
+        _adopt(connection, row.algorithm, on_record.entries(connection, more))
+    _append(connection, row.algorithm, [one for one in entries if one.kind not in more])
 
 
-def begin(connection: Connection, algorithm: str, adopt: Adopt) -> None:
+def begin(connection: Connection, algorithm: str, on_record: OnRecord) -> None:
     """Begin the ledger, with `sha256` or `sm3`, unless it has begun. What is on record already is its first leaves."""
     assert algorithm in HASHES
     database.lock(connection, _LOCK)
-    if _algorithm(connection) is not None:
+    if connection.execute(select(tables.ledger.c.id)).first() is not None:
         return
-    row = {"id": 1, "origin": f"lynceus-{uuid7()}", "algorithm": algorithm, "began_at": datetime.now(UTC)}
+    row = {
+        "id": 1,
+        "origin": f"lynceus-{uuid7()}",
+        "algorithm": algorithm,
+        "began_at": datetime.now(UTC),
+        "kinds": list(on_record.kinds),
+    }
     connection.execute(tables.ledger.insert(), row)
+    _adopt(connection, algorithm, on_record.entries(connection, on_record.kinds))
+
+
+def _adopt(connection: Connection, algorithm: str, entries: Iterable[Entry]) -> None:
     portion: list[Entry] = []
-    for entry in adopt(connection):
+    for entry in entries:
         portion.append(entry)
         if len(portion) == 16 * BLOCK:
             _append(connection, algorithm, portion)
@@ -78,9 +100,9 @@ def begin(connection: Connection, algorithm: str, adopt: Adopt) -> None:
     _append(connection, algorithm, portion)
 
 
-def _algorithm(connection: Connection) -> str | None:
-    found: list[str] = list(connection.execute(select(tables.ledger.c.algorithm)).scalars())
-    return found[0] if found else None
+def _has_leaves(connection: Connection, kind: str) -> bool:
+    leaf = tables.ledger_leaf.c
+    return connection.execute(select(leaf.position).where(leaf.kind == kind).limit(1)).first() is not None
 
 
 def size_of(connection: Connection) -> int:

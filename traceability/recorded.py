@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from importlib import import_module
-from typing import Any
+from typing import Any, Final
 from uuid import UUID
 
 from sqlalchemy import Connection, Table, select
@@ -15,7 +15,7 @@ from traceability import tables
 from traceability.contradictions import contradictions_from
 from traceability.corrections import correction_from
 from traceability.genealogy.rows import form_from, forms_query, links_query, links_selected
-from traceability.merkle import Entry
+from traceability.merkle import Entry, OnRecord
 from traceability.rows import inspections_query, inspections_selected, portions
 from traceability.statements import statement
 
@@ -83,6 +83,9 @@ KINDS: dict[str, tuple[Table, Read]] = {
     "containment": (tables.containment, _of("holds", "containments_from")),
     "audit": (tables.audit, _audits),
     "pruning": (tables.pruning, _of("retention", "prunings_from")),
+    "review": (tables.review, _of("reviews", "decided_from")),
+    "code_event": (tables.code_event, _of("codes", "noted_from")),
+    "epcis_event": (tables.epcis_event, _of("epcis.repository", "taken_from")),
 }
 """Per kind its table, whose `id` is the record's, and how its records are read."""
 
@@ -99,11 +102,15 @@ def read(connection: Connection, kind: str, ids: Sequence[UUID]) -> dict[UUID, A
     return {one.id: one for some in portions(ids) for one in reader(connection, some)}
 
 
-def all_entries(connection: Connection) -> Iterator[Entry]:
-    """Everything on record, kind by kind in the order of ids, which is about that of time."""
-    for kind, (table, _) in KINDS.items():
+def _entries(connection: Connection, kinds: Collection[str]) -> Iterator[Entry]:
+    """All records of these kinds, kind by kind in the order of ids, which is about that of time."""
+    for kind in kinds:
+        table, _ = KINDS[kind]
         ids: list[UUID] = list(connection.execute(select(table.c.id).order_by(table.c.id)).scalars())
         for start in range(0, len(ids), _READ_AT_ONCE):
             some = ids[start : start + _READ_AT_ONCE]
             records = read(connection, kind, some)
             yield from (entry(kind, records[id_]) for id_ in some)
+
+
+ON_RECORD: Final = OnRecord(kinds=tuple(KINDS), entries=_entries)

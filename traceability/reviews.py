@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 from hashlib import sha256
-from typing import Any
+from typing import Any, Final
 from uuid import UUID
 
 from sqlalchemy import ColumnElement, Connection, Select, and_, exists, func, insert, or_, select
@@ -21,6 +21,8 @@ from inspection.types import Inspection, Verdict
 from traceability import people, tables
 from traceability.accounts import Person, note
 from traceability.errors import ReviewStands, ReviewUnknown
+from traceability.merkle import append
+from traceability.recorded import ON_RECORD, entry
 from traceability.rows import inspections_query, inspections_selected, portions
 from traceability.store import TraceStore
 
@@ -62,6 +64,20 @@ class Review:
     reason: str | None
     is_repeat: bool
     is_taken_back: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Decided:
+    """A review as it is kept: `by` is a commitment to a name; `takes_back` the one that it undoes."""
+
+    id: UUID
+    inspection: UUID
+    at: datetime
+    by: str
+    decision: str
+    reason: str | None
+    is_repeat: bool
+    takes_back: UUID | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -196,19 +212,16 @@ class Reviews:
                     decision=standing.decision.value,
                 )
             id_ = uuid7()
-            connection.execute(
-                insert(tables.review),
-                {
-                    "id": id_,
-                    "inspection_id": inspection,
-                    "at": at,
-                    "by": people.commit(connection, by.name),
-                    "decision": decision.value,
-                    "reason": reason,
-                    "is_repeat": is_repeat,
-                    "takes_back": None,
-                },
+            kept = Decided(
+                id=id_,
+                inspection=inspection,
+                at=at,
+                by=people.commit(connection, by.name),
+                decision=decision.value,
+                reason=reason,
+                is_repeat=is_repeat,
             )
+            _keep(connection, kept)
             note(
                 connection,
                 at=at,
@@ -241,25 +254,23 @@ class Reviews:
                     _stands(),
                 )
             ).one_or_none()
-            if found is None:
+            if found is None or mine is None:
                 raise ReviewUnknown(
                     f"Review {review} cannot be taken back.",
                     action="Ask for a second look at that unit instead.",
                     id=str(review),
                 )
-            connection.execute(
-                insert(tables.review),
-                {
-                    "id": uuid7(),
-                    "inspection_id": found.inspection_id,
-                    "at": at,
-                    "by": mine,
-                    "decision": found.decision,
-                    "reason": None,
-                    "is_repeat": False,
-                    "takes_back": review,
-                },
+            kept = Decided(
+                id=uuid7(),
+                inspection=found.inspection_id,
+                at=at,
+                by=mine,
+                decision=found.decision,
+                reason=None,
+                is_repeat=False,
+                takes_back=review,
             )
+            _keep(connection, kept)
             note(
                 connection,
                 at=at,
@@ -359,6 +370,23 @@ class Reviews:
         known = select(tables.person.c.commitment).where(tables.person.c.name == person.name)
         found: str | None = connection.execute(known).scalar_one_or_none()
         return found
+
+
+def _keep(connection: Connection, one: Decided) -> None:
+    row = {name: getattr(one, name) for name in _SAME_IN_ROWS} | {"inspection_id": one.inspection}
+    connection.execute(insert(tables.review), row)
+    append(connection, [entry("review", one)], ON_RECORD)
+
+
+_SAME_IN_ROWS: Final = ("id", "at", "by", "decision", "reason", "is_repeat", "takes_back")
+
+
+def decided_from(connection: Connection, ids: Sequence[UUID]) -> list[Decided]:
+    rows = connection.execute(select(tables.review).where(tables.review.c.id.in_(list(ids)))).mappings()
+    return [
+        Decided(inspection=row["inspection_id"], **{name: row[name] for name in _SAME_IN_ROWS})
+        for row in rows
+    ]
 
 
 def decided_among(connection: Connection, inspections: Sequence[UUID]) -> set[UUID]:

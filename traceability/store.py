@@ -35,7 +35,7 @@ from traceability.books import books as books_of
 from traceability.contradictions import Clash, keep_contradictions
 from traceability.errors import UnitUnknown
 from traceability.merkle import append
-from traceability.recorded import all_entries, entry
+from traceability.recorded import ON_RECORD, entry
 from traceability.rows import (
     begun_from,
     begun_row,
@@ -162,7 +162,7 @@ class TraceStore:
             entries += keep_contradictions(
                 connection, self._contradicted(connection, inspections, set(added))
             )
-            append(connection, entries, all_entries)
+            append(connection, entries, ON_RECORD)
         return len(new)
 
     def _contradicted(

@@ -635,6 +635,8 @@ ledger = Table(
     Column("origin", Text, nullable=False),
     Column("algorithm", String(16), nullable=False),
     Column("began_at", UtcTime, nullable=False),
+    # Those it holds: what a later version adds to them is taken in with the next record.
+    Column("kinds", JSON, nullable=False),
 )
 
 ledger_leaf = Table(
@@ -692,6 +694,8 @@ epcis_event = Table(
     metadata,
     # By its hash: what comes twice is one.
     Column("event_id", Text, primary_key=True),
+    # Made of that: under it the ledger holds it.
+    Column("id", Uuid, nullable=False),
     Column("number", BigInteger, nullable=False, unique=True),
     Column("kind", Text, nullable=False),
     Column("event_time", UtcTime, nullable=False, index=True),
@@ -701,6 +705,7 @@ epcis_event = Table(
     Column("disposition", Text),
     Column("read_point", Text),
     Column("body", JSON, nullable=False),
+    Index(None, "id"),
 )
 
 epcis_item = Table(

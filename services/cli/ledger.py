@@ -19,7 +19,7 @@ from traceability.certificate import as_json, certify
 from traceability.identifiers import parse
 from traceability.images import ImageStore
 from traceability.merkle import Head, Sealer, begin, read_heads
-from traceability.recorded import all_entries
+from traceability.recorded import ON_RECORD
 from traceability.store import TraceStore
 from traceability.verification import Verified, verify
 from traceability.verifier import HASHES
@@ -39,7 +39,7 @@ def ledger() -> None:
 @database_option
 def begin_ledger(algorithm: str, database: str) -> None:
     with TraceStore.open(database) as store, store.writing() as connection:
-        begin(connection, algorithm, all_entries)
+        begin(connection, algorithm, ON_RECORD)
 
 
 @ledger.command("head", help=_help("head"))

@@ -26,7 +26,7 @@ from traceability.errors import HeadsUnreadable, LedgerForked, LedgerKeyUnreadab
 from traceability.genealogy.recording import record, void
 from traceability.images import ImageStore
 from traceability.merkle import BLOCK, Sealer, Tree, begin, read_heads, root_of, size_of
-from traceability.recorded import all_entries
+from traceability.recorded import ON_RECORD
 from traceability.statements import statement
 from traceability.store import TraceStore
 from traceability.verification import Verified, verify
@@ -96,7 +96,7 @@ def test_sm3_is_that_of_the_standard():
 @pytest.mark.parametrize("algorithm", ["sha256", "sm3"])
 def test_every_record_is_proven_and_every_head_is_a_beginning_of_later_ones(store: TraceStore, algorithm):
     with store.writing() as connection:
-        begin(connection, algorithm, all_entries)
+        begin(connection, algorithm, ON_RECORD)
     inspections = [an_inspection(unit=a_unit(f"86.1/{number}")) for number in range(2 * BLOCK + 37)]
     for start in range(0, len(inspections), 100):
         store.record(inspections[start : start + 100])

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from datetime import UTC, datetime
 from typing import Any, Final
-from uuid import UUID
+from uuid import NAMESPACE_URL, UUID, uuid5
 
 from sqlalchemy import Column, Connection, Select, exists, func, or_, select
 from uuid_utils.compat import uuid7
@@ -31,6 +31,8 @@ from traceability.epcis.schema import mistakes
 from traceability.errors import EventsRefused, UnitUnknown
 from traceability.genealogy.rows import links_query, links_selected
 from traceability.identifiers import parse
+from traceability.merkle import append
+from traceability.recorded import ON_RECORD, entry
 from traceability.rows import inspections_query, inspections_selected
 from traceability.store import TraceStore
 
@@ -59,6 +61,16 @@ MATCHES: Final[Mapping[str, tuple[str, ...]]] = {
     "MATCH_anyEPCClass": ("class",),
 }
 """Roles that a query parameter looks into."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Taken:
+    """An event as it was taken in. `id` is made of its own id, so that what comes twice is one."""
+
+    id: UUID
+    event_id: str
+    recorded_at: datetime
+    body: Mapping[str, Any]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -143,6 +155,7 @@ class EpcisRepository:
         database.lock(connection, _NUMBER_LOCK)
         highest = select(func.coalesce(func.max(tables.epcis_event.c.number), 0))
         number: int = connection.execute(highest).scalar_one()
+        taken: list[Taken] = []
         for event in events:
             known = select(tables.epcis_event.c.event_id).where(
                 tables.epcis_event.c.event_id == event["eventID"]
@@ -150,13 +163,16 @@ class EpcisRepository:
             if connection.execute(known).first():
                 continue
             number += 1
-            connection.execute(tables.epcis_event.insert().values(_event_row(event, number, at)))
+            row = _event_row(event, number, at)
+            taken.append(Taken(**{one.name: row[one.name] for one in fields(Taken)}))
+            connection.execute(tables.epcis_event.insert().values(row))
             items = [
                 {"event_id": event["eventID"], "role": role, "key": key}
                 for role, key in sorted(items_of(event))
             ]
             if items:
                 connection.execute(tables.epcis_item.insert(), items)
+        append(connection, [entry("epcis_event", one) for one in taken], ON_RECORD)
 
     def captured(self, id: UUID) -> Captured | None:
         table = tables.epcis_capture
@@ -369,6 +385,13 @@ def _made(connection: Connection, wanted: Select[Any]) -> list[Event]:
 # ------------------------------------------------------------------ events
 
 
+def taken_from(connection: Connection, ids: Sequence[UUID]) -> list[Taken]:
+    table = tables.epcis_event.c
+    columns = [table[one.name] for one in fields(Taken)]
+    rows = connection.execute(select(*columns).where(table.id.in_(list(ids)))).mappings()
+    return [Taken(**row) for row in rows]
+
+
 def items_of(event: Mapping[str, Any]) -> set[tuple[str, str]]:
     """What an event names, and as what."""
     items = {("parent", key_of_epc(event["parentID"]))} if isinstance(event.get("parentID"), str) else set()
@@ -444,6 +467,7 @@ def _event_row(event: Mapping[str, Any], number: int, at: datetime) -> dict[str,
     read_point = event.get("readPoint")
     return {
         "event_id": event["eventID"],
+        "id": uuid5(NAMESPACE_URL, event["eventID"]),
         "number": number,
         "kind": event["type"],
         "event_time": time_of(event["eventTime"]),

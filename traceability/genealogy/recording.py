@@ -31,7 +31,7 @@ from traceability.genealogy.rows import (
 )
 from traceability.merkle import append
 from traceability.people import commit
-from traceability.recorded import all_entries, entry
+from traceability.recorded import ON_RECORD, entry
 from traceability.rows import portions
 from traceability.statements import statement
 from traceability.store import TraceStore
@@ -95,7 +95,7 @@ def record(
         _refuse_cycles(connection, fresh, unit_of)
         clashes = [*form_clashes, *link_clashes]
         entries = [*(entry("unit_form", one) for one in forms), *(entry("link", one) for one in fresh)]
-        append(connection, [*entries, *keep_contradictions(connection, clashes)], all_entries)
+        append(connection, [*entries, *keep_contradictions(connection, clashes)], ON_RECORD)
         if audit is not None:
             audit(connection)
     return Recorded(
@@ -154,7 +154,7 @@ def _void(
         )
         connection.execute(tables.correction.insert(), correction_row(made))
         connection.execute(update(table).where(table.c.id == record).values(voided_by=id))
-        append(connection, [entry("correction", made)], all_entries)
+        append(connection, [entry("correction", made)], ON_RECORD)
         if audit is not None:
             audit(connection)
 
