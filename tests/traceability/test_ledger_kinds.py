@@ -137,8 +137,8 @@ def test_a_code_that_was_known_already_leaves_no_entry(store: TraceStore):
 
 
 @pytest.fixture
-def of_0020(database_url: str) -> str:
-    """A database of revision 0020 with one of each on record, and none of them in its ledger."""
+def of_0021(database_url: str) -> str:
+    """A database of revision 0021 with one of each on record, and none of them in its ledger."""
     held = OnRecord(kinds=tuple(kind for kind in KINDS if kind not in JOINED), entries=ON_RECORD.entries)
     with TraceStore.open(database_url) as store:
         one_of_each(store)
@@ -150,16 +150,16 @@ def of_0020(database_url: str) -> str:
                 "ALTER TABLE ledger DROP COLUMN kinds",
                 "DROP INDEX ix_epcis_event_id",
                 "ALTER TABLE epcis_event DROP COLUMN id",
-                "UPDATE alembic_version SET version_num = '0020'",
+                "UPDATE alembic_version SET version_num = '0021'",
             ):
                 connection.execute(text(undone))
     return database_url
 
 
 def test_what_an_earlier_version_kept_is_no_finding_and_is_taken_in_with_the_next_record(
-    of_0020: str, tmp_path: Path
+    of_0021: str, tmp_path: Path
 ):
-    with TraceStore.open(of_0020) as store:
+    with TraceStore.open(of_0021) as store:
         before = leaves(store)
         assert not {*before} & {*JOINED}
         assert findings(store) == []
@@ -185,8 +185,8 @@ def test_what_an_earlier_version_kept_is_no_finding_and_is_taken_in_with_the_nex
         assert findings(store) == [("record_altered", "code_event")] * 2
 
 
-def test_the_first_record_after_the_upgrade_may_be_of_a_kind_that_joined(of_0020: str):
-    with TraceStore.open(of_0020) as store:
+def test_the_first_record_after_the_upgrade_may_be_of_a_kind_that_joined(of_0021: str):
+    with TraceStore.open(of_0021) as store:
         CodeRegister(store).bind(parse("C-9"), COIL)
         EpcisRepository(store).capture(copy.deepcopy(RECEIVED), by=None)
         assert leaves(store).count("code_event") == 3
