@@ -6,6 +6,7 @@ one: it is loaded as it was, then upgraded. The ledger's key is in none: keep th
 
 from __future__ import annotations
 
+import base64
 import gzip
 import hashlib
 import json
@@ -189,6 +190,8 @@ def _plain(value: Any) -> Any:
             return value.isoformat()
         case UUID():
             return str(value)
+        case bytes():
+            return base64.b64encode(value).decode("ascii")
         case Enum():
             return value.name
     return value
@@ -200,6 +203,8 @@ def _value(column: Column[Any], value: Any) -> Any:
     kind = column.type
     if isinstance(kind, (tables.UtcTime, sql.DateTime)):
         return datetime.fromisoformat(value)
+    if isinstance(kind, sql.LargeBinary):
+        return base64.b64decode(value, validate=True)
     if isinstance(kind, sql.Uuid):
         return UUID(value)
     if isinstance(kind, sql.Enum):

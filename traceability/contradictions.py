@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from uuid import UUID
@@ -73,3 +73,12 @@ def contradictions_from(connection: Connection, ids: Sequence[UUID]) -> list[Con
             select(table).where(table.c.id.in_(some)).order_by(table.c.id)
         ).mappings()
     ]
+
+
+def contradictions_of(connection: Connection, records: Collection[UUID]) -> tuple[Contradiction, ...]:
+    """What came a second time under the ids of these records and said something else, in the order it came."""
+    table = tables.contradiction.c
+    ids: list[UUID] = []
+    for some in portions(sorted(records)):
+        ids += connection.execute(select(table.id).where(table.record_id.in_(some))).scalars()
+    return tuple(sorted(contradictions_from(connection, ids), key=lambda one: (one.received_at, one.id)))

@@ -12,11 +12,12 @@ from datetime import datetime
 from typing import Any, Final, Literal
 from uuid import UUID
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, Select, or_, select
 
 from inspection.identity import IdentifierCode
 from inspection.types import Inspection
 from traceability import tables
+from traceability.contradictions import Contradiction, contradictions_of
 from traceability.genealogy.rows import walk
 from traceability.genealogy.tracing import Relative, relatives_of, truly_above
 from traceability.holds import holds_from, releases_from
@@ -47,13 +48,16 @@ class Event:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Life:
-    """events  of the unit, of all it was made from, and of what was made from it, in order of time"""
+    """events          of the unit, of all it was made from, and of what was made from it, in order of time
+    contradictions  what came a second time about the unit itself and said something else; it counts no more
+    """
 
     unit: Relative
     is_held: bool
     ancestors: tuple[Relative, ...]
     descendants: tuple[Relative, ...]
     events: tuple[Event, ...]
+    contradictions: tuple[Contradiction, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,14 +78,18 @@ def life(store: TraceStore, unit: IdentifierCode) -> Life:
         below = _reached(connection, root, downwards=True)
         relatives = relatives_of(connection, [root, *above, *below])
         told = [root, *above, *below[:MOST_BELOW]]
-        events = _events(connection, told, {id_: relatives[id_].unit for id_ in told})
+        code_of = {id_: relatives[id_].unit for id_ in told}
+        events = _events(connection, told, code_of)
         is_held = _is_held(connection, root)
+        own = {one.id for one in events if one.unit == code_of[root]} | _said_of(connection, root)
+        contradictions = contradictions_of(connection, own)
     return Life(
         unit=relatives[root],
         is_held=is_held,
         ancestors=tuple(sorted((relatives[id_] for id_ in above), key=lambda one: one.unit.canon)),
         descendants=tuple(sorted((relatives[id_] for id_ in below), key=lambda one: one.unit.canon)),
         events=tuple(events),
+        contradictions=contradictions,
     )
 
 
@@ -202,6 +210,20 @@ def _events(
                 )
             )
     return sorted(events, key=lambda one: (one.at, one.id, str(one.unit)))
+
+
+def _said_of(connection: Connection, unit: UUID) -> set[UUID]:
+    """Records of what the unit is, of its links, and of what was seen of it under any of its codes."""
+    link, head, named = tables.link.c, tables.inspection.c, tables.identifier.c
+    rows: tuple[Select[Any], ...] = (
+        select(tables.unit_form.c.id).where(tables.unit_form.c.unit_id == unit),
+        select(link.id).where(or_(link.parent_id == unit, link.child_id == unit)),
+        select(head.id).join(tables.identifier, named.id == head.identifier_id).where(named.unit_id == unit),
+    )
+    found: set[UUID] = set()
+    for one in rows:
+        found |= set(connection.execute(one).scalars())
+    return found
 
 
 def _is_held(connection: Connection, unit: UUID) -> bool:

@@ -33,7 +33,7 @@ from services.api.paging import NEXT, Paged
 from services.api.serving import Here, Moment
 from services.problems import RequestInvalid
 from traceability import holds
-from traceability.history import Event, Factor, FactorKind, What, common_factors, life
+from traceability.history import Event, Factor, FactorKind, Life, What, common_factors, life
 from traceability.holds import Board, Decision, State
 from traceability.identifiers import parse
 from traceability.keeping import Kept
@@ -183,14 +183,43 @@ class EventAnswer(BaseModel):
         )
 
 
+class ContradictionAnswer(BaseModel):
+    """What came a second time under the id of a record and said something else; the first one counts."""
+
+    kind: str
+    record: UUID
+    said: dict[str, Any]
+    received_at: datetime
+
+
 class LifeAnswer(BaseModel):
-    """A unit, all it was made from, all made from it, and what happened to them, in order of time."""
+    """A unit, all it was made from, all made from it, and what happened to them, in order of time.
+
+    contradictions: about the unit itself.
+    """
 
     unit: RelativeAnswer
     is_held: bool
     ancestors: list[RelativeAnswer]
     descendants: list[RelativeAnswer]
     events: list[EventAnswer]
+    contradictions: list[ContradictionAnswer]
+
+    @staticmethod
+    def of(found: Life) -> LifeAnswer:
+        return LifeAnswer(
+            unit=RelativeAnswer.of(found.unit),
+            is_held=found.is_held,
+            ancestors=[RelativeAnswer.of(one) for one in found.ancestors],
+            descendants=[RelativeAnswer.of(one) for one in found.descendants],
+            events=[EventAnswer.of(one) for one in found.events],
+            contradictions=[
+                ContradictionAnswer(
+                    kind=one.kind, record=one.record, said=one.said, received_at=one.received_at
+                )
+                for one in found.contradictions
+            ],
+        )
 
 
 class FactorAnswer(BaseModel):
@@ -329,14 +358,7 @@ def gauges_there(here: Here, code: str, x_mm: Coordinate, y_mm: Coordinate) -> M
 @router.get("/history/{code:path}", responses=FOUND)
 def history(here: Here, code: str) -> LifeAnswer:
     """A unit's whole life, up and down."""
-    found = life(here.store, parse(code))
-    return LifeAnswer(
-        unit=RelativeAnswer.of(found.unit),
-        is_held=found.is_held,
-        ancestors=[RelativeAnswer.of(one) for one in found.ancestors],
-        descendants=[RelativeAnswer.of(one) for one in found.descendants],
-        events=[EventAnswer.of(one) for one in found.events],
-    )
+    return LifeAnswer.of(life(here.store, parse(code)))
 
 
 @router.get("/common-factors", responses=FOUND)

@@ -241,6 +241,7 @@ def trace(request: Request, here: Here, language: Language, code: str) -> Respon
         is_held=told.is_held,
         graph=family_map(kin, told.unit, relatives=len(told.ancestors) + len(told.descendants)),
         cuts=cut_map(told.unit, kin, () if newest is None else newest.defects),
+        contradictions=told.contradictions,
         events=told.events[-MOST_EVENTS:],
         events_left_out=max(0, len(told.events) - MOST_EVENTS),
     )

@@ -1,13 +1,15 @@
 import gzip
 import json
 from pathlib import Path
+from uuid import UUID
 
 import pytest
+from sqlalchemy import Table, insert, select
 from uuid_utils.compat import uuid7
 
-from tests.builders import a_defect, a_unit, an_inspection
+from tests.builders import NOON, a_defect, a_unit, an_inspection
 from tests.databases import ENGINES, a_database
-from traceability import backup
+from traceability import backup, tables
 from traceability.codes import CodeRegister
 from traceability.errors import BackupRefused, DatabaseNewer
 from traceability.genealogy.cuts import Link, LinkKind
@@ -16,6 +18,15 @@ from traceability.images import ImageStore
 from traceability.merkle import Sealer, read_heads
 from traceability.store import TraceStore
 from traceability.verification import verify
+
+ANSWER = {
+    "person_id": UUID(int=1),
+    "key": "once",
+    "request_sha256": "ab" * 32,
+    "asked_at": NOON,
+    "status": 200,
+    "body": b"\x00\xffan answer, as bytes",
+}
 
 
 @pytest.fixture
@@ -29,9 +40,17 @@ def plant(database_url: str, tmp_path: Path):
         parent, child = a_unit("86.1/COIL"), a_unit("86.1/STRIP")
         record(store, units=[], links=[Link(id=uuid7(), parent=parent, child=child, kind=LinkKind.SLIT)])
         CodeRegister(store).bind(a_unit("86.1/OTHER"), parent, reason="laser")
+        with store.writing() as connection:
+            connection.execute(insert(tables.kept_answer), ANSWER)
         with store.reading() as connection:
             Sealer(tmp_path / "ledger").seal(connection)
     return database_url
+
+
+def rows_of(store: TraceStore, table: Table) -> list[dict[str, object]]:
+    with store.reading() as connection:
+        rows = connection.execute(select(table).order_by(*table.primary_key.columns)).mappings()
+        return [dict(row) for row in rows]
 
 
 def made(url: str, tmp_path: Path) -> Path:
@@ -54,8 +73,11 @@ def test_what_was_backed_up_is_there_again_and_proven_on_either_engine(plant, in
             found = verify(after, heads=heads, images=ImageStore(other / "pictures"))
             assert heads
             assert found.findings == ()
+            assert rows_of(after, tables.kept_answer) == rows_of(before, tables.kept_answer) == [ANSWER]
             # What counts by itself goes on behind what is there.
+            there = [row["id"] for row in rows_of(after, tables.identifier)]
             after.record([an_inspection(unit=a_unit("86.1/NEXT"))])
+            assert [row["id"] for row in rows_of(after, tables.identifier)] == [*there, max(there) + 1]
 
 
 def test_a_database_with_records_is_not_written_over(plant, tmp_path):

@@ -61,6 +61,8 @@ def a_value(column: Column[Any], number: int, parents: dict[str, Any], dialect: 
             return UUID(int=number)
         case sql.Integer():
             return number
+        case sql.LargeBinary():
+            return f"{number}-{column.name}".encode()
         case sql.Numeric() | sql.Double():
             return number + 0.5
         case sql.CHAR() if column.type.length == 32:
