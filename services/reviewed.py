@@ -59,7 +59,7 @@ def reviewed(
             except (PictureMissing, PictureAltered):
                 gone += 1
                 continue
-            name = f"images/{unit.id.hex}/{picture.sha256[:16]}{'.jpg' if data[:2] == JPEG else '.png'}"
+            name = f"images/{unit.id.hex}/{picture.sha256[:16]}{suffix_of(data)}"
             (into / name).parent.mkdir(parents=True, exist_ok=True)
             (into / name).write_bytes(data)
             size = {"width_px": picture.width_px, "height_px": picture.height_px}
@@ -76,7 +76,9 @@ def reviewed(
     return Reviewed(labelled=labelled, to_label=to_label, gone=gone)
 
 
-JPEG = b"\xff\xd8"
+def suffix_of(picture: bytes) -> str:
+    """Of a kept picture's file: JPEG, or what is kept without loss."""
+    return ".jpg" if picture[:2] == b"\xff\xd8" else ".png"
 
 
 def _is_labelled(unit: Inspection, reason: str | None) -> bool:

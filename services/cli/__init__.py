@@ -28,6 +28,7 @@ COMMANDS = {
     "camera": "services.cli.camera:camera",
     "person": "services.cli.person:person",
     "model": "services.cli.model:model",
+    "dataset": "services.cli.dataset:dataset",
 }
 """Loaded when asked for: `lynceus trace` needs no camera library and no network runtime."""
 

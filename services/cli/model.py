@@ -51,6 +51,13 @@ picture_option = click.option(
     metavar="FILE",
     help=_help("picture"),
 )
+data_option = click.option(
+    "--data",
+    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    required=True,
+    metavar="DIR",
+    help=_help("data"),
+)
 json_option = click.option("--json", "as_json", is_flag=True, help=_help("json"))
 
 
@@ -147,13 +154,7 @@ def trust(key: str, name: str) -> None:
 @model.command("evaluate", help=_help("evaluate"))
 @click.argument("name")
 @click.option("--version", metavar="X.Y.Z", help=_help("version"))
-@click.option(
-    "--data",
-    type=click.Path(exists=True, file_okay=False, path_type=Path),
-    required=True,
-    metavar="DIR",
-    help=_help("data"),
-)
+@data_option
 @click.option("--list", "listed", metavar="FILE", help=_help("listed"))
 @click.option("--as", "codes", multiple=True, metavar="CLASS=KIND", help=_help("as"))
 @click.option("--unit", metavar="REGEX", help=_help("unit"))
@@ -185,10 +186,10 @@ def evaluate_model(
     defective_share: float,
     as_json: bool,
 ) -> int:
-    labelled = _labelled(data, listed, codes)
+    labelled = labelled_set(data, listed, codes)
     beside = None if by is None else column_of(data, by)
     console = Console(stderr=True, highlight=False)
-    look = partial(evaluate, labelled, threads=os.cpu_count() or 1, unit=_pattern(unit))
+    look = partial(evaluate, labelled, threads=os.cpu_count() or 1, unit=grouped(unit, hint="--unit"))
     with Progress(console=console, disable=not console.is_terminal) as progress:
         task = progress.add_task(name, total=len(labelled.pictures) * (1 if against is None else 2))
         look = partial(look, progress=lambda: progress.advance(task))
@@ -221,9 +222,9 @@ def show_data(
     data: Path, listed: str | None, against: str | None, codes: tuple[str, ...], as_json: bool
 ) -> int:
     language = language_of_environment()
-    labelled = _labelled(data, listed, codes)
+    labelled = labelled_set(data, listed, codes)
     check_fit(labelled)
-    other = None if against is None else _labelled(data, against, codes)
+    other = None if against is None else labelled_set(data, against, codes)
     told: dict[str, Any] = {
         "version": version_of(labelled),
         **balance(labelled),
@@ -313,19 +314,13 @@ def propose(name: str, version: str, by: str, database: str) -> None:
 
 @model.command("judge", help=_help("judge"))
 @click.argument("name")
-@click.option(
-    "--data",
-    type=click.Path(exists=True, file_okay=False, path_type=Path),
-    required=True,
-    metavar="DIR",
-    help=_help("data"),
-)
+@data_option
 @click.option("--list", "listed", metavar="FILE", help=_help("listed"))
 @click.option("--as", "codes", multiple=True, metavar="CLASS=KIND", help=_help("as"))
 @by_option
 @database_option
 def judge(name: str, data: Path, listed: str | None, codes: tuple[str, ...], by: str, database: str) -> int:
-    labelled = _labelled(data, listed, codes)
+    labelled = labelled_set(data, listed, codes)
 
     def act(plant: ModelLife, person: Person, at: datetime) -> Standing:
         stands = plant.standing(name)
@@ -440,7 +435,7 @@ def _counted(counted: dict[str, Any], what: str) -> str:
     return "–" if interval is None else f"{counted[what]} ({interval[0]:.1%}–{interval[1]:.1%})"
 
 
-def _labelled(data: Path, listed: str | None, codes: tuple[str, ...]) -> LabelledSet:
+def labelled_set(data: Path, listed: str | None, codes: tuple[str, ...]) -> LabelledSet:
     """The list may be named from here or from the set's folder."""
     list_file = None
     if listed is not None:
@@ -449,13 +444,14 @@ def _labelled(data: Path, listed: str | None, codes: tuple[str, ...]) -> Labelle
     return read_yolo(data, list_file, codes=named)
 
 
-def _pattern(unit: str | None) -> re.Pattern[str] | None:
+def grouped(pattern: str | None, *, hint: str) -> re.Pattern[str] | None:
+    """A pattern with a group, as an option gives it. Raises BadParameter."""
     try:
-        found = None if unit is None else re.compile(unit)
+        found = None if pattern is None else re.compile(pattern)
     except re.error as error:
-        raise click.BadParameter(str(error), param_hint="--unit") from error
+        raise click.BadParameter(str(error), param_hint=hint) from error
     if found is not None and found.groups < 1:
-        raise click.BadParameter(say("cli.model.no_group", language_of_environment()), param_hint="--unit")
+        raise click.BadParameter(say("cli.model.no_group", language_of_environment()), param_hint=hint)
     return found
 
 
