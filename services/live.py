@@ -215,6 +215,7 @@ class LiveState:
 
     def mode(self, mode: LaneMode) -> None:
         self._change(mode.lane, mode=mode)
+        self._show_alarms(mode.lane)
 
     def alarms(self, lane: str, alarms: tuple[Alarm, ...], gap: int) -> None:
         self.metrics.alarms(lane, alarms, gap)
@@ -238,6 +239,17 @@ class LiveState:
                         since=now.last_sign or datetime.now(UTC),
                         withholds=True,
                         facts=now.facts or {},
+                    )
+                )
+            if now.mode is not None and now.mode.is_unproven and now.mode.proof is not None:
+                missed_at = now.mode.proof.missed_at
+                standing.append(
+                    Alarm(
+                        code="INS-UNPROVEN" if missed_at is None else "INS-CHALLENGE-MISSED",
+                        lane=lane,
+                        since=missed_at or now.mode.proof.due,
+                        withholds=True,
+                        facts={},
                     )
                 )
             # Under the lock: what is told last is what stands.

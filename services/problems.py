@@ -109,6 +109,12 @@ class BypassIncomplete(ServiceError):
     code = "SVC-BYPASS-INCOMPLETE"
 
 
+class NoChallenge(ServiceError):
+    """The settings of the lane name no challenge. Facts: lane."""
+
+    code = "SVC-NO-CHALLENGE"
+
+
 class AlarmUnknown(ServiceError):
     """The lane has no such alarm, or not any more. Facts: lane, alarm."""
 
@@ -223,6 +229,7 @@ STATUS: tuple[tuple[type[InspectionError], HTTPStatus], ...] = (
     (DiskFull, HTTPStatus.INSUFFICIENT_STORAGE),
     (RequestInvalid, HTTPStatus.UNPROCESSABLE_ENTITY),
     (BypassIncomplete, HTTPStatus.UNPROCESSABLE_ENTITY),
+    (NoChallenge, HTTPStatus.UNPROCESSABLE_ENTITY),
     (AlarmUnknown, HTTPStatus.NOT_FOUND),
     (TooManyRequests, HTTPStatus.TOO_MANY_REQUESTS),
     (KeyOfAnother, HTTPStatus.UNPROCESSABLE_ENTITY),

@@ -21,9 +21,11 @@ from inspection.errors import InspectionError
 from inspection.tally import (
     BYPASSED,
     CLOCK_BACKWARDS,
+    IN_CHALLENGE,
     IN_SETUP,
     OVERRUN,
     UNACCOUNTED,
+    UNPROVEN,
     UnitTally,
     judged_again,
 )
@@ -39,7 +41,9 @@ logger = logging.getLogger(__name__)
 
 MOST_UNITS: Final = 20_000
 
-_STANDING: Final = frozenset({BYPASSED, IN_SETUP, CLOCK_BACKWARDS, OVERRUN, UNACCOUNTED})
+_STANDING: Final = frozenset(
+    {BYPASSED, IN_SETUP, IN_CHALLENGE, UNPROVEN, CLOCK_BACKWARDS, OVERRUN, UNACCOUNTED}
+)
 _STANDING_FAMILIES: Final = ("CAM-", "SVC-")
 """Why a unit was not inspected, where no recipe would have changed that: whatever its pictures show, it stands."""
 

@@ -2,10 +2,18 @@
 
 from station_config.catalogue import Catalogue, DefectKind
 from station_config.loading import Recipe, load_catalogue, load_recipe, load_station, recipe_beside
-from station_config.schema import LaneSettings, RecipeSettings, ResolverSettings, StationSettings, Title
+from station_config.schema import (
+    ChallengeSettings,
+    LaneSettings,
+    RecipeSettings,
+    ResolverSettings,
+    StationSettings,
+    Title,
+)
 
 __all__ = [
     "Catalogue",
+    "ChallengeSettings",
     "DefectKind",
     "LaneSettings",
     "Recipe",

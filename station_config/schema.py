@@ -782,6 +782,17 @@ class RecipeChoice(Settings):
     orders: tuple[Annotated[str, Field(min_length=1, max_length=60)], ...] = ()
 
 
+class ChallengeSettings(Settings):
+    """Parts known to be bad that the lane is shown: until it has refused them all, and once `every_h` hours are over
+    since it did, nothing is accepted.
+
+    parts  how many, one after the other
+    """
+
+    every_h: Annotated[float, Field(gt=0, le=168)]
+    parts: Annotated[int, Field(ge=1, le=100)] = 1
+
+
 class LaneSettings(Settings):
     """One camera's lane, or that of several which see the same unit. Records know it by `name`, people by `title`.
 
@@ -799,6 +810,7 @@ class LaneSettings(Settings):
     recipe: Name
     recipes: tuple[RecipeChoice, ...] = ()
     workers: Annotated[int, Field(ge=1, le=64)] | None = None
+    challenge: ChallengeSettings | None = None
     unit: UnitSettings
     camera: CameraSettings | None = None
     cameras: dict[Name, CameraSettings] = Field(default_factory=dict)
@@ -818,6 +830,8 @@ class LaneSettings(Settings):
         ):
             if len(set(said)) != len(said):
                 raise ValueError(f"recipes: two have the same {what}")
+        if self.challenge is not None and self.unit.kind != "part":
+            raise ValueError("challenge: known-bad parts are shown to a lane of parts")
         if self.cameras and self.unit.kind != "part":
             raise ValueError("cameras: several see parts; give each camera of a coil a lane of its own")
         return self

@@ -24,7 +24,7 @@ from traceability.genealogy.recording import Audit
 from traceability.genealogy.rows import insert, walk
 from traceability.keeping import keep
 from traceability.rows import Found, inspections_query, inspections_selected, older, portions
-from traceability.steps import PROVEN, SHIPPED
+from traceability.steps import PROVEN, SHIPPED, place_of
 from traceability.store import TraceStore
 
 Decision = Literal["use_as_is", "rework", "scrap"]
@@ -231,7 +231,7 @@ def contain(
                 action="Take the id from the unit's page or its history.",
                 id=str(escape),
             )
-        proofs = _proofs(connection, seen[0].station)
+        proofs = _proofs(connection, seen[0].station, seen[0].lane)
         before = [one for one in proofs if one <= seen[0].finished_at]
         after = [one for one in proofs if one > seen[0].finished_at]
         starts = [one for one in (since, max(before, default=None)) if one is not None]
@@ -337,9 +337,11 @@ def contained_units(connection: Connection) -> set[UUID]:
 # ------------------------------------------------------------------ choosing and counting
 
 
-def _proofs(connection: Connection, station: str) -> list[datetime]:
+def _proofs(connection: Connection, station: str, lane: str) -> list[datetime]:
     step = tables.process_step.c
-    rows = select(step.finished_at).where(step.kind == PROVEN, step.equipment == station)
+    rows = select(step.finished_at).where(
+        step.kind == PROVEN, step.equipment.in_((station, place_of(station, lane)))
+    )
     return list(connection.execute(rows).scalars())
 
 

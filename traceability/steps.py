@@ -32,6 +32,15 @@ SHIPPED: Final = "ship"
 PROVEN: Final = "proof"
 """The step that shows that a station sees what it should, as by a master part: what containment reaches back to."""
 
+MISSED: Final = "proof_missed"
+"""The step in which it did not."""
+
+
+def place_of(station: str, lane: str) -> str:
+    """What steps call a lane as their equipment: one lane of a station is proven without the others."""
+    return f"{station}/{lane}"
+
+
 Role = Literal["in", "out"]
 
 

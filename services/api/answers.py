@@ -575,17 +575,31 @@ class BalanceAnswer(BaseModel):
         )
 
 
+class ProofAnswer(BaseModel):
+    """From `due` on nothing is accepted. `caught` of `parts` in the challenge that runs; `missed_at` where one was
+    missed since it was proven last."""
+
+    due: datetime
+    parts: int
+    caught: int
+    proven_at: datetime | None
+    missed_at: datetime | None
+
+
 class LaneModeAnswer(BaseModel):
     """How a lane works since `at`: run (inspects), setup (looks, and accepts nothing), bypass (lets through, not looked
-    at, and accepts nothing; ends by itself at `until`)."""
+    at, and accepts nothing; ends by itself at `until`), challenge (is shown known-bad parts). `proof`: how it stands
+    with the lane's challenge; null where none is set."""
 
     mode: Mode
     at: datetime
     until: datetime | None
+    proof: ProofAnswer | None
 
     @staticmethod
     def of(mode: LaneMode) -> LaneModeAnswer:
-        return LaneModeAnswer(mode=mode.mode, at=mode.at, until=mode.until)
+        proof = None if mode.proof is None else ProofAnswer(**asdict(mode.proof))
+        return LaneModeAnswer(mode=mode.mode, at=mode.at, until=mode.until, proof=proof)
 
 
 class LaneAnswer(BaseModel):

@@ -1,4 +1,4 @@
-"""How a lane works: it inspects, is worked on, or lets units through."""
+"""How a lane works: it inspects, is worked on, lets units through, or is shown parts that are known to be bad."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from services.access import Caller, Right, RightMissing, check_right, signed_in
 from services.api.serving import Here, Live, Serving
 from services.api.station import known_lane
 from services.live import LaneNow
-from services.problems import BypassIncomplete, problems
+from services.problems import BypassIncomplete, NoChallenge, problems
 from services.station.messages import Mode, ModeWish
 from traceability.accounts import note
 
@@ -26,6 +26,7 @@ MAY: Final[dict[Mode, tuple[Right, ...]]] = {
     "run": (Right.OPERATE,),
     "setup": (Right.CONFIGURE, Right.BYPASS),
     "bypass": (Right.BYPASS,),
+    "challenge": (Right.OPERATE,),
 }
 """The rights of which one is needed. Back to inspecting is for everybody at the line."""
 
@@ -58,8 +59,9 @@ class ModeAskedAnswer(BaseModel):
 def change_mode(
     here: Here, live: Live, caller: Annotated[Caller, Depends(signed_in)], lane: str, asked: ModeAsked
 ) -> ModeAskedAnswer:
-    """Let a lane inspect (`run`), withhold all that it sees while somebody works on it (`setup`), or let units through
-    that nobody looks at (`bypass`). Nothing of the last two is accepted."""
+    """Let a lane inspect (`run`), withhold all that it sees while somebody works on it (`setup`), let units through
+    that nobody looks at (`bypass`), or show it parts that are known to be bad (`challenge`). Nothing of the last three
+    is accepted."""
     wish = ask_mode(here, known_lane(live, lane), asked, caller)
     return ModeAskedAnswer(lane=wish.lane, mode=wish.mode, until=wish.until)
 
@@ -78,6 +80,12 @@ def ask_mode(here: Serving, now: LaneNow, asked: ModeAsked, caller: Caller) -> M
     except RightMissing:
         if asked.mode not in may_change(caller):
             raise
+    if asked.mode == "challenge" and (now.mode is None or now.mode.proof is None):
+        raise NoChallenge(
+            f"The lane {now.lane} is not to be challenged.",
+            action="Set how often, and with how many parts, in the station's settings (lanes.challenge).",
+            lane=now.lane,
+        )
     reason = asked.reason.strip()
     is_bypass = asked.mode == "bypass"
     if is_bypass and (not reason or asked.minutes is None):

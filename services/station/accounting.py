@@ -103,7 +103,7 @@ class Accounting:
         plan: Shifts | None = None,
     ) -> None:
         self._store = store
-        self._station = station
+        self.station = station
         self._alarmed = alarmed
         self._monotonic_s = monotonic_s
         self._now = now
@@ -189,8 +189,8 @@ class Accounting:
         now = self._now()
         since = shift_at(now, self._plan).since
         until = quarter_of(now) + QUARTER
-        books = self._store.books(station=self._station, since=quarter_of(since), until=until)
-        gaps = self._store.with_gaps(station=self._station, since=since)
+        books = self._store.books(station=self.station, since=quarter_of(since), until=until)
+        gaps = self._store.with_gaps(station=self.station, since=since)
         with self._lock:
             if since != self._shift_since:
                 self._shift_since = since

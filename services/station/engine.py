@@ -61,7 +61,8 @@ def run_engine(station: StationSettings, address: Address, folder: Path | None, 
             )
         )
         running: dict[str, Lane] = {}
-        modes = Modes(running, say=courier.send, folder=folder)
+        challenges = {lane.name: lane.challenge for lane in station.lanes if lane.challenge is not None}
+        modes = Modes(running, say=courier.send, folder=folder, challenges=challenges)
         in_force = InForce(folder)
         changer = Changer(
             by_name,

@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
+from typing import Final, Literal
 from uuid import UUID
 
 import uuid_utils
@@ -21,8 +22,10 @@ from inspection.tally import (
     BYPASSED,
     CLOCK_BACKWARDS,
     FRAME_LOST,
+    IN_CHALLENGE,
     IN_SETUP,
     OVERRUN,
+    UNPROVEN,
     UnitTally,
     with_losses,
 )
@@ -35,6 +38,9 @@ from services.station.messages import Mode
 STOPPED = "SVC-STATION-STOPPED"
 CAMERA_ENDED = "CAM-LOST"
 LANE_FAILED = "SVC-LANE-FAILED"
+
+WITHHELD: Final = {"setup": IN_SETUP, "challenge": IN_CHALLENGE, "unproven": UNPROVEN}
+"""What is looked at and counts for nothing, and why."""
 
 MAX_UNITS_PER_HOLE = 1000
 """A larger jump of the device's count is recorded as one unit that lost all of it, not as a flood of units."""
@@ -93,6 +99,26 @@ class _Works:
         return "run" if self.until_s is not None and time_s >= self.until_s else self.mode
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Proven:
+    """When the lane was shown to catch what is bad, and how long that holds, by this computer's monotonic clock."""
+
+    since_s: float
+    until_s: float
+
+    def holds(self, *, came_s: float) -> bool:
+        return self.since_s <= came_s and time.monotonic() < self.until_s
+
+
+@dataclass(slots=True, kw_only=True)
+class _Challenge:
+    """What is known of the unit in hand as a known-bad part: whether a frame of it was refused, and whether each came
+    while the challenge ran."""
+
+    is_caught: bool = False
+    is_all: bool = True
+
+
 @dataclass(slots=True, kw_only=True)
 class Lane:
     """Inspects what one camera sees, unit by unit, until told to stop or the camera is lost.
@@ -100,6 +126,8 @@ class Lane:
     units  makes a source of units for each run: a camera that comes back counts anew, and so do its units
     sinks  told of every unit and frame, in order, on this thread; the reject gate comes first
     holds  frames held while a frame is inspected, as of `Intake`
+
+    challenged  told of each known-bad part, on the lane's thread, whether it was refused
 
     As many workers look at frames at the same time as the first recipe has pipelines.
     """
@@ -111,7 +139,10 @@ class Lane:
     sinks: Sequence[Sink]
     stop: threading.Event
     holds: int | None = None
+    challenged: Callable[[bool], None] = field(default=lambda is_caught: None, init=False)
     account: LaneAccount = field(init=False)
+    _proven: _Proven | None = field(default=None, init=False)
+    _challenge: _Challenge | None = field(default=None, init=False)
     _works: tuple[_Works, ...] = field(default=(), init=False)
     _next_recipe: ReadyRecipe | None = field(default=None, init=False)
     _taken_up: Callable[[], None] = field(default=lambda: None, init=False)
@@ -210,13 +241,29 @@ class Lane:
         until_s = None if for_s is None else now_s + for_s
         self._works = (*self._works[-1:], _Works(mode=mode, since_s=now_s, until_s=until_s))
 
-    def _mode_of(self, came_s: float) -> Mode:
+    def prove(self, *, for_s: float, from_now: bool) -> None:
+        """Accept for so long, and nothing then until this is said again; from any thread. A lane that is never told is
+        not to be proven.
+
+        from_now  what came before now was not proven
+        """
+        now_s = time.monotonic()
+        before = self._proven
+        since_s = now_s if from_now or before is None else before.since_s
+        self._proven = _Proven(since_s=since_s, until_s=now_s + for_s)
+
+    def _mode_of(self, came_s: float) -> Mode | Literal["unproven"]:
         """How a frame that came then is to be taken: it was exposed in that mode, and is looked at in this one."""
         works = self._works
-        if not works:
-            return "run"
-        then = next((one.at(came_s) for one in reversed(works) if one.since_s <= came_s), works[0].mode)
-        return then if then != "run" else works[-1].at(time.monotonic())
+        if works:
+            then = next((one.at(came_s) for one in reversed(works) if one.since_s <= came_s), works[0].mode)
+            now = works[-1].at(time.monotonic())
+            # A part that came before the challenge began is none of those that are shown.
+            mode = now if then == "run" and now != "challenge" else then
+            if mode != "run":
+                return mode
+        proven = self._proven
+        return "run" if proven is None or proven.holds(came_s=came_s) else "unproven"
 
     def _inspect_all(
         self, ahead: Ahead[_Seen], intake: Intake, units: UnitSource, before: LaneAccount
@@ -268,9 +315,10 @@ class Lane:
                     result = FrameResult.not_inspected(frame, failure=BYPASSED)
                 else:
                     result = self.recipe.pipeline.judged(seen.look, frame)
-                if mode == "setup":
+                self._challenge_by(result, in_challenge=mode == "challenge")
+                if mode in WITHHELD:
                     result = replace(
-                        result, verdict=Verdict.NOT_INSPECTED, failure=result.failure or IN_SETUP
+                        result, verdict=Verdict.NOT_INSPECTED, failure=result.failure or WITHHELD[mode]
                     )
         except Exception:
             tally.add(FrameResult.not_inspected(frame, failure=LANE_FAILED))
@@ -282,6 +330,13 @@ class Lane:
         self.account = self.account.with_result(timings_ms)
         for sink in self.sinks:
             sink.frame_done(tally.begun, frame, result)
+
+    def _challenge_by(self, result: FrameResult, *, in_challenge: bool) -> None:
+        if in_challenge and self._challenge is None:
+            self._challenge = _Challenge(is_all=self._tally is not None and self._tally.seen == 0)
+        if self._challenge is not None:
+            self._challenge.is_all &= in_challenge
+            self._challenge.is_caught |= result.verdict is Verdict.REJECT
 
     def _is_out_of_order(self, frame: Frame) -> bool:
         """Whether a clock says that this frame was taken before the one before it: then it may be an old picture, or
@@ -406,6 +461,11 @@ class Lane:
         tally, self._tally = self._tally, None
         # A clock that was put back would let a unit end before it began.
         inspection = tally.close(max(datetime.now(UTC), tally.begun.started_at + timedelta(microseconds=1)))
+        challenge, self._challenge = self._challenge, None
+        if challenge is not None and challenge.is_all:
+            # Its defects are on record; in no count of refused units is it one of them.
+            inspection = replace(inspection, verdict=Verdict.NOT_INSPECTED)
+            self.challenged(challenge.is_caught)
         self.account = self.account.with_unit(inspection)
         for sink in self.sinks:
             sink.unit_done(inspection)

@@ -92,9 +92,10 @@ class RecipeState:
     facts: Mapping[str, object] | None = None
 
 
-Mode = Literal["run", "setup", "bypass"]
+Mode = Literal["run", "setup", "bypass", "challenge"]
 """run: inspected, and judged by what was seen. setup: looked at while somebody works on the station. bypass: let
-through, not looked at. Of the last two nothing is ever accepted."""
+through, not looked at. challenge: known-bad parts are shown, to see whether they are caught. Of the last three nothing
+is ever accepted."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -107,13 +108,36 @@ class ModeWish:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Proof:
+    """How it stands with a lane's challenge by known-bad parts.
+
+    due        from then on nothing is accepted
+    parts      that have to be caught, one after the other; `caught` in the challenge that runs
+    proven_at  when all were caught last; None: never
+    missed_at  when one was missed, if that was after it was proven last
+    """
+
+    due: datetime
+    parts: int
+    caught: int
+    proven_at: datetime | None
+    missed_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class LaneMode:
-    """How a lane works since `at`. A bypass ends by itself at `until`."""
+    """How a lane works since `at`. A bypass ends by itself at `until`. `proof` where the lane is to be challenged."""
 
     lane: str
     mode: Mode
     at: datetime
     until: datetime | None = None
+    proof: Proof | None = None
+
+    @property
+    def is_unproven(self) -> bool:
+        """As of `at`: the engine says it anew when that comes true."""
+        return self.proof is not None and self.proof.due <= self.at
 
 
 Wish = RecipeWish | ModeWish

@@ -24,6 +24,7 @@ from services.station.messages import (
     Message,
     RecipeState,
 )
+from services.station.proofs import keep_proof
 from services.station.recipes import Wishes
 from station_config import Recipe, load_recipe
 from traceability.errors import DiskFull
@@ -177,6 +178,7 @@ class Records:
                 self._live.recipe(message)
             case LaneMode():
                 self._wishes.answered(message)
+                keep_proof(self._store, self._accounting.station, message)
                 self._live.mode(message)
             case FramesUntold():
                 pass  # counted, and there is nothing to show

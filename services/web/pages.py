@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from http import HTTPStatus
 from itertools import pairwise
 from statistics import median
-from typing import Annotated, Literal
+from typing import Annotated, Final, Literal
 from uuid import UUID
 
 from fastapi import APIRouter, Query, Request
@@ -45,9 +45,13 @@ MOST_RELATIVES = 60
 
 MOST_EVENTS = 200
 
-Mode = Literal["run", "setup", "bypass", "starting", "stopped", "engine_away"]
+Mode = Literal["run", "setup", "bypass", "challenge", "unproven", "starting", "stopped", "engine_away"]
 
 router = APIRouter(include_in_schema=False, default_response_class=HTMLResponse)
+
+
+LOUDEST: Final[tuple[Mode, ...]] = ("bypass", "setup", "challenge", "unproven")
+"""What the header says where lanes work differently."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -313,8 +317,10 @@ def _mode(live: LiveState) -> Mode:
         return "engine_away"
     conditions = {lane.condition for lane in live.lanes()}
     if "running" in conditions:
-        works = {lane.mode.mode for lane in live.lanes() if lane.mode is not None}
-        return "bypass" if "bypass" in works else "setup" if "setup" in works else "run"
+        modes = [lane.mode for lane in live.lanes() if lane.mode is not None]
+        works: set[Mode] = {mode.mode for mode in modes}
+        works |= {"unproven" for mode in modes if mode.is_unproven}
+        return next((mode for mode in LOUDEST if mode in works), "run")
     return "starting" if conditions & {"starting", None} or not conditions else "stopped"
 
 

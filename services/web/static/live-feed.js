@@ -143,6 +143,10 @@ class LiveFeed extends HTMLElement {
     for (const time of this.querySelectorAll("time[data-age]")) {
       time.textContent = this.age(stationNow - Date.parse(time.dateTime));
     }
+    for (const time of this.querySelectorAll("time[data-due]")) {
+      const left = Date.parse(time.dateTime) - stationNow;
+      if (left > 0) time.textContent = this.left(left);
+    }
     for (const preview of this.previews) if (preview.capturedAt) this.showPictureAge(preview, stationNow);
     for (const tile of this.querySelectorAll("[data-tile]")) {
       const isStale = !(stationNow - Date.parse(tile.dataset.lastSign) < this.staleAfterMs);
@@ -160,6 +164,11 @@ class LiveFeed extends HTMLElement {
     picture.classList.toggle("is-old", isOld);
     words.hidden = !isOld;
     if (isOld) words.textContent = this.dataset.oldPicture.replace("{seconds}", Math.round(ageMs / 1000));
+  }
+
+  left(ms) {
+    const minutes = Math.ceil(ms / 60000);
+    return minutes < 100 ? this.ages.format(minutes, "minute") : this.ages.format(Math.floor(minutes / 60), "hour");
   }
 
   age(ms) {
