@@ -5,10 +5,10 @@ A study is of a characteristic (a measurement's name, or a lane whose verdicts a
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, TypeVar
 from uuid import UUID
 
 from sqlalchemy import insert, select
@@ -17,16 +17,46 @@ from uuid_utils.compat import uuid7
 from traceability import people, tables
 from traceability.accounts import Person, note
 from traceability.rows import older
-from traceability.spc.agreement import exact_share_interval
+from traceability.spc.agreement import AttributeStudy, attribute_study, exact_share_interval
+from traceability.spc.charts import ChartPair
 from traceability.spc.checks import counts, within
-from traceability.spc.detection import PodCurve, hit_miss
+from traceability.spc.detection import PodCurve, SignalPod, hit_miss, signal_against_size
 from traceability.spc.inspector import Proof
-from traceability.spc.msa import GaugeStudy, TypeOneStudy, crossed_study, type_one_study
+from traceability.spc.msa import (
+    BiasStudy,
+    GaugeStudy,
+    LinearityStudy,
+    TypeOneStudy,
+    bias_study,
+    crossed_study,
+    linearity_study,
+    nested_study,
+    stability_study,
+    type_one_study,
+)
+from traceability.spc.sampling import EscapeAudit, audit_of_passed
 from traceability.store import TraceStore
 
-StudyKind = Literal["crossed", "type_one", "accuracy", "hit_miss"]
-"""Gauge R&R, one part of known value measured often, sensitivity and specificity from parts of known state, and
-which defects of known size were found."""
+StudyKind = Literal[
+    "crossed",
+    "nested",
+    "type_one",
+    "bias",
+    "linearity",
+    "stability",
+    "attribute",
+    "hit_miss",
+    "signal",
+    "accuracy",
+    "audit",
+]
+"""Gauge R&R (each operator measures all parts, or parts of their own), one part of known value measured often, its
+bias, that over the range, and over time; verdicts of appraisers beside the truth; which defects of known size were
+found, and how strong their signal was; sensitivity and specificity from parts of known state; passed parts looked at
+again."""
+
+Key = TypeVar("Key", bound=Hashable)
+Value = TypeVar("Value")
 
 MOST_READINGS: Final = 20_000
 
@@ -35,6 +65,12 @@ LARGEST_GRR: Final = 30.0
 4th ed., chapter III, section B)."""
 
 LEAST_CG: Final = 1.33
+
+LEAST_EFFECTIVENESS: Final = 0.9
+"""Of an appraiser (AIAG, MSA, 4th ed., chapter III, section C)."""
+
+GOOD: Final = "ok"
+"""What an attribute study calls a good part."""
 
 VALID_FOR: Final = timedelta(days=365)
 
@@ -62,7 +98,31 @@ class Accuracy:
     specificity_interval: tuple[float, float]
 
 
-Result = GaugeStudy | TypeOneStudy | Accuracy | PodCurve
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stability:
+    """X̄ and R of a master part over time, and the bias of its grand mean; None without a reference."""
+
+    pair: ChartPair
+    bias: float | None
+
+    @property
+    def signals(self) -> int:
+        spread = () if self.pair.spread is None else self.pair.spread.signals
+        return len(self.pair.location.signals) + len(spread)
+
+
+Result = (
+    GaugeStudy
+    | TypeOneStudy
+    | BiasStudy
+    | LinearityStudy
+    | Stability
+    | AttributeStudy
+    | PodCurve
+    | SignalPod
+    | Accuracy
+    | EscapeAudit
+)
 
 
 def result_of(study: Study) -> Result:
@@ -71,17 +131,32 @@ def result_of(study: Study) -> Result:
 
 
 def is_good(result: Result) -> bool:
-    """Does the study show a gauge that may be used? Accuracy and POD have no limit of their own: they are figures."""
-    if isinstance(result, GaugeStudy):
-        shares = result.result.percent_tolerance or result.result.percent_study
-        return shares["GRR"] <= LARGEST_GRR
-    return not isinstance(result, TypeOneStudy) or min(result.cg, result.cgk) >= LEAST_CG
+    """Does the study show a gauge that may be used? Accuracy, POD and audits have no limit: they are figures."""
+    match result:
+        case GaugeStudy():
+            shares = result.result.percent_tolerance or result.result.percent_study
+            return shares["GRR"] <= LARGEST_GRR
+        case TypeOneStudy():
+            return min(result.cg, result.cgk) >= LEAST_CG
+        case BiasStudy() | LinearityStudy():
+            return result.is_acceptable
+        case Stability():
+            return result.signals == 0
+        case AttributeStudy():
+            return all(one.effectiveness >= LEAST_EFFECTIVENESS for one in result.appraisers.values())
+        case _:
+            return True
+
+
+JUDGED: Final = ("crossed", "nested", "type_one", "bias", "linearity", "stability", "attribute")
+"""The kinds that end in acceptable or not."""
 
 
 def is_gauge_proven(store: TraceStore, characteristic: str, *, at: datetime) -> bool:
     """Is there a gauge R&R study of it, not older than a year, whose result is good?"""
     newest = next(
-        (one for one in studies(store, characteristic=characteristic) if one.kind == "crossed"), None
+        (one for one in studies(store, characteristic=characteristic) if one.kind in ("crossed", "nested")),
+        None,
     )
     return newest is not None and at - newest.made_at <= VALID_FOR and is_good(result_of(newest))
 
@@ -161,14 +236,39 @@ def _computed(kind: StudyKind, readings: Mapping[str, Any], *, made_at: datetime
         within(0, parameter=name, allowed="given", is_allowed=readings.get(name) is not None)
         return readings[name]
 
-    if kind == "crossed":
-        return crossed_study(
-            given("part"), given("operator"), given("value"), tolerance=readings.get("tolerance")
-        )
-    if kind == "type_one":
-        return type_one_study(given("value"), reference=given("reference"), tolerance=given("tolerance"))
-    if kind == "hit_miss":
-        return hit_miss(given("size"), given("hit"))
+    match kind:
+        case "crossed":
+            return crossed_study(
+                given("part"), given("operator"), given("value"), tolerance=readings.get("tolerance")
+            )
+        case "nested":
+            return nested_study(
+                given("operator"), given("part"), given("value"), tolerance=readings.get("tolerance")
+            )
+        case "type_one":
+            return type_one_study(given("value"), reference=given("reference"), tolerance=given("tolerance"))
+        case "bias":
+            return bias_study(given("value"), reference=given("reference"))
+        case "linearity":
+            by_master = _grouped(given("master"), given("value"))
+            return linearity_study(list(by_master), list(by_master.values()))
+        case "stability":
+            pair, bias = stability_study(
+                list(_grouped(given("part"), given("value")).values()), reference=readings.get("reference")
+            )
+            return Stability(pair=pair, bias=bias)
+        case "attribute":
+            return _attribute(given("part"), given("operator"), given("rating"), given("truth"))
+        case "hit_miss":
+            return hit_miss(given("size"), given("hit"))
+        case "signal":
+            return signal_against_size(given("size"), given("value"), threshold=given("threshold"))
+        case "audit":
+            audited, escapes = int(given("audited")), int(given("escapes"))
+            counts([escapes], [audited], method="audit")
+            return audit_of_passed(audited=audited, escapes=escapes)
+        case "accuracy":
+            pass
     bad, good = int(given("bad_parts")), int(given("good_parts"))
     caught, passed = int(given("bad_rejected")), int(given("good_passed"))
     counts([caught, passed], [bad, good], method="accuracy")
@@ -183,4 +283,32 @@ def _computed(kind: StudyKind, readings: Mapping[str, Any], *, made_at: datetime
         ),
         sensitivity_interval=exact_share_interval(caught, bad),
         specificity_interval=exact_share_interval(passed, good),
+    )
+
+
+def _grouped(keys: Sequence[Key], values: Sequence[Value]) -> dict[Key, list[Value]]:
+    """The values of each key, in the order in which keys first came."""
+    within(
+        len(values), parameter="value", allowed=f"{len(keys)} readings", is_allowed=len(values) == len(keys)
+    )
+    found: dict[Key, list[Value]] = {}
+    for key, value in zip(keys, values, strict=True):
+        found.setdefault(key, []).append(value)
+    return found
+
+
+def _attribute(
+    part: Sequence[str], operator: Sequence[str], rating: Sequence[str], truth: Sequence[str]
+) -> AttributeStudy:
+    """A line each rating. Raises StudyIncomplete where somebody did not rate a part, or not as often."""
+    people = list(dict.fromkeys(operator))
+    of_part = _grouped(part, list(zip(operator, rating, truth, strict=True)))
+    return attribute_study(
+        [
+            [[seen for who, seen, _ in lines if who == person] for person in people]
+            for lines in of_part.values()
+        ],
+        reference=[lines[0][2] for lines in of_part.values()],
+        good=GOOD,
+        appraisers=people,
     )

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from http import HTTPStatus
-from math import ceil
-from typing import Annotated
+from math import ceil, isfinite
+from typing import Annotated, Literal
 
 import numpy as np
 from fastapi import APIRouter, Query
@@ -21,25 +21,41 @@ from traceability.chart_book import Book, chart_name
 from traceability.errors import ProofStale, SpcError, TooFewSubgroups
 from traceability.factors import places
 from traceability.gauge_studies import Accuracy, Study, result_of, studies
-from traceability.samples import MeasuredMean, hourly_means, rejected_samples
-from traceability.spc.attributes import CountSample
+from traceability.own_series import Own, by_hour, own_series
+from traceability.samples import MeasuredMean, Window, hourly_means, rejected_samples
+from traceability.spc.attributes import CountSample, p_chart
 from traceability.spc.causes import change_point
 from traceability.spc.charts import ControlChart, individuals_chart
 from traceability.spc.detection import PodCurve
-from traceability.spc.inspector import CorrectedChart, Proof, corrected_chart, require_fresh, who_moved
+from traceability.spc.inspector import (
+    CorrectedChart,
+    Proof,
+    accuracy_from_review,
+    corrected_chart,
+    require_fresh,
+    score_drift,
+    who_moved,
+)
 from traceability.spc.rules import PRESETS
+from traceability.spc.sampling import EscapeAudit
 
 router = APIRouter(prefix="/spc", tags=["statistics"])
 
 LOOKS_BACK = timedelta(days=3)
 
-INSPECTORS_OWN = ("image_", "golden", "registration", "focus", "exposure", "latency")
+INSPECTORS_OWN = ("image_", "golden", "registration", "focus", "exposure", "latency", "score_of_passed")
 """How measurements begin that say how well the inspection sees, not what the product is like."""
 
 UNDER = "recipe, model"
 """The step that a change of what units are judged under makes; told to readers by a key of the texts."""
 
 LEAST_HOURS = 6
+
+LEAST_RATES = 2
+"""Points of a chart of false calls or escapes."""
+
+LEAST_SCORES = 50
+"""In each half: below, bins of a tenth hold chance."""
 
 BINS = 16
 
@@ -101,6 +117,28 @@ class BlindZoneAnswer(BaseModel):
     defects_in_study: int
 
 
+class NowAnswer(BaseModel):
+    """Sensitivity and specificity in the time shown, from review of rejects and audits of passed parts, without the
+    bias of looking at rejects more often (Begg and Greenes). Shares, with 95 % intervals."""
+
+    sensitivity: float | None
+    sensitivity_interval: tuple[float, float]
+    specificity: float | None
+    specificity_interval: tuple[float, float]
+    false_call_rate: float
+    escape_rate: float
+    reviewed: int
+    audited: int
+
+
+class DriftAnswer(BaseModel):
+    """Population stability index of the scores of passed parts: the newer half of them against the older."""
+
+    psi: float
+    grade: Literal["steady", "moving", "changed"]
+    parts: int
+
+
 class InspectorAnswer(BaseModel):
     """`moved_at`: where the share of rejects changed. `verdict`: whose series moved with it (docs/statistics.md)."""
 
@@ -117,6 +155,8 @@ class InspectorAnswer(BaseModel):
     refusal: RefusalAnswer | None
     proofs: list[ProofAnswer]
     own: list[ChartAnswer]
+    now: NowAnswer | None
+    drift: DriftAnswer | None
     blind_zone: BlindZoneAnswer | None
 
 
@@ -164,7 +204,12 @@ def inspector_of(
             found=len(counted),
             needed=LEAST_HOURS,
         )
-    means = hourly_means(here.store, since=since, until=until, station=station, lane=lane)
+    seen = own_series(here.store, since=since, until=until, station=station, lane=lane)
+    means = hourly_means(here.store, since=since, until=until, station=station, lane=lane) | {
+        name: found
+        for name, series in (("latency", seen.latency_s), ("score_of_passed", seen.scores))
+        if (found := _means(series))
+    }
     known = studies(here.store, characteristic=lane)
     proofs = _proofs(known)
     plain, corrected, refusal = _charts(
@@ -200,10 +245,15 @@ def inspector_of(
         refusal=refusal,
         proofs=[_proof_answer(study, accuracy) for study, accuracy in proofs.values()],
         own=[
-            _own_chart(language, name, series, lane=lane, station=station, since=since)
-            for name, series in means.items()
-            if is_inspectors(name) and len(series) >= LEAST_HOURS and len({one.mean for one in series}) > 1
+            *(
+                _own_chart(language, name, series, lane=lane, station=station, since=since)
+                for name, series in means.items()
+                if is_inspectors(name) and _can_be_charted(series)
+            ),
+            *_rates(language, known, seen, lane=lane, station=station, since=since),
         ],
+        now=_now(known, seen, since=since),
+        drift=_drift(seen),
         blind_zone=_blind_zone(here, known, lane=lane, station=station, since=since),
     )
 
@@ -404,6 +454,137 @@ def _own_chart(
         signals=signals_of(chart, points, RULES, language),
         stages=[],
     )
+
+
+def _can_be_charted(series: Sequence[MeasuredMean]) -> bool:
+    return len(series) >= LEAST_HOURS and len({one.mean for one in series}) > 1
+
+
+def _means(series: Sequence[tuple[datetime, float]]) -> tuple[MeasuredMean, ...]:
+    return tuple(
+        MeasuredMean(
+            window=Window(since=hour.astimezone(UTC), until=hour.astimezone(UTC) + timedelta(hours=1)),
+            mean=float(np.mean(values)),
+            values=len(values),
+        )
+        for hour, values in sorted(by_hour(series).items())
+    )
+
+
+def _rates(
+    language: str, known: Sequence[Study], seen: Own, *, lane: str, station: str | None, since: datetime
+) -> list[ChartAnswer]:
+    """p charts of false calls, hour by hour, and of escapes, audit by audit: where there is enough to chart."""
+    calls = [
+        (Window(since=hour.astimezone(UTC), until=hour.astimezone(UTC) + timedelta(hours=1)), values)
+        for hour, values in sorted(by_hour([(at, float(is_good)) for at, is_good in seen.reviewed]).items())
+    ]
+    false_calls = [
+        CountSample(
+            key=window.key,
+            label=f"{window.since.astimezone():%Y-%m-%d %H:%M}",
+            at=window.since,
+            count=int(sum(values)),
+            opportunity=len(values),
+        )
+        for window, values in calls
+    ]
+    escapes = [
+        CountSample(
+            key=str(study.id),
+            label=f"{study.made_at.astimezone():%Y-%m-%d %H:%M}",
+            at=study.made_at,
+            count=found.escapes,
+            opportunity=found.audited,
+        )
+        for study, found in reversed(_audits(known))
+    ]
+    drawn = []
+    for name, samples in (("false_calls", false_calls), ("escapes", escapes)):
+        if len(samples) < LEAST_RATES:
+            continue
+        chart = p_chart(samples, rules=PRESETS[RULES]).chart
+        points = [
+            point_of(
+                chart,
+                index,
+                NO_BOOK,
+                key=one.key,
+                label=one.label,
+                at=one.at,
+                stage="",
+                simulated=0,
+                url="/spc/studies"
+                if name == "escapes"
+                else subgroup_url(one.key, station=station, lane=lane),
+                count=one.count,
+                opportunity=one.opportunity,
+            )
+            for index, one in enumerate(samples)
+        ]
+        drawn.append(
+            ChartAnswer(
+                chart="p",
+                name=chart_name("inspector", name, station, lane),
+                title=say(f"web.inspector.{name}", language),
+                unit="",
+                statistic=chart.statistic,
+                method=chart.method,
+                method_text=say(f"spc.method.{chart.method}", language),
+                since=since,
+                points=points,
+                rules=rules_of(chart, RULES, language),
+                signals=signals_of(chart, points, RULES, language),
+                stages=[],
+            )
+        )
+    return drawn
+
+
+def _audits(known: Sequence[Study]) -> list[tuple[Study, EscapeAudit]]:
+    """The newest first."""
+    found = []
+    for study in known:
+        result = result_of(study) if study.kind == "audit" else None
+        if isinstance(result, EscapeAudit):
+            found.append((study, result))
+    return found
+
+
+def _now(known: Sequence[Study], seen: Own, *, since: datetime) -> NowAnswer | None:
+    """None until both rejects were reviewed and passed parts audited, in the time shown."""
+    audits = [found for study, found in _audits(known) if study.made_at >= since]
+    audited, escaped = sum(one.audited for one in audits), sum(one.escapes for one in audits)
+    reviewed, bad = len(seen.reviewed), sum(not is_good for _, is_good in seen.reviewed)
+    if not (reviewed and audited) or reviewed > seen.rejected or audited > seen.passed:
+        return None
+    found = accuracy_from_review(
+        rejected=seen.rejected,
+        passed=seen.passed,
+        reviewed=reviewed,
+        reviewed_bad=bad,
+        audited=audited,
+        audited_bad=escaped,
+    )
+    return NowAnswer(
+        sensitivity=found.sensitivity if isfinite(found.sensitivity) else None,
+        sensitivity_interval=found.sensitivity_interval,
+        specificity=found.specificity if isfinite(found.specificity) else None,
+        specificity_interval=found.specificity_interval,
+        false_call_rate=found.false_call_rate,
+        escape_rate=found.escape_rate,
+        reviewed=reviewed,
+        audited=audited,
+    )
+
+
+def _drift(seen: Own) -> DriftAnswer | None:
+    scores = [score for _, score in seen.scores]
+    half = len(scores) // 2
+    if half < LEAST_SCORES or len(set(scores[:half])) < 2:
+        return None
+    found = score_drift(scores[:half], scores[half:])
+    return DriftAnswer(psi=found.psi, grade=found.grade, parts=len(scores))
 
 
 def _blind_zone(

@@ -18,13 +18,27 @@ from services.api.serving import Here
 from services.problems import problems
 from traceability import gauge_studies
 from traceability.errors import ReadingsUnreadable
-from traceability.gauge_studies import Accuracy, Study, result_of
-from traceability.spc.detection import PodCurve
-from traceability.spc.msa import GaugeStudy, TypeOneStudy
+from traceability.gauge_studies import Accuracy, Stability, Study, result_of
+from traceability.spc.agreement import AttributeStudy
+from traceability.spc.detection import PodCurve, SignalPod
+from traceability.spc.msa import BiasStudy, GaugeStudy, LinearityStudy, TypeOneStudy
+from traceability.spc.sampling import EscapeAudit
 
 router = APIRouter(prefix="/spc", tags=["statistics"], route_class=OnceRoute)
 
-StudyName = Literal["crossed", "type_one", "accuracy", "hit_miss"]
+StudyName = Literal[
+    "crossed",
+    "nested",
+    "type_one",
+    "bias",
+    "linearity",
+    "stability",
+    "attribute",
+    "hit_miss",
+    "signal",
+    "accuracy",
+    "audit",
+]
 
 Reader = Annotated[Caller, Depends(needs(Right.RECORD))]
 
@@ -36,8 +50,15 @@ class Readings(BaseModel):
     """What a study of each kind needs; the rest stays empty.
 
     crossed    part, operator (whatever the part was measured under: station, camera, reload), value; tolerance
+    nested     the same, where nobody measures another's parts
     type_one   value, reference, tolerance
+    bias       value, reference
+    linearity  master (the known value of each part), value
+    stability  part (the occasion), value; reference
+    attribute  part, operator, rating, truth: `ok` for a good part, any other word for a bad one
     hit_miss   size, hit (1 found, 0 missed)
+    signal     size, value (the signal); threshold
+    audit      audited, escapes: passed parts looked at again, and the bad ones among them
     accuracy   bad_parts, bad_rejected, good_parts, good_passed
     """
 
@@ -46,10 +67,16 @@ class Readings(BaseModel):
     part: Words | None = None
     operator: Words | None = None
     value: Numbers | None = None
+    master: Numbers | None = None
+    rating: Words | None = None
+    truth: Words | None = None
     size: Numbers | None = None
     hit: Annotated[list[Annotated[int, Field(ge=0, le=1)]], Field(max_length=20_000)] | None = None
     tolerance: Annotated[float, Field(gt=0)] | None = None
     reference: float | None = None
+    threshold: Annotated[float, Field(gt=0)] | None = None
+    audited: Annotated[int, Field(ge=1, le=10**7)] | None = None
+    escapes: Annotated[int, Field(ge=0, le=10**7)] | None = None
     bad_parts: Annotated[int, Field(ge=0, le=10**7)] | None = None
     bad_rejected: Annotated[int, Field(ge=0, le=10**7)] | None = None
     good_parts: Annotated[int, Field(ge=0, le=10**7)] | None = None
@@ -147,6 +174,51 @@ def figures(result: gauge_studies.Result) -> dict[str, float | None]:
         }
     if isinstance(result, TypeOneStudy):
         return {"bias": result.bias, "sd": result.sd, "cg": result.cg, "cgk": result.cgk, "p_bias": result.p}
+    if isinstance(result, BiasStudy):
+        low, high = result.interval
+        return {"bias": result.bias, "bias_low": low, "bias_high": high, "sd": result.sd, "p_bias": result.p}
+    if isinstance(result, LinearityStudy):
+        return {
+            "slope": result.slope,
+            "p_slope": result.p_slope,
+            "intercept": result.intercept,
+            "bias": result.overall_bias,
+            "r_squared": result.r_squared,
+        }
+    if isinstance(result, Stability):
+        return {
+            "occasions": float(result.pair.location.value.size),
+            "signals": float(result.signals),
+            "bias": result.bias,
+            "sd": result.pair.limits.sigma,
+        }
+    if isinstance(result, AttributeStudy):
+        of_all = list(result.appraisers.values())
+        return {
+            "system_effectiveness": result.system_effectiveness,
+            "effectiveness": min(one.effectiveness for one in of_all),
+            "miss": max((one.miss for one in of_all if one.miss is not None), default=None),
+            "false_alarm": max(
+                (one.false_alarm for one in of_all if one.false_alarm is not None), default=None
+            ),
+            "kappa": min(one.kappa_reference.kappa for one in of_all),
+            "fleiss": result.fleiss_between.kappa,
+        }
+    if isinstance(result, SignalPod):
+        return {
+            "a50": result.a50,
+            "a90": result.a90,
+            "a90_95_delta": result.a90_95,
+            "r_squared": result.r_squared,
+            "looked_for": float(result.n),
+        }
+    if isinstance(result, EscapeAudit):
+        return {
+            "audited": float(result.audited),
+            "escapes": float(result.escapes),
+            "escapes_per_million": result.per_million,
+            "escapes_at_most": result.upper,
+        }
     if isinstance(result, PodCurve):
         return {
             "a50": result.a50,
@@ -169,10 +241,21 @@ def figures(result: gauge_studies.Result) -> dict[str, float | None]:
 
 _COLUMNS: dict[StudyName, tuple[str, ...]] = {
     "crossed": ("part", "operator", "value"),
+    "nested": ("operator", "part", "value"),
     "type_one": ("value",),
+    "bias": ("value",),
+    "linearity": ("master", "value"),
+    "stability": ("part", "value"),
+    "attribute": ("part", "operator", "rating", "truth"),
     "hit_miss": ("size", "hit"),
+    "signal": ("size", "value"),
+    "audit": ("audited", "escapes"),
     "accuracy": ("bad_parts", "bad_rejected", "good_parts", "good_passed"),
 }
+
+
+_COUNTS: tuple[StudyName, ...] = ("accuracy", "audit")
+"""Of these one line says all."""
 
 
 def readings_of(kind: StudyName, text: str, *, tolerance: str = "", reference: str = "") -> dict[str, Any]:
@@ -189,17 +272,19 @@ def readings_of(kind: StudyName, text: str, *, tolerance: str = "", reference: s
         if len(cells) != len(columns):
             raise _unreadable(number, line, columns)
         for name, cell in zip(columns, cells, strict=True):
-            if name in ("part", "operator"):
+            if name in ("part", "operator", "rating", "truth"):
                 found[name].append(cell)
                 continue
             try:
-                found[name].append(int(cell) if name == "hit" or kind == "accuracy" else float(cell))
+                found[name].append(int(cell) if name == "hit" or kind in _COUNTS else float(cell))
             except ValueError as error:
                 raise _unreadable(number, line, columns) from error
     given: dict[str, Any] = dict(found)
-    if kind == "accuracy":
+    if kind in _COUNTS:
         given = {name: values[0] for name, values in found.items() if values}
-    for name, said in (("tolerance", tolerance), ("reference", reference)):
+    # The value that a signal is judged by is asked for in the same field as a known value.
+    known = "threshold" if kind == "signal" else "reference"
+    for name, said in (("tolerance", tolerance), (known, reference)):
         if said.strip():
             try:
                 given[name] = float(said)

@@ -468,6 +468,7 @@ def _studies_page(
         status=status,
         studies=[StudyAnswer.of(one) for one in gauge_studies.studies(here.store)],
         kinds=get_args(StudyName),
+        judged=gauge_studies.JUDGED,
         may_record=who is not None and who.may(Right.RECORD),
         problem=problem,
         typed=typed,

@@ -147,3 +147,78 @@ def test_readings_pasted_into_the_page_are_read_line_by_line(station, engineer):
     wrong = engineer.post("/spc/studies", data=form | {"readings": lines + "\nP9, S1"})
     assert "SPC-READINGS-UNREADABLE" in wrong.text
     assert len(engineer.get("/api/v1/spc/studies").json()) == 1
+
+
+def _lines(*columns):
+    return "\n".join(", ".join(str(cell) for cell in row) for row in columns)
+
+
+STUDIES = {
+    "nested": (
+        _lines(
+            *(
+                (f"S{station}", f"B{batch}", 10 + batch + 0.1 * station + 0.01 * trial)
+                for station in range(3)
+                for batch in range(4)
+                for trial in range(2)
+            )
+        ),
+        "",
+        {"grr_study", "ndc"},
+    ),
+    "bias": ("10.01\n9.99\n10.02\n9.98\n10.00", "10", {"bias", "bias_low", "bias_high"}),
+    "linearity": (
+        _lines(*((master, master + 0.01 * off) for master in (2, 4, 6, 8) for off in (-1, 1, 0, 2, -2))),
+        "",
+        {"slope", "p_slope", "intercept"},
+    ),
+    "stability": (
+        _lines(*((f"day{day}", 10 + 0.01 * ((day * 3 + off) % 5)) for day in range(12) for off in range(3))),
+        "10",
+        {"occasions", "signals", "bias"},
+    ),
+    "attribute": (
+        _lines(
+            *(
+                (f"P{part}", person, truth if (part, person, trial) != (3, "B", 1) else "scratch", truth)
+                for part in range(12)
+                for truth in ["ok" if part % 2 else "scratch"]
+                for person in ("A", "B")
+                for trial in range(2)
+            )
+        ),
+        "",
+        {"system_effectiveness", "kappa", "miss", "false_alarm"},
+    ),
+    "signal": (
+        _lines(
+            *(
+                (size, round(20 * size**1.1 * (1 + 0.05 * (-1) ** n), 2))
+                for n, size in enumerate(range(1, 15))
+            )
+        ),
+        "60",
+        {"a50", "a90", "a90_95_delta"},
+    ),
+    "audit": ("400, 1", "", {"escapes_per_million", "escapes_at_most"}),
+}
+
+
+@pytest.mark.parametrize("kind", STUDIES)
+def test_any_study_is_pasted_as_lines_and_told_as_figures_in_both_languages(engineer, kind):
+    readings, reference, figures = STUDIES[kind]
+    typed = {"kind": kind, "characteristic": "width", "readings": readings, "reference": reference}
+    made = engineer.post("/spc/studies", data=typed, headers={"Accept": "text/html"}, follow_redirects=False)
+    assert made.status_code == 303, made.text
+    (study,) = engineer.get("/api/v1/spc/studies").json()
+    assert figures <= {one["key"] for one in study["figures"] if one["value"] is not None}
+    for language in ("en", "zh"):
+        page = engineer.get(f"/spc/studies?lang={language}", headers={"Accept": "text/html"})
+        assert page.text.count('<td class="figures">') == 1
+
+
+def test_an_appraiser_who_left_out_a_part_is_named_not_filled_in(engineer):
+    short = STUDIES["attribute"][0].rsplit("\n", 1)[0]
+    typed = {"kind": "attribute", "characteristic": "parts", "readings": short}
+    refused = engineer.post("/spc/studies", data=typed, headers={"Accept": "text/html"})
+    assert "SPC-STUDY-INCOMPLETE" in refused.text

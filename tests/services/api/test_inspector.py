@@ -1,0 +1,79 @@
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from inspection.types import Verdict
+from tests.builders import a_defect, a_unit, an_inspection
+from tests.services.signed_in import signed_in
+from traceability.accounts import Accounts, Role
+from traceability.reviews import Decision, Reviews
+
+HOURS, A_HOUR = 8, 20
+BEGUN = datetime.now(UTC).replace(minute=0, second=0, microsecond=0) - timedelta(hours=HOURS + 1)
+
+
+@pytest.fixture
+def a_shift(station):
+    """Eight hours of parts, every tenth refused; half of these a person found good. Verdicts came later and later."""
+    parts = [
+        an_inspection(
+            unit=a_unit(f"86.999.1/P-{number}"),
+            lane="parts",
+            verdict=Verdict.REJECT if number % 10 == 5 else Verdict.ACCEPT,
+            defects=(a_defect(score=0.3 + 0.001 * number),),
+            started_at=at,
+            finished_at=at + timedelta(seconds=1 + number // A_HOUR),
+        )
+        for number in range(HOURS * A_HOUR)
+        for at in [BEGUN + timedelta(minutes=3 * number)]
+    ]
+    station.store.record(parts)
+    person = Accounts(station.store).add(
+        name="Lin", title="Lin", role=Role.ENGINEER, password_hash=None, by=None, at=BEGUN
+    )
+    reviews = Reviews(station.store)
+    for place, part in enumerate(one for one in parts if one.verdict is Verdict.REJECT):
+        decision = Decision.ACCEPT if place % 2 else Decision.REJECT
+        reviews.decide(part.id, decision, by=person, at=datetime.now(UTC))
+    return parts
+
+
+def _inspector(client, **asked):
+    answer = client.get("/api/v1/spc/inspector", params={"lane": "parts"} | asked)
+    assert answer.status_code == 200, answer.text
+    return answer.json()
+
+
+def test_latency_scores_and_false_calls_have_charts_of_their_own(a_shift, client):
+    own = {one["name"].split("/")[1]: one for one in _inspector(client)["own"]}
+    assert [point["value"] for point in own["latency"]["points"]] == [float(hour) for hour in range(1, 9)]
+    assert len(own["score_of_passed"]["points"]) == HOURS
+    calls = own["false_calls"]["points"]
+    assert [(point["count"], point["opportunity"]) for point in calls] == [(1, 2)] * HOURS
+
+
+def test_scores_that_rose_are_told_as_a_drift(a_shift, client):
+    assert _inspector(client)["drift"]["grade"] == "changed"
+
+
+def test_what_the_inspection_sees_now_takes_reviews_and_an_audit_of_passed_parts(a_shift, station):
+    engineer = signed_in(station.app(), Role.ENGINEER)
+    assert _inspector(engineer)["now"] is None
+    for escapes in (0, 1):
+        study = {"kind": "audit", "characteristic": "parts", "readings": {"audited": 36, "escapes": escapes}}
+        assert engineer.post("/api/v1/spc/studies", json=study).status_code == 201
+    found = _inspector(engineer)
+    # 16 rejects, half of them bad; of 144 passed, one bad in 72 audited: two.
+    assert found["now"]["sensitivity"] == pytest.approx(8 / 10)
+    assert found["now"]["specificity"] == pytest.approx(142 / 150)
+    escapes = next(one for one in found["own"] if "/escapes/" in one["name"])
+    assert [point["value"] for point in escapes["points"]] == [0, 1 / 36]
+
+
+@pytest.mark.parametrize("language", ["en", "zh"])
+def test_the_page_draws_them(a_shift, client, language):
+    shown = client.get(f"/spc/inspector?lane=parts&lang={language}", headers={"Accept": "text/html"})
+    assert shown.status_code == 200
+    assert 'data-part="inspector/latency' in shown.text
