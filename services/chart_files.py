@@ -55,6 +55,66 @@ def as_file(charts: Sequence[ChartAnswer], format: Format, *, station: str, lang
 
 # ------------------------------------------------------------------ tables
 
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Table:
+    """A page's table as a file holds it. `bar` is the column that is drawn as bars, or None."""
+
+    title: str
+    notes: tuple[str, ...]
+    headings: tuple[str, ...]
+    rows: tuple[tuple[str | float | None, ...], ...]
+    bar: int | None = None
+
+
+def table_as_file(table: Table, format: Format, *, station: str, language: str) -> bytes:
+    """Raises FontMissing for a PDF."""
+    if format == "csv":
+        text = io.StringIO()
+        writer = csv.writer(text, lineterminator="\r\n")
+        writer.writerow(table.headings)
+        writer.writerows([[_safe(cell) for cell in row] for row in table.rows])
+        return text.getvalue().encode("utf-8-sig")
+    if format == "xlsx":
+        return _table_as_xlsx(table)
+    sheet = new_sheet(station=station, language=language, landscape=True)
+    sheet.heading(table.title, size=15)
+    for note in table.notes:
+        sheet.line(note)
+    rows = [["–" if cell is None else str(cell) for cell in row] for row in (table.headings, *table.rows)]
+    sheet.table(rows, [3.0] + [1.6] * (len(table.headings) - 1))
+    return bytes(sheet.pdf.output())
+
+
+def _table_as_xlsx(table: Table) -> bytes:
+    from xlsxwriter import Workbook
+
+    target = io.BytesIO()
+    book = Workbook(target, {"in_memory": True, "strings_to_formulas": False, "strings_to_urls": False})
+    sheet = book.add_worksheet()
+    for line, note in enumerate((table.title, *table.notes)):
+        sheet.write(line, 0, note)
+    top = len(table.notes) + 2
+    sheet.write_row(top, 0, table.headings, book.add_format({"bold": True}))
+    for line, row in enumerate(table.rows, start=top + 1):
+        sheet.write_row(line, 0, ["" if cell is None else cell for cell in row])
+    sheet.freeze_panes(top + 1, 1)
+    sheet.set_column(0, 0, 32)
+    drawn = book.add_chart({"type": "bar"})
+    if table.bar is not None and table.rows and drawn is not None:
+        drawn.add_series(
+            {
+                "name": [sheet.name, top, table.bar],
+                "categories": [sheet.name, top + 1, 0, top + len(table.rows), 0],
+                "values": [sheet.name, top + 1, table.bar, top + len(table.rows), table.bar],
+            }
+        )
+        drawn.set_y_axis({"reverse": True})
+        sheet.insert_chart(top + 1, len(table.headings) + 1, drawn)
+    book.close()
+    return target.getvalue()
+
+
 _COLUMNS: Final = (
     "point",
     "value",

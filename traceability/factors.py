@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
@@ -25,13 +26,16 @@ MOST_DEFECTS: Final = 200_000
 class Met:
     """One judged unit: whether it was refused (or had a defect of the kind asked for), and all it met.
 
-    factors  as (category, level): recipe, model, station, lane, shift, equipment, program, tool, material
+    factors     as (category, level): recipe, model, station, lane, shift, equipment, program, tool, material
+    parameters  of the process steps it came out of, those that are numbers, by name
     """
 
     id: UUID
+    at: datetime
     is_bad: bool
     factors: frozenset[tuple[str, str]]
     stage: str
+    parameters: Mapping[str, float]
 
 
 def units_met(
@@ -75,6 +79,7 @@ def units_met(
     with_kind: set[UUID] = set()
     steps_of: dict[UUID, set[UUID]] = {}
     met_in: dict[UUID, set[tuple[str, str]]] = {}
+    numbers_in: dict[UUID, dict[str, float]] = {}
     with store.reading() as connection:
         found = connection.execute(rows).all()
         for some in portions([row.id for row in found]):
@@ -96,15 +101,20 @@ def units_met(
         every = sorted({one for steps in steps_of.values() for one in steps})
         for some in portions(every):
             for row in connection.execute(
-                select(step.id, step.equipment, step.program, step.materials, step.tools).where(
-                    step.id.in_(some)
-                )
+                select(
+                    step.id, step.equipment, step.program, step.materials, step.tools, step.parameters
+                ).where(step.id.in_(some))
             ):
                 met_in[row.id] = {
                     ("equipment", row.equipment),
                     *((("program", row.program),) if row.program else ()),
                     *(("material", one) for one in row.materials),
                     *(("tool", one) for one in row.tools),
+                }
+                numbers_in[row.id] = {
+                    name: float(value)
+                    for name, value in row.parameters.items()
+                    if isinstance(value, int | float)
                 }
     plan = shifts or Shifts()
     met = []
@@ -117,14 +127,18 @@ def units_met(
             ("shift", f"{shift_at(row.finished_at, plan).since.astimezone(plan.time_zone):%H:%M}"),
         }
         factors |= {("model", f"{name} {version}") for name, version in of_unit}
-        for one in steps_of.get(row.unit_id, ()):
+        parameters: dict[str, float] = {}
+        for one in sorted(steps_of.get(row.unit_id, ())):
             factors |= met_in.get(one, set())
+            parameters |= numbers_in.get(one, {})
         met.append(
             Met(
                 id=row.id,
+                at=row.finished_at,
                 is_bad=row.verdict == Verdict.REJECT if kind is None else row.id in with_kind,
                 factors=frozenset(factors),
                 stage=rollups.stage_of(row.recipe_name, row.recipe_revision, of_unit),
+                parameters=parameters,
             )
         )
     return tuple(met)

@@ -40,6 +40,9 @@ from traceability.store import TraceStore, of
 
 By = Literal["hour", "shift"]
 
+Weigh = Literal["count", "area", "cost"]
+"""What the bars of a Pareto are as long as."""
+
 # Three months of hours. A chart with more points cannot be read, and SQLite takes 32 766 values at most.
 MOST_SUBGROUPS = 2500
 
@@ -95,11 +98,13 @@ class UnitSeen:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KindCount:
-    """One bar of a Pareto of defect kinds. Shares are of all defects, 0..1; `units` had any of it."""
+    """One bar of a Pareto of defect kinds. Shares are of the whole `weight`, 0..1: of all defects, or of what they are
+    weighed by; `units` had any of it."""
 
     kind: str
     defects: int
     units: int
+    weight: float
     share: float
     cumulative_share: float
 
@@ -133,6 +138,7 @@ def rejected_samples(
     if not windows:
         return ()
     wanted = _Wanted(station=station, lane=lane, simulated=simulated)
+    is_in_sums = chosen.camera is None and (chosen.kind is None or chosen.stage is None)
     with store.reading() as connection:
         # Of several lanes the one with most units would set the stage of all.
         has_stages = lane is not None or chosen.stage is not None
@@ -145,7 +151,11 @@ def rejected_samples(
                 for number, of_stage in stages.items()
                 if (units := of_stage.get(chosen.stage)) is not None
             }
-        with_kind = None if chosen.kind is None else _with_kind(connection, windows, chosen.kind, wanted)
+        with_kind = None
+        if not is_in_sums:
+            with_kind = _with_defect(connection, windows, end, chosen, wanted)
+        elif chosen.kind is not None:
+            with_kind = _with_kind(connection, windows, chosen.kind, wanted)
     return tuple(
         _sample(
             windows[number],
@@ -167,11 +177,13 @@ class Stratum:
     stage  what they were judged under, as `rollups.stage_of` says it
     shift  local start of the shift they were finished in
     kind   counted are the judged units that had a defect of this kind, whatever their verdict, instead of refused ones
+    camera counted are those that had a defect seen by this camera
     """
 
     stage: str | None = None
     shift: time | None = None
     kind: str | None = None
+    camera: str | None = None
 
 
 class _Equal(TypedDict):
@@ -222,6 +234,25 @@ def kinds_seen(
         )
         .distinct()
         .order_by(rollup.kind)
+    )
+    with store.reading() as connection:
+        return tuple(connection.execute(rows).scalars())
+
+
+def cameras_seen(
+    store: TraceStore, *, since: datetime, station: str | None = None, lane: str | None = None
+) -> tuple[str, ...]:
+    """All cameras that saw a defect on units finished from `since` on."""
+    head, defect = tables.inspection.c, tables.defect.c
+    rows = (
+        select(defect.camera)
+        .join(tables.inspection, head.id == defect.inspection_id)
+        .where(
+            *of(tables.inspection, station=station, lane=lane, simulated=None),
+            head.finished_at >= since,
+        )
+        .distinct()
+        .order_by(defect.camera)
     )
     with store.reading() as connection:
         return tuple(connection.execute(rows).scalars())
@@ -312,6 +343,56 @@ def _with_kind(connection: Connection, windows: Sequence[Window], kind: str, wan
     ):
         found[number] += int(units)
     return found
+
+
+def _with_defect(
+    connection: Connection, windows: Sequence[Window], end: datetime, chosen: Stratum, wanted: _Wanted
+) -> Counter[int]:
+    """Judged units with a defect of a kind, of a camera, under a stage: from the records, as no sum tells them apart.
+
+    Those without a defect are not read, and they are nearly all.
+    """
+    head, defect = tables.inspection.c, tables.defect.c
+    rows = (
+        select(head.id, head.finished_at, head.recipe_name, head.recipe_revision)
+        .join(tables.defect, defect.inspection_id == head.id)
+        .where(
+            *of(tables.inspection, **wanted.equal),
+            head.verdict != Verdict.NOT_INSPECTED,
+            head.finished_at >= windows[0].since,
+            head.finished_at < min(windows[-1].until, end),
+            defect.kind == chosen.kind if chosen.kind is not None else true(),
+            defect.camera == chosen.camera if chosen.camera is not None else true(),
+        )
+        .distinct()
+    )
+    seen = connection.execute(rows).all()
+    models: dict[UUID, list[tuple[str, str]]] = {}
+    if chosen.stage is not None:
+        models = _models_of(connection, [row.id for row in seen])
+    begins = [window.since for window in windows]
+    found: Counter[int] = Counter()
+    for row in seen:
+        number = bisect_right(begins, row.finished_at) - 1
+        stage = rollups.stage_of(row.recipe_name, row.recipe_revision, models.get(row.id, []))
+        if row.finished_at < windows[number].until and chosen.stage in (None, stage):
+            found[number] += 1
+    return found
+
+
+def _models_of(connection: Connection, ids: Sequence[UUID]) -> dict[UUID, list[tuple[str, str]]]:
+    """Name and version of the models behind each inspection, in their order."""
+    model = tables.inspection_model.c
+    models: dict[UUID, list[tuple[str, str]]] = {}
+    for start in range(0, len(ids), PORTION):
+        named = (
+            select(model.inspection_id, model.name, model.version)
+            .where(model.inspection_id.in_(ids[start : start + PORTION]))
+            .order_by(model.inspection_id, model.position)
+        )
+        for row in connection.execute(named):
+            models.setdefault(row.inspection_id, []).append((row.name, row.version))
+    return models
 
 
 def _counted(
@@ -436,8 +517,13 @@ def pareto(
     station: str | None = None,
     lane: str | None = None,
     simulated: bool | None = None,
+    weigh: Weigh = "count",
+    costs: Mapping[str, float] | None = None,
 ) -> tuple[KindCount, ...]:
-    """All defects found in units finished in the window, by kind, the most frequent first."""
+    """All defects found in units finished in the window, by kind, the heaviest first.
+
+    weigh  count: the defects; area: their mm², where known; cost: the defects times `costs` of their kind, 0 for others
+    """
     end = until or datetime.now(UTC)
     first, last = rollups.whole_quarters(since, end)
     rollup, head, defect = tables.rollup_defects.c, tables.inspection.c, tables.defect.c
@@ -468,16 +554,39 @@ def pareto(
             for kind, of_kind, with_it in plain_rows(connection, rows):
                 defects[kind] += int(of_kind)
                 units[kind] += int(with_it)
+    if weigh == "area":
+        weights = _areas(store, wanted(tables.inspection), since=since, until=until)
+    elif weigh == "cost":
+        weights = {kind: number * (costs or {}).get(kind, 0.0) for kind, number in defects.items()}
+    else:
+        weights = {kind: float(number) for kind, number in defects.items()}
     return tuple(
         KindCount(
             kind=bar.name,
             defects=defects[bar.name],
             units=units[bar.name],
+            weight=bar.weight,
             share=bar.share,
             cumulative_share=bar.cumulative_share,
         )
-        for bar in pareto_of(defects)
+        for bar in pareto_of(weights)
     )
+
+
+def _areas(
+    store: TraceStore, wanted: Sequence[ColumnElement[bool]], *, since: datetime, until: datetime | None
+) -> dict[str, float]:
+    """mm² of all defects by kind: of their pixels, or of their boxes where those are not known."""
+    head, defect = tables.inspection.c, tables.defect.c
+    box = (defect.x2_mm - defect.x1_mm) * (defect.y2_mm - defect.y1_mm)
+    rows = (
+        select(defect.kind, func.sum(func.coalesce(defect.mask_area_mm2, box)))
+        .join(tables.inspection, head.id == defect.inspection_id)
+        .where(*wanted, head.finished_at >= since, head.finished_at < until if until is not None else true())
+        .group_by(defect.kind)
+    )
+    with store.reading() as connection:
+        return {kind: float(area or 0.0) for kind, area in plain_rows(connection, rows)}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -510,7 +619,7 @@ def measured_values(
 
     Of a unit that was not inspected none is taken: what it measured proves nothing.
     """
-    head, measured, model = tables.inspection.c, tables.measurement.c, tables.inspection_model.c
+    head, measured = tables.inspection.c, tables.measurement.c
     heads = (
         select(
             head.id,
@@ -546,15 +655,7 @@ def measured_values(
                 break
         looked_at.close()
         found = newest_first[:most][::-1]
-        models: dict[UUID, list[tuple[str, str]]] = {}
-        for start in range(0, len(found), PORTION):
-            named = (
-                select(model.inspection_id, model.name, model.version)
-                .where(model.inspection_id.in_([row.id for row, *_ in found[start : start + PORTION]]))
-                .order_by(model.inspection_id, model.position)
-            )
-            for row in connection.execute(named):
-                models.setdefault(row.inspection_id, []).append((row.name, row.version))
+        models = _models_of(connection, [row.id for row, *_ in found])
     return tuple(
         MeasuredValue(
             id=row.id,

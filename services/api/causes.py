@@ -2,20 +2,33 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from http import HTTPStatus
 from math import isfinite, pi
 from typing import Annotated
 from uuid import UUID
 
+import numpy as np
 from fastapi import APIRouter, Query
+from fastapi.responses import Response
 from pydantic import BaseModel
 
 from services.api.serving import Here, Language, Moment, OnRecord
+from services.api.spc import table_file
+from services.chart_files import Format, Table
 from services.problems import problems
+from services.text import say
 from services.web.rendering import kind_colour, kind_name
-from traceability.factors import MOST_DEFECTS, marked_coils, places, rolls_used, units_met
-from traceability.spc.causes import Factor, associated_with_met
+from traceability.factors import MOST_DEFECTS, Met, marked_coils, places, rolls_used, units_met
+from traceability.spc.causes import (
+    Branch,
+    Factor,
+    associated_with_met,
+    change_points,
+    events_near,
+    shallow_tree,
+)
 from traceability.spc.maps import clustering, heat_map, zone_shares
 
 router = APIRouter(prefix="/spc", tags=["statistics"])
@@ -28,6 +41,15 @@ ROLL_TOLERANCE = 0.01
 """Relative: strip grows longer behind the roll that marked it."""
 
 LEAST_FOR_CLUSTERING = 10
+
+LEAST_HOURS = 6
+
+MOST_EVENTS = 8
+
+NEARLY_ALL = 0.9
+"""Of the units must have a process parameter that the tree looks at."""
+
+SHUFFLES = 199
 
 Name = Annotated[str | None, Query(max_length=100)]
 Since = Annotated[Moment | None, Query(description="default: 3 days")]
@@ -80,14 +102,59 @@ class FactorAnswer(BaseModel):
         )
 
 
+class EventAnswer(BaseModel):
+    """What units began, or ceased, to meet near a change; `hours` after it, negative before."""
+
+    category: str
+    level: str
+    is_begin: bool
+    hours: int
+
+
+class ChangeAnswer(BaseModel):
+    """Where the share of bad units changed: binomial, p by permutation of the hours. Events nearest first."""
+
+    at: datetime
+    before: float
+    after: float
+    p: float
+    events: list[EventAnswer]
+
+
+class BranchAnswer(BaseModel):
+    """Where bad units are dense among process parameters. `rule` is how a branch was reached; empty for all units."""
+
+    rule: str
+    n: int
+    bad: int
+    branches: list[BranchAnswer]
+
+    @staticmethod
+    def of(branch: Branch) -> BranchAnswer:
+        return BranchAnswer(
+            rule=branch.rule,
+            n=branch.n,
+            bad=branch.defects,
+            branches=[BranchAnswer.of(one) for one in branch.branches],
+        )
+
+
 class CausesAnswer(BaseModel):
-    """The levels of smallest adjusted p, at most 60 of the `looked_at`."""
+    """The levels of smallest adjusted p, at most 60 of the `looked_at`.
+
+    `tree`        of the process parameters that nearly all units have; None where there are none, or nothing splits
+    `chance_best` of 199 shuffles of which units are bad, the share in which some level had as small a p as the first
+                  here: a check of all the adjusted p together
+    """
 
     since: datetime
     units: int
     bad: int
     looked_at: int
     factors: list[FactorAnswer]
+    changes: list[ChangeAnswer]
+    tree: BranchAnswer | None
+    chance_best: float | None
 
 
 class KindAnswer(BaseModel):
@@ -174,6 +241,194 @@ def causes_of(
         bad=sum(one.is_bad for one in units),
         looked_at=len(found),
         factors=[FactorAnswer.of(one) for one in found[:MOST_SHOWN]],
+        changes=_changes(units),
+        tree=_tree(units),
+        chance_best=_chance_of_the_best(units),
+    )
+
+
+def _changes(units: Sequence[Met]) -> list[ChangeAnswer]:
+    """Hour by hour, with what units began or ceased to meet within two hours of each change."""
+    by_hour: dict[datetime, list[Met]] = {}
+    for one in units:
+        by_hour.setdefault(one.at.replace(minute=0, second=0, microsecond=0), []).append(one)
+    hours = sorted(by_hour)
+    if len(hours) < LEAST_HOURS:
+        return []
+    found = change_points(
+        [sum(one.is_bad for one in by_hour[hour]) for hour in hours],
+        [len(by_hour[hour]) for hour in hours],
+        kind="binomial",
+        permutations=199,
+    )
+    seen: dict[tuple[str, str], list[int]] = {}
+    for place, hour in enumerate(hours):
+        for factor in {factor for one in by_hour[hour] for factor in one.factors}:
+            seen.setdefault(factor, []).append(place)
+    events = [
+        (at, f"{moment}/{category}/{level}")
+        for (category, level), places_met in sorted(seen.items())
+        for moment, at in (("begin", places_met[0]), ("end", places_met[-1] + 1))
+        # What was there from the first hour, or still is in the last, neither came nor went.
+        if category != "shift" and 0 < at < len(hours)
+    ]
+    answers = []
+    for change in found:
+        near = []
+        for event in events_near(change, events, within_points=2)[:MOST_EVENTS]:
+            moment, category, level = event.name.split("/", 2)
+            near.append(
+                EventAnswer(category=category, level=level, is_begin=moment == "begin", hours=event.lag)
+            )
+        answers.append(
+            ChangeAnswer(
+                at=hours[change.before],
+                before=change.level_before,
+                after=change.level_after,
+                p=change.p,
+                events=near,
+            )
+        )
+    return answers
+
+
+def _tree(units: Sequence[Met]) -> BranchAnswer | None:
+    names = [
+        name
+        for name in sorted({name for one in units for name in one.parameters})
+        if sum(name in one.parameters for one in units) >= NEARLY_ALL * len(units)
+    ]
+    told = [one for one in units if all(name in one.parameters for name in names)]
+    if not names or not told:
+        return None
+    grown = shallow_tree(
+        [float(one.is_bad) for one in told], {name: [one.parameters[name] for one in told] for name in names}
+    )
+    return BranchAnswer.of(grown) if grown.branches else None
+
+
+def _chance_of_the_best(units: Sequence[Met]) -> float | None:
+    """Westfall and Young's question about the strongest level, by the difference of its share to what is expected."""
+    bad = np.array([one.is_bad for one in units], np.float64)
+    every = sorted({factor for one in units for factor in one.factors})
+    if not 0 < bad.sum() < bad.size or not every:
+        return None
+    place = {factor: column for column, factor in enumerate(every)}
+    met = np.zeros((bad.size, len(every)))
+    for row, one in enumerate(units):
+        met[row, [place[factor] for factor in one.factors]] = 1
+    sizes = met.sum(axis=0)
+    met = met[:, (sizes > 0) & (sizes < bad.size)]
+    if not met.shape[1]:
+        return None
+    sizes = met.sum(axis=0)
+    share = bad.mean()
+    # Hypergeometric: the spread of the bad ones among those who met a level, were they dealt at random.
+    spread = np.sqrt(sizes * share * (1 - share) * (bad.size - sizes) / max(bad.size - 1, 1))
+
+    def best(of: np.ndarray[tuple[int], np.dtype[np.float64]]) -> float:
+        return float(np.max(np.abs(of @ met - sizes * share) / spread))
+
+    reached, random = best(bad), np.random.default_rng(1)
+    beaten = sum(best(random.permutation(bad)) >= reached - 1e-9 for _ in range(SHUFFLES))
+    return (beaten + 1) / (SHUFFLES + 1)
+
+
+@router.get("/causes/file", response_class=Response, responses=problems(HTTPStatus.UNPROCESSABLE_ENTITY))
+def causes_file(
+    here: Here,
+    language: Language,
+    station: Name = None,
+    lane: Name = None,
+    kind: Name = None,
+    since: Since = None,
+    format: Format = "pdf",
+) -> Response:
+    """The same as a file: CSV, XLSX, or PDF for A4."""
+    found = causes_of(
+        here,
+        station=station or None,
+        lane=lane or None,
+        kind=kind or None,
+        since=since or datetime.now(UTC) - LOOKS_BACK,
+    )
+    return table_file(
+        causes_table(found, language), format, "causes", station=here.station, language=language
+    )
+
+
+def causes_table(found: CausesAnswer, language: str) -> Table:
+    headings = ("what", "with_it", "without", "odds", "interval", "p", "q", "within")
+    return Table(
+        title=say("web.spc.causes", language),
+        notes=(
+            say("web.causes.basis", language, bad=found.bad, units=found.units, looked=found.looked_at),
+            say("web.causes.read", language),
+        ),
+        headings=tuple(say(f"web.causes.{key}", language) for key in headings),
+        rows=tuple(
+            (
+                f"{say(f'web.factor.{one.category}', language)} {one.level}" + (" ◆" if one.is_shown else ""),
+                f"{one.bad} / {one.units}",
+                f"{one.bad_elsewhere} / {one.units_elsewhere}",
+                None if one.odds_ratio is None else round(one.odds_ratio, 3),
+                " … ".join("∞" if bound is None else f"{bound:.3g}" for bound in one.interval),
+                round(one.p, 5),
+                round(one.p_adjusted, 5),
+                None if one.within_odds_ratio is None else round(one.within_odds_ratio, 3),
+            )
+            for one in found.factors
+        ),
+    )
+
+
+@router.get("/positions/file", response_class=Response, responses=problems(HTTPStatus.UNPROCESSABLE_ENTITY))
+def positions_file(
+    here: Here,
+    language: Language,
+    lane: Annotated[str, Query(min_length=1, max_length=100)],
+    station: Name = None,
+    kind: Name = None,
+    since: Since = None,
+    format: Format = "pdf",
+) -> Response:
+    """Zones and marks of rolls as a file: CSV, XLSX, or PDF for A4."""
+    found = positions_of(
+        here,
+        language,
+        lane=lane,
+        station=station or None,
+        kind=kind or None,
+        since=since or datetime.now(UTC) - LOOKS_BACK,
+    )
+    return table_file(
+        positions_table(found, language), format, "maps", station=here.station, language=language
+    )
+
+
+def positions_table(found: PositionsAnswer, language: str) -> Table:
+    headings = ("maps.across", "spc.defects", "maps.share", "maps.interval", "maps.relative")
+    return Table(
+        title=say("web.maps.zones", language),
+        notes=(
+            say("web.maps.basis", language, defects=len(found.x_mm)),
+            *(
+                f"{one.roll or '–'}: {one.period_mm:.1f} ± {one.period_error_mm:.1f} mm, {one.name}, {one.unit}"
+                for one in found.marks[:MOST_SHOWN]
+            ),
+        ),
+        headings=tuple(say(f"web.{key}", language) for key in headings),
+        rows=tuple(
+            (
+                one.zone,
+                one.count,
+                round(one.share, 5),
+                f"{one.interval[0]:.4f} … {one.interval[1]:.4f}",
+                round(one.relative, 4),
+            )
+            for one in found.zones
+        ),
+        bar=1,
     )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, time, timedelta
 from http import HTTPStatus
 from typing import Annotated, Any
@@ -31,13 +31,14 @@ from services.api.charts import (
 )
 from services.api.once import OnceRoute
 from services.api.serving import Here, Language, Moment, OnRecord, Serving
-from services.chart_files import MEDIA_TYPES, Format, as_file
+from services.chart_files import MEDIA_TYPES, Format, Table, as_file, table_as_file
 from services.problems import problems
 from services.text import say
 from services.web.rendering import kind_colour, kind_name, subgroup_url
 from station_config.catalogue import Catalogue
 from traceability import samples
 from traceability.chart_book import Entry, book_of, chart_name, enter
+from traceability.errors import ReadingsUnreadable
 from traceability.samples import KindCount, UnitSeen
 from traceability.spc.attributes import Baseline, p_chart
 from traceability.spc.charts import ControlChart
@@ -69,7 +70,10 @@ class Selection:
     def name(self) -> str:
         """Under which what people decide about this chart is kept."""
         shift = None if self.stratum.shift is None else f"{self.stratum.shift:%H:%M}"
-        return chart_name("p", self.by, self.station, self.lane, self.stratum.kind, self.stratum.stage, shift)
+        parts = [self.by, self.station, self.lane, self.stratum.kind, self.stratum.stage, shift]
+        # Last, and only where there is one: charts without keep the name they always had.
+        camera = [] if self.stratum.camera is None else [self.stratum.camera]
+        return chart_name("p", *parts, *camera)
 
 
 ShiftStart = Annotated[str, Query(pattern=r"^([01]\d:[0-5]\d)|(2[0-3]:[0-5]\d)$|^$", max_length=5)]
@@ -84,19 +88,16 @@ def selection(
     kind: Annotated[str | None, Query(max_length=100, description="count units with this defect")] = None,
     stage: Annotated[str | None, Query(max_length=500, description="recipe and models")] = None,
     shift: Annotated[ShiftStart, Query(description="local start of the shift, such as 06:00")] = "",
+    camera: Annotated[
+        str | None, Query(max_length=100, description="count units with a defect it saw")
+    ] = None,
     stages: Annotated[
         Stages, Query(description="do limits start anew with recipe and models?")
     ] = "by_change",
     rules: Preset = "nelson_1_2",
 ) -> Selection:
-    """Raises ParameterOutOfRange for a kind together with a stage: the sums do not tell those apart."""
+    """Which units a chart is about."""
     end = until or datetime.now(UTC)
-    within(
-        2 if kind and stage else 1,
-        parameter="kind, stage",
-        allowed="one of them",
-        is_allowed=not (kind and stage),
-    )
     return Selection(
         by=by,
         station=station or None,
@@ -104,7 +105,10 @@ def selection(
         since=since or end - SHOWN_BY_DEFAULT[by],
         until=until,
         stratum=samples.Stratum(
-            kind=kind or None, stage=stage or None, shift=time.fromisoformat(shift) if shift else None
+            kind=kind or None,
+            stage=stage or None,
+            shift=time.fromisoformat(shift) if shift else None,
+            camera=camera or None,
         ),
         stages=stages,
         rules=rules,
@@ -114,14 +118,49 @@ def selection(
 Selected = Annotated[Selection, Depends(selection)]
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Weighing:
+    """What the bars of a Pareto are as long as; `costs` of one defect, by the code of its kind."""
+
+    by: samples.Weigh = "count"
+    costs: Mapping[str, float] = field(default_factory=dict)
+
+
+def weighing(
+    weigh: samples.Weigh = "count",
+    costs: Annotated[str, Query(max_length=2000, description="of a defect: scratch=3.5, dent=2")] = "",
+) -> Weighing:
+    """Raises ReadingsUnreadable for costs that are not `kind=number`."""
+    found: dict[str, float] = {}
+    for part in costs.replace("，", ",").replace(";", ",").split(","):
+        if not part.strip():
+            continue
+        kind, _, cost = part.partition("=")
+        try:
+            found[kind.strip()] = float(cost)
+        except ValueError as error:
+            raise ReadingsUnreadable(
+                f"{part[:60]!r} is not kind=cost.",
+                action="Write the costs as scratch=3.5, dent=2.",
+                line=1,
+                text=part[:60],
+                columns="kind=cost",
+            ) from error
+    return Weighing(by=weigh, costs=found)
+
+
+Weighed = Annotated[Weighing, Depends(weighing)]
+
+
 class ParetoBarAnswer(BaseModel):
-    """Shares are of all defects, 0..1; `units` had at least one of the kind."""
+    """Shares are of the whole weight, 0..1; `units` had at least one of the kind."""
 
     kind: str
     name: str
     colour: str
     defects: int
     units: int
+    weight: float
     share: float
     cumulative_share: float
 
@@ -133,13 +172,17 @@ class ParetoBarAnswer(BaseModel):
             colour=kind_colour(catalogue, bar.kind),
             defects=bar.defects,
             units=bar.units,
+            weight=bar.weight,
             share=bar.share,
             cumulative_share=bar.cumulative_share,
         )
 
 
 class ParetoAnswer(BaseModel):
+    """`weigh`: what the bars are as long as; area in mm²."""
+
     since: datetime
+    weigh: samples.Weigh
     bars: list[ParetoBarAnswer]
 
 
@@ -185,17 +228,62 @@ def p(here: Here, language: Language, selected: Selected) -> ChartAnswer:
 
 
 @router.get("/pareto", responses=problems(HTTPStatus.UNPROCESSABLE_ENTITY))
-def pareto(here: Here, language: Language, selected: Selected) -> ParetoAnswer:
-    """All defects of the same units by kind, the most frequent first."""
+def pareto(here: Here, language: Language, selected: Selected, weighed: Weighed) -> ParetoAnswer:
+    """All defects of the same units by kind, the heaviest first."""
+    return pareto_of(here, language, selected, weighed)
+
+
+@router.get("/pareto/file", response_class=Response, responses=problems(HTTPStatus.UNPROCESSABLE_ENTITY))
+def pareto_file(
+    here: Here, language: Language, selected: Selected, weighed: Weighed, format: Format = "pdf"
+) -> Response:
+    """The same as a file: CSV, XLSX, or PDF for A4."""
+    return table_file(
+        pareto_table(pareto_of(here, language, selected, weighed), language),
+        format,
+        "pareto",
+        station=here.station,
+        language=language,
+    )
+
+
+def pareto_of(here: OnRecord, language: str, selected: Selection, weighed: Weighing) -> ParetoAnswer:
     bars = samples.pareto(
         here.store,
         since=selected.since,
         until=selected.until,
         station=selected.station,
         lane=selected.lane,
+        weigh=weighed.by,
+        costs=weighed.costs,
     )
     return ParetoAnswer(
-        since=selected.since, bars=[ParetoBarAnswer.of(bar, here.catalogue, language) for bar in bars]
+        since=selected.since,
+        weigh=weighed.by,
+        bars=[ParetoBarAnswer.of(bar, here.catalogue, language) for bar in bars],
+    )
+
+
+def pareto_table(found: ParetoAnswer, language: str) -> Table:
+    def told(key: str) -> str:
+        return say(f"web.pareto.{key}", language)
+
+    return Table(
+        title=f"{say('web.spc.pareto', language)}, {told(found.weigh)}",
+        notes=(say("web.pareto.since", language, at=f"{found.since.astimezone():%Y-%m-%d %H:%M}"),),
+        headings=tuple(told(key) for key in ("kind", "defects", "units", found.weigh, "share", "cumulative")),
+        rows=tuple(
+            (
+                bar.name,
+                bar.defects,
+                bar.units,
+                round(bar.weight, 3),
+                round(bar.share, 5),
+                round(bar.cumulative_share, 5),
+            )
+            for bar in found.bars
+        ),
+        bar=3,
     )
 
 
@@ -225,7 +313,15 @@ def file_of(
     charts: Sequence[ChartAnswer], format: Format, name: str, *, station: str, language: str
 ) -> Response:
     """Raises FontMissing for a PDF."""
-    made = as_file(charts, format, station=station, language=language)
+    return _downloaded(as_file(charts, format, station=station, language=language), format, name)
+
+
+def table_file(table: Table, format: Format, name: str, *, station: str, language: str) -> Response:
+    """Raises FontMissing for a PDF."""
+    return _downloaded(table_as_file(table, format, station=station, language=language), format, name)
+
+
+def _downloaded(made: bytes, format: Format, name: str) -> Response:
     headers = {"Content-Disposition": f'attachment; filename="lynceus-{name}.{format}"'}
     return Response(made, media_type=MEDIA_TYPES[format], headers=headers)
 

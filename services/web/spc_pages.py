@@ -28,7 +28,16 @@ from services.api.measured import (
     seen,
 )
 from services.api.serving import Here, Language, Serving
-from services.api.spc import EntrySaid, Selected, Selection, ShiftStart, chart_of, decide_p, selection
+from services.api.spc import (
+    EntrySaid,
+    Selected,
+    Selection,
+    ShiftStart,
+    chart_of,
+    decide_p,
+    selection,
+    weighing,
+)
 from services.api.studies import Reader, StudyAnswer, StudyName, readings_of
 from services.measured_charts import CHARTS, OF_SUBGROUPS, WITH_KEPT_LIMITS, MeasuredChart
 from services.problems import status_of
@@ -74,11 +83,13 @@ CHART_WORDS = (
     "cumulative",
     "pareto_none",
 )
+WEIGHTS: tuple[samples.Weigh, ...] = get_args(samples.Weigh)
 """What the drawn charts say by themselves."""
 
 
 def chart_texts(language: str, *, value: str = "value") -> dict[str, str]:
     words = {word: say(f"web.spc.{word}", language) for word in CHART_WORDS}
+    words |= {word: say(f"web.pareto.{word}", language) for word in WEIGHTS}
     return words | {"value": say(f"web.spc.{value}", language)}
 
 
@@ -159,8 +170,11 @@ def spc(
     kind: Name = "",
     stage: Annotated[str, Query(max_length=500)] = "",
     shift: ShiftStart = "",
+    camera: Name = "",
     stages: Stages = "by_change",
     rules: Preset = "nelson_1_2",
+    weigh: samples.Weigh = "count",
+    costs: Annotated[str, Query(max_length=2000)] = "",
 ) -> Response:
     """The p chart of refused units and the Pareto beside it; every point leads to its subgroup."""
     station = station_of(here, station)
@@ -172,8 +186,11 @@ def spc(
         "kind": kind,
         "stage": stage,
         "shift": shift,
+        "camera": camera,
         "stages": stages,
         "rules": rules,
+        "weigh": weigh,
+        "costs": costs,
     }
     chart: ChartAnswer | None = None
     problem: Explanation | None = None
@@ -187,9 +204,11 @@ def spc(
             kind=kind,
             stage=stage,
             shift=shift,
+            camera=camera,
             stages=stages,
             rules=rules,
         )
+        weighing(weigh, costs)
         chart = chart_of(here, language, selected)
     except SpcError as error:
         problem = explain(error, language)
@@ -205,6 +224,8 @@ def spc(
         presets=get_args(Preset),
         kinds=samples.kinds_seen(here.store, since=since, station=station or None, lane=lane or None),
         all_stages=samples.stages_seen(here.store, since=since, station=station or None, lane=lane or None),
+        cameras=samples.cameras_seen(here.store, since=since, station=station or None, lane=lane or None),
+        weights=WEIGHTS,
         shifts=[f"{start:%H:%M}" for start in Shifts().starts],
         chart_texts=chart_texts(language, value="share"),
         query=query,
@@ -321,6 +342,7 @@ def causes_page(request: Request, look: Look, kind: Name = "") -> Response:
         request,
         "spc_causes.html",
         found=found,
+        query=urlencode(look.asked | {"kind": kind}),
         problem=problem,
         kind=kind,
         kinds=look.kinds(),

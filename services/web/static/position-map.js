@@ -134,18 +134,22 @@ class PositionMap extends HTMLElement {
   }
 
   axes(pen, width, height) {
-    const figure = new Intl.NumberFormat(document.documentElement.lang, { maximumFractionDigits: 0 });
+    const figure = new Intl.NumberFormat(document.documentElement.lang, { maximumFractionDigits: 2 });
     const { left, right, top, bottom } = this.view;
     pen.fillStyle = INK.faint;
     pen.font = `12px ${getComputedStyle(this).fontFamily}`;
     pen.textAlign = "center";
-    for (let tick = 0; tick <= 6; tick += 1) {
-      pen.fillText(figure.format(left + ((right - left) * tick) / 6), MARGIN.left + (this.wide() * tick) / 6 - (tick === 6 ? 12 : 0), height - 18);
+    for (const at of roundTicks(left, right, this.wide() / 110)) {
+      const x = MARGIN.left + ((at - left) / (right - left)) * this.wide();
+      pen.fillRect(x, height - MARGIN.bottom, 1, 5);
+      pen.fillText(figure.format(at), Math.min(x, width - 24), height - 18);
     }
     pen.fillText(this.dataset.shape === "strip" ? this.texts.along : this.texts.across, MARGIN.left + this.wide() / 2, height - 4);
     pen.textAlign = "right";
-    for (let tick = 0; tick <= 3; tick += 1) {
-      pen.fillText(figure.format(top + ((bottom - top) * tick) / 3), MARGIN.left - 6, MARGIN.top + (this.high() * tick) / 3 + 4);
+    for (const up of roundTicks(top, bottom, this.high() / 50)) {
+      const y = MARGIN.top + ((up - top) / (bottom - top)) * this.high();
+      pen.fillRect(MARGIN.left - 5, y, 5, 1);
+      pen.fillText(figure.format(up), MARGIN.left - 8, Math.max(y + 4, MARGIN.top + 8));
     }
   }
 
@@ -162,6 +166,16 @@ class PositionMap extends HTMLElement {
     }
     if (nearest >= 0) location.assign(`/inspection/${this.data.inspection[nearest]}`);
   }
+}
+
+// Multiples of 1, 2 or 5 times a power of ten within the view, about so many.
+function roundTicks(low, high, about) {
+  const rough = (high - low) / Math.max(1, about);
+  const power = 10 ** Math.floor(Math.log10(rough));
+  const step = [1, 2, 5, 10].map((one) => one * power).find((one) => one >= rough);
+  const ticks = [];
+  for (let at = Math.ceil(low / step) * step; at <= high + step * 1e-9; at += step) ticks.push(at);
+  return ticks;
 }
 
 customElements.define("position-map", PositionMap);

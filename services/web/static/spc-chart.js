@@ -232,8 +232,8 @@ class SpcChart extends HTMLElement {
         {
           type: "bar",
           barMaxWidth: 34,
-          data: bars.map(({ defects, colour }) => ({
-            value: defects,
+          data: bars.map(({ weight, colour }) => ({
+            value: Math.round(weight * 100) / 100,
             itemStyle: { color: colour, borderColor: INK.line, borderWidth: 1 },
           })),
           label: { show: true, position: "insideLeft", color: "#fff", textBorderColor: "#1d242b", textBorderWidth: 3, fontWeight: 700 },
@@ -319,7 +319,8 @@ class SpcChart extends HTMLElement {
     const bar = this.data.bars[index];
     const { texts } = this;
     return card(bar.name, [
-      [texts.defects, `${bar.defects} (${this.percent.format(bar.share)})`],
+      [texts.defects, bar.defects],
+      [texts[this.data.weigh], `${this.figure.format(bar.weight)} (${this.percent.format(bar.share)})`],
       [texts.units, bar.units],
       [texts.cumulative, this.percent.format(bar.cumulative_share)],
     ]);

@@ -139,7 +139,7 @@ def test_units_with_one_kind_of_defect_are_charted_alone(station, client):
     for hour in range(4):
         _hour_of_parts(station, hour, 5 + hour, model=MODEL, kind="chip" if hour != 2 else "crack")
     assert [point["count"] for point in _chart(client, kind="chip")["points"]] == [5, 6, 0, 8]
-    assert _chart(client, kind="chip", stage="x")["code"] == "SPC-PARAMETER"
+    assert _chart(client, kind="chip", stage="x")["code"] == "SPC-TOO-FEW"
 
 
 def test_the_file_for_spreadsheets_is_told_to_be_utf8_and_has_the_numbers_of_the_chart(engineer):

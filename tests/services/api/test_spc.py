@@ -1,10 +1,13 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from inspection.types import Box
 from tests.a_station import hours_of_parts
+from tests.builders import RECIPE, a_defect, a_unit, an_inspection
 
 NOON = datetime(2026, 11, 20, 12, tzinfo=UTC)
 REFUSED = [0, 3, 1, 2] * 5 + [12] + [1, 2, 1]
@@ -74,3 +77,69 @@ def test_the_pareto_counts_defects_by_kind_and_names_them(a_day, client):
 def test_a_century_of_hours_is_refused_before_it_is_counted(client):
     answer = client.get("/api/v1/spc/p", params={"since": "1926-11-20T00:00:00Z"})
     assert (answer.status_code, answer.json()["code"]) == (422, "SPC-TOO-MANY")
+
+
+def _by_kind(station):
+    """Two kinds of defects on two cameras, of two recipes: three small scratches, one large pit."""
+    newer = replace(RECIPE, revision=RECIPE.revision + 1)
+    seen = [
+        ("scratch", "left", 1.0, RECIPE),
+        ("scratch", "left", 1.0, newer),
+        ("scratch", "right", 1.0, newer),
+        ("pits", "right", 10.0, newer),
+        (None, "", 0.0, RECIPE),
+        (None, "", 0.0, newer),
+    ]
+    station.store.record(
+        [
+            an_inspection(
+                unit=a_unit(f"86.999.1/P-{number}"),
+                lane="parts",
+                recipe=recipe,
+                defects=()
+                if kind is None
+                else (a_defect(kind=kind, camera=camera, box_mm=Box(0, 0, side, side)),),
+                finished_at=NOON - timedelta(minutes=60 * (number % 2) + 30),
+            )
+            for number, (kind, camera, side, recipe) in enumerate(seen)
+        ]
+    )
+    return f"{newer.name} {newer.revision}, strip 1.0.0"
+
+
+@pytest.mark.parametrize(
+    ("asked", "order"),
+    [
+        ({}, {"scratch": 3.0, "pits": 1.0}),
+        ({"weigh": "area"}, {"pits": 100.0, "scratch": 3.0}),
+        ({"weigh": "cost", "costs": "scratch=2, pits=9"}, {"pits": 9.0, "scratch": 6.0}),
+    ],
+)
+def test_a_pareto_goes_by_count_by_area_or_by_cost(station, client, asked, order):
+    _by_kind(station)
+    bars = client.get("/api/v1/spc/pareto", params=WINDOW | asked).json()["bars"]
+    assert {bar["kind"]: bar["weight"] for bar in bars} == order
+    assert [bar["kind"] for bar in bars] == list(order)
+    file = client.get("/api/v1/spc/pareto/file", params=WINDOW | asked | {"format": "csv"})
+    assert file.content.startswith(b"\xef\xbb\xbf")
+
+
+def test_costs_that_are_no_numbers_are_refused(client):
+    answer = client.get("/api/v1/spc/pareto", params=WINDOW | {"costs": "scratch: three"})
+    assert answer.json()["code"] == "SPC-READINGS-UNREADABLE"
+
+
+@pytest.mark.parametrize(
+    ("stratum", "count", "judged"),
+    [
+        ({"camera": "left"}, 2, 6),
+        ({"camera": "right", "kind": "scratch"}, 1, 6),
+        ({"kind": "scratch", "stage": True}, 2, 4),
+    ],
+)
+def test_units_are_counted_by_camera_and_by_kind_and_recipe_together(station, client, stratum, count, judged):
+    newer = _by_kind(station)
+    asked = {name: newer if value is True else value for name, value in stratum.items()}
+    chart = client.get("/api/v1/spc/p", params=WINDOW | {"lane": "parts"} | asked).json()
+    assert sum(point["count"] for point in chart["points"]) == count
+    assert sum(point["opportunity"] for point in chart["points"]) == judged
