@@ -30,6 +30,9 @@ from traceability.store import TraceStore
 OBSERVED: Final = timedelta(days=7)
 """What came within it says how much comes in a day."""
 
+FORESEEN_DAYS: Final = 3650
+"""What is further off than ten years is not to be foreseen."""
+
 LOWERED_TO: Final = 0.95
 """Of the room allowed: giving up a little more at once makes looking rare."""
 
@@ -200,7 +203,7 @@ def _class_now(there: Sequence[Kept], at: datetime) -> ClassNow:
 def _days(left: int, per_day: float) -> float | None:
     if left <= 0:
         return 0.0
-    return left / per_day if per_day > 0.0 else None
+    return left / per_day if left < per_day * FORESEEN_DAYS else None
 
 
 # ------------------------------------------------------------------ giving up

@@ -19,6 +19,7 @@ COMMANDS = {
     "trace": "services.cli.trace:trace",
     "replay": "services.cli.replay:replay",
     "genealogy": "services.cli.genealogy:genealogy",
+    "hold": "services.cli.hold:hold",
     "ledger": "services.cli.ledger:ledger",
     "spc": "services.cli.spc_reports:spc",
     "backup": "services.cli.backup:backup",

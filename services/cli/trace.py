@@ -15,11 +15,13 @@ from inspection.identity import IdentifierCode
 from inspection.types import Box, Defect, Inspection, Verdict
 from services.api.answers import CodeAnswer, InspectionAnswer, UnitAnswer, verdict_name
 from services.api.genealogy import PlacedAnswer, PlacesAnswer, RelativeAnswer, RelativesAnswer
+from services.api.history import LifeAnswer
 from services.cli.options import Numbers, database_option
 from services.text import language_of_environment, say
 from station_config import Catalogue, load_catalogue
 from traceability.errors import UnitUnknown
 from traceability.genealogy.tracing import Placed, Relative, ancestors, at_risk, descendants, place_up
+from traceability.history import Event, Life, life
 from traceability.identifiers import parse
 from traceability.store import TraceStore
 
@@ -43,11 +45,13 @@ SIMILAR_SHOWN = 5
 @click.option(
     "--box", type=Numbers(4), metavar="X1,Y1,X2,Y2", help=say("cli.trace.box", language_of_environment())
 )
+@click.option("--life", "is_life", is_flag=True, help=say("cli.trace.life", language_of_environment()))
 @database_option
 def trace(
     code: str,
     as_json: bool,
     way: str | None,
+    is_life: bool,
     at: tuple[float, ...] | None,
     box: tuple[float, ...] | None,
     database: str,
@@ -56,6 +60,9 @@ def trace(
     unit = parse(code)
     catalogue = load_catalogue()
     with TraceStore.open(database) as store:
+        if is_life:
+            click.echo(_life(life(store, unit), as_json=as_json, language=language))
+            return
         if way is not None or at is not None or box is not None:
             click.echo(_kin(store, unit, way, at, box, as_json=as_json, language=language))
             return
@@ -111,6 +118,53 @@ def _kin(
             indent=2
         )
     return "\n".join(f"{one.unit}  {_kind(one, language)}".rstrip() for one in relatives)
+
+
+def _life(told: Life, *, as_json: bool, language: str) -> str:
+    """What happened to the unit and its relatives, one a line in order of time; or as the service answers."""
+    if as_json:
+        return LifeAnswer.of(told).model_dump_json(indent=2)
+    counts = {"ancestors": len(told.ancestors), "descendants": len(told.descendants)}
+    lines = [
+        f"{told.unit.unit}  {_kind(told.unit, language)}".rstrip(),
+        say("cli.trace.kin", language, **counts),
+    ]
+    if told.is_held:
+        lines.append(say("web.containment.is_held", language))
+    lines += [
+        "  ".join(
+            part
+            for part in (
+                _local(event.at),
+                say(f"web.timeline.{event.what}", language),
+                str(event.unit),
+                event.place,
+                _fact(event, language),
+            )
+            if part
+        )
+        for event in told.events
+    ]
+    lines += [
+        say(
+            "cli.trace.contradiction",
+            language,
+            at=_local(one.received_at),
+            about=say(f"web.contradiction.kind.{one.kind}", language),
+            id=one.record,
+        )
+        for one in told.contradictions
+    ]
+    return "\n".join(lines)
+
+
+def _fact(event: Event, language: str) -> str:
+    match event.what:
+        case "inspection":
+            return say(f"verdict.{event.fact}", language)
+        case "hold_release":
+            return say(f"web.containment.decision.{event.fact}", language)
+    return event.fact
 
 
 def _said_of_place(placed: Placed, language: str) -> str:

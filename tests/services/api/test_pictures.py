@@ -53,7 +53,7 @@ def test_a_picture_that_a_rule_gave_up_is_said_to_be_so_with_the_date(station, c
     assert (refused.status_code, refused.json()["code"]) == (410, "TRC-PICTURE-GIVEN-UP")
     for address in (f"/trace/{seen.unit}", f"/picture/{picture.sha256}?inspection={seen.id}"):
         page = client.get(address).text
-        assert "Given up on 2026-11-23 by rule: no room left" in page
+        assert "Given up on 2026-11-23 by the rule “no room left" in page
         assert "This picture is no longer there" not in page
 
 

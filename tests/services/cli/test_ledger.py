@@ -97,7 +97,7 @@ def test_pictures_that_a_rule_gave_up_are_no_finding_and_are_told_with_rule_and_
         prune(store, ImageStore(folder / "pictures"), Rules(max_bytes=0), at=at)
     told = asked(folder, "verify")
     assert told.exit_code == 0
-    assert "1 pictures given up on 2026-11-23 by rule: no room left" in told.output
+    assert "1 pictures given up on 2026-11-23 by the rule “no room left" in told.output
     assert json.loads(asked(folder, "verify", "--json").output)["given_up"] == [
         {"rule": "room", "day": "2026-11-23", "pictures": 1}
     ]
