@@ -34,6 +34,12 @@ _RESTRICTED: dict[Restriction, tuple[str, ...]] = {
 }
 
 
+def restricted(licence: str) -> tuple[Restriction, ...]:
+    """What the words of a licence restrict."""
+    told = licence.lower()
+    return tuple(name for name, words in _RESTRICTED.items() if any(word in told for word in words))
+
+
 class _Facts(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -209,11 +215,9 @@ class ModelCard(_Facts):
         licences = [self.licence]
         if self.training is not None:
             licences += [one.licence for one in self.training.sources]
-        told = " ".join(licences).lower()
-        tool = "" if self.training is None else self.training.tool_licence
-        found = [name for name, words in _RESTRICTED.items() if any(word in told for word in words)]
-        if "agpl" in tool.lower() and "agpl" not in found:
-            found.append("agpl")
+        found = set(restricted(" ".join(licences)))
+        if self.training is not None and "agpl" in restricted(self.training.tool_licence):
+            found.add("agpl")
         return tuple(sorted(found))
 
     @property

@@ -34,6 +34,7 @@ from inspection.vision.tiles import cut_into_tiles
 from models.boxes import BoxDetector, fill_input
 from models.card import KindMeasured, Latency, Measured, ModelCard, Training, TrainingSource, Unlabelled
 from models.evaluation import Judged, auroc, best_threshold, hits_of, misses, precision
+from models.maps import MapDetector
 from models.session import Session
 from models.store import RELEASED, ModelStore, ReleasedModel
 from models.training import train
@@ -326,12 +327,17 @@ def finish(
             "latency": latency(ReleasedModel(card=card, network=network), twin),
         }
     )
+    write(card, network, into)
+    return card
+
+
+def write(card: ModelCard, network: bytes, into: Path) -> None:
+    """`<into>/<model>/<version>/`, figures of the card with four places."""
     folder = into / card.name / card.version
     folder.mkdir(parents=True, exist_ok=True)
     (folder / card.file).write_bytes(network)
     facts = ModelCard.model_validate(card.model_dump()).model_dump(exclude_none=True)
     (folder / "card.toml").write_text(tomli_w.dumps(rounded(facts)), encoding="utf-8")
-    return card
 
 
 def looked_at_more_often(card: ModelCard, network: bytes, gold: Gold) -> list[Measured]:
@@ -414,10 +420,8 @@ def choose_thresholds(card: ModelCard, network: bytes, exhibit: Exhibit) -> dict
         scores, hits = hits_of(chosen, kind)
         true_boxes = sum(one.truth_kind.count(kind) for one in chosen)
         best.append(best_threshold(scores, hits[:, 0], true_boxes=true_boxes))
-    defective = _loudest([one for one in chosen if one.truth_kind], card.kinds)
-    floor = np.maximum(
-        quiet_from(defective, _loudest(clean, card.kinds), share=CLEAN_SHARE), LOWEST_THRESHOLD
-    )
+    defective = loudest([one for one in chosen if one.truth_kind], card.kinds)
+    floor = np.maximum(quiet_from(defective, loudest(clean, card.kinds), share=CLEAN_SHARE), LOWEST_THRESHOLD)
     thresholds = floor
     for tenths in range(10, 0, -1):
         thresholds = np.maximum(np.array(best) * tenths / 10, floor)
@@ -460,21 +464,23 @@ def quiet_from(
         )
 
 
-def _loudest(pictures: Sequence[Judged], kinds: Sequence[str]) -> NDArray[np.float64]:
+def loudest(pictures: Sequence[Judged], kinds: Sequence[str]) -> NDArray[np.float64]:
     """The highest score of each kind on each picture, (N, K); 0 where it was not found."""
-    loudest = np.zeros((len(pictures), len(kinds)))
-    for row, one in zip(loudest, pictures, strict=True):
+    highest = np.zeros((len(pictures), len(kinds)))
+    for row, one in zip(highest, pictures, strict=True):
         for score, kind in zip(one.found.score.tolist(), one.found.kind, strict=True):
             row[kinds.index(kind)] = max(row[kinds.index(kind)], score)
-    return loudest
+    return highest
 
 
 def measure(card: ModelCard, network: bytes, gold: Gold) -> Measured:
-    """How the file does on a labelled set: precision over all scores, the rest at the card's thresholds."""
+    """How the file does on a labelled set: precision over all scores (of maps, of the pieces reported), the rest at the
+    card's thresholds."""
     looked = judged(card, network, gold.pictures, min_score=LOWEST_SCORE)
-    every = precision(looked, card.kinds)
     surest = np.array([one.found.score.max(initial=0) for one in looked], np.float64)
     reported = judged(card, network, gold.pictures, min_score=None)
+    # Of a map down to no score, everything is one piece: how well pieces lie is said of what is reported.
+    every = precision(reported if card.task == "maps" else looked, card.kinds)
     whole = misses(reported)
     kinds = {}
     for kind, ap50 in every.ap50.items():
@@ -528,7 +534,8 @@ def judged(
     card: ModelCard, network: bytes, pictures: Sequence[Labelled], *, min_score: float | None
 ) -> list[Judged]:
     """Every picture looked at by the file, run as a station runs it."""
-    detector = BoxDetector(_Remembering(ReleasedModel(card=card, network=network)), min_score=min_score)
+    runs = MapDetector if card.task == "maps" else BoxDetector
+    detector = runs(_Remembering(ReleasedModel(card=card, network=network)), min_score=min_score)
     return [
         Judged(
             truth_xyxy=_boxes(one),

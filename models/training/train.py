@@ -223,11 +223,23 @@ def load_network(source: Path | str) -> Any:
 
 
 def export_onnx(weights: Path, *, input_px: int, opset: int) -> Path:
-    """The network as an ONNX file of fixed shape (1, 3, input_px, input_px), float32, simplified."""
-    exported = load_network(weights).export(
-        format="onnx", imgsz=input_px, opset=opset, simplify=True, dynamic=False, batch=1, device="cpu"
+    """The network as an ONNX file of fixed shape (1, 3, input_px, input_px), float32, simplified.
+
+    Of what the tool writes into it, its classes and its licence stay; where it was trained is nobody's business.
+    """
+    import onnx
+
+    exported = Path(
+        load_network(weights).export(
+            format="onnx", imgsz=input_px, opset=opset, simplify=True, dynamic=False, batch=1, device="cpu"
+        )
     )
-    return Path(exported)
+    network = onnx.load(str(exported))
+    stated = {one.key: one.value for one in network.metadata_props if one.key in ("names", "license")}
+    del network.metadata_props[:]
+    onnx.helper.set_model_props(network, stated)
+    onnx.save(network, str(exported))
+    return exported
 
 
 def answers(weights: Path, inputs: NDArray[np.float32]) -> NDArray[np.float32]:

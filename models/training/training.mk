@@ -9,7 +9,7 @@ TRAINED_VERSION ?= 1.0.0
 # Not into models/released: what was released is replaced by no command. Copy the folder there to release it.
 TRAINED_INTO ?= runs/released
 
-.PHONY: train-strip train-strip-on train-part train-metal quantise-strip train-screen
+.PHONY: train-strip train-strip-on train-part train-metal train-tile quantise-strip train-screen
 
 # torch comes first and alone: pip then keeps its CPU build when ultralytics asks for any torch.
 .venv-training/ready: pyproject.toml
@@ -35,6 +35,11 @@ train-part: .venv-training/ready
 train-metal: .venv-training/ready
 	.venv-training/bin/python -m models.training.train metal --neu $(NEU_DET)
 	.venv-training/bin/python -m models.training.release metal --version $(TRAINED_VERSION) --into $(TRAINED_INTO) --neu $(NEU_DET)
+
+# Maps of magnetic tiles, in fp32 and int8. Needs torch and no ultralytics.
+train-tile: .venv-training/ready
+	.venv-training/bin/python -m models.training.segment --data $(SCREEN_DATA)/magnetic_tile
+	.venv-training/bin/python -m models.training.release_tile --version $(TRAINED_VERSION) --into $(TRAINED_INTO) --data $(SCREEN_DATA)/magnetic_tile
 
 # The newest released strip-surface in int8, in a folder beside it; into models/released, since a screen belongs to it too.
 quantise-strip: .venv-training/ready
