@@ -10,6 +10,7 @@ import onnxruntime
 from numpy.typing import NDArray
 from onnxruntime.capi import onnxruntime_pybind11_state as vendor
 
+from models.card import restricted
 from models.errors import DetectionFailed, ModelDrifted, ModelMismatch, ProviderMissing
 from models.heads import NotOfThisForm
 from models.reference import Reference
@@ -75,6 +76,7 @@ class Session:
             raise self._not_there(provider, self._session.get_providers())
         self._check_inputs()
         self._check_classes()
+        self._check_licence()
         self._warm_up()
         if model.reference is not None:
             self._check_reference(model.reference)
@@ -136,6 +138,15 @@ class Session:
             raise self._mismatch(
                 f"it names its classes {', '.join(theirs)}, its card says {', '.join(ours)} "
                 f"({len(theirs)} against {len(ours)} kinds)"
+            )
+
+    def _check_licence(self) -> None:
+        """So is one that states its licence: a plant's policy goes by what the card says."""
+        told = self._session.get_modelmeta().custom_metadata_map
+        stated = told.get("license") or told.get("licence") or ""
+        if left_out := [one for one in restricted(stated) if one not in self.card.restrictions]:
+            raise self._mismatch(
+                f"it states the licence {stated!r}, its card names nothing of it ({', '.join(left_out)})"
             )
 
     def _warm_up(self) -> None:

@@ -111,7 +111,8 @@ def release(*, version: str, run: Path, data: Path, into: Path) -> tuple[ModelCa
     gold = Gold(
         on="magnetic tiles val.txt",
         pictures=read_tiles(data, "val.txt"),
-        note="Other tiles than were learned from; they chose between 60 epochs and 96, not the thresholds. mAP50 is of the pieces reported, not over all "
+        note="Other tiles than were learned from; they chose between 60 epochs and 96, not the thresholds. "
+        "mAP50 is of the pieces reported, not over all "
         "scores. Pictures whose defect nobody has outlined count as clean here.",
     )
     both = [_proven(one, of, gold, learned, aside) for one, of in ((card, network), (int8, small))]

@@ -15,7 +15,9 @@ SIDE = 64
 CARD = ModelStore().find(STRIP).card
 
 
-def answering(answers, *, channels=3, types=None, beside=(), names=None, domain=None, side=SIDE) -> bytes:
+def answering(
+    answers, *, channels=3, types=None, beside=(), names=None, domain=None, side=SIDE, licence=None
+) -> bytes:
     """A network that gives these answers whatever it is shown: name -> array. Its batch and sides are left open.
 
     The picture is read, and comes into the first answer with a weight of 0.
@@ -43,8 +45,8 @@ def answering(answers, *, channels=3, types=None, beside=(), names=None, domain=
     opsets = [helper.make_opsetid("", 17)] + ([helper.make_opsetid(domain, 1)] if domain else [])
     graph = helper.make_graph(nodes, "elsewhere", inputs, outputs, constants)
     network = helper.make_model(graph, opset_imports=opsets, ir_version=9)
-    if names:
-        helper.set_model_props(network, {"names": repr(dict(enumerate(names)))})
+    stated = {"names": repr(dict(enumerate(names)))} if names else {}
+    helper.set_model_props(network, stated | ({"license": licence} if licence else {}))
     if not domain:
         onnx.checker.check_model(network)
     return network.SerializeToString()

@@ -115,6 +115,15 @@ def test_the_names_of_elsewhere_are_stated_where_the_plant_has_other_codes():
     Session(a_model(network, KINDS, form={"classes": ("Kratzer", "Narben", "Fleck")}))
 
 
+def test_a_network_that_states_its_licence_is_believed_before_its_card():
+    answer = answering(
+        {"map": np.zeros((1, 1, 8, 8))}, licence="AGPL-3.0 License (https://ultralytics.com/license)"
+    )
+    with pytest.raises(ModelMismatch, match=r"AGPL-3\.0.*agpl"):
+        Session(a_model(answer, ("anomaly",), task="maps", licence="Apache-2.0"))
+    Session(a_model(answer, ("anomaly",), task="maps", licence="AGPL-3.0"))
+
+
 def test_a_classifier_reports_the_whole_picture_and_nothing_for_good():
     """Logits of good, scratch and pits."""
     network = answering({"probabilities": np.array([[0.0, 3.0, 1.0]])})
