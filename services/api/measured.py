@@ -265,7 +265,7 @@ def measured_of(here: OnRecord, language: str, asked: Measured) -> MeasuredAnswe
             else say("web.spc.sigmas", language),
         ),
         stages=list(dict.fromkeys(drawn.location.stage)),
-        lag_1=_resemblance(drawn.location) if asked.chart in ("individuals", "ewma", "cusum") else None,
+        lag_1=_resemblance(drawn.location) if asked.chart == "individuals" else None,
     )
 
 

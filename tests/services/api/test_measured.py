@@ -152,6 +152,8 @@ def test_a_point_of_a_subgroup_leads_to_its_units(station, client):
 def test_a_small_shift_that_single_values_do_not_show_shows_on_a_chart_that_remembers(station, client, chart):
     _measured(station, [*STEADY * 4, *(value + 0.3 for value in STEADY * 2)])
     assert _chart(client, rules="aiag_vda")["location"]["signals"] == []
+    # Sums resemble their neighbours by what they are: that is no warning about the values.
+    assert _chart(client, chart=chart)["lag_1"] is None
     assert _chart(client, chart=chart)["location"]["signals"]
 
 
