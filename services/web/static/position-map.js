@@ -100,7 +100,11 @@ class PositionMap extends HTMLElement {
     view.left = Math.max(this.all.left, Math.min(view.left, this.all.right - width));
     view.top = Math.max(this.all.top, Math.min(view.top, this.all.bottom - height));
     this.view = { left: view.left, right: view.left + width, top: view.top, bottom: view.top + height };
-    this.draw();
+    // However many events come, one drawing a frame.
+    this.waiting ??= requestAnimationFrame(() => {
+      this.waiting = undefined;
+      this.draw();
+    });
   }
 
   draw() {
@@ -117,20 +121,47 @@ class PositionMap extends HTMLElement {
     pen.strokeStyle = INK.line;
     pen.strokeRect(MARGIN.left, MARGIN.top, this.wide(), this.high());
     const size = this.at.length > 20000 ? 2 : this.at.length > 2000 ? 4 : 6;
+    if (size === 2) this.drawMany(pen, ratio);
     let shown = 0;
     this.byKind.forEach((indices, kind) => {
       pen.fillStyle = this.data.kinds[kind].colour;
       for (const index of indices) {
         const [at, up] = [this.at[index], this.up[index]];
         if (at < left || at > right || up < top || up > bottom) continue;
+        shown += 1;
+        if (size === 2) continue;
         pen.fillRect(MARGIN.left + (at - left) * sx - size / 2, MARGIN.top + (up - top) * sy - size / 2, size, size);
         if (size > 4) pen.strokeRect(MARGIN.left + (at - left) * sx - size / 2, MARGIN.top + (up - top) * sy - size / 2, size, size);
-        shown += 1;
       }
     });
     this.axes(pen, width, height);
     this.spoken.textContent = `${shown} ${this.texts.defects}`;
     this.classList.add("is-drawn");
+  }
+
+  // Tens of thousands of dots are written as pixels: as rectangles 200 000 take a pen 80 ms, so 14 ms.
+  drawMany(pen, ratio) {
+    const [width, height] = [Math.round(this.wide() * ratio), Math.round(this.high() * ratio)];
+    const dot = Math.max(1, Math.round(2 * ratio));
+    this.layer ??= document.createElement("canvas");
+    Object.assign(this.layer, { width, height });
+    const on = this.layer.getContext("2d");
+    const image = on.createImageData(width, height);
+    const pixels = new Uint32Array(image.data.buffer);
+    const { left, right, top, bottom } = this.view;
+    const [sx, sy] = [width / (right - left), height / (bottom - top)];
+    this.byKind.forEach((indices, kind) => {
+      const [red, green, blue] = rgbOf(this.data.kinds[kind].colour);
+      const ink = (255 << 24) | (blue << 16) | (green << 8) | red;
+      for (const index of indices) {
+        const x = Math.round((this.at[index] - left) * sx - dot / 2);
+        const y = Math.round((this.up[index] - top) * sy - dot / 2);
+        if (x < 0 || y < 0 || x + dot > width || y + dot > height) continue;
+        for (let row = y; row < y + dot; row += 1) pixels.fill(ink, row * width + x, row * width + x + dot);
+      }
+    });
+    on.putImageData(image, 0, 0);
+    pen.drawImage(this.layer, MARGIN.left, MARGIN.top, this.wide(), this.high());
   }
 
   axes(pen, width, height) {
@@ -166,6 +197,11 @@ class PositionMap extends HTMLElement {
     }
     if (nearest >= 0) location.assign(`/inspection/${this.data.inspection[nearest]}`);
   }
+}
+
+// Of "#rrggbb", as kinds of defects have it.
+function rgbOf(hex) {
+  return [1, 3, 5].map((at) => Number.parseInt(hex.slice(at, at + 2), 16));
 }
 
 // Multiples of 1, 2 or 5 times a power of ten within the view, about so many.
