@@ -16,7 +16,8 @@ DEFECTS = 200_000
 COLOURS = ("#E69F00", "#56B4E9", "#009E73", "#F0E442", "#0072B2", "#D55E00")
 PAGE = """<!doctype html><html lang=en><style>:root{--faint:#555;--chart-line:#333;--paper:#fff}
 position-map{display:block;width:1200px;height:340px}canvas{width:100%;height:100%}</style>
-<script type=module src=/map.js></script><position-map data-url=/defects data-shape=strip data-texts='{}'></position-map>"""
+<script type=module src=/map.js></script>
+<position-map data-url=/defects data-shape=strip data-texts='{}'></position-map>"""
 MEASURE = """async (halved) => {
   const map = document.querySelector("position-map");
   map.show({ ...map.all });
