@@ -15,7 +15,8 @@ from fastapi import APIRouter, Query
 from pydantic import BaseModel, ConfigDict, Field
 
 from inspection.types import Verdict
-from services.access import Caller, Right, SignedIn, check_right
+from services.access import Caller
+from services.api.cases import Disposer
 from services.api.once import OnceRoute
 from services.api.serving import Here, Language, Moment, OnRecord, Serving
 from services.api.spc import NOT_FOR_ALL, EntryMade, ShiftStart
@@ -292,14 +293,13 @@ class TargetSaid(BaseModel):
 
 
 @router.post("/merit/targets", status_code=HTTPStatus.CREATED, responses=NOT_FOR_ALL)
-def set_target(here: Here, caller: SignedIn, said: TargetSaid) -> EntryMade:
+def set_target(here: Here, caller: Disposer, said: TargetSaid) -> EntryMade:
     """Set a target, with a reason; it holds until a newer one about the same place."""
     return EntryMade(id=decide_target(here, caller, said))
 
 
 def decide_target(here: Serving, caller: Caller, said: TargetSaid) -> UUID:
-    """Raises RightMissing, and ParameterOutOfRange for a share above 1."""
-    check_right(caller, Right.DISPOSE)
+    """Raises ParameterOutOfRange for a share above 1."""
     if said.figure in SHARES:
         within(said.target, parameter="target", allowed="0..1", is_allowed=said.target <= 1)
     return enter(

@@ -9,7 +9,8 @@ from typing import Annotated, get_args
 from fastapi import APIRouter, Form, Query, Request
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
 
-from services.access import Right, SignedIn, Who
+from services.access import Right, Who
+from services.api.cases import Disposer
 from services.api.merit import (
     SHARES,
     FigureName,
@@ -107,7 +108,7 @@ def given_page(
 def target_page(
     request: Request,
     here: Here,
-    caller: SignedIn,
+    caller: Disposer,
     look: Look,
     language: Language,
     who: Who,
