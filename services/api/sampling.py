@@ -159,9 +159,9 @@ def switched(
 
 @router.get("/zero", responses=problems(HTTPStatus.UNPROCESSABLE_ENTITY))
 def zero_acceptance(
-    share: Annotated[float, Query(description="to be shown to be below, 0..1")],
+    share: Annotated[float, Query(ge=1e-9, le=1, description="to be shown to be below")],
     lot: Annotated[int | None, Query(ge=1, le=10**7, description="exact for this lot")] = None,
-    confidence: float = 0.95,
+    confidence: Annotated[float, Query(ge=0, le=1 - 1e-9)] = 0.95,
 ) -> ZeroAnswer:
     """c = 0: the least sample that shows, all good, a share below the one given."""
     return ZeroAnswer(n=zero_acceptance_n(p=share, confidence=confidence, lot=lot))

@@ -13,7 +13,7 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections.abc import Mapping
 from dataclasses import dataclass
-from math import ceil, floor, log, sqrt
+from math import ceil, floor, log, log1p, sqrt
 from typing import Literal
 
 import numpy as np
@@ -430,7 +430,7 @@ def zero_acceptance_n(*, p: float, confidence: float = 0.95, lot: int | None = N
     share(p, parameter="p")
     share(confidence, parameter="confidence")
     if lot is None:
-        return ceil(log(1 - confidence) / log(1 - p) - 1e-12)
+        return ceil(log1p(-confidence) / log1p(-p) - 1e-12)
     bad = max(floor(lot * p + 1e-9), 1)
     low, high = 1, lot
     while low < high:
