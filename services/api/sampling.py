@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 import numpy as np
 from fastapi import APIRouter, Query
-from pydantic import BaseModel
+from pydantic import BaseModel, Field
 from scipy.optimize import brentq
 
 from services.problems import problems
@@ -89,7 +89,7 @@ class AuditAnswer(BaseModel):
     """Escapes per million passed: exact 95 % interval, and one-sided 95 % bound."""
 
     per_million: float
-    interval: tuple[float, float]
+    interval: Annotated[list[float], Field(min_length=2, max_length=2)]
     upper: float
 
 
@@ -159,9 +159,9 @@ def switched(
 
 @router.get("/zero", responses=problems(HTTPStatus.UNPROCESSABLE_ENTITY))
 def zero_acceptance(
-    share: Annotated[float, Query(ge=1e-9, le=1, description="to be shown to be below")],
+    share: Annotated[float, Query(description="to be shown to be below, 0..1")],
     lot: Annotated[int | None, Query(ge=1, le=10**7, description="exact for this lot")] = None,
-    confidence: Annotated[float, Query(ge=0, le=1 - 1e-9)] = 0.95,
+    confidence: float = 0.95,
 ) -> ZeroAnswer:
     """c = 0: the least sample that shows, all good, a share below the one given."""
     return ZeroAnswer(n=zero_acceptance_n(p=share, confidence=confidence, lot=lot))
@@ -184,7 +184,7 @@ def passed_audit(
 ) -> AuditAnswer:
     """What was found bad among passed parts that were looked at again: how many of a million passed are bad."""
     found = audit_of_passed(audited=audited, escapes=escapes)
-    return AuditAnswer(per_million=found.per_million, interval=found.interval, upper=found.upper)
+    return AuditAnswer(per_million=found.per_million, interval=list(found.interval), upper=found.upper)
 
 
 def _under_next_tighter(lot: int, aql: float, level: LevelName) -> int | None:

@@ -74,6 +74,9 @@ _DOUBLE: Mapping[Standard, Mapping[int, tuple[int, int, int, int]]] = {
     },
 }  # fmt: skip
 
+LEAST_SHARE = 1e-9
+"""One in 10^9: below it the runs and samples that are asked for are longer than what a plant makes."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SinglePlan:
@@ -425,9 +428,10 @@ def design_variables_plan(
 def zero_acceptance_n(*, p: float, confidence: float = 0.95, lot: int | None = None) -> int:
     """c = 0: the least sample that, if it is all good, shows a share below p with this confidence.
 
-    With a lot it is exact (hypergeometric, floor(lot p) nonconforming units, at least one).
+    With a lot it is exact (hypergeometric, floor(lot p) nonconforming units, at least one). Raises ParameterOutOfRange,
+    too, for a p below LEAST_SHARE.
     """
-    share(p, parameter="p")
+    _some_share(p, parameter="p")
     share(confidence, parameter="confidence")
     if lot is None:
         return ceil(log1p(-confidence) / log1p(-p) - 1e-12)
@@ -482,19 +486,14 @@ class ContinuousPlan:
 def csp1(p: ArrayLike, *, clearance: int, fraction: float) -> ContinuousPlan:
     """Inspect all until `clearance` in a row are good, then a fraction, until one is bad (Dodge)."""
     within(clearance, parameter="clearance", allowed=">= 1", is_allowed=clearance >= 1)
-    share(fraction, parameter="fraction")
+    _some_share(fraction, parameter="fraction")
     shares = numbers(p, method="csp1")
-    within(
-        float(shares.min()),
-        parameter="p",
-        allowed="0 < … < 1",
-        is_allowed=bool(np.all((shares > 0) & (shares < 1))),
-    )
+    _some_share(float(shares.min()), parameter="p")
+    _some_share(float(shares.max()), parameter="p")
 
     def outgoing(at: Floats) -> tuple[Floats, Floats, Floats]:
         # Through logarithms: for large p the good run of `clearance` is rarer than the smallest number.
-        run = np.exp(np.minimum(-clearance * np.log1p(-at), 600))
-        u = (run - 1) / at
+        u = np.expm1(np.minimum(-clearance * np.log1p(-at), 600)) / at
         v = 1 / (fraction * at)
         return u, v, (u + fraction * v) / (u + v)
 
@@ -535,6 +534,10 @@ def audit_of_passed(*, audited: int, escapes: int, confidence: float = 0.95) -> 
         interval=(1e6 * low, 1e6 * high),
         upper=1e6 * upper,
     )
+
+
+def _some_share(value: float, *, parameter: str) -> None:
+    within(value, parameter=parameter, allowed=f"{LEAST_SHARE:g} … < 1", is_allowed=LEAST_SHARE <= value < 1)
 
 
 def _column(aql: float) -> int:

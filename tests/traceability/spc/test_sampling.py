@@ -148,6 +148,16 @@ def test_zero_acceptance_is_exact_in_a_lot():
     assert zero_acceptance_n(p=0.1, confidence=0.95) == 29
 
 
+@pytest.mark.parametrize("share", [0.0, 5e-324, 1e-20, 1.0])
+def test_a_share_that_no_plant_could_show_is_refused_and_no_number_is_made_of_it(share):
+    with pytest.raises(ParameterOutOfRange):
+        zero_acceptance_n(p=share)
+    with pytest.raises(ParameterOutOfRange):
+        csp1([share], clearance=50, fraction=0.1)
+    with pytest.raises(ParameterOutOfRange):
+        csp1([0.01], clearance=50, fraction=share)
+
+
 def test_walds_plan_is_montgomerys():
     # Montgomery, example 16.1: p1 0.01, p2 0.06, alpha 0.05, beta 0.10: s 0.028, h1 1.22, h2 1.57.
     found = sequential_plan(p1=0.01, alpha=0.05, p2=0.06, beta=0.1)
