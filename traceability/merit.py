@@ -8,7 +8,7 @@ from datetime import datetime, time
 from typing import Final
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, and_, exists, func, or_, select
+from sqlalchemy import ColumnElement, and_, exists, false, func, or_, select
 
 from inspection.types import Verdict
 from traceability import rollups, tables
@@ -113,7 +113,7 @@ def targets(store: TraceStore) -> tuple[Target, ...]:
 
 
 def _within(column: ColumnElement[datetime], windows: tuple[Window, ...]) -> ColumnElement[bool]:
-    return or_(*(and_(column >= one.since, column < one.until) for one in windows))
+    return or_(false(), *(and_(column >= one.since, column < one.until) for one in windows))
 
 
 def _steps(

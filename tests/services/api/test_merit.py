@@ -59,6 +59,13 @@ def test_a_part_that_was_good_only_when_it_came_again_or_was_not_inspected_is_no
     assert fpy["interval"][0] < 0.7 < fpy["interval"][1]
 
 
+def test_in_no_time_nothing_was_inspected(ten_parts, client):
+    asked = {"since": NOW.isoformat(), "until": BEGUN.isoformat()}
+    answer = client.get("/api/v1/spc/merit", params=asked)
+    assert answer.status_code == 200, answer.text
+    assert answer.json()["units"] == 0
+
+
 def test_defects_are_counted_on_what_was_judged(ten_parts, client):
     found = _figures(client, opportunities=4)
     assert found["dpu", "demo / parts"]["value"] == pytest.approx(3 / 10)
