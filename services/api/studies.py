@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict
 from datetime import UTC, datetime
 from http import HTTPStatus
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 from uuid import UUID
 
 from fastapi import APIRouter, Depends, Query
@@ -18,27 +18,13 @@ from services.api.serving import Here
 from services.problems import problems
 from traceability import gauge_studies
 from traceability.errors import ReadingsUnreadable
-from traceability.gauge_studies import Accuracy, Stability, Study, result_of
+from traceability.gauge_studies import Accuracy, Stability, Study, StudyKind, result_of
 from traceability.spc.agreement import AttributeStudy
 from traceability.spc.detection import PodCurve, SignalPod
 from traceability.spc.msa import BiasStudy, GaugeStudy, LinearityStudy, TypeOneStudy
 from traceability.spc.sampling import EscapeAudit
 
 router = APIRouter(prefix="/spc", tags=["statistics"], route_class=OnceRoute)
-
-StudyName = Literal[
-    "crossed",
-    "nested",
-    "type_one",
-    "bias",
-    "linearity",
-    "stability",
-    "attribute",
-    "hit_miss",
-    "signal",
-    "accuracy",
-    "audit",
-]
 
 Reader = Annotated[Caller, Depends(needs(Right.RECORD))]
 
@@ -88,7 +74,7 @@ class NewStudy(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    kind: StudyName
+    kind: StudyKind
     characteristic: str = Field(min_length=1, max_length=100)
     model: str = Field(default="", max_length=200)
     readings: Readings
@@ -103,7 +89,7 @@ class FigureAnswer(BaseModel):
 
 class StudyAnswer(BaseModel):
     id: UUID
-    kind: StudyName
+    kind: StudyKind
     characteristic: str
     model: str
     made_at: datetime
@@ -239,7 +225,7 @@ def figures(result: gauge_studies.Result) -> dict[str, float | None]:
     }
 
 
-_COLUMNS: dict[StudyName, tuple[str, ...]] = {
+_COLUMNS: dict[StudyKind, tuple[str, ...]] = {
     "crossed": ("part", "operator", "value"),
     "nested": ("operator", "part", "value"),
     "type_one": ("value",),
@@ -254,11 +240,11 @@ _COLUMNS: dict[StudyName, tuple[str, ...]] = {
 }
 
 
-_COUNTS: tuple[StudyName, ...] = ("accuracy", "audit")
+_COUNTS: tuple[StudyKind, ...] = ("accuracy", "audit")
 """Of these one line says all."""
 
 
-def readings_of(kind: StudyName, text: str, *, tolerance: str = "", reference: str = "") -> dict[str, Any]:
+def readings_of(kind: StudyKind, text: str, *, tolerance: str = "", reference: str = "") -> dict[str, Any]:
     """Readings typed or pasted from a spreadsheet: a line each, parted by commas, semicolons, tabs or spaces.
 
     Raises ReadingsUnreadable, which names the line.

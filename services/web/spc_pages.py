@@ -38,7 +38,7 @@ from services.api.spc import (
     selection,
     weighing,
 )
-from services.api.studies import Reader, StudyAnswer, StudyName, readings_of
+from services.api.studies import Reader, StudyAnswer, readings_of
 from services.measured_charts import CHARTS, OF_SUBGROUPS, WITH_KEPT_LIMITS, MeasuredChart
 from services.problems import status_of
 from services.text import Explanation, explain, say
@@ -47,6 +47,7 @@ from services.web.rendering import page
 from traceability import gauge_studies, samples
 from traceability.chart_book import Entry
 from traceability.errors import SpcError
+from traceability.gauge_studies import StudyKind
 from traceability.samples import Shifts
 from traceability.subgroups import LARGEST, SMALLEST
 
@@ -444,7 +445,7 @@ def add_study(
     here: Here,
     language: Language,
     caller: Reader,
-    kind: Annotated[StudyName, Form()],
+    kind: Annotated[StudyKind, Form()],
     characteristic: Annotated[str, Form(max_length=100)],
     model: Annotated[str, Form(max_length=200)] = "",
     readings: Annotated[str, Form(max_length=200_000)] = "",
@@ -489,7 +490,7 @@ def _studies_page(
         "spc_studies.html",
         status=status,
         studies=[StudyAnswer.of(one) for one in gauge_studies.studies(here.store)],
-        kinds=get_args(StudyName),
+        kinds=get_args(StudyKind),
         judged=gauge_studies.JUDGED,
         may_record=who is not None and who.may(Right.RECORD),
         problem=problem,

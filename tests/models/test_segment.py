@@ -123,7 +123,9 @@ def test_every_layer_reads_what_was_made_before_it_at_the_size_it_has():
 
 
 def test_the_file_answers_as_the_network_does():
-    torch = pytest.importorskip("torch")
+    torch = pytest.importorskip(
+        "torch", reason="torch comes with `make train-tile`, which compares both, too"
+    )
     import onnxruntime
 
     torch.manual_seed(0)
