@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from cameras.features import NodeRefused, Value
+from cameras.pacing import Clock
 from cameras.settings import GenicamSettings
 from inspection.types import Image
 
@@ -96,7 +97,7 @@ class FakeDevice:
     lost_for_want_of_buffers: int = 0
     nodes: FakeNodes = field(init=False)
 
-    def camera(self, *, clock: TurnedClock | None = None, **settings: Any) -> GenicamCamera:
+    def camera(self, *, clock: Clock | None = None, **settings: Any) -> GenicamCamera:
         from cameras.genicam import GenicamCamera
 
         made = GenicamSettings(producer="simulated", **settings)

@@ -6,6 +6,7 @@ On the inspecting thread two numbers are remembered; a thread of its own writes 
 from __future__ import annotations
 
 import json
+import logging
 import threading
 import time
 import weakref
@@ -17,6 +18,8 @@ from uuid import uuid4
 
 from inspection.protocols import Detector
 from inspection.types import Detections, Image
+
+logger = logging.getLogger(__name__)
 
 KEPT: Final = 400
 """So many of the last times of each size of picture."""
@@ -71,11 +74,16 @@ class _Book:
             with self._lock:
                 told = {size: list(times) for size, times in self._times.items()} if self._is_new else None
                 self._is_new = False
-            if told is not None:
+            if told is None:
+                continue
+            new = self._file.with_suffix(".new")
+            try:
                 self._file.parent.mkdir(parents=True, exist_ok=True)
-                new = self._file.with_suffix(".new")
                 new.write_text(json.dumps(told), encoding="utf-8")
                 new.replace(self._file)
+            except OSError:
+                # A full disk costs the lane nothing; the next times are written when there is room.
+                logger.warning("How long the model takes cannot be written to %s", self._file, exc_info=True)
 
 
 def pace_file(plant: Path, name: str, version: str) -> Path:

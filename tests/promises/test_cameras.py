@@ -21,6 +21,7 @@ import pytest
 from cameras import open_camera
 from cameras.drawn import drawn_parts, drawn_strip
 from cameras.isolated import IsolatedCamera
+from cameras.pacing import SystemClock
 from cameras.recording import Recorder
 from cameras.settings import (
     DrawnPartsSettings,
@@ -63,7 +64,8 @@ def isolated_simulated_genicam(_: Path) -> Camera:
 
 
 def fake_genicam(_: Path) -> Camera:
-    return FakeDevice(script=[*exposures(range(1, 100))]).camera()
+    # By a turned clock it would be silent for too long as soon as its script ends, before anybody can leave it.
+    return FakeDevice(script=[*exposures(range(1, 100))]).camera(clock=SystemClock())
 
 
 def genicam_over_our_producer(_: Path) -> Camera:
