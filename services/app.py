@@ -15,6 +15,7 @@ from services.access import Access, same_site
 from services.api import (
     accounts,
     alarms,
+    cameras,
     capability,
     cases,
     causes,
@@ -41,11 +42,13 @@ from services.api import station as station_now
 from services.api.serving import Serving
 from services.live import RECENT, LiveState
 from services.problems import StaticMissing, answer_errors, text_only
+from services.setting_up import SettingUp, cameras_of
 from services.station.accounting import Accounting
 from services.station.recipes import LaneRecipes, Wishes
 from services.web import (
     account_pages,
     alarm_pages,
+    camera_pages,
     case_pages,
     containment_pages,
     merit_pages,
@@ -127,6 +130,7 @@ def create_app(
         dependencies=[Depends(same_site), Depends(text_only)],
     )
     app.state.access = Access(Accounts(store), first_run_code=first_run_code)
+    app.state.setting_up = SettingUp(cameras_of(recipes.lanes if live is not None else ()))
     app.state.what_ifs = WhatIfs(store, images, station if live is not None else None)
     app.state.serving = Serving(
         store=store,
@@ -169,6 +173,7 @@ def create_app(
         sampling,
         studies,
         models,
+        cameras,
     ):
         app.include_router(noun.router, prefix="/api/v1")
     app.include_router(health.router)
@@ -180,6 +185,7 @@ def create_app(
     app.include_router(mode_pages.router)
     app.include_router(model_pages.router)
     app.include_router(alarm_pages.router)
+    app.include_router(camera_pages.router)
     app.include_router(case_pages.router)
     app.include_router(containment_pages.router)
     app.include_router(what_if_pages.router)

@@ -15,7 +15,8 @@ from pydantic import BaseModel
 from starlette.exceptions import HTTPException
 from starlette.requests import HTTPConnection
 
-from inspection.errors import InspectionError
+from inspection.errors import ImageUnreadable, ImageUnsuitable, InspectionError
+from inspection.vision.calibration import CalibrationRefused
 from models.errors import (
     BundleUnreadable,
     LicenceRefused,
@@ -35,6 +36,7 @@ from services.access import (
     SignInRefused,
 )
 from services.model_life import GateClosed, NoCandidate, NothingBefore
+from services.setting_up import BenchFull, CameraUnknown, DoctorBusy, DoctorFailed, NoLivePicture
 from services.text import explain
 from services.web.language import language_of
 from services.web.policy import SECURITY_HEADERS
@@ -261,6 +263,14 @@ STATUS: tuple[tuple[type[InspectionError], HTTPStatus], ...] = (
     (CaseNotReady, HTTPStatus.CONFLICT),
     (RecipeNotChosen, HTTPStatus.UNPROCESSABLE_ENTITY),
     (ConfigError, HTTPStatus.UNPROCESSABLE_ENTITY),
+    (CameraUnknown, HTTPStatus.NOT_FOUND),
+    (NoLivePicture, HTTPStatus.CONFLICT),
+    (BenchFull, HTTPStatus.CONFLICT),
+    (DoctorBusy, HTTPStatus.CONFLICT),
+    (DoctorFailed, HTTPStatus.SERVICE_UNAVAILABLE),
+    (CalibrationRefused, HTTPStatus.UNPROCESSABLE_ENTITY),
+    (ImageUnreadable, HTTPStatus.UNPROCESSABLE_ENTITY),
+    (ImageUnsuitable, HTTPStatus.UNPROCESSABLE_ENTITY),
     (ModelMissing, HTTPStatus.NOT_FOUND),
     (GateClosed, HTTPStatus.CONFLICT),
     (NoCandidate, HTTPStatus.CONFLICT),

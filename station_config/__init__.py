@@ -1,7 +1,14 @@
 """What a plant sets: stations, recipes, kinds of defect. Read once, checked whole, then never changed."""
 
 from station_config.catalogue import Catalogue, DefectKind
-from station_config.loading import Recipe, load_catalogue, load_recipe, load_station, recipe_beside
+from station_config.loading import (
+    Recipe,
+    load_catalogue,
+    load_recipe,
+    load_station,
+    plant_recipes,
+    recipe_beside,
+)
 from station_config.schema import (
     ChallengeSettings,
     LaneSettings,
@@ -24,5 +31,6 @@ __all__ = [
     "load_catalogue",
     "load_recipe",
     "load_station",
+    "plant_recipes",
     "recipe_beside",
 ]

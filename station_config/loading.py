@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import tomllib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from difflib import get_close_matches
 from pathlib import Path
@@ -38,15 +39,30 @@ class Recipe:
     files: Mapping[str, bytes] = field(default_factory=dict)
 
 
+def plant_recipes() -> Path:
+    """Where a plant keeps recipes that it published, and the pictures and calibrations that they need: LYNCEUS_RECIPES,
+    else the folder `var/recipes` here. It need not be there."""
+    return Path(os.environ.get("LYNCEUS_RECIPES") or Path("var", "recipes"))
+
+
 def load_recipe(name: str, *, folder: Path | None = None) -> Recipe:
-    """The recipe called `name`, or the one in the file `name` if that ends in `.toml`.
+    """The recipe called `name`, or the one in the file `name` if that ends in `.toml`. One that the plant published
+    comes before the package's of that name.
 
     Raises ConfigMissing, ConfigSyntax, ConfigInvalid.
     """
-    file = Path(name) if name.endswith(".toml") else _named(name, folder or HERE / "recipes", what="recipe")
+    folders = (plant_recipes(), HERE / "recipes") if folder is None else (folder,)
+    file = Path(name) if name.endswith(".toml") else _named(name, *folders, what="recipe")
+    near = (file.parent, *folders)
     return recipe_of(
-        _read(file, what="recipe"), file, beside=lambda needed: (file.parent / needed.file).read_bytes()
+        _read(file, what="recipe"), file, beside=lambda needed: _first_of(needed.file, near).read_bytes()
     )
+
+
+def _first_of(name: str, folders: Iterable[Path]) -> Path:
+    """The file of that name in the first folder that has it; in the last one, where none has."""
+    files = [folder / name for folder in folders]
+    return next((file for file in files if file.exists()), files[-1])
 
 
 def recipe_of(text: bytes, file: Path, *, beside: Callable[[FileSettings], bytes]) -> Recipe:
@@ -72,7 +88,8 @@ def recipe_of(text: bytes, file: Path, *, beside: Callable[[FileSettings], bytes
 
 def recipe_beside(text: bytes, file: Path) -> Recipe:
     """As `recipe_of`; what it needs lies beside the plant's recipes."""
-    return recipe_of(text, file, beside=lambda needed: (HERE / "recipes" / needed.file).read_bytes())
+    near = (plant_recipes(), HERE / "recipes")
+    return recipe_of(text, file, beside=lambda needed: _first_of(needed.file, near).read_bytes())
 
 
 def _files_of(
@@ -116,9 +133,9 @@ def load_catalogue(file: Path = HERE / "defects.toml") -> Catalogue:
     return kinds
 
 
-def _named(name: str, folder: Path, *, what: str) -> Path:
+def _named(name: str, *folders: Path, what: str) -> Path:
     # Chosen among the files that are there, never built from the name: a name is no path.
-    there = {file.stem: file for file in sorted(folder.glob("*.toml"))}
+    there = {file.stem: file for folder in folders[::-1] for file in sorted(folder.glob("*.toml"))}
     if name in there:
         return there[name]
     raise ConfigMissing(

@@ -12,6 +12,7 @@ import pytest
 from fastapi import FastAPI
 from uuid_utils.compat import uuid7
 
+from cameras.doctor.judging import Finding, Severity
 from inspection.types import Box, Defect, FrameResult, Inspection, InspectionBegun, PictureRef, Verdict
 from inspection.vision.drawing import Drawing, StripDrawing, draw_part
 from services.app import check_libraries, create_app
@@ -29,6 +30,16 @@ from traceability.retention import Rules
 from traceability.store import TraceStore
 
 STATION = "demo"
+FINDINGS = (
+    Finding(
+        code="python-packages",
+        severity=Severity.WRONG,
+        about="python",
+        facts={"python": "3.11.2", "machine": "x86_64", "missing": "harvesters"},
+    ),
+    Finding(code="gentl-path-unset", severity=Severity.OK, about="GENICAM_GENTL64_PATH"),
+)
+"""What the doctor finds there."""
 MM_PER_PX = 0.5
 
 
@@ -46,7 +57,7 @@ class AStation:
         return LaneRecipes(load_station(STATION).lanes, ask=self.wishes.ask)
 
     def app(self, *, language: str = "en", has_live: bool = True) -> FastAPI:
-        return create_app(
+        app = create_app(
             store=self.store,
             images=self.images,
             live=self.live if has_live else None,
@@ -61,6 +72,9 @@ class AStation:
             sealer=self.sealer,
             retention=Rules(max_bytes=10**9) if has_live else None,
         )
+        # Nobody shouts over the test machine's networks.
+        app.state.setting_up.doctor.look = lambda producer: FINDINGS
+        return app
 
     def runs(self) -> None:
         """The engine is there, and two lanes are running."""

@@ -39,6 +39,9 @@ MIN_TURN_DEG = 15.0
 """Between the normals of the two boards that differ most. Boards that all lie alike leave focal length and
 distance open, however many pictures there are."""
 
+MAX_SCALE_SPREAD = 0.02
+"""Relative standard deviation of a board's squares in one picture: of more, one number for the scale would mislead."""
+
 _DRAWS = 200
 _CORNERS_OF_A_BOARD = 12
 
@@ -341,6 +344,27 @@ def calibrate(
     )
 
 
+def scale_of(corners: Corners, *, tolerance: float) -> EvenScale:
+    """The scale of a plane from one picture of a board that lies on it, for a camera that looks straight on.
+
+    The uncertainty is what squares differ by within the picture, which a tilt or a bent lens makes large, and
+    `tolerance`, that of the board itself. Raises CalibrationRefused above MAX_SCALE_SPREAD: then the scale is not
+    one number, and the camera needs a calibration.
+    """
+    flat = np.column_stack([corners.image_px, np.ones(len(corners.image_px))])
+    affine, *_ = np.linalg.lstsq(flat, corners.board_mm, rcond=None)
+    x_mm, y_mm = (float(np.linalg.norm(affine[axis])) for axis in (0, 1))
+    away_mm = corners.board_mm[:, None] - corners.board_mm[None, :]
+    apart_mm = np.linalg.norm(away_mm, axis=2)
+    apart_px = np.linalg.norm((corners.image_px[:, None] - corners.image_px[None, :]) * (x_mm, y_mm), axis=2)
+    side_mm = apart_mm[apart_mm > 0].min()
+    next_to = np.triu((apart_mm > 0) & (apart_mm < 1.01 * side_mm))
+    spread = float(np.std(apart_px[next_to] / apart_mm[next_to]))
+    if spread > MAX_SCALE_SPREAD:
+        raise _refused("scale", f"{spread:.1%}", f"≤ {MAX_SCALE_SPREAD:.0%}")
+    return EvenScale(x_mm_per_px=x_mm, y_mm_per_px=y_mm, scale_uncertainty=math.hypot(spread, tolerance))
+
+
 class _Fit:
     """What `calibrateCamera` arrived at, and how sure it is of it."""
 
@@ -439,6 +463,7 @@ _WHY_REFUSED = {
     "pictures": "Take eight to fifteen pictures with one camera setting.",
     "cover": "Show the board in the corners and along the edges of the frame too.",
     "reprojection": "Check that the board is flat, sharp in every picture, and as described.",
+    "scale": "Look straight on at the board, or calibrate the lens with eight to fifteen pictures.",
     "turn": "Tilt the board by 20 to 40 degrees, in different directions, in most pictures.",
 }
 

@@ -18,7 +18,8 @@ from rich.console import Console
 from rich.text import Text
 
 from cameras.doctor.judging import Finding, Severity, judge
-from services.text import catalogue, language_of_environment, say
+from services.doctor_texts import mend, said
+from services.text import language_of_environment, say
 
 SIGNS = {
     Severity.WRONG: ("✗", "bold red"),
@@ -122,27 +123,6 @@ def _print(console: Console, severity: Severity, about: str, told: str, codes: s
     line.append(told, style="" if severity is not Severity.OK else "dim")
     line.append(f"  [{codes}]", style="dim")
     console.print(line, soft_wrap=True)
-
-
-def said(finding: Finding, language: str) -> str:
-    """The evidence, in a sentence."""
-    if finding.severity is Severity.UNSEEN:
-        why = say(f"doctor.why.{finding.facts['why']}", language)
-        return say("doctor.unseen", language, name=say(f"doctor.{finding.code}.name", language), why=why)
-    return say(
-        f"doctor.{finding.code}.{finding.severity.name.lower()}",
-        language,
-        about=finding.about,
-        **finding.facts,
-    )
-
-
-def mend(finding: Finding, language: str) -> str | None:
-    """The line to type, or to see to; None where nothing is to be mended."""
-    if finding.severity not in (Severity.NOTE, Severity.WRONG):
-        return None
-    key = f"doctor.{finding.code}.mend"
-    return say(key, language, about=finding.about, **finding.facts) if key in catalogue(language) else None
 
 
 def as_document(finding: Finding, language: str) -> dict[str, object]:

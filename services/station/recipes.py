@@ -71,6 +71,11 @@ class LaneRecipes:
         self._ask = ask
         self._load = load
 
+    @property
+    def lanes(self) -> tuple[LaneSettings, ...]:
+        """As the station's file has them."""
+        return tuple(self._lanes.values())
+
     def offers(self, lane: str) -> tuple[Offer, ...]:
         """Every recipe the lane may have; none for a lane the station has not. Raises CFG- errors."""
         known = self._lanes.get(lane)

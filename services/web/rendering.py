@@ -33,6 +33,7 @@ SECTIONS = (
     ("containment", "/containment", None),
     ("spc", "/spc", None),
     ("cases", "/cases", None),
+    ("cameras", "/cameras", Right.CONFIGURE),
     ("models", "/models", Right.APPROVE),
     ("what_if", "/what-if", Right.CONFIGURE),
     ("people", "/people", Right.ADMINISTER),

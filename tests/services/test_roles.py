@@ -67,6 +67,10 @@ RIGHT_OF: dict[str, object] = {
     "GET /api/v1/spc/sampling/plan": EVERYBODY,
     "GET /api/v1/spc/sampling/switching": EVERYBODY,
     "GET /api/v1/spc/sampling/zero": EVERYBODY,
+    "GET /api/v1/cameras": EVERYBODY,
+    "GET /api/v1/cameras/{lane}/aids": EVERYBODY,
+    "GET /cameras": EVERYBODY,
+    "GET /cameras/{lane}": EVERYBODY,
     "GET /models": EVERYBODY,
     "GET /models/{name}": EVERYBODY,
     "GET /spc/merit": EVERYBODY,
@@ -192,6 +196,19 @@ RIGHT_OF: dict[str, object] = {
     "POST /api/v1/what-if": Right.CONFIGURE,
     "POST /what-if": Right.CONFIGURE,
     "POST /what-if/stop": Right.CONFIGURE,
+    "GET /api/v1/cameras/doctor": Right.CONFIGURE,
+    "GET /api/v1/cameras/{lane}/bench": Right.CONFIGURE,
+    "GET /cameras/doctor": Right.CONFIGURE,
+    "GET /cameras/{lane}/calibration": Right.CONFIGURE,
+    "GET /cameras/{lane}/calibration/pictures/{number}": Right.CONFIGURE,
+    "POST /api/v1/cameras/doctor": Right.CONFIGURE,
+    "POST /cameras/doctor": Right.CONFIGURE,
+    "POST /cameras/{lane}/calibration": Right.CONFIGURE,
+    "POST /cameras/{lane}/calibration/board": Right.CONFIGURE,
+    "POST /cameras/{lane}/calibration/remove": Right.CONFIGURE,
+    "POST /cameras/{lane}/calibration/take": Right.CONFIGURE,
+    "POST /cameras/{lane}/calibration/upload": Right.CONFIGURE,
+    "POST /cameras/{lane}/flat-field": Right.CONFIGURE,
     # People.
     "GET /api/v1/audit": Right.READ_AUDIT,
     "GET /api/v1/people": Right.ADMINISTER,
@@ -261,6 +278,7 @@ def _asked(client: TestClient, route: str) -> int:
     for name, value in EXAMPLE.items():
         path = path.replace("{" + name + "}", value)
     path = path.replace("{handle}", "86.1/X").replace("{kind}", "ObjectEvent").replace("{sequence}", "1")
+    path = path.replace("{number}", "1")
     return client.request(method, path, json=body).status_code
 
 

@@ -4,6 +4,7 @@ import "./image-overlay.js";
 import "./spc-chart.js";
 import "./position-map.js";
 import "./review-desk.js";
+import "./camera-view.js";
 
 // A table, or a frame around one, that scrolls is reached by keyboard.
 const reachTables = () => {

@@ -15,7 +15,8 @@ from cameras.doctor import judging
 from cameras.doctor.facts import Unseen
 from cameras.doctor.judging import Severity, judge
 from services.cli.camera import camera
-from services.cli.camera_doctor import UNREACHABLE, mend, said, show, status_of
+from services.cli.camera_doctor import UNREACHABLE, show, status_of
+from services.doctor_texts import mend, said
 from services.text import LANGUAGES, catalogue
 from tests.cameras.doctor.test_judging import CASES, FACTS, all_facts, of_camera
 from tests.gige import a_network_of_its_own, built_producer

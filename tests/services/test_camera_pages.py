@@ -1,0 +1,231 @@
+"""Cameras on pages and for programs: how they stand, what helps to focus them, and what pictures of a board give."""
+
+from __future__ import annotations
+
+import time
+import tomllib
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from inspection.errors import ImageUnsuitable
+from inspection.types import Image
+from inspection.vision.calibration import Calibration
+from services.setting_up import MOST_PICTURES, Bench, BenchFull, DoctorBusy, blank_of
+from station_config import load_recipe
+from tests.a_station import (
+    FINDINGS,
+    AStation,
+    a_frame_seen,
+    a_part,
+    an_empty_station,
+    begun_now,
+    needs_libraries,
+)
+from tests.inspection.vision.drawn_scenes import CHECKERS, LENS, views
+from tests.services.signed_in import signed_in
+from traceability.accounts import Accounts, Role
+
+
+@pytest.fixture
+def station(tmp_path: Path, monkeypatch) -> Iterator[AStation]:
+    monkeypatch.setenv("LYNCEUS_RECIPES", str(tmp_path / "recipes"))
+    made = needs_libraries(an_empty_station(tmp_path))
+    with made.store:
+        made.runs()
+        yield made
+
+
+def jpeg(image: Image) -> bytes:
+    return cv2.imencode(".jpg", image, (cv2.IMWRITE_JPEG_QUALITY, 88))[1].tobytes()
+
+
+def shows(station: AStation, image: Image, *, age_s: float = 0.0) -> None:
+    """The camera of the parts shows this picture."""
+    begun = begun_now(lane="parts", code="86.999.1/PART-1")
+    seen = a_frame_seen(a_part(3, defective=False), begun)
+    at = datetime.now(UTC) - timedelta(seconds=age_s)
+    station.sees(replace(seen, jpeg=jpeg(image), captured_at=at), begun)
+
+
+def has_board(client) -> None:
+    board = {"kind": "checkerboard", "columns": 12, "rows": 9, "square_mm": 6, "tolerance": 0.0002}
+    assert client.post("/cameras/parts/calibration/board", data=board).status_code == 303
+
+
+def test_each_camera_of_the_station_is_listed_with_how_it_stands(station):
+    listed = signed_in(station.app(), Role.INTEGRATOR).get("/api/v1/cameras").json()
+    assert [(one["lane"], one["driver"], one["condition"]) for one in listed] == [
+        ("strip", "drawn_strip", "running"),
+        ("parts", "drawn_parts", "running"),
+    ]
+    assert listed[0]["settings"]["mm_per_px"] == 0.5
+
+
+def test_a_sharper_picture_has_the_higher_figure_and_brightness_alone_does_not_raise_it(station):
+    client = signed_in(station.app(), Role.INTEGRATOR)
+    sharp = a_part(3, defective=False).pixels
+    figures = []
+    for image in (sharp, cv2.GaussianBlur(sharp, (0, 0), 2), (sharp * 0.5).astype(np.uint8)):
+        shows(station, image)
+        figures.append(client.get("/api/v1/cameras/parts/aids").json())
+    assert figures[0]["sharpness"] > 2 * figures[1]["sharpness"]
+    assert figures[2]["sharpness"] == pytest.approx(figures[0]["sharpness"], rel=0.3)
+    assert sum(figures[0]["histogram"]) == sharp.shape[0] * sharp.shape[1]
+    assert figures[2]["mean_grey"] == pytest.approx(figures[0]["mean_grey"] / 2, rel=0.1)
+
+
+def test_an_old_picture_helps_nobody_to_focus(station):
+    client = signed_in(station.app(), Role.INTEGRATOR)
+    shows(station, a_part(3, defective=False).pixels, age_s=60)
+    refused = client.get("/api/v1/cameras/parts/aids")
+    assert (refused.status_code, refused.json()["code"]) == (409, "SVC-NO-LIVE-PICTURE")
+
+
+def test_pictures_of_a_board_become_a_calibration_beside_the_recipes_and_in_the_audit(station, tmp_path):
+    client = signed_in(station.app(), Role.INTEGRATOR)
+    has_board(client)
+    taken = views(CHECKERS)
+    shows(station, taken[0])
+    assert client.post("/cameras/parts/calibration/take").status_code == 303
+    files = [("pictures", (f"{n}.jpg", jpeg(one), "image/jpeg")) for n, one in enumerate(taken[1:])]
+    assert client.post("/cameras/parts/calibration/upload", files=files).status_code == 303
+    assert client.post("/cameras/parts/calibration", data={"keep": "false"}).status_code == 303
+    bench = client.get("/api/v1/cameras/parts/bench").json()
+    assert bench["problem"] is None
+    assert {one["corners"] for one in bench["pictures"]} == {88}
+    kept = client.post("/cameras/parts/calibration", data={"keep": "true"})
+    assert kept.status_code == 303
+    (file,) = client.get("/api/v1/cameras/parts/bench").json()["files"]
+    made = Calibration.from_toml((tmp_path / "recipes" / file["file"]).read_text())
+    # The lens the pictures were drawn with: JPEG costs some hundredths of a pixel.
+    assert made.fx == pytest.approx(LENS[0, 0], rel=0.01)
+    (entry,) = Accounts(station.store).audit(limit=1)
+    assert (entry.action, entry.after["sha256"]) == ("camera.calibration", file["sha256"])
+
+
+def test_one_picture_gives_a_scale_and_says_why_it_gives_no_lens(station):
+    client = signed_in(station.app(), Role.INTEGRATOR)
+    has_board(client)
+    flat = np.full((360, 480), 200, np.uint8)
+    for row in range(9):
+        for column in range(12):
+            if (row + column) % 2:
+                flat[30 + 30 * row : 60 + 30 * row, 30 + 30 * column : 60 + 30 * column] = 40
+    shows(station, flat)
+    client.post("/cameras/parts/calibration/take")
+    client.post("/cameras/parts/calibration", data={"keep": "false"})
+    bench = client.get("/api/v1/cameras/parts/bench").json()
+    assert bench["calibration"] is None
+    assert bench["problem"]["code"] == "INS-CALIBRATION-REFUSED"
+    # 6 mm in 30 px.
+    assert bench["scale"]["x_mm_per_px"] == pytest.approx(0.2, rel=2e-3)
+    assert bench["scale"]["y_mm_per_px"] == pytest.approx(0.2, rel=2e-3)
+
+
+def test_a_tilted_board_gives_no_single_scale(station):
+    client = signed_in(station.app(), Role.INTEGRATOR)
+    has_board(client)
+    shows(station, views(CHECKERS)[2])
+    client.post("/cameras/parts/calibration/take")
+    client.post("/cameras/parts/calibration", data={"keep": "false"})
+    assert client.get("/api/v1/cameras/parts/bench").json()["scale"] is None
+
+
+def test_a_picture_without_the_board_is_shown_with_the_reason_and_can_be_taken_out(station):
+    client = signed_in(station.app(), Role.INTEGRATOR)
+    shows(station, a_part(3, defective=False).pixels)
+    client.post("/cameras/parts/calibration/take")
+    page = client.get("/cameras/parts/calibration")
+    assert "bench-wrong" in page.text
+    assert client.get("/cameras/parts/calibration/pictures/1").headers["content-type"] == "image/jpeg"
+    client.post("/cameras/parts/calibration/remove", data={"number": "1"})
+    assert client.get("/api/v1/cameras/parts/bench").json()["pictures"] == []
+
+
+def test_what_is_no_picture_is_refused_by_name(station):
+    client = signed_in(station.app(), Role.INTEGRATOR)
+    sent = client.post(
+        "/cameras/parts/calibration/upload", files=[("pictures", ("x.jpg", b"no", "image/jpeg"))]
+    )
+    assert sent.status_code == 422
+    assert "INS-IMAGE-UNREADABLE" in sent.text
+
+
+def test_a_bench_holds_no_more_pictures_than_are_of_use():
+    bench = Bench()
+    for _ in range(MOST_PICTURES):
+        bench.add(jpeg(np.full((64, 64), 128, np.uint8)))
+    with pytest.raises(BenchFull):
+        bench.add(jpeg(np.full((64, 64), 128, np.uint8)))
+
+
+def uneven() -> Image:
+    light = 120 + 60 * np.cos(np.linspace(-1, 1, 400))
+    return np.repeat(light[None, :], 300, axis=0).astype(np.uint8)
+
+
+def test_an_even_surface_becomes_a_flat_field_that_a_recipe_takes(station, tmp_path):
+    client = signed_in(station.app(), Role.INTEGRATOR)
+    shows(station, uneven())
+    done = client.post("/cameras/parts/flat-field", data={"pictures": "1"})
+    assert done.status_code == 200
+    (file,) = client.get("/api/v1/cameras/parts/bench").json()["files"]
+    text = load_recipe("part-demo").text.decode()
+    named = f'\n[flat_field]\nfile = "{file["file"]}"\nsha256 = "{file["sha256"]}"\n'
+    (tmp_path / "recipes" / "part-demo.toml").write_text(text + named)
+    recipe = load_recipe("part-demo")
+    assert recipe.files[file["file"]] == (tmp_path / "recipes" / file["file"]).read_bytes()
+    assert Accounts(station.store).audit(limit=1)[0].action == "camera.flat_field"
+
+
+def test_a_flat_field_makes_its_own_pictures_even_and_refuses_the_dark():
+    made = blank_of([uneven()] * 3, per_column=False)
+    assert made.evenness_after > 0.98 > made.evenness_before
+    with pytest.raises(ImageUnsuitable) as refused:
+        blank_of([np.full((64, 64), 3, np.uint8)], per_column=False)
+    assert refused.value.facts["reason"] == "blank"
+
+
+def test_a_published_recipe_comes_before_the_packages_own(tmp_path, monkeypatch):
+    monkeypatch.setenv("LYNCEUS_RECIPES", str(tmp_path))
+    text = load_recipe("part-demo").text.decode()
+    revision = tomllib.loads(text)["revision"]
+    (tmp_path / "part-demo.toml").write_text(
+        text.replace(f"revision = {revision}", f"revision = {revision + 1}")
+    )
+    assert load_recipe("part-demo").settings.revision == revision + 1
+
+
+def test_the_doctors_findings_come_in_the_readers_language_with_what_mends_them(station):
+    client = signed_in(station.app(), Role.INTEGRATOR)
+    assert client.get("/api/v1/cameras/doctor").json() is None
+    assert client.post("/api/v1/cameras/doctor").status_code == 202
+    until = time.monotonic() + 5
+    while client.get("/api/v1/cameras/doctor").json()["is_running"] and time.monotonic() < until:
+        time.sleep(0.02)
+    told = client.get("/api/v1/cameras/doctor", headers={"Accept-Language": "zh"}).json()["findings"]
+    assert [one["code"] for one in told] == [one.code for one in FINDINGS]
+    assert told[0]["mend"] == 'pip install "lynceus[gige]"'
+    assert "harvesters" in client.get("/cameras").text
+
+
+def test_the_doctor_looks_for_one_at_a_time(station):
+    doctor = station.app().state.setting_up.doctor
+    asked: list[bool] = []
+
+    def look(producer):
+        while not asked:
+            time.sleep(0.005)
+        return ()
+
+    doctor.look = look
+    doctor.start("lynceus", by="one")
+    with pytest.raises(DoctorBusy):
+        doctor.start("lynceus", by="another")
+    asked.append(True)
