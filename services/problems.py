@@ -45,6 +45,8 @@ from station_config.errors import ConfigError, RecipeNotChosen
 from traceability.errors import (
     BlockMissing,
     BlockRefused,
+    BucketDenied,
+    BucketUnreachable,
     CaseNotReady,
     CaseOver,
     CaseUnknown,
@@ -228,6 +230,8 @@ STATUS: tuple[tuple[type[InspectionError], HTTPStatus], ...] = (
     (DatabaseReadOnly, HTTPStatus.SERVICE_UNAVAILABLE),
     (DatabaseNewer, HTTPStatus.SERVICE_UNAVAILABLE),
     (PicturesNotWritable, HTTPStatus.SERVICE_UNAVAILABLE),
+    (BucketDenied, HTTPStatus.SERVICE_UNAVAILABLE),
+    (BucketUnreachable, HTTPStatus.SERVICE_UNAVAILABLE),
     (DiskFull, HTTPStatus.INSUFFICIENT_STORAGE),
     (RequestInvalid, HTTPStatus.UNPROCESSABLE_ENTITY),
     (BypassIncomplete, HTTPStatus.UNPROCESSABLE_ENTITY),

@@ -43,14 +43,14 @@ class Backup:
     pictures: int
 
 
-def make(url: str, folder: Path, *, pictures: Path, heads: Path) -> Backup:
+def make(url: str, folder: Path, *, images: ImageStore, heads: Path) -> Backup:
     """Back up a database that may be in use, its pictures and its heads. What an earlier backup copied is not again.
 
     Raises what opening a database does, and BackupRefused where the folder cannot be written.
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        copied = _copy_pictures(pictures, folder / "pictures")
+        copied = images.copy_into(folder / "pictures")
         unfinished = folder / f".{uuid7().hex}"
         unfinished.mkdir()
         engine = database.open_engine(url)
@@ -92,7 +92,7 @@ def check(place: Path) -> Backup:
     return backup
 
 
-def restore(place: Path, url: str, *, pictures: Path, heads: Path) -> Backup:
+def restore(place: Path, url: str, *, images: ImageStore, heads: Path) -> Backup:
     """Fill an empty database from a backup, then bring its tables up to date; pictures and heads are put back.
 
     heads   written only where there is no such file: heads that are there are witnesses of their own
@@ -112,7 +112,6 @@ def restore(place: Path, url: str, *, pictures: Path, heads: Path) -> Backup:
     finally:
         engine.dispose()
     database.open_engine(url).dispose()
-    images = ImageStore(pictures)
     for file in (place.parent / "pictures").glob("*/*"):
         images.put(file.read_bytes())
     if (place / "heads.jsonl").exists() and not heads.exists():
@@ -217,22 +216,6 @@ def _count(connection: Connection, table: Table) -> int:
 
 
 # ------------------------------------------------------------------ files
-
-
-def _copy_pictures(pictures: Path, into: Path) -> int:
-    """Pictures never change: what is there under the same name and size is not copied again."""
-    count = 0
-    for file in sorted(pictures.glob("[0-9a-f][0-9a-f]/*")):
-        if file.name.startswith("."):
-            continue
-        count += 1
-        copy = into / file.parent.name / file.name
-        if not copy.exists() or copy.stat().st_size != file.stat().st_size:
-            copy.parent.mkdir(parents=True, exist_ok=True)
-            unfinished = copy.with_name(f".{copy.name}")
-            shutil.copyfile(file, unfinished)
-            unfinished.replace(copy)
-    return count
 
 
 def _read(place: Path) -> tuple[Backup, dict[str, Any]]:

@@ -149,6 +149,18 @@ class PicturesNotWritable(InspectionError):
     code = "TRC-PICTURES-NOT-WRITABLE"
 
 
+class BucketDenied(InspectionError):
+    """The bucket of the pictures does not let us in. Facts: place, reason."""
+
+    code = "TRC-BUCKET-DENIED"
+
+
+class BucketUnreachable(InspectionError):
+    """The server of the pictures does not answer, or has no such bucket. Facts: place, reason."""
+
+    code = "TRC-BUCKET-UNREACHABLE"
+
+
 class PersonUnknown(InspectionError):
     """Nobody of that name was ever added. Facts: name."""
 

@@ -9,21 +9,27 @@ import re
 import shutil
 from contextlib import suppress
 from pathlib import Path
-from typing import Protocol
+from typing import Final, Protocol, Self
 from uuid import uuid4
 
 from inspection.errors import InspectionError
+from traceability.bucket import Bucket
 from traceability.errors import DiskFull, PictureAltered, PictureMissing, PicturesNotWritable
 
 _DIGEST = re.compile(r"[0-9a-f]{64}")
+
+_S3: Final = "s3://"
 
 
 class Shelf(Protocol):
     """Where bytes lie by their SHA-256: a folder, or a bucket. Each is there whole or not at all.
 
-    Any number of threads and processes may use the same one. What cannot be done raises DiskFull or
-    PicturesNotWritable.
+    Any number of threads and processes may use the same one. What cannot be done raises DiskFull, PicturesNotWritable,
+    BucketDenied or BucketUnreachable.
     """
+
+    def exists(self) -> bool:
+        """Whether anything was ever put there, as far as that can be told without looking."""
 
     def has(self, sha256: str, size: int) -> bool:
         """Whether so many bytes lie there."""
@@ -48,10 +54,22 @@ class ImageStore:
     def __init__(self, place: Path | Shelf) -> None:
         self._shelf = Folder(place) if isinstance(place, Path) else place
 
+    @classmethod
+    def open(cls, address: str) -> Self:
+        """A folder by its path, or a bucket: `s3://name/prefix`. Neither is looked at before it is used."""
+        if not address.startswith(_S3):
+            return cls(Path(address))
+        name, _, prefix = address.removeprefix(_S3).partition("/")
+        return cls(Bucket(name, prefix))
+
+    def exists(self) -> bool:
+        """Whether anything was ever put there, as far as that can be told without looking."""
+        return self._shelf.exists()
+
     def put(self, picture: bytes) -> str:
         """Keep a picture and return its name, the SHA-256 of its bytes, in hexadecimal.
 
-        Raises DiskFull, PicturesNotWritable.
+        Raises what Shelf does.
         """
         sha256 = hashlib.sha256(picture).hexdigest()
         # After a power cut a name may stand for an empty file: then it is written again.
@@ -82,7 +100,7 @@ class ImageStore:
         return picture
 
     def remove(self, sha256: str) -> None:
-        """For `retention.py`, which notes it first. Raises PicturesNotWritable."""
+        """For `retention.py`, which notes it first. Raises what Shelf does."""
         self._shelf.remove(sha256)
 
     def sizes(self) -> dict[str, int]:
@@ -93,12 +111,27 @@ class ImageStore:
         """Room beside what is kept, before the disk is full; None where nobody says."""
         return self._shelf.free_bytes()
 
+    def copy_into(self, folder: Path) -> int:
+        """Put all that is kept into a folder too, as it is, and say how many that are.
+
+        Pictures never change: what is there is not copied again.
+        """
+        into, sizes = Folder(folder), self._shelf.sizes()
+        for sha256, size in sorted(sizes.items()):
+            # What went since it was counted, a rule gave up.
+            if not into.has(sha256, size) and (content := self._shelf.get(sha256)) is not None:
+                into.put(sha256, content)
+        return len(sizes)
+
 
 class Folder:
     """`<first two digits>/<sha256>` in one folder."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
+
+    def exists(self) -> bool:
+        return self._folder.is_dir()
 
     def has(self, sha256: str, size: int) -> bool:
         path = self._path(sha256)

@@ -209,7 +209,8 @@ def run(
     address = Address(path=str(folder / "engine"), key=secrets.token_bytes(32))
     place = ServicePlace(
         database=f"sqlite:///{folder / 'line.db'}",
-        pictures=folder / "pictures",
+        pictures=str(folder / "pictures"),
+        folder=folder,
         ledger=folder / "ledger",
         host="127.0.0.1",
         port=18437,

@@ -11,6 +11,7 @@ from services.cli.options import database_option, ledger_option, pictures_option
 from services.text import language_of_environment, say
 from traceability import backup as backups
 from traceability.backup import Backup
+from traceability.images import ImageStore
 from traceability.store import TraceStore
 
 
@@ -31,8 +32,9 @@ def backup() -> None:
 @database_option
 @ledger_option
 @pictures_option
-def make(folder: Path, database: str, ledger: Path, pictures: Path) -> None:
-    _tell(backups.make(database, folder, pictures=pictures, heads=ledger / "heads.jsonl"), "made")
+def make(folder: Path, database: str, ledger: Path, pictures: str) -> None:
+    images = ImageStore.open(pictures)
+    _tell(backups.make(database, folder, images=images, heads=ledger / "heads.jsonl"), "made")
 
 
 @backup.command("check", help=_help("check"))
@@ -46,12 +48,12 @@ def check(folder: Path) -> None:
 @database_option
 @ledger_option
 @pictures_option
-def restore(folder: Path, database: str, ledger: Path, pictures: Path) -> None:
-    place = backups.latest(folder)
-    _tell(backups.restore(place, database, pictures=pictures, heads=ledger / "heads.jsonl"), "restored")
+def restore(folder: Path, database: str, ledger: Path, pictures: str) -> None:
+    place, images = backups.latest(folder), ImageStore.open(pictures)
+    _tell(backups.restore(place, database, images=images, heads=ledger / "heads.jsonl"), "restored")
     # Against the heads of that moment, too: where the ledger's folder has newer ones, records since then are missing.
     with TraceStore.open(database) as store:
-        found = verified(store, ledger, pictures, (place / "heads.jsonl",))
+        found = verified(store, ledger, images, (place / "heads.jsonl",))
     tell_verified(found)
     if found.findings:
         raise click.exceptions.Exit(1)

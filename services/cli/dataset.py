@@ -189,12 +189,12 @@ def _drawn(image: Image, one: Doubt) -> Image:
 @click.option("--out", type=click.Path(file_okay=False, path_type=Path), metavar="FOLDER", help=_help("out"))
 @pictures_option
 @database_option
-def label_next(since: datetime, most: int, out: Path | None, pictures: Path, database: str) -> None:
+def label_next(since: datetime, most: int, out: Path | None, pictures: str, database: str) -> None:
     with TraceStore.open(database) as store:
         found = offered(store, since=since.astimezone(UTC), most=most)
     if out is not None:
         _check_new(out)
-    images = ImageStore(pictures)
+    images = ImageStore.open(pictures)
     table = Table(box=None)
     for column in ("unit", "why", "score"):
         table.add_column(_help(f"column.{column}"))

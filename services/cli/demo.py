@@ -14,7 +14,7 @@ from rich.console import Console
 from cameras.errors import AddressUnusable
 from inspection.errors import InspectionError
 from inspection.types import Inspection
-from services.cli.options import VAR, default_database, default_ledger, default_tls
+from services.cli.options import VAR, default_database, default_ledger, default_pictures, default_tls
 from services.station.place import FIRST_RUN_FILE, ServicePlace
 from services.station.supervisor import run_station
 from services.station.wired import Wired, wired
@@ -80,7 +80,8 @@ def demo(port: int, clean: bool) -> int:
                 demo_station.station,
                 ServicePlace(
                     database=default_database(),
-                    pictures=VAR / "pictures",
+                    pictures=default_pictures(),
+                    folder=VAR,
                     ledger=default_ledger(),
                     host=HOST,
                     port=port,

@@ -24,7 +24,7 @@ from inspection.types import Defect, Image, Inspection, PictureRef, Verdict
 from inspection.vision.annotating import annotate
 from inspection.vision.decoding import MIN_SIDE_PX
 from services.cli.demo import make_writable
-from services.cli.options import VAR, database_option
+from services.cli.options import VAR, database_option, default_pictures
 from services.files import Inspected, by_view, gather, inspect_all, one_by_one
 from services.ingredients import keep_recipe, keep_software
 from services.station.build import build_pipeline
@@ -111,7 +111,7 @@ def inspect(
     units = list(by_view(given, views) if views else one_by_one(given))
     pictures = sum(len(unit) for unit in units)
     make_writable(VAR)
-    images = ImageStore(VAR / "pictures")
+    images = ImageStore.open(default_pictures())
     keep_recipe(images, recipe)
     # Under other scores than the recipe's, what judged is in no record, and nobody may take it for what it was not.
     software = keep_software(images) if min_score is None else None

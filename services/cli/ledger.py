@@ -62,10 +62,10 @@ def head(database: str, ledger: Path) -> None:
 @ledger_option
 @pictures_option
 def verify_ledger(
-    heads: tuple[Path, ...], as_json_: bool, database: str, ledger: Path, pictures: Path
+    heads: tuple[Path, ...], as_json_: bool, database: str, ledger: Path, pictures: str
 ) -> None:
     with TraceStore.open(database) as store:
-        found = verified(store, ledger, pictures, heads)
+        found = verified(store, ledger, ImageStore.open(pictures), heads)
     if as_json_:
         click.echo(json.dumps({
             "origin": found.origin,
@@ -86,16 +86,17 @@ def verify_ledger(
         raise click.exceptions.Exit(1)
 
 
-def verified(store: TraceStore, ledger: Path, pictures: Path, more_heads: Sequence[Path] = ()) -> Verified:
+def verified(
+    store: TraceStore, ledger: Path, images: ImageStore, more_heads: Sequence[Path] = ()
+) -> Verified:
     """Against the heads of the ledger's folder and of other files; with progress on a terminal."""
     heads: list[Head] = [head for file in (ledger / "heads.jsonl", *more_heads) for head in read_heads(file)]
-    images = ImageStore(pictures) if pictures.is_dir() else None
     with Progress(console=Console(stderr=True), disable=not sys.stderr.isatty()) as bar:
         task = bar.add_task(say("cli.ledger.comparing", language_of_environment()), total=None)
         return verify(
             store,
             heads=heads,
-            images=images,
+            images=images if images.exists() else None,
             progress=lambda done, of: bar.update(task, completed=done, total=of),
         )
 

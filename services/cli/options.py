@@ -23,6 +23,11 @@ def default_ledger() -> Path:
     return Path(os.environ.get("LYNCEUS_LEDGER") or VAR / "ledger")
 
 
+def default_pictures() -> str:
+    """LYNCEUS_PICTURES, a folder or `s3://bucket/prefix`; else the folder `var/pictures` here."""
+    return os.environ.get("LYNCEUS_PICTURES") or str(VAR / "pictures")
+
+
 def default_tls() -> Path | None:
     """LYNCEUS_TLS, a folder with certificate.pem and key.pem; None: without."""
     folder = os.environ.get("LYNCEUS_TLS")
@@ -39,9 +44,8 @@ ledger_option = click.option(
 
 pictures_option = click.option(
     "--pictures",
-    type=click.Path(file_okay=False, path_type=Path),
-    metavar="FOLDER",
-    default=VAR / "pictures",
+    metavar="FOLDER|s3://BUCKET",
+    default=default_pictures,
     help=say("cli.option.pictures", language_of_environment()),
 )
 

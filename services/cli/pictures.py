@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from pathlib import Path
 
 import click
 
@@ -36,10 +35,10 @@ def pictures() -> None:
 @click.option("--json", "as_json", is_flag=True, help=say("cli.trace.json", language_of_environment()))
 @database_option
 @pictures_option
-def room(station: str, as_json: bool, database: str, pictures: Path) -> None:
+def room(station: str, as_json: bool, database: str, pictures: str) -> None:
     rules = rules_of(load_station(station))
     with TraceStore.open(database) as store:
-        found = forecast(store, ImageStore(pictures), rules, at=datetime.now(UTC))
+        found = forecast(store, ImageStore.open(pictures), rules, at=datetime.now(UTC))
     click.echo(RoomAnswer.of(found).model_dump_json(indent=2) if as_json else _said(found))
 
 
@@ -47,11 +46,11 @@ def room(station: str, as_json: bool, database: str, pictures: Path) -> None:
 @_station_option
 @database_option
 @pictures_option
-def prune(station: str, database: str, pictures: Path) -> None:
+def prune(station: str, database: str, pictures: str) -> None:
     language = language_of_environment()
     rules = rules_of(load_station(station))
     with TraceStore.open(database) as store:
-        done = give_up(store, ImageStore(pictures), rules, at=datetime.now(UTC))
+        done = give_up(store, ImageStore.open(pictures), rules, at=datetime.now(UTC))
     for one in done:
         rule = say(f"picture_rule.{one.rule}", language)
         click.echo(say("cli.pictures.pruned", language, pictures=len(one.pictures), rule=rule))

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import click
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
@@ -42,7 +40,7 @@ def recipe() -> None:
 @click.option("--look-again", is_flag=True, help=_help("cli.recipe.look_again"))
 @pictures_option
 @database_option
-def what_if(name: str, units: int, look_again: bool, pictures: Path, database: str) -> None:
+def what_if(name: str, units: int, look_again: bool, pictures: str, database: str) -> None:
     language = language_of_environment()
     changed = load_recipe(name)
     with TraceStore.open(database) as store:
@@ -62,7 +60,9 @@ def what_if(name: str, units: int, look_again: bool, pictures: Path, database: s
             progress.advance(task)
             return True
 
-        found = compare(seen, changed, images=ImageStore(pictures) if look_again else None, progress=done)
+        found = compare(
+            seen, changed, images=ImageStore.open(pictures) if look_again else None, progress=done
+        )
     console = Console(highlight=False)
     key = "cli.recipe.flips_looked" if look_again else "cli.recipe.flips"
     told = say(key, language, flips=len(found.flips), units=found.units, recipe=changed.settings.name)

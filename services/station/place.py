@@ -6,19 +6,22 @@ from dataclasses import dataclass
 from pathlib import Path
 
 FIRST_RUN_FILE = "first-run-code"
-"""Beside the pictures: what the first administrator shows."""
+"""In the station's folder: what the first administrator shows."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ServicePlace:
     """Where the service keeps things and where it is reached. `seed_history` None: no simulated history.
 
-    ledger  folder of the key and the heads; best on another disk than the database
-    tls     folder of certificate and key (`tls.py`); None: what is sent goes in the clear
+    pictures  a folder, or `s3://bucket/prefix`
+    folder    what else the station keeps here: the first-run code, what the engine could not deliver yet
+    ledger    folder of the key and the heads; best on another disk than the database
+    tls       folder of certificate and key (`tls.py`); None: what is sent goes in the clear
     """
 
     database: str
-    pictures: Path
+    pictures: str
+    folder: Path
     ledger: Path
     host: str
     port: int

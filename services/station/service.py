@@ -54,14 +54,14 @@ def run_service(station: StationSettings, address: Address, place: ServicePlace,
     with ExitStack() as held:
         try:
             store = held.enter_context(TraceStore.open(place.database))
-            images = ImageStore(place.pictures)
+            images = ImageStore.open(place.pictures)
             sealer = Sealer(place.ledger)
             live = LiveState()
             wishes = Wishes()
             accounting = Accounting(store, station.name, alarmed=live.alarms)
             certificate, key = (None, None) if place.tls is None else tls_files(place.tls)
             app = create_app(
-                first_run_code=_first_run_code(store, place.pictures.parent),
+                first_run_code=_first_run_code(store, place.folder),
                 store=store,
                 images=images,
                 live=live,

@@ -104,9 +104,7 @@ def run_station(
         for device in devices:
             children.append(_Child(f"camera {device.serial}", partial(_spawn, run_device, device)))
         children.append(_Child("service", partial(_spawn, _run_service, station, address, place)))
-        children.append(
-            _Child("engine", partial(_spawn, run_engine, station, address, place.pictures.parent))
-        )
+        children.append(_Child("engine", partial(_spawn, run_engine, station, address, place.folder)))
         while not stopping:
             _attend(children, ready=ready, first=first)
     finally:

@@ -54,7 +54,12 @@ def rows_of(store: TraceStore, table: Table) -> list[dict[str, object]]:
 
 
 def made(url: str, tmp_path: Path) -> Path:
-    backup.make(url, tmp_path / "kept", pictures=tmp_path / "pictures", heads=tmp_path / "ledger/heads.jsonl")
+    backup.make(
+        url,
+        tmp_path / "kept",
+        images=ImageStore(tmp_path / "pictures"),
+        heads=tmp_path / "ledger/heads.jsonl",
+    )
     return backup.latest(tmp_path / "kept")
 
 
@@ -64,7 +69,7 @@ def test_what_was_backed_up_is_there_again_and_proven_on_either_engine(plant, in
     other = tmp_path / "other"
     other.mkdir()
     with a_database(into, other) as url:
-        backup.restore(place, url, pictures=other / "pictures", heads=other / "ledger/heads.jsonl")
+        backup.restore(place, url, images=ImageStore(other / "pictures"), heads=other / "ledger/heads.jsonl")
         with TraceStore.open(plant) as before, TraceStore.open(url) as after:
             assert after.latest() == before.latest()
             code = a_unit("86.1/OTHER")
@@ -82,7 +87,7 @@ def test_what_was_backed_up_is_there_again_and_proven_on_either_engine(plant, in
 
 def test_a_database_with_records_is_not_written_over(plant, tmp_path):
     with pytest.raises(BackupRefused, match="has rows already"):
-        backup.restore(made(plant, tmp_path), plant, pictures=tmp_path / "p", heads=tmp_path / "h")
+        backup.restore(made(plant, tmp_path), plant, images=ImageStore(tmp_path / "p"), heads=tmp_path / "h")
 
 
 def test_a_backup_that_was_altered_is_refused(plant, tmp_path):
@@ -108,7 +113,7 @@ def test_a_backup_of_a_later_version_is_left_alone(plant, tmp_path):
     (place / backup.MANIFEST).write_text(json.dumps(manifest | {"revision": "9999"}))
     with pytest.raises(DatabaseNewer):
         backup.restore(
-            place, f"sqlite:///{tmp_path / 'new.db'}", pictures=tmp_path / "p", heads=tmp_path / "h"
+            place, f"sqlite:///{tmp_path / 'new.db'}", images=ImageStore(tmp_path / "p"), heads=tmp_path / "h"
         )
 
 

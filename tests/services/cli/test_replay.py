@@ -11,6 +11,7 @@ from inspection.vision.drawing import draw_strip_patch
 from services.cli.inspect import inspect
 from services.cli.replay import replay
 from services.ingredients import software_sha256
+from tests.a_bucket import a_bucket, an_s3_server
 from tests.builders import uuid7
 from traceability.images import ImageStore
 from traceability.store import TraceStore
@@ -174,3 +175,19 @@ def test_a_part_whose_code_was_not_read_is_judged_again_as_it_was(tmp_path):
     said = replayed(seen)
     assert said["is_same"]
     assert said["again"] == "NOT_INSPECTED"
+
+
+def test_what_was_inspected_into_a_bucket_is_judged_again_from_there(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    cv2.imwrite("one.png", draw_strip_patch(7).pixels)
+    with an_s3_server() as server, a_bucket(server) as bucket:
+        monkeypatch.setenv("LYNCEUS_PICTURES", f"s3://{bucket}/line-1")
+        CliRunner().invoke(inspect, ["one.png"], catch_exceptions=False)
+        said = replayed(on_record())
+        assert said["is_same"]
+        assert said["differences"] == []
+        images = ImageStore.open(f"s3://{bucket}/line-1")
+        images.remove(on_record().pictures[0].sha256)
+        (difference,) = replayed(on_record())["differences"]
+        assert difference["what"] == "picture"
+    assert not Path("var/pictures").exists()
