@@ -13,8 +13,8 @@ from rich.console import Console
 
 from cameras.errors import AddressUnusable
 from inspection.errors import InspectionError
-from inspection.types import Inspection
 from services.cli.options import VAR, default_database, default_ledger, default_pictures, default_tls
+from services.station.messages import FirstOnRecord
 from services.station.place import FIRST_RUN_FILE, ServicePlace
 from services.station.supervisor import run_station
 from services.station.wired import Wired, wired
@@ -59,7 +59,7 @@ def demo(port: int, clean: bool) -> int:
     tls = default_tls()
     url = f"{'http' if tls is None else 'https'}://{HOST}:{port}"
 
-    def first(inspection: Inspection) -> None:
+    def first(inspection: FirstOnRecord) -> None:
         seconds = f"{time.monotonic() - began:.1f}"
         verdict = say(f"verdict.{inspection.verdict.name}", language)
         told.append(inspection)
@@ -70,7 +70,7 @@ def demo(port: int, clean: bool) -> int:
             )
             console.print(f"[bold]{say('cli.demo.open', language, url=url)}[/]")
 
-    told: list[Inspection] = []
+    told: list[FirstOnRecord] = []
     console.print(say("cli.demo.starting", language))
     for tries_left in reversed(range(TRIES)):
         demo_station = wired(load_station("demo"))

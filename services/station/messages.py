@@ -8,7 +8,8 @@ from datetime import datetime
 from typing import Literal
 from uuid import UUID
 
-from inspection.types import FrameResult, Inspection, InspectionBegun, RecipeRef
+from inspection.identity import IdentifierCode
+from inspection.types import FrameResult, Inspection, InspectionBegun, RecipeRef, Verdict
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,6 +45,17 @@ class FramesUntold:
     inspection_id: UUID
     lane: str
     count: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FirstOnRecord:
+    """What a service tells who started it of the first inspection it recorded.
+
+    Not the inspection itself: with a coil's frames it fills the pipe, and recording would wait until someone reads.
+    """
+
+    unit: IdentifierCode
+    verdict: Verdict
 
 
 LaneCondition = Literal["starting", "running", "lost", "stopped"]

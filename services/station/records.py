@@ -17,6 +17,7 @@ from services.live import LiveState
 from services.station.accounting import Accounting
 from services.station.link import Backlog, Hello
 from services.station.messages import (
+    FirstOnRecord,
     FrameSeen,
     FramesUntold,
     LaneMode,
@@ -55,7 +56,7 @@ class Records:
         accounting: Accounting,
         wishes: Wishes,
         retention: Rules,
-        first: Callable[[Inspection], None],
+        first: Callable[[FirstOnRecord], None],
         load: Callable[[str], Recipe] = load_recipe,
     ) -> None:
         self._load = load
@@ -115,7 +116,7 @@ class Records:
             self._prune(self._retention)
         if inspections and self._is_first:
             self._is_first = False
-            self._first(inspections[0])
+            self._first(FirstOnRecord(unit=inspections[0].unit, verdict=inspections[0].verdict))
 
     def _entered(self, message: Message) -> Message:
         """The message, counted; an inspection as it is to be recorded."""

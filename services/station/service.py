@@ -49,7 +49,7 @@ SEAL_EVERY_S: Final = 600
 
 
 def run_service(station: StationSettings, address: Address, place: ServicePlace, parent: Connection) -> None:
-    """Main of the process. Tells `parent` "ready", then its first Inspection; or the InspectionError that ends it."""
+    """Main of the process. Tells `parent` "ready", then FirstOnRecord; or the InspectionError that ends it."""
     stop = stop_when_told()
     with ExitStack() as held:
         try:

@@ -20,9 +20,9 @@ from types import FrameType
 from typing import Any, Final
 
 from inspection.errors import InspectionError
-from inspection.types import Inspection
 from services.station.engine import run_engine
 from services.station.link import Address
+from services.station.messages import FirstOnRecord
 from services.station.place import ServicePlace
 from services.station.wired import Device, run_device
 from station_config import StationSettings
@@ -79,13 +79,13 @@ def run_station(
     *,
     devices: Sequence[Device] = (),
     ready: Callable[[], None],
-    first: Callable[[Inspection], None],
+    first: Callable[[FirstOnRecord], None],
 ) -> None:
     """Run the station until Ctrl-C or SIGTERM.
 
     devices  simulated cameras that run beside it, each a process like the others
     ready    called when all processes are ready
-    first    called with the first inspection that is in the database
+    first    told of the first inspection that is in the database
 
     Raises what keeps a process from starting (PortTaken, ModelAltered, ConfigInvalid, …), with none left running.
     """
@@ -150,7 +150,7 @@ def _spawn(main: Callable[..., None], *args: object) -> tuple[SpawnProcess, Conn
 
 
 def _attend(
-    children: list[_Child], *, ready: Callable[[], None], first: Callable[[Inspection], None]
+    children: list[_Child], *, ready: Callable[[], None], first: Callable[[FirstOnRecord], None]
 ) -> None:
     """Wait half a second for word from the children, and act on it."""
     wait([child.said for child in children] + [child.process.sentinel for child in children], timeout=0.5)
@@ -162,7 +162,7 @@ def _attend(
                 break
             if isinstance(word, InspectionError):
                 raise word
-            if isinstance(word, Inspection):
+            if isinstance(word, FirstOnRecord):
                 first(word)
             else:
                 was_ready = all(other.is_ready for other in children)

@@ -1,6 +1,8 @@
 import hashlib
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from multiprocessing import Pipe
+from threading import Thread
 
 import pytest
 
@@ -9,7 +11,7 @@ from inspection.types import FrameResult, Inspection, InspectionBegun, PictureRe
 from services.live import LiveState
 from services.station.accounting import Accounting
 from services.station.link import Hello
-from services.station.messages import FrameSeen, LaneState, RecipeState
+from services.station.messages import FirstOnRecord, FrameSeen, LaneState, RecipeState
 from services.station.recipes import Wishes
 from services.station.records import ENGINE_LOST, PRUNE_EVERY, Records
 from tests.builders import a_defect, a_unit, an_inspection, an_inspection_begun
@@ -65,6 +67,25 @@ def test_a_finished_unit_is_on_record_and_on_the_screen(place):
     assert store.inspection(begun.id) == inspection
     assert store.begun() == ()
     assert live.of_lane(begun.lane).last == inspection
+
+
+def test_the_first_coil_is_on_record_though_nobody_reads_what_is_said_of_it(place):
+    store, _, _ = place
+    begun = an_inspection_begun()
+    defects = tuple(a_defect() for _ in range(2000))
+    coil = an_inspection(id=begun.id, verdict=Verdict.REJECT, defects=defects, frames_inspected=1)
+    seen = a_frame(begun, verdict=Verdict.REJECT)
+    # As with the process that started the service: a pipe that holds 64 KB, and a reader who is busy.
+    reader, writer = Pipe(duplex=False)
+    recorder = Thread(
+        target=a_books(place, first=writer.send).commit, args=([begun, seen, coil],), daemon=True
+    )
+    with reader, writer:
+        recorder.start()
+        recorder.join(30)
+        assert store.inspection(begun.id) == coil
+        assert not recorder.is_alive()
+        assert reader.recv() == FirstOnRecord(unit=coil.unit, verdict=coil.verdict)
 
 
 def test_what_the_engine_brings_twice_is_stored_once(place):
@@ -164,7 +185,7 @@ def test_the_first_inspection_on_record_is_told_once(place):
     books.commit([LaneState(lane="strip", camera="c", driver="drawn_strip", condition="running", at=NOW)])
     books.commit([first])
     books.commit([an_inspection()])
-    assert told == [first]
+    assert told == [FirstOnRecord(unit=first.unit, verdict=first.verdict)]
 
 
 def test_a_service_that_is_started_again_shows_at_once_how_its_lanes_stand(place):
