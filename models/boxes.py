@@ -68,7 +68,9 @@ class BoxDetector:
                 model=f"{self._card.name} {self._card.version}",
                 reason=f"image {image.shape}",
             )
-        return self.detect_in(image, self.tiles((image.shape[0], image.shape[1])))
+        image_hw = image.shape[0], image.shape[1]
+        tiles = self.tiles(image_hw)
+        return self.together(image_hw, tiles, [self.look_at(image, tile) for tile in tiles])
 
     def tiles(self, image_hw: tuple[int, int]) -> tuple[Tile, ...]:
         """What `detect` looks at one by one, in its order; a single tile where the image is shown whole."""
@@ -77,14 +79,17 @@ class BoxDetector:
             return (Tile(left=0, top=0, right=width, bottom=height),)
         return cut_into_tiles(image_hw, tile_px=self._card.tile_px)
 
-    def detect_in(self, image: Image, tiles: Sequence[Tile]) -> Detections:
-        """As `detect`, but only these of the image's tiles are looked at. Raises as `detect`."""
+    def look_at(self, image: Image, tile: Tile) -> Detections:
+        """What the network finds in this tile of the image, in px of the image. Raises as `detect`."""
+        return tile.placed(self._look_at(tile.of(image)))
+
+    def together(
+        self, image_hw: tuple[int, int], tiles: Sequence[Tile], found: Sequence[Detections]
+    ) -> Detections:
+        """What was found in each of these tiles of an image, as found in the image: what tiles cut made whole again."""
         if not tiles:
             return Detections.none()
-        found = [self._look_at(tile.of(image)) for tile in tiles]
-        return in_one_picture(
-            tiles, found, (image.shape[0], image.shape[1]), suppress_above=self._card.suppress_above
-        )
+        return in_one_picture(tiles, found, image_hw, suppress_above=self._card.suppress_above)
 
     def _look_at(self, image: Image) -> Detections:
         height, width = image.shape[:2]
@@ -137,17 +142,17 @@ class BoxDetector:
 def in_one_picture(
     tiles: Sequence[Tile], found: Sequence[Detections], image_hw: tuple[int, int], *, suppress_above: float
 ) -> Detections:
-    """What was found in each of an image's tiles, as detections of that image: cut pieces joined, then repeats gone.
+    """What was found in each of an image's tiles, px of the image, as detections of that image: cut pieces
+    joined, then repeats gone.
 
     In this order: of two pieces that overlap by half, suppression takes one, and with it what only that one showed.
     Of one box in 14 that tiles cut, more than 2 % of the area was lost that way, of some half.
     """
-    placed = [tile.placed(one) for tile, one in zip(tiles, found, strict=True)]
     cut = np.concatenate(
-        [tile.cuts(one.xyxy, image_hw=image_hw) for tile, one in zip(tiles, placed, strict=True)]
+        [tile.cuts(one.xyxy, image_hw=image_hw) for tile, one in zip(tiles, found, strict=True)]
     )
-    order = np.argsort(-np.concatenate([one.score for one in placed]), kind="stable")
-    whole = join(Detections.together(placed), cut=cut[order])
+    order = np.argsort(-np.concatenate([one.score for one in found]), kind="stable")
+    whole = join(Detections.together(found), cut=cut[order])
     numbers = {name: number for number, name in enumerate(sorted(set(whole.kind)))}
     number = np.array([numbers[one] for one in whole.kind], np.intp)
     return whole.picked(suppress_per_kind(whole.xyxy, whole.score, number, above=suppress_above))

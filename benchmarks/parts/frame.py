@@ -68,7 +68,7 @@ def main() -> None:
     cv2.setNumThreads(1)
     detector = open_detector("part-surface", threads=1)
     pictures = [a_picture(index) for index in range(4)]
-    whole = [Tile(left=0, top=0, right=WIDTH_PX, bottom=SIZE_PX)]
+    whole = Tile(left=0, top=0, right=WIDTH_PX, bottom=SIZE_PX)
     predict = by_ultralytics() if given.beside_ultralytics else None
     took_ms: dict[str, list[float]] = defaultdict(list)
     for number in range(frames + 10):
@@ -81,7 +81,7 @@ def main() -> None:
         marks.append(time.process_time())
         assert len(read_codes(picture, ["datamatrix"])) == 1
         marks.append(time.process_time())
-        detector.detect_in(picture, whole)
+        detector.look_at(picture, whole)
         marks.append(time.process_time())
         ours_s = time.perf_counter() - began_s
         if number >= 10:

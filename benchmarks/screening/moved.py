@@ -61,7 +61,7 @@ def main() -> None:
                     is_in(kind, box, moved, moved.xyxy + shift),
                     *(
                         is_in(kind, box, one, one.xyxy)
-                        for one in (detector.detect_in(image, [t]) for t in (around, best))
+                        for one in (detector.look_at(image, t) for t in (around, best))
                     ),
                 ]
         print(f"| {name} | {found} | {' | '.join(share(int(one), found) for one in kept)} |", flush=True)

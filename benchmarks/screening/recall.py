@@ -19,11 +19,11 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from inspection.types import Box
+from inspection.types import Box, Looked
 from inspection.vision.boxes import overlaps
 from inspection.vision.cells import CELL_PX
 from inspection.vision.drawing import DrawnDefect, StripDrawing
-from inspection.vision.screening import Cells, Screen, TilingDetector, tiles_with
+from inspection.vision.screening import Cells, Screen, Screened, TilingDetector
 from inspection.vision.tiles import Tile
 from models import open_detector
 from models.screens import open_screen
@@ -145,18 +145,16 @@ def labelled(path: Path, labels: Path, kinds: dict[int, str]) -> Labelled:
 
 def measured(pictures: Iterable[Labelled], screen: Screen, detector: TilingDetector) -> Tally:
     tally = Tally()
+    screened_by = Screened(screen, detector, most_tiles=10**6, quiet_share=0.0)
     for one in pictures:
-        image_hw = (one.pixels.shape[0], one.pixels.shape[1])
-        tiles = detector.tiles(image_hw)
         candidates = screen.candidates(one.pixels)
-        stands_out = tiles_with(candidates, tiles, image_hw)
-        sent = [tile for tile, stands in zip(tiles, stands_out, strict=True) if stands]
         everywhere = detector.detect(one.pixels)
-        # All tiles is everywhere: every detector promises that.
-        screened = everywhere if len(sent) == len(tiles) else detector.detect_in(one.pixels, sent)
+        screened = screened_by.detect(one.pixels)
+        looked = screened.looked or Looked()
+        tiles = detector.tiles((one.pixels.shape[0], one.pixels.shape[1]))
         tally.pictures += 1
         tally.tiles += len(tiles)
-        tally.sent += len(sent)
+        tally.sent += looked.sent
         tally.alarmed += sum(touches(everywhere.xyxy, tile) for tile in tiles)
         for kind, xyxy in zip(everywhere.kind, everywhere.xyxy, strict=True):
             count = tally.of(kind)

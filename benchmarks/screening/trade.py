@@ -18,9 +18,9 @@ from pathlib import Path
 import cv2
 
 from benchmarks.screening.recall import drawn, severstal, share
-from inspection.types import Detections, Image
+from inspection.types import Detections, Image, Looked
 from inspection.vision.boxes import overlaps
-from inspection.vision.screening import Screen, TilingDetector, tiles_with
+from inspection.vision.screening import Screen, Screened, TilingDetector
 from models import open_detector
 from models.screens import open_screen
 
@@ -62,14 +62,12 @@ def report(name: str, pictures: Sequence[Image], screen: Screen, detector: Tilin
         tiles, sent, found, kept = 0, 0, Counter[str](), Counter[str]()
         began = time.thread_time()
         answers = []
+        screened = Screened(raised, detector, most_tiles=10**6, quiet_share=0.0)
         for one in pictures:
-            image_hw = (one.shape[0], one.shape[1])
-            grid = detector.tiles(image_hw)
-            stands_out = tiles_with(raised.candidates(one), grid, image_hw)
-            chosen = [tile for tile, stands in zip(grid, stands_out, strict=True) if stands]
-            answers.append(detector.detect_in(one, chosen))
-            tiles += len(grid)
-            sent += len(chosen)
+            answers.append(screened.detect(one))
+            looked = answers[-1].looked or Looked()
+            tiles += looked.tiles
+            sent += looked.sent
         spent = time.thread_time() - began
         for whole, seen in zip(everywhere, answers, strict=True):
             found.update(whole.kind)

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import logging
 import zlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from typing import Any, Protocol
@@ -27,7 +27,7 @@ from inspection.protocols import Detector
 from inspection.types import Detections, Image, Looked
 from inspection.vision.boxes import intersections
 from inspection.vision.cells import CELL_PX, DEPTH, IS_COMPILED, Grid, cell_statistics
-from inspection.vision.tiles import Tile
+from inspection.vision.tiles import CUT_WITHIN_PX, Tile
 
 if IS_COMPILED:
     from inspection.vision import _screening
@@ -65,8 +65,14 @@ class TilingDetector(Detector, Protocol):
         """The tiles that `detect` looks at, in its order."""
         ...
 
-    def detect_in(self, image: Image, tiles: Sequence[Tile]) -> Detections:
-        """As `detect`, but nothing outside these tiles is looked at. In each it finds what `detect` does."""
+    def look_at(self, image: Image, tile: Tile) -> Detections:
+        """What it finds in this one of its tiles, in px of the image; nothing outside is looked at."""
+        ...
+
+    def together(
+        self, image_hw: tuple[int, int], tiles: Sequence[Tile], found: Sequence[Detections]
+    ) -> Detections:
+        """What was found in each of these tiles, as found in one image. Of all tiles it is what `detect` gives."""
         ...
 
 
@@ -172,36 +178,58 @@ def _rectified(cells: NDArray[np.float64]) -> NDArray[np.float64]:
     return np.asarray(steps * _HIDDEN_STEP, np.float64)
 
 
-def tiles_with(candidates: Cells, tiles: Sequence[Tile], image_hw: tuple[int, int]) -> NDArray[np.bool_]:
-    """Which tiles show a part of a candidate cell more than BORDER_PX inside, (len(tiles),).
+class Places:
+    """The tiles of images of one size, and which cells each of them shows inside its border."""
 
-    Less than that where neighbours share less than twice as much: every part of every candidate is in a tile.
-    """
-    return _with_any(candidates, _insides(tiles, image_hw))
+    def __init__(self, tiles: Sequence[Tile], image_hw: tuple[int, int]) -> None:
+        self.tiles = tuple(tiles)
+        self.image_hw = image_hw
+        height, width = image_hw
+        across = min(BORDER_PX, _shared({(one.left, one.right) for one in tiles}) // 2)
+        down = min(BORDER_PX, _shared({(one.top, one.bottom) for one in tiles}) // 2)
+        sides = [
+            (
+                (one.left + across * (one.left > 0)) // CELL_PX,
+                (one.top + down * (one.top > 0)) // CELL_PX,
+                -(-(one.right - across * (one.right < width)) // CELL_PX),
+                -(-(one.bottom - down * (one.bottom < height)) // CELL_PX),
+            )
+            for one in tiles
+        ]
+        self._insides = np.array(sides, np.intp).reshape(-1, 4).T
+
+    def showing(self, cells: Cells) -> NDArray[np.bool_]:
+        """Which tiles show a part of any of these cells more than BORDER_PX inside, (tiles,).
+
+        Less than that where neighbours share less than twice as much: every part of every cell is in a tile.
+        """
+        counts = cv2.integral(cells.astype(np.uint8))
+        left, top, right, bottom = self._insides
+        inside = counts[bottom, right] - counts[top, right] - counts[bottom, left] + counts[top, left]
+        return np.asarray(inside > 0, np.bool_)
+
+    def beyond(self, looks: Mapping[int, Detections]) -> Cells:
+        """The cells on which what was found in these tiles, by number, would go on beyond the border of its tile."""
+        height, width = self.image_hw
+        cells = np.zeros((-(-height // CELL_PX), -(-width // CELL_PX)), np.bool_)
+        for number, found in looks.items():
+            tile = self.tiles[number]
+            for x1, y1, x2, y2 in found.xyxy[tile.cuts(found.xyxy, image_hw=self.image_hw)].tolist():
+                if 0 < tile.left >= x1 - CUT_WITHIN_PX:
+                    cells[_middle(y1, y2), (tile.left - 1) // CELL_PX] = True
+                if width > tile.right <= x2 + CUT_WITHIN_PX:
+                    cells[_middle(y1, y2), tile.right // CELL_PX] = True
+                if 0 < tile.top >= y1 - CUT_WITHIN_PX:
+                    cells[(tile.top - 1) // CELL_PX, _middle(x1, x2)] = True
+                if height > tile.bottom <= y2 + CUT_WITHIN_PX:
+                    cells[tile.bottom // CELL_PX, _middle(x1, x2)] = True
+        return cells
 
 
-def _with_any(candidates: Cells, insides: NDArray[np.intp]) -> NDArray[np.bool_]:
-    counts = cv2.integral(candidates.astype(np.uint8))
-    left, top, right, bottom = insides
-    inside = counts[bottom, right] - counts[top, right] - counts[bottom, left] + counts[top, left]
-    return np.asarray(inside > 0, np.bool_)
-
-
-def _insides(tiles: Sequence[Tile], image_hw: tuple[int, int]) -> NDArray[np.intp]:
-    """Of each tile the cells that it shows inside its border: left, top, right, bottom, (4, len(tiles))."""
-    height, width = image_hw
-    across = min(BORDER_PX, _shared({(one.left, one.right) for one in tiles}) // 2)
-    down = min(BORDER_PX, _shared({(one.top, one.bottom) for one in tiles}) // 2)
-    sides = [
-        (
-            (one.left + across * (one.left > 0)) // CELL_PX,
-            (one.top + down * (one.top > 0)) // CELL_PX,
-            -(-(one.right - across * (one.right < width)) // CELL_PX),
-            -(-(one.bottom - down * (one.bottom < height)) // CELL_PX),
-        )
-        for one in tiles
-    ]
-    return np.array(sides, np.intp).reshape(-1, 4).T
+def _middle(low: float, high: float) -> slice:
+    """The cells from `low` to `high`, px, but those that hold less than half a cell of it; at least one."""
+    half = min(CELL_PX / 2, (high - low) / 2)
+    return slice(int(low + half) // CELL_PX, int(high - half) // CELL_PX + 1)
 
 
 def _shared(spans: set[tuple[int, int]]) -> int:
@@ -229,7 +257,7 @@ class Screened:
         self._detector = detector
         self._most_tiles = most_tiles
         self._quiet_share = quiet_share
-        self._places: tuple[tuple[int, int], tuple[Tile, ...], NDArray[np.intp]] | None = None
+        self._places: Places | None = None
         if not IS_COMPILED:
             logger.warning(
                 "The screen runs without its compiled part and takes more than twice as long, with the same answers: "
@@ -241,40 +269,57 @@ class Screened:
         """With `looked`. Raises ScreenOverrun, and what the detector raises."""
         if image.size == 0:
             return self._detector.detect(image)
-        tiles, insides = self._places_in((image.shape[0], image.shape[1]))
+        places = self._places_in((image.shape[0], image.shape[1]))
         statistics = cell_statistics(image)
-        stands_out = _with_any(self._screen.candidates_of(statistics), insides)
-        sent = int(np.count_nonzero(stands_out))
-        if sent > self._most_tiles:
-            raise ScreenOverrun(
-                f"{sent} of {len(tiles)} places stand out, {self._most_tiles} may be looked at.",
-                action="Look at the picture: is it the lamp, the lens, water or scale? If the steel is like that, "
-                "raise most_tiles in the recipe or inspect without a screen.",
-                found=sent,
-                allowed=self._most_tiles,
-                tiles=len(tiles),
-            )
-        chosen = [tile for tile, stands in zip(tiles, stands_out, strict=True) if stands]
-        found = self._detector.detect_in(image, chosen)
-        by_lot = ~stands_out & _drawn_by_lot(statistics, len(tiles), self._quiet_share)
+        looks: dict[int, Detections] = {}
+        self._look_where(places.showing(self._screen.candidates_of(statistics)), image, places, looks)
+        found = self._together(places, looks)
+        drawn = np.flatnonzero(_drawn_by_lot(statistics, len(places.tiles), self._quiet_share)).tolist()
+        by_lot = [number for number in drawn if number not in looks]
         escaped = 0
-        for place in np.flatnonzero(by_lot):
-            here = self._detector.detect_in(image, [tiles[place]])
+        for number in by_lot:
+            here = self._detector.look_at(image, places.tiles[number])
             if _is_new(here, found):
                 escaped += 1
-                stands_out[place] = True
+                looks[number] = here
         if escaped:
-            chosen = [tile for tile, stands in zip(tiles, stands_out, strict=True) if stands]
-            found = self._detector.detect_in(image, chosen)
-        looked = Looked(tiles=len(tiles), sent=sent, sampled=int(np.count_nonzero(by_lot)), escaped=escaped)
+            self._look_where(places.showing(places.beyond(looks)), image, places, looks)
+            found = self._together(places, looks)
+        looked = Looked(
+            tiles=len(places.tiles), sent=len(looks) - escaped, sampled=len(by_lot), escaped=escaped
+        )
         return replace(found, looked=looked)
 
-    def _places_in(self, image_hw: tuple[int, int]) -> tuple[tuple[Tile, ...], NDArray[np.intp]]:
-        """Tiles, and which cells are inside them. Kept for the next picture, which mostly has the same size."""
-        if self._places is None or self._places[0] != image_hw:
-            tiles = self._detector.tiles(image_hw)
-            self._places = image_hw, tiles, _insides(tiles, image_hw)
-        return self._places[1:]
+    def _look_where(
+        self, asked: NDArray[np.bool_], image: Image, places: Places, looks: dict[int, Detections]
+    ) -> None:
+        """Look at the tiles asked for, and on wherever what was found is cut by their borders: into `looks`."""
+        while more := [number for number in np.flatnonzero(asked).tolist() if number not in looks]:
+            sent = len(looks) + len(more)
+            if sent > self._most_tiles:
+                raise ScreenOverrun(
+                    f"{sent} of {len(places.tiles)} places stand out, {self._most_tiles} may be looked at.",
+                    action="Look at the picture: is it the lamp, the lens, water or scale? If the steel is like that, "
+                    "raise most_tiles in the recipe or inspect without a screen.",
+                    found=sent,
+                    allowed=self._most_tiles,
+                    tiles=len(places.tiles),
+                )
+            seen = {number: self._detector.look_at(image, places.tiles[number]) for number in more}
+            looks |= seen
+            asked = places.showing(places.beyond(seen))
+
+    def _together(self, places: Places, looks: Mapping[int, Detections]) -> Detections:
+        numbers = sorted(looks)
+        return self._detector.together(
+            places.image_hw, [places.tiles[one] for one in numbers], [looks[one] for one in numbers]
+        )
+
+    def _places_in(self, image_hw: tuple[int, int]) -> Places:
+        """Kept for the next picture, which mostly has the same size."""
+        if self._places is None or self._places.image_hw != image_hw:
+            self._places = Places(self._detector.tiles(image_hw), image_hw)
+        return self._places
 
 
 def _keep_freed_memory() -> None:

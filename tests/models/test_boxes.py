@@ -163,9 +163,8 @@ def shown_in(tile, defects, random):
         if inside[2] - inside[0] >= 4 and inside[3] - inside[1] >= 4:
             pieces.append((random.uniform(0.4, 0.99), inside, kind))
     pieces.sort(reverse=True)
-    corner = np.array([tile.left, tile.top, tile.left, tile.top], np.float32)
     return Detections(
-        xyxy=np.array([box for _, box, _ in pieces], np.float32).reshape(-1, 4) - corner,
+        xyxy=np.array([box for _, box, _ in pieces], np.float32).reshape(-1, 4),
         score=np.array([score for score, _, _ in pieces], np.float32),
         kind=tuple(kind for _, _, kind in pieces),
     )

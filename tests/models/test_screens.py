@@ -5,7 +5,7 @@ import pytest
 
 from inspection.types import Looked, ModelRef
 from inspection.vision.drawing import StripDrawing
-from inspection.vision.screening import tiles_with
+from inspection.vision.screening import Places
 from models import ModelStore, open_detector
 from models.errors import ModelAltered, ModelMismatch, ModelMissing
 from models.screens import open_screen, put_before, screens_in, weights_as_json
@@ -131,4 +131,4 @@ def test_drawn_defects_of_known_contrast_stand_out(released):
         over = [
             tile.left < 440 and tile.right > 400 and tile.top < 220 and tile.bottom > 160 for tile in tiles
         ]
-        assert tiles_with(candidates, tiles, image.shape)[over].any()
+        assert Places(tiles, image.shape).showing(candidates)[over].any()

@@ -109,7 +109,8 @@ def test_a_lower_score_asked_for_finds_no_less(detector, watchful):
 def test_asked_for_all_its_tiles_it_finds_what_it_finds_in_the_picture(watchful, name):
     image = pictures()[name]
     everywhere = watchful.detect(image)
-    tiled = watchful.detect_in(image, watchful.tiles(image.shape[:2]))
+    tiles = watchful.tiles(image.shape[:2])
+    tiled = watchful.together(image.shape[:2], tiles, [watchful.look_at(image, tile) for tile in tiles])
     np.testing.assert_array_equal(everywhere.xyxy, tiled.xyxy)
     np.testing.assert_array_equal(everywhere.score, tiled.score)
     assert everywhere.kind == tiled.kind
@@ -118,13 +119,13 @@ def test_asked_for_all_its_tiles_it_finds_what_it_finds_in_the_picture(watchful,
 def test_asked_for_some_tiles_it_looks_nowhere_else(watchful):
     image = pictures()["strip"]
     for tile in watchful.tiles(image.shape[:2])[:3]:
-        found = watchful.detect_in(image, [tile])
+        found = watchful.look_at(image, tile)
         assert (found.xyxy >= (tile.left, tile.top, tile.left, tile.top)).all()
         assert (found.xyxy <= (tile.right, tile.bottom, tile.right, tile.bottom)).all()
         elsewhere = image.copy()
         elsewhere[: tile.top], elsewhere[tile.bottom :] = 0, 255
-        np.testing.assert_array_equal(watchful.detect_in(elsewhere, [tile]).xyxy, found.xyxy)
+        np.testing.assert_array_equal(watchful.look_at(elsewhere, tile).xyxy, found.xyxy)
 
 
 def test_asked_for_no_tile_it_finds_nothing(watchful):
-    assert len(watchful.detect_in(pictures()["strip"], [])) == 0
+    assert len(watchful.together(pictures()["strip"].shape[:2], [], [])) == 0

@@ -16,10 +16,10 @@ from inspection.vision.correction import FlatField
 from inspection.vision.escapes import escape_rate
 from inspection.vision.screening import (
     WEIGHT_STEP,
+    Places,
     Screen,
     Screened,
     ScreenOverrun,
-    tiles_with,
 )
 from inspection.vision.tiles import cut_into_tiles
 from tests.builders import NOON
@@ -67,20 +67,31 @@ class Network:
         return cut_into_tiles(image_hw, tile_px=self.tile_px)
 
     def detect(self, image):
-        return self.detect_in(image, self.tiles(image.shape[:2]))
+        tiles = self.tiles(image.shape[:2])
+        return self.together(image.shape[:2], tiles, [self.look_at(image, tile) for tile in tiles])
 
-    def detect_in(self, image, tiles):
-        self.looked_at += tiles
-        seen = np.zeros(image.shape, np.uint8)
-        for tile in tiles:
-            tile.of(seen)[:] = (tile.of(image) < 50) | (tile.of(image) > 200)
-        _, _, boxes, _ = cv2.connectedComponentsWithStats(seen, connectivity=8)
-        xywh = boxes[1:, :4].astype(np.float32)
-        return Detections(
-            xyxy=np.concatenate([xywh[:, :2], xywh[:, :2] + xywh[:, 2:]], axis=1),
-            score=np.full(len(xywh), 0.9, np.float32),
-            kind=("spot",) * len(xywh),
-        )
+    def look_at(self, image, tile):
+        self.looked_at.append(tile)
+        shown = tile.of(image)
+        return tile.placed(spots((shown < 50) | (shown > 200)))
+
+    def together(self, image_hw, tiles, found):
+        seen = np.zeros(image_hw, np.bool_)
+        for one in found:
+            for left, top, right, bottom in one.xyxy.astype(int):
+                seen[top:bottom, left:right] = True
+        return spots(seen)
+
+
+def spots(seen):
+    """The boxes around what was seen; spots are drawn as upright rectangles, so boxes are all there is to them."""
+    _, _, boxes, _ = cv2.connectedComponentsWithStats(seen.astype(np.uint8), connectivity=8)
+    xywh = boxes[1:, :4].astype(np.float32)
+    return Detections(
+        xyxy=np.concatenate([xywh[:, :2], xywh[:, :2] + xywh[:, 2:]], axis=1),
+        score=np.full(len(xywh), 0.9, np.float32),
+        kind=("spot",) * len(xywh),
+    )
 
 
 def steel(height=384, width=512, *, spots=(), seed=0):
@@ -258,7 +269,7 @@ def test_a_lamp_that_the_flat_field_evens_out_changes_no_place(gain):
 def test_every_candidate_lies_in_tiles_that_are_sent_and_no_tile_is_sent_without_one(candidates, tile_px):
     image_hw = (candidates.shape[0] * CELL_PX - 5, candidates.shape[1] * CELL_PX - 9)
     tiles = cut_into_tiles(image_hw, tile_px=tile_px)
-    sent = tiles_with(candidates, tiles, image_hw)
+    sent = Places(tiles, image_hw).showing(candidates)
     covered = np.zeros(image_hw, np.bool_)
     wanted = np.kron(candidates, np.ones((CELL_PX, CELL_PX), np.bool_))[: image_hw[0], : image_hw[1]]
     for tile, is_sent in zip(tiles, sent, strict=True):
@@ -274,7 +285,7 @@ def test_a_tile_that_is_not_sent_shows_of_a_candidate_no_more_than_8_px_at_its_b
     image_hw = (candidates.shape[0] * CELL_PX, candidates.shape[1] * CELL_PX)
     tiles = cut_into_tiles(image_hw, tile_px=200)
     wanted = np.kron(candidates, np.ones((CELL_PX, CELL_PX), np.bool_))
-    for tile, is_sent in zip(tiles, tiles_with(candidates, tiles, image_hw), strict=True):
+    for tile, is_sent in zip(tiles, Places(tiles, image_hw).showing(candidates), strict=True):
         top, left = (8 if at > 0 else 0 for at in (tile.top, tile.left))
         bottom, right = (
             8 if at < end else 0 for at, end in zip((tile.bottom, tile.right), image_hw, strict=True)
@@ -298,6 +309,38 @@ def test_the_network_is_not_asked_about_a_surface_on_which_nothing_stands_out():
     network = Network()
     assert len(screened(network).detect(steel())) == 0
     assert network.looked_at == []
+
+
+@pytest.mark.parametrize("turned", [False, True])
+@pytest.mark.parametrize("mirrored", [False, True])
+def test_what_a_tile_cuts_is_followed_to_its_end_though_only_its_beginning_stands_out(turned, mirrored):
+    # A stripe of which the screen sees the first 24 px: what goes on fades below its contrast, not below the network's.
+    image = steel(height=200, width=1200)
+    image[80:104, 40:64] = 20
+    image[80:104, 64:1000] = 49
+    image = image.T if turned else image
+    image = np.ascontiguousarray(image[::-1, ::-1] if mirrored else image)
+    screen = a_screen(from_ratio=0.62)
+    network, everywhere = Network(), Network()
+    found = screened(network, screen=screen).detect(image)
+    np.testing.assert_array_equal(found.xyxy, everywhere.detect(image).xyxy)
+    assert len(found) == 1
+    assert 7 < found.looked.sent == len(network.looked_at) == len(set(network.looked_at)) < found.looked.tiles
+
+
+def test_what_an_escape_shows_the_beginning_of_is_followed_too():
+    image = steel(height=200, width=3000)
+    image[80:104, 40:2900] = 49
+    found = screened(Network(), screen=a_screen(from_ratio=0.9), quiet_share=0.2).detect(image)
+    np.testing.assert_array_equal(found.xyxy, Network().detect(image).xyxy)
+    assert 0 < found.looked.escaped <= found.looked.sampled < found.looked.sent
+
+
+def test_following_what_is_cut_does_not_go_beyond_what_may_be_looked_at():
+    image = steel(height=200, width=1200)
+    image[80:104, 40:1000] = 20
+    with pytest.raises(ScreenOverrun):
+        screened(Network(), most_tiles=5).detect(image)
 
 
 def test_with_every_quiet_place_sampled_nothing_can_escape():
