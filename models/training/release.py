@@ -260,8 +260,9 @@ def release_again(name: str, *, of: str, version: str, neu: Path, into: Path, lo
     """A released network under a new version, looked at in another way. Its weights stay the same to the bit."""
     exhibit = EXHIBITS[name](neu)
     released = ModelStore().find(exhibit.released_as, of)
-    card = released.card.model_copy(update={"version": version, "made_on": today()})
-    return finish(card, released.network, exhibit, looks=looks, into=into)
+    network = train.without_traces(released.network)
+    update = {"version": version, "made_on": today(), "sha256": hashlib.sha256(network).hexdigest()}
+    return finish(released.card.model_copy(update=update), network, exhibit, looks=looks, into=into)
 
 
 def release_int8(name: str, *, of: str | None, neu: Path, into: Path, looks: int) -> ModelCard:
@@ -332,7 +333,12 @@ def finish(
 
 
 def write(card: ModelCard, network: bytes, into: Path) -> None:
-    """`<into>/<model>/<version>/`, figures of the card with four places."""
+    """`<into>/<model>/<version>/`, figures of the card with four places.
+
+    Raises RuntimeError for a network that names where it was made: every release goes through here.
+    """
+    if train.without_traces(network) != network:
+        raise RuntimeError("the network's metadata say where or when it was made: see train.without_traces")
     folder = into / card.name / card.version
     folder.mkdir(parents=True, exist_ok=True)
     (folder / card.file).write_bytes(network)

@@ -66,7 +66,7 @@ def release(*, version: str, run: Path, data: Path, into: Path) -> tuple[ModelCa
     trained = segment.load(run / "weights.pt")
     facts = json.loads((run / "run.json").read_text(encoding="utf-8"))
     learned, aside = segment.set_aside(segment.read_tiles(data, "train"))
-    network = segment.as_onnx(trained, opset=OPSET)
+    network = segment.as_onnx(segment.as_arrays(trained), opset=OPSET)
     card = ModelCard(
         name=NAME,
         version=version,

@@ -20,7 +20,7 @@ import math
 import os
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -46,6 +46,9 @@ _MARGIN = 114
 _BATCH, _DECAY = 16, 1e-2
 _SUREST = 3
 _MEAN_OF_STEPS = 0.995
+
+NORM_EPS = 1e-5
+"""What a norm adds to a variance before it divides by its root."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -125,7 +128,9 @@ def make_network() -> Any:
     for layer in LAYERS:
         read = sum(width[name] for name in layer.sources)
         conv = nn.Conv2d(read, layer.channels, layer.size, layer.stride, layer.size // 2, bias=layer.last)
-        made[layer.name] = conv if layer.last else nn.Sequential(conv, nn.BatchNorm2d(layer.channels))
+        made[layer.name] = (
+            conv if layer.last else nn.Sequential(conv, nn.BatchNorm2d(layer.channels, eps=NORM_EPS))
+        )
         width[layer.name] = layer.channels
     # Cells with a defect are few; a network that begins by saying "none" has less to unlearn.
     nn.init.constant_(made["logits"].bias, -4.0)
@@ -440,10 +445,15 @@ def load(weights: Path) -> Any:
     return network.eval()
 
 
-def as_onnx(network: Any, *, opset: int) -> bytes:
+def as_arrays(network: Any) -> dict[str, NDArray[np.float32]]:
+    """All that a trained network knows, by torch's names of it."""
+    return {name: np.asarray(one.detach().numpy()) for name, one in network.state_dict().items()}
+
+
+def as_onnx(learned: Mapping[str, NDArray[np.float32]], *, opset: int) -> bytes:
     """The network as an ONNX file: (1, 1, INPUT_PX, INPUT_PX) 0..1 in, map (1, kinds, INPUT_PX / 4, …) 0..1 out.
 
-    Its norms are folded into the convolutions.
+    learned   as `as_arrays` gives it. Its norms are folded into the convolutions
     """
     import onnx
     from onnx import TensorProto, helper, numpy_helper
@@ -469,7 +479,7 @@ def as_onnx(network: Any, *, opset: int) -> bytes:
         if len(read) > 1:
             given = f"{layer.name}_read"
             nodes.append(helper.make_node("Concat", read, [given], name=f"{layer.name}/concat", axis=1))
-        weight, bias = _folded(network[layer.name], is_last=layer.last)
+        weight, bias = _folded(learned, layer)
         constants += [
             numpy_helper.from_array(weight, f"{layer.name}.weight"),
             numpy_helper.from_array(bias, f"{layer.name}.bias"),
@@ -505,15 +515,18 @@ def as_onnx(network: Any, *, opset: int) -> bytes:
     return bytes(model.SerializeToString())
 
 
-def _folded(layer: Any, *, is_last: bool) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+def _folded(
+    learned: Mapping[str, NDArray[np.float32]], layer: Layer
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     """Weight and bias of a convolution with the norm after it taken in."""
-    if is_last:
-        return layer.weight.detach().numpy(), layer.bias.detach().numpy()
-    conv, norm = layer
-    by = (norm.weight / (norm.running_var + norm.eps).sqrt()).detach().numpy()
-    weight = conv.weight.detach().numpy() * by[:, None, None, None]
-    bias = norm.bias.detach().numpy() - norm.running_mean.numpy() * by
-    return np.asarray(weight, np.float32), np.asarray(bias, np.float32)
+    if layer.last:
+        return learned[f"{layer.name}.weight"], learned[f"{layer.name}.bias"]
+    norm = {
+        part: learned[f"{layer.name}.1.{part}"] for part in ("weight", "bias", "running_mean", "running_var")
+    }
+    by = norm["weight"] / np.sqrt(norm["running_var"] + NORM_EPS)
+    weight = learned[f"{layer.name}.0.weight"] * by[:, None, None, None]
+    return np.asarray(weight, np.float32), np.asarray(norm["bias"] - norm["running_mean"] * by, np.float32)
 
 
 def main(arguments: list[str]) -> int:

@@ -35,6 +35,9 @@ _NORMS_FROM_EVERY = 6
 _MEAN_OF_STEPS = 0.998
 REPOSITORY = Path(__file__).resolve().parents[2]
 
+STATED = ("names", "license")
+"""What a network may say of itself beside its graph: whoever loads it holds its card to it."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
@@ -225,21 +228,35 @@ def load_network(source: Path | str) -> Any:
 def export_onnx(weights: Path, *, input_px: int, opset: int) -> Path:
     """The network as an ONNX file of fixed shape (1, 3, input_px, input_px), float32, simplified.
 
-    Of what the tool writes into it, its classes and its licence stay; where it was trained is nobody's business.
+    Of what the tool writes into it, its classes and its licence stay (`without_traces`).
     """
-    import onnx
-
     exported = Path(
         load_network(weights).export(
             format="onnx", imgsz=input_px, opset=opset, simplify=True, dynamic=False, batch=1, device="cpu"
         )
     )
-    network = onnx.load(str(exported))
-    stated = {one.key: one.value for one in network.metadata_props if one.key in ("names", "license")}
-    del network.metadata_props[:]
-    onnx.helper.set_model_props(network, stated)
-    onnx.save(network, str(exported))
+    exported.write_bytes(without_traces(exported.read_bytes()))
     return exported
+
+
+def without_traces(network: bytes) -> bytes:
+    """An ONNX file without what tools note in it of the computer and the hour it was made at: of its metadata the
+    class names and the licence stay, its documentation strings go. Weights and graph stay the same to the bit; a file
+    without such notes is returned as it is."""
+    import onnx
+
+    model = onnx.load_from_string(network)
+    told = {one.key: one.value for one in model.metadata_props}
+    stated = {key: value for key, value in told.items() if key in STATED}
+    noted = [model, model.graph, *model.graph.node, *model.graph.input, *model.graph.output]
+    if stated == told and not any(one.doc_string for one in noted):
+        return network
+    del model.metadata_props[:]
+    if stated:
+        onnx.helper.set_model_props(model, stated)
+    for one in noted:
+        one.ClearField("doc_string")
+    return bytes(model.SerializeToString())
 
 
 def answers(weights: Path, inputs: NDArray[np.float32]) -> NDArray[np.float32]:

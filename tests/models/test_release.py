@@ -1,9 +1,14 @@
 import numpy as np
+import onnx
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from models.training.release import quiet_from
+from models.store import RELEASED, ModelStore
+from models.training.release import quiet_from, write
+from models.training.train import without_traces
+from tests.models.networks import a_model, answering
 
 scores = st.floats(0, 1)
 
@@ -29,3 +34,44 @@ def test_the_clean_picture_that_is_let_through_is_the_one_that_costs_most_escape
     defective = np.array([[0.5, 0.0], [0.6, 0.0], [0.0, 0.5]])
     thresholds = quiet_from(defective, clean, share=0.5)
     assert (defective >= thresholds).any(axis=1).tolist() == [True, True, False]
+
+
+def noted(network: bytes) -> bytes:
+    """As a training tool leaves it: it says where it was made."""
+    model = onnx.load_from_string(network)
+    told = {"description": "trained on /desk/runs/data.yaml", "names": "{0: 'pits'}", "license": "AGPL-3.0"}
+    onnx.helper.set_model_props(model, told)
+    model.graph.node[0].doc_string = "/desk/tool.py"
+    return bytes(model.SerializeToString())
+
+
+def test_a_network_keeps_its_classes_and_its_licence_and_says_nothing_of_the_desk_it_was_made_at():
+    network = answering({"boxes": np.zeros((1, 5, 8))})
+    tidy = without_traces(noted(network))
+    model = onnx.load_from_string(tidy)
+    assert {one.key: one.value for one in model.metadata_props} == {
+        "names": "{0: 'pits'}",
+        "license": "AGPL-3.0",
+    }
+    assert b"/desk" not in tidy
+    assert model.graph == onnx.load_from_string(network).graph
+    assert without_traces(tidy) == tidy
+
+
+def test_nothing_is_released_that_says_where_it_was_made(tmp_path):
+    model = a_model(noted(answering({"boxes": np.zeros((1, 5, 8))})), ("pits",))
+    with pytest.raises(RuntimeError, match="where or when"):
+        write(model.card, model.network, tmp_path)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_no_network_in_the_package_says_where_it_was_made():
+    files = sorted(RELEASED.glob("*/*/*.onnx"))
+    assert files
+    assert [file for file in files if without_traces(file.read_bytes()) != file.read_bytes()] == []
+
+
+def test_every_network_in_the_package_is_the_one_its_card_names():
+    for name, versions in ModelStore().versions().items():
+        for version in versions:
+            assert ModelStore().find(name, version).card.version == version
