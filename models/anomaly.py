@@ -18,7 +18,7 @@ import datetime
 import hashlib
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -39,6 +39,8 @@ from models.errors import TrainingDataMissing
 from models.store import RELEASED, ModelStore, ReleasedModel
 
 KIND = "anomaly"
+PROGRESS = "progress "
+"""Begins the lines in which the command, asked to, says what share of its work is done."""
 TILE_PX = 256
 LEAST_PICTURES = 10
 
@@ -52,9 +54,14 @@ _OPSET = 17
 _COVERED = 0.12
 _EVEN_CELLS = 200
 _HIDDEN = 64
+STEPS = 2500
 _BATCH, _RATE = 512, 1e-3
+_TOLD_EVERY = 50
 _HELD_BACK = 5
 """One picture of so many teaches nothing and sets the score."""
+
+_SHOWN = 0.6
+"""Share of the work that is looking at the pictures; the rest is the fit."""
 
 Features = NDArray[np.float32]
 
@@ -83,14 +90,16 @@ def fit(
     licence: str = "as the plant says of its pictures",
     backbone: ReleasedModel | None = None,
     versions_each: int = 6,
-    steps: int = 2500,
+    steps: int = STEPS,
     seed: int = 0,
+    progress: Callable[[float], None] = lambda share: None,
 ) -> ReleasedModel:
     """A model fitted from pictures of good parts, grey, of any size.
 
     source, licence   where the pictures are from and what may be done with them, for the card
     versions_each     how many blemished copies of each picture are learned from
     steps             of the fit, each on 512 places
+    progress          told what share of the work is done
     backbone          whose first layers describe a place; the newest strip-surface if not given
 
     Raises TrainingDataMissing for fewer than LEAST_PICTURES. Same pictures and seed, same model, on one machine.
@@ -106,8 +115,20 @@ def fit(
     rng = np.random.default_rng(seed)
     held_back = set(rng.permutation(len(good))[: max(len(good) // _HELD_BACK, 2)].tolist())
     learned = [one for i, one in enumerate(good) if i not in held_back]
-    features, blemish = _examples(learned, describe, rng, versions_each=versions_each)
-    fitted = _fit(features, blemish, rng, steps=steps)
+    features, blemish = _examples(
+        learned,
+        describe,
+        rng,
+        versions_each=versions_each,
+        progress=lambda share: progress(_SHOWN * share),
+    )
+    fitted = _fit(
+        features,
+        blemish,
+        rng,
+        steps=steps,
+        progress=lambda share: progress(_SHOWN + (1 - _SHOWN) * share),
+    )
     surest = max(
         float(fitted.logits(cells).max())
         for i in held_back
@@ -157,7 +178,12 @@ def _tiles(picture: Image) -> Iterator[Image]:
 
 
 def _examples(
-    good: Sequence[Image], describe: _Describer, rng: np.random.Generator, *, versions_each: int
+    good: Sequence[Image],
+    describe: _Describer,
+    rng: np.random.Generator,
+    *,
+    versions_each: int,
+    progress: Callable[[float], None],
 ) -> tuple[Features, NDArray[np.float32]]:
     """Features of cells (N, channels), and whether a blemish covers each, 0 or 1, but for those it only touches.
 
@@ -165,7 +191,8 @@ def _examples(
     """
     features, blemish = [], []
     tiles = [tile for picture in good for tile in _tiles(picture)]
-    for tile in tiles:
+    for number, tile in enumerate(tiles):
+        progress(number / len(tiles))
         for copy in range(versions_each + 1):
             seen, where = blemished(tile, tiles, rng) if copy else (tile, np.zeros(tile.shape, np.bool_))
             cells, covered = describe(seen, where)
@@ -176,7 +203,14 @@ def _examples(
     return np.concatenate(features), np.concatenate(blemish)
 
 
-def _fit(features: Features, blemish: NDArray[np.float32], rng: np.random.Generator, *, steps: int) -> Fitted:
+def _fit(
+    features: Features,
+    blemish: NDArray[np.float32],
+    rng: np.random.Generator,
+    *,
+    steps: int,
+    progress: Callable[[float], None],
+) -> Fitted:
     """Logistic loss, Adam (Kingma and Ba 2015) with decay of the weights and a rate that falls along a cosine."""
     mean, spread = features.mean(axis=0), features.std(axis=0) + 1e-3
     channels = features.shape[1]
@@ -189,6 +223,8 @@ def _fit(features: Features, blemish: NDArray[np.float32], rng: np.random.Genera
     first = [np.zeros_like(one) for one in weights]
     second = [np.zeros_like(one) for one in weights]
     for step in range(1, steps + 1):
+        if step % _TOLD_EVERY == 0:
+            progress(step / steps)
         rows = rng.integers(0, len(features), _BATCH)
         x = (features[rows] - mean) / spread
         hidden = x @ weights[0] + weights[1]
@@ -331,6 +367,11 @@ def write(model: ReleasedModel, into: Path) -> Path:
     return folder
 
 
+def _say(share: float) -> None:
+    sys.stdout.write(f"{PROGRESS}{share:.3f}\n")
+    sys.stdout.flush()
+
+
 def main(arguments: list[str]) -> int:
     parser = argparse.ArgumentParser(prog="python -m models.anomaly", description=__doc__.splitlines()[0])
     parser.add_argument("--good", type=Path, required=True, help="folder of pictures of good parts")
@@ -339,9 +380,11 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("--version", default="1.0.0")
     parser.add_argument("--licence", default="as the plant says of its pictures")
     parser.add_argument("--into", type=Path, default=RELEASED)
+    parser.add_argument("--steps", type=int, default=STEPS, help="of the fit; fewer is faster and worse")
+    parser.add_argument("--progress", action="store_true", help="say on lines of its own how far it is")
     asked = parser.parse_args(arguments)
     if asked.list is not None:
-        files = [asked.good / name for name in asked.list.read_text(encoding="utf-8").split()]
+        files = [asked.good / name for name in asked.list.read_text(encoding="utf-8").splitlines()]
     else:
         files = sorted(
             one for one in asked.good.iterdir() if one.suffix.lower() in (".png", ".jpg", ".bmp", ".tif")
@@ -353,7 +396,15 @@ def main(arguments: list[str]) -> int:
         good.append(
             np.asarray(cv2.cvtColor(pixels, cv2.COLOR_BGR2GRAY) if pixels.ndim == 3 else pixels, np.uint8)
         )
-    model = fit(good, name=asked.name, version=asked.version, source=asked.good.name, licence=asked.licence)
+    model = fit(
+        good,
+        name=asked.name,
+        version=asked.version,
+        source=asked.good.name,
+        licence=asked.licence,
+        steps=asked.steps,
+        progress=_say if asked.progress else lambda share: None,
+    )
     folder = write(model, asked.into)
     sys.stdout.write(f"{folder}: {len(good)} pictures, {time.monotonic() - began:.0f} s\n")
     return 0

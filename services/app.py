@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 from http import HTTPStatus
 from pathlib import Path
 from typing import Any, Final
@@ -34,6 +35,7 @@ from services.api import (
     sampling,
     spc,
     studies,
+    training,
     units,
     what_if,
 )
@@ -44,7 +46,9 @@ from services.live import RECENT, LiveState
 from services.problems import StaticMissing, answer_errors, text_only
 from services.setting_up import SettingUp, cameras_of
 from services.station.accounting import Accounting
+from services.station.cores import Cores
 from services.station.recipes import LaneRecipes, Wishes
+from services.training import Trainings
 from services.web import (
     account_pages,
     alarm_pages,
@@ -58,6 +62,7 @@ from services.web import (
     public_pages,
     review_pages,
     spc_pages,
+    training_pages,
     what_if_pages,
 )
 from services.web.limits import Limits
@@ -101,6 +106,7 @@ def create_app(
     first_run_code: str | None = None,
     resolver: ResolverSettings = NO_RESOLVER_SETTINGS,
     retention: Rules | None = None,
+    lane_workers: Mapping[str, int] | None = None,
 ) -> FastAPI:
     """Pages and API over what it is given; it opens and closes none of it.
 
@@ -114,6 +120,7 @@ def create_app(
     sealer       signs the heads of the ledger of records
     resolver     where others reach this server, and which nodes it asks for codes that are not ours
     retention    how long the station keeps pictures; None where there is no station
+    lane_workers  cores that each lane inspects on; a lane of which that is not told needs all of them
 
     Raises StaticMissing where the package was built without the pages' libraries, DatabaseUnreachable.
     """
@@ -132,6 +139,9 @@ def create_app(
     app.state.access = Access(Accounts(store), first_run_code=first_run_code)
     app.state.setting_up = SettingUp(cameras_of(recipes.lanes if live is not None else ()))
     app.state.what_ifs = WhatIfs(store, images, station if live is not None else None)
+    app.state.trainings = Trainings(
+        store, images, Cores(lane_workers or {}, partial(_inspecting, live)), frozenset(catalogue)
+    )
     app.state.serving = Serving(
         store=store,
         images=images,
@@ -174,6 +184,7 @@ def create_app(
         studies,
         models,
         cameras,
+        training,
     ):
         app.include_router(noun.router, prefix="/api/v1")
     app.include_router(health.router)
@@ -184,6 +195,7 @@ def create_app(
     app.include_router(review_pages.router)
     app.include_router(mode_pages.router)
     app.include_router(model_pages.router)
+    app.include_router(training_pages.router)
     app.include_router(alarm_pages.router)
     app.include_router(camera_pages.router)
     app.include_router(case_pages.router)
@@ -197,6 +209,12 @@ def create_app(
     app.add_middleware(SecurityHeaders)
     answer_errors(app)
     return app
+
+
+def _inspecting(live: LiveState | None) -> frozenset[str]:
+    """The lanes that are not known to have stopped."""
+    now = () if live is None else live.lanes()
+    return frozenset(one.lane for one in now if one.condition != "stopped")
 
 
 class _Application(FastAPI):

@@ -35,9 +35,10 @@ from services.access import (
     SignInNeeded,
     SignInRefused,
 )
-from services.model_life import GateClosed, NoCandidate, NothingBefore
+from services.model_life import GateClosed, GoldSetDiffers, NoCandidate, NoGoldSet, NothingBefore
 from services.setting_up import BenchFull, CameraUnknown, DoctorBusy, DoctorFailed, NoLivePicture
 from services.text import explain
+from services.training import CannotTrain, NoCoreLeft, TrainingBusy
 from services.web.language import language_of
 from services.web.policy import SECURITY_HEADERS
 from services.web.rendering import page
@@ -279,6 +280,11 @@ STATUS: tuple[tuple[type[InspectionError], HTTPStatus], ...] = (
     (GateClosed, HTTPStatus.CONFLICT),
     (NoCandidate, HTTPStatus.CONFLICT),
     (NothingBefore, HTTPStatus.CONFLICT),
+    (NoGoldSet, HTTPStatus.CONFLICT),
+    (GoldSetDiffers, HTTPStatus.CONFLICT),
+    (TrainingBusy, HTTPStatus.CONFLICT),
+    (NoCoreLeft, HTTPStatus.CONFLICT),
+    (CannotTrain, HTTPStatus.UNPROCESSABLE_ENTITY),
     (ModelAltered, HTTPStatus.UNPROCESSABLE_ENTITY),
     (ModelMismatch, HTTPStatus.UNPROCESSABLE_ENTITY),
     (SignerUnknown, HTTPStatus.UNPROCESSABLE_ENTITY),

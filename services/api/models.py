@@ -126,7 +126,7 @@ class JudgesAnswer(BaseModel):
 
 class ModelAnswer(BaseModel):
     """`in_force` is the version that judges where a recipe asks for the one in force; `before` what a taking back
-    brings back. `gates` are those of the candidate's last judging."""
+    brings back. `gates` are those of the candidate's last judging, by the set that is locked: `gold` is its version."""
 
     name: str
     in_force: str | None
@@ -136,6 +136,9 @@ class ModelAnswer(BaseModel):
     approved_by: str | None
     has_passed: bool
     gates: list[dict[str, Any]]
+    gold: str | None
+    gold_pictures: int
+    gold_by: str | None
     judges: list[JudgesAnswer]
     versions: list[VersionAnswer]
 
@@ -255,8 +258,9 @@ def _networks(recipe: str) -> Iterator[DetectorSettings]:
 
 def _told(life: ModelLife, stands: Standing, judges: list[JudgesAnswer]) -> dict[str, Any]:
     simple = ("name", "in_force", "before", "candidate", "proposed_by", "approved_by", "has_passed")
+    gold = ("gold", "gold_pictures", "gold_by")
     return {
-        **{name: getattr(stands, name) for name in simple},
+        **{name: getattr(stands, name) for name in (*simple, *gold)},
         "gates": [dict(gate) for gate in stands.gates],
         "judges": judges,
         "versions": [

@@ -312,6 +312,27 @@ def propose(name: str, version: str, by: str, database: str) -> None:
     _step(database, by, lambda plant, person, at: plant.propose(name, version, by=person, at=at))
 
 
+@model.command("lock-gold", help=_help("lock_gold"))
+@click.argument("name")
+@data_option
+@click.option("--list", "listed", metavar="FILE", help=_help("listed"))
+@click.option("--as", "codes", multiple=True, metavar="CLASS=KIND", help=_help("as"))
+@by_option
+@database_option
+def lock_gold(
+    name: str, data: Path, listed: str | None, codes: tuple[str, ...], by: str, database: str
+) -> None:
+    """The set's version goes into the audit; the pictures stay where they are."""
+    labelled = labelled_set(data, listed, codes)
+    check_fit(labelled)
+    gold, pictures = version_of(labelled), len(labelled.pictures)
+    _step(
+        database,
+        by,
+        lambda plant, person, at: plant.lock_gold(name, gold, pictures=pictures, by=person, at=at),
+    )
+
+
 @model.command("judge", help=_help("judge"))
 @click.argument("name")
 @data_option
@@ -321,13 +342,15 @@ def propose(name: str, version: str, by: str, database: str) -> None:
 @database_option
 def judge(name: str, data: Path, listed: str | None, codes: tuple[str, ...], by: str, database: str) -> int:
     labelled = labelled_set(data, listed, codes)
+    gold = version_of(labelled)
 
     def act(plant: ModelLife, person: Person, at: datetime) -> Standing:
+        plant.check_gold(name, gold)
         stands = plant.standing(name)
         looked = [
             evaluate(labelled, name, version, threads=1) for version in (stands.in_force, stands.candidate)
         ]
-        return plant.judge(name, looked[0], looked[1], by=person, at=at)
+        return plant.judge(name, looked[0], looked[1], gold=gold, by=person, at=at)
 
     return 0 if _step(database, by, act).has_passed else 1
 

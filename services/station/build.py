@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
@@ -26,6 +25,7 @@ from models.in_force import IN_FORCE, ModelsInForce
 from models.screens import open_screen, put_before
 from models.store import plant_folder
 from services.station.budget import WithinBudget
+from services.station.cores import workers_of
 from services.station.lane import Lane, ReadyRecipe
 from services.station.pace import Paced, pace_file
 from services.station.shadow import Shadowed, tally_file
@@ -45,8 +45,7 @@ def build_lane(
     stop: threading.Event,
 ) -> Lane:
     """A lane ready to run: its recipe read, its model checked, loaded and warm. Raises CFG- and MOD- errors."""
-    workers = lane.workers or _share_of_cores(station)
-    recipe = build_recipe(load_recipe(lane.recipe), workers=workers)
+    recipe = build_recipe(load_recipe(lane.recipe), workers=workers_of(station, lane))
     if set(recipe.views) != set(lane.cameras):
         raise ConfigInvalid(
             f"The lane {lane.name} has the cameras {', '.join(lane.cameras) or 'of one view'}, "
@@ -77,10 +76,6 @@ def open_cameras(lane: LaneSettings) -> Camera:
         within_s=lane.views_within_ms / 1000,
         late_s=lane.views_late_ms / 1000,
     )
-
-
-def _share_of_cores(station: StationSettings) -> int:
-    return max(1, len(os.sched_getaffinity(0)) // len(station.lanes))
 
 
 def build_recipe(recipe: Recipe, *, workers: int = 1) -> ReadyRecipe:

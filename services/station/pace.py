@@ -7,17 +7,19 @@ from __future__ import annotations
 
 import json
 import logging
+import shutil
 import threading
 import time
 import weakref
 from collections import defaultdict, deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Final
 from uuid import uuid4
 
 from inspection.protocols import Detector
 from inspection.types import Detections, Image
+from services.station.shadow import versions_kept
 
 logger = logging.getLogger(__name__)
 
@@ -87,18 +89,33 @@ class _Book:
 
 
 def pace_file(plant: Path, name: str, version: str) -> Path:
-    """A new file for one detector's times: each worker of each lane has its own."""
-    return _folder(plant, name, version) / f"{uuid4().hex}.json"
+    """A new file for one detector's times: each worker of each lane has its own. Of the old ones, those go that are not
+    read any more."""
+    folder = _folder(plant, name, version)
+    for old in _oldest_first(folder)[:-_FILES_READ]:
+        old.unlink(missing_ok=True)
+    return folder / f"{uuid4().hex}.json"
 
 
 def pace_of(plant: Path, name: str, version: str) -> Times:
     """The last times of a version, of all lanes; none where it never judged here."""
-    files = sorted(_folder(plant, name, version).glob("*.json"), key=lambda file: file.stat().st_mtime)
+    files = _oldest_first(_folder(plant, name, version))
     found: defaultdict[str, list[float]] = defaultdict(list)
     for file in files[-_FILES_READ:]:
         for size, times in json.loads(file.read_text(encoding="utf-8")).items():
             found[size] += times
     return {size: times[-KEPT:] for size, times in found.items()}
+
+
+def forget_pace(plant: Path, name: str, *, besides: Collection[str | None]) -> None:
+    """Of a model, the times of other versions than these."""
+    for version in versions_kept(plant / "pace", name):
+        if version not in besides:
+            shutil.rmtree(_folder(plant, name, version), ignore_errors=True)
+
+
+def _oldest_first(folder: Path) -> list[Path]:
+    return sorted(folder.glob("*.json"), key=lambda file: file.stat().st_mtime)
 
 
 def _folder(plant: Path, name: str, version: str) -> Path:

@@ -21,6 +21,7 @@ from services.app import create_app
 from services.live import LiveState
 from services.model_life import ModelLife
 from services.station.accounting import Accounting
+from services.station.cores import workers_of
 from services.station.ending import stop_when_told
 from services.station.history import simulate_shifts
 from services.station.link import Address, Reception
@@ -76,7 +77,9 @@ def run_service(station: StationSettings, address: Address, place: ServicePlace,
                 sealer=sealer,
                 resolver=station.resolver,
                 retention=rules_of(station),
+                lane_workers={lane.name: workers_of(station, lane) for lane in station.lanes},
             )
+            held.callback(app.state.trainings.close)
         except InspectionError as error:
             parent.send(error)
             return

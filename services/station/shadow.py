@@ -10,11 +10,12 @@ from __future__ import annotations
 import json
 import logging
 import os
+import shutil
 import threading
 import time
 import weakref
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from pathlib import Path
 from queue import Empty, Full, Queue
 from typing import Any, Final
@@ -134,6 +135,19 @@ def tallied(plant: Path, name: str, version: str) -> dict[str, Any]:
         "kinds": {kind: _split(counted, f"{kind}:") for kind in kinds},
         "ms": float(np.percentile(ms, 95)) if ms else None,
     }
+
+
+def forget_beside(plant: Path, name: str, *, besides: Collection[str | None]) -> None:
+    """Of a model, what was counted for other versions than these. A worker that still has one begins its file anew."""
+    for version in versions_kept(plant / "beside", name):
+        if version not in besides:
+            shutil.rmtree(_folder(plant, name, version), ignore_errors=True)
+
+
+def versions_kept(folder: Path, name: str) -> tuple[str, ...]:
+    """Of a folder that has one folder for each version of each model, the versions of this one."""
+    found = (one.name.rsplit("-", 1) for one in folder.glob(f"{name}-*.*.*") if one.is_dir())
+    return tuple(sorted(version for model, version in found if model == name))
 
 
 def _folder(plant: Path, name: str, version: str) -> Path:

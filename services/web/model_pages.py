@@ -27,8 +27,9 @@ Version = Annotated[str, Query(max_length=40)]
 
 
 @router.get("/models")
-def models(request: Request, here: Here, life: LifeHere) -> Response:
-    return page(request, "models.html", models=api.models(here, life))
+def models(request: Request, here: Here, life: LifeHere, who: Who) -> Response:
+    may_configure = who is not None and who.may(Right.CONFIGURE)
+    return page(request, "models.html", models=api.models(here, life), may_configure=may_configure)
 
 
 @router.get("/models/{name}")

@@ -5,6 +5,7 @@ The trainings are real and short: the fit from good pictures (`models/anomaly.py
 
 from __future__ import annotations
 
+import os
 import threading
 import time
 from dataclasses import replace
@@ -18,6 +19,7 @@ import pytest
 from inspection.identity import IdentifierCode
 from inspection.types import Box, Detections, Frame, PictureRef, Verdict
 from models.anomaly import KIND, fit, write
+from models.datasets import version_of
 from models.errors import DetectionFailed
 from models.in_force import ModelsInForce
 from models.labels import LabelledFile, LabelledSet, Truth, read_yolo, write_yolo
@@ -28,8 +30,10 @@ from services.model_life import (
     LEAST_TIMED,
     LEAST_WATCHED,
     GateClosed,
+    GoldSetDiffers,
     ModelLife,
     NoCandidate,
+    NoGoldSet,
     NotApproved,
     NothingBefore,
     drifted,
@@ -203,7 +207,12 @@ class Plant:
             evaluate(gold, NAME, version, store=self.life.models)
             for version in (stands.in_force, stands.candidate)
         )
-        return self.life.judge(NAME, champion, challenger, by=self.chen, at=NOON)
+        version = version_of(gold)
+        return self.life.judge(NAME, champion, challenger, gold=version, by=self.chen, at=NOON)
+
+    def lock(self, gold):
+        pictures = len(gold.pictures)
+        return self.life.lock_gold(NAME, version_of(gold), pictures=pictures, by=self.wang, at=NOON)
 
 
 def wait_until(true, *, timeout_s: float = 60) -> None:
@@ -226,6 +235,7 @@ def test_from_thirty_overruled_verdicts_to_a_promotion_that_a_drift_takes_back(p
     plain = [surface(seed) for seed in range(12)]
     plant.release(plain, "1.0.0")
     gold = plant.gold(tmp_path / "gold")
+    assert plant.lock(gold).gold_by == "wang"
     plant.start()
 
     # A new lot: what is allowed on it is reported, and people overrule it, thirty of them with a hole by mistake.
@@ -273,6 +283,7 @@ def test_from_thirty_overruled_verdicts_to_a_promotion_that_a_drift_takes_back(p
 
     steps = [(step.action, step.person) for step in plant.life.steps(NAME)]
     assert steps == [
+        ("model.gold_locked", "wang"),
         ("model.proposed", "chen"),
         ("model.blocked", "chen"),
         ("model.proposed", "chen"),
@@ -298,6 +309,38 @@ def test_who_may_not_configure_proposes_nothing_and_what_is_in_force_is_no_candi
     with pytest.raises(NothingBefore):
         plant.life.take_back(NAME, by=plant.chen, at=NOON, reason="it looks odd")
     assert plant.life.steps(NAME) == ()
+
+
+def test_a_candidate_is_judged_by_the_locked_set_to_the_last_label_and_by_no_other(plant, tmp_path):
+    release_untrained(plant, "1.0.0", "1.1.0")
+    plant.life.propose(NAME, "1.1.0", by=plant.chen, at=NOON)
+    gold = plant.gold(tmp_path / "gold")
+    with pytest.raises(NoGoldSet):
+        plant.judge(gold)
+    with pytest.raises(RightMissing):
+        plant.life.lock_gold(NAME, "0" * 64, pictures=1, by=plant.li, at=NOON)
+    plant.lock(gold)
+    moved = Truth(kind=KIND, box_px=Box(71, 166, 91, 186))
+    relabelled = [replace(one, truth=(moved,) if one.truth else ()) for one in gold.pictures]
+    for other in (replace(gold, pictures=gold.pictures[:-1]), replace(gold, pictures=tuple(relabelled))):
+        with pytest.raises(GoldSetDiffers):
+            plant.judge(other)
+    judged = plant.judge(gold)
+    assert judged.has_passed
+    assert plant.life.steps(NAME)[-1].after["gold"] == version_of(gold) == judged.gold
+
+
+def test_a_new_gold_set_has_the_candidate_judged_again(plant, tmp_path):
+    release_untrained(plant, "1.0.0", "1.1.0")
+    gold = plant.gold(tmp_path / "gold")
+    plant.lock(gold)
+    plant.life.propose(NAME, "1.1.0", by=plant.chen, at=NOON)
+    assert plant.judge(gold).has_passed
+    plant.life.approve(NAME, by=plant.wang, at=NOON)
+    stands = plant.lock(replace(gold, pictures=gold.pictures[:-1]))
+    assert (stands.has_passed, stands.approved_by, stands.candidate) == (False, None, "1.1.0")
+    with pytest.raises(GateClosed, match="not been judged"):
+        plant.life.promote(NAME, by=plant.chen, at=NOON)
 
 
 def test_a_new_candidate_begins_without_the_gates_and_the_approval_of_the_one_before(plant):
@@ -391,6 +434,29 @@ def test_a_picture_that_the_detector_fails_on_is_timed_too(tmp_path):
     with pytest.raises(DetectionFailed):
         paced.detect(surface(1))
     wait_until(lambda: len(pace_of(tmp_path, NAME, "1.0.0").get("256x256", ())) == 1)
+
+
+def test_what_was_counted_and_timed_for_versions_that_are_past_is_not_kept_for_ever(plant):
+    release_untrained(plant, "1.0.0", "1.1.0", "1.2.0")
+    kept = [plant.folder / "beside" / f"{NAME}-1.1.0", plant.folder / "pace" / f"{NAME}-0.9.0"]
+    kept += [plant.folder / "pace" / f"{NAME}-1.0.0", plant.folder / "beside" / f"{NAME}-rough-1.1.0"]
+    for folder in kept:
+        folder.mkdir(parents=True)
+        (folder / "one.json").write_text("{}")
+    plant.life.propose(NAME, "1.1.0", by=plant.chen, at=NOON)
+    assert [folder.exists() for folder in kept] == [True, False, True, True]
+    plant.life.propose(NAME, "1.2.0", by=plant.chen, at=NOON)
+    assert [folder.exists() for folder in kept] == [False, False, True, True]
+
+
+def test_each_start_of_a_worker_begins_a_file_of_times_and_those_not_read_any_more_go(plant):
+    for number in range(40):
+        file = pace_file(plant.folder, NAME, "1.0.0")
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(f'{{"256x256": [{number}.0]}}')
+        os.utime(file, (number, number))
+    assert len(list(file.parent.glob("*.json"))) <= 17
+    assert pace_of(plant.folder, NAME, "1.0.0")["256x256"][-1] == 39.0
 
 
 def test_of_a_few_units_nothing_is_said():

@@ -206,20 +206,23 @@ def does(plant, *arguments, by=None, password=PASSWORD):
 
 
 def gold_of_good_ones(plant):
-    """Ten pictures of even metal: nothing to be found, and both say so."""
+    """Ten pictures of even metal, on one of which something is labelled: both say that there is nothing."""
     folder = plant / "gold"
     (folder / "images").mkdir(parents=True)
     (folder / "labels").mkdir()
     (folder / "classes.txt").write_text(KIND)
     for number in range(10):
         cv2.imwrite(str(folder / "images" / f"{number}.png"), np.full((64, 64), 90 + number, np.uint8))
-        (folder / "labels" / f"{number}.txt").touch()
+        (folder / "labels" / f"{number}.txt").write_text("" if number else "0 0.5 0.5 0.2 0.2")
     return folder
 
 
 def test_a_candidate_goes_by_command_from_proposal_to_force_and_back(plant):
     assert "candidate 1.1.0" in does(plant, "propose", METAL, "--version", "1.1.0", by="chen").output
     gold = gold_of_good_ones(plant)
+    with pytest.raises(RightMissing):
+        does(plant, "lock-gold", METAL, "--data", str(gold), by="li")
+    does(plant, "lock-gold", METAL, "--data", str(gold), by="wang")
     judged = does(plant, "judge", METAL, "--data", str(gold), by="chen")
     assert "✓ clean" in judged.output
     with pytest.raises(SecondPersonNeeded):
@@ -237,6 +240,7 @@ def test_a_candidate_goes_by_command_from_proposal_to_force_and_back(plant):
     told = json.loads(does(plant, "life", METAL, "--json").output)
     assert [step["action"] for step in told["steps"]] == [
         "model.proposed",
+        "model.gold_locked",
         "model.passed",
         "model.approved",
         "model.promoted",

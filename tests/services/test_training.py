@@ -1,0 +1,241 @@
+"""Trainings begun from the page: beside the lanes, never on their cores, and each ends as a candidate or not at all."""
+
+from __future__ import annotations
+
+import os
+import time
+from datetime import timedelta
+from pathlib import Path
+
+import cv2
+import pytest
+
+from inspection.types import PictureRef, Verdict
+from models.anomaly import KIND, LEAST_PICTURES
+from models.bundle import MANIFEST
+from models.store import ModelStore
+from services.access import RightMissing
+from services.model_life import ModelLife
+from services.station.cores import Cores, workers_of
+from services.training import CannotTrain, NoCoreLeft, Training, TrainingBusy, Trainings
+from station_config import load_catalogue, load_station
+from tests.a_station import AStation, an_empty_station, needs_libraries
+from tests.builders import NOON, a_defect, an_inspection
+from tests.models.releases import STRIP
+from tests.models.test_anomaly import surface
+from tests.services.signed_in import signed_in
+from traceability.accounts import Accounts, Role
+from traceability.reviews import Decision, Reviews
+
+NAME = "ground-metal"
+CORES = tuple(sorted(os.sched_getaffinity(0)))
+YESTERDAY = NOON - timedelta(days=1)
+
+
+class Plant:
+    def __init__(self, station: AStation) -> None:
+        self.station = station
+        self.lanes: set[str] = set()
+        self.workers = {"strip": len(CORES)}
+        self.trainings = Trainings(
+            station.store,
+            station.images,
+            Cores(self.workers, lambda: frozenset(self.lanes)),
+            frozenset(load_catalogue()),
+            steps=100,
+        )
+        self.life = ModelLife(station.store, ModelStore.of_plant())
+        accounts = Accounts(station.store)
+        self.chen, self.li = (
+            accounts.add(name=name, title=name, role=role, password_hash=None, by=None, at=NOON)
+            for name, role in (("chen", Role.INTEGRATOR), ("li", Role.OPERATOR))
+        )
+
+    def accepted_after_all(self, count: int) -> None:
+        """Units that were withheld, of whose pictures a person said that they are good."""
+        for seed in range(count):
+            sha256 = self.station.images.put(cv2.imencode(".png", surface(seed))[1].tobytes())
+            shown = PictureRef(sha256=sha256, camera="top", sequence=1, width_px=256, height_px=256)
+            unit = an_inspection(verdict=Verdict.REVIEW, defects=(a_defect(sequence=1),), pictures=(shown,))
+            self.station.store.record([unit])
+            Reviews(self.station.store).decide(unit.id, Decision.ACCEPT, by=self.li, at=NOON)
+
+    def start(self, name: str = NAME, *, by=None) -> Training:
+        return self.trainings.start(name, since=YESTERDAY, by=by or self.chen, at=NOON)
+
+    def ended(self) -> Training:
+        return self.when(lambda now: not now.is_running)
+
+    def when(self, true, *, timeout_s: float = 240) -> Training:
+        until = time.monotonic() + timeout_s
+        while not true(now := self.now):
+            assert time.monotonic() < until, now
+            time.sleep(0.02)
+        return now
+
+    @property
+    def now(self) -> Training:
+        assert self.trainings.now is not None
+        return self.trainings.now
+
+    def steps(self) -> list[str]:
+        return [step.action.removeprefix("model.") for step in self.life.steps(NAME)]
+
+
+@pytest.fixture
+def plant(tmp_path, monkeypatch):
+    monkeypatch.setenv("LYNCEUS_MODELS", str(tmp_path / "models"))
+    station = an_empty_station(tmp_path)
+    with station.store:
+        made = Plant(station)
+        yield made
+        made.trainings.close()
+
+
+def the_fit() -> list[int]:
+    """Process ids of fits that were begun here."""
+    found = []
+    for place in Path("/proc").glob("[0-9]*"):
+        try:
+            told = (place / "cmdline").read_bytes().split(b"\0")
+            parent = int((place / "stat").read_text().rsplit(")", 1)[1].split()[1])
+        except OSError:
+            continue
+        if b"models.anomaly" in told and parent == os.getpid():
+            found.append(int(place.name))
+    return found
+
+
+@pytest.mark.timeout(600)
+def test_what_people_accepted_becomes_a_signed_model_and_the_next_one_a_candidate(plant):
+    plant.accepted_after_all(LEAST_PICTURES)
+    plant.start()
+    first = plant.ended()
+    assert (first.condition, first.version, first.proposed) == ("done", "1.0.0", False)
+    assert (first.pictures, first.share, first.problem) == (LEAST_PICTURES, 1.0, None)
+    assert any(line.endswith(" s") for line in first.log)
+    assert (plant.life.models.folder_of(NAME, "1.0.0") / MANIFEST).exists()
+    assert plant.life.models.find(NAME).card.kinds == (KIND,)
+    plant.start()
+    second = plant.ended()
+    assert (second.condition, second.version, second.proposed) == ("done", "1.1.0", True)
+    stands = plant.life.standing(NAME)
+    assert (stands.in_force, stands.candidate, stands.proposed_by) == ("1.0.0", "1.1.0", "chen")
+    began_and_ended = ["training_started", "training_ended"]
+    assert plant.steps() == [*began_and_ended, *began_and_ended, "proposed"]
+    told = plant.life.steps(NAME)[1].after
+    assert told["sha256"] == plant.life.models.find(NAME, "1.0.0").card.sha256
+    assert told["pictures"] == LEAST_PICTURES
+
+
+def test_nothing_is_trained_on_the_cores_of_lanes_that_run(plant):
+    plant.lanes = {"strip"}
+    with pytest.raises(NoCoreLeft, match="strip"):
+        plant.start()
+    assert plant.trainings.now is None
+    assert plant.steps() == []
+
+
+def test_a_lane_of_which_nobody_told_its_workers_needs_every_core():
+    cores = Cores({"strip": 1}, lambda: {"strip", "stranger"})
+    assert cores.left() == ()
+    assert Cores({"strip": 1}, lambda: {"strip"}).left() == CORES[1:]
+    assert Cores({"strip": 1}, frozenset).left() == CORES
+
+
+def test_a_lane_takes_its_share_of_the_cores_or_as_many_as_it_says():
+    station = load_station("demo")
+    lane = station.lanes[0]
+    assert workers_of(station, lane.model_copy(update={"workers": 3})) == 3
+    share = max(1, len(CORES) // len(station.lanes))
+    assert workers_of(station, lane.model_copy(update={"workers": None})) == share
+
+
+@pytest.mark.timeout(600)
+def test_a_training_stands_still_while_lanes_need_its_cores_goes_on_after_and_is_cancelled(plant):
+    plant.accepted_after_all(30)
+    plant.trainings.steps = 100_000
+    plant.start()
+    plant.when(lambda now: now.condition == "fitting" and bool(the_fit()))
+    (process,) = the_fit()
+    assert os.getpriority(os.PRIO_PROCESS, process) == 19
+    plant.lanes = {"strip"}
+    waiting = plant.when(lambda now: now.condition == "waiting")
+    assert waiting.cores == ()
+    stat = Path(f"/proc/{process}/stat")
+    plant.when(lambda now: stat.read_text().rsplit(")", 1)[1].split()[0] == "T")
+    with pytest.raises(TrainingBusy, match="chen"):
+        plant.start()
+    plant.workers["strip"] = len(CORES) - 1
+    plant.when(lambda now: now.condition == "fitting")
+    assert os.sched_getaffinity(process) == {CORES[-1]}
+    plant.trainings.cancel()
+    assert plant.ended().condition == "cancelled"
+    assert the_fit() == []
+    assert plant.steps() == ["training_started", "training_cancelled"]
+    assert NAME not in plant.life.models.versions()
+
+
+def test_from_too_few_good_parts_nothing_is_trained_and_it_says_how_many_are_needed(plant):
+    plant.accepted_after_all(LEAST_PICTURES - 1)
+    plant.start()
+    ended = plant.ended()
+    assert ended.condition == "failed"
+    assert isinstance(ended.problem, CannotTrain)
+    assert ended.problem.facts["wrong"] == f"{LEAST_PICTURES - 1} good pictures, at least 10 are needed"
+    assert plant.steps() == ["training_started", "training_failed"]
+    assert plant.life.steps(NAME)[-1].after["reason"] == "MOD-CANNOT-TRAIN"
+
+
+def test_where_nobody_decided_anything_the_training_fails_and_the_next_one_may_begin(plant):
+    plant.start()
+    ended = plant.ended()
+    assert (ended.condition, ended.problem.code) == ("failed", "MOD-SET-UNFIT")
+    plant.start()
+
+
+def test_a_model_of_another_sort_is_not_trained_from_good_parts(plant):
+    with pytest.raises(CannotTrain, match="crazing"):
+        plant.start(STRIP)
+    with pytest.raises(RightMissing):
+        plant.start(by=plant.li)
+    assert plant.trainings.now is None
+
+
+@pytest.fixture
+def station(tmp_path, monkeypatch):
+    monkeypatch.setenv("LYNCEUS_MODELS", str(tmp_path / "models"))
+    made = needs_libraries(an_empty_station(tmp_path))
+    with made.store:
+        yield made
+
+
+def test_a_training_is_begun_on_the_page_and_followed_there_and_by_programs(station):
+    app = station.app()
+    integrator = signed_in(app, Role.INTEGRATOR)
+    assert integrator.get("/api/v1/training").json() is None
+    asked = integrator.get("/training").text
+    assert "No lane runs here" in asked
+    begun = integrator.post("/training", data={"model": NAME, "since": "2026-11-01"})
+    assert (begun.status_code, begun.headers["location"]) == (303, "/training#state")
+    while integrator.get("/api/v1/training").json()["condition"] in ("collecting", "fitting"):
+        time.sleep(0.02)
+    told = integrator.get("/api/v1/training").json()
+    assert (told["model"], told["version"], told["condition"]) == (NAME, "1.0.0", "failed")
+    assert told["problem"]["code"] == "MOD-SET-UNFIT"
+    assert "MOD-SET-UNFIT" in integrator.get("/training/state").text
+    assert integrator.delete("/api/v1/training").status_code == 204
+    assert integrator.post("/training/cancel").status_code == 303
+
+
+def test_on_a_station_whose_lanes_need_all_cores_the_page_says_so_and_nothing_begins(station):
+    station.runs()
+    integrator = signed_in(station.app(), Role.INTEGRATOR)
+    asked = integrator.get("/training").text
+    assert "need every core" in asked
+    refused = integrator.post("/training", data={"model": NAME, "since": "2026-11-01"})
+    assert refused.status_code == 409
+    assert "MOD-NO-CORE-LEFT" in refused.text
+    given = {"model": NAME, "since": "2026-11-01T00:00:00Z"}
+    told = integrator.post("/api/v1/training", json=given)
+    assert (told.status_code, told.json()["code"]) == (409, "MOD-NO-CORE-LEFT")
