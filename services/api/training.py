@@ -61,7 +61,7 @@ TrainingsHere = Annotated[Trainings, Depends(trainings_of)]
 
 
 @router.post("", status_code=HTTPStatus.ACCEPTED, responses=NOT_FOR_ALL | problems(HTTPStatus.CONFLICT))
-def begin(
+def begin_training(
     trainings: TrainingsHere, access: AccessHere, language: Language, caller: Integrator, given: NewTraining
 ) -> TrainingAnswer:
     """Fit a model from the pictures of units that people accepted. One training at a time; `GET` follows it."""
@@ -70,13 +70,13 @@ def begin(
 
 
 @router.get("", responses=NOT_FOR_ALL)
-def last(trainings: TrainingsHere, language: Language, _: Integrator) -> TrainingAnswer | None:
+def training_now(trainings: TrainingsHere, language: Language, _: Integrator) -> TrainingAnswer | None:
     """The training being made, or the last one; null before the first."""
     return None if trainings.now is None else answer_of(trainings.now, language)
 
 
 @router.delete("", status_code=HTTPStatus.NO_CONTENT, responses=NOT_FOR_ALL)
-def cancel(trainings: TrainingsHere, _: Integrator) -> None:
+def cancel_training(trainings: TrainingsHere, _: Integrator) -> None:
     """End the training being made, without a model."""
     trainings.cancel()
 
