@@ -57,7 +57,7 @@ _HIDDEN = 64
 STEPS = 2500
 _BATCH, _RATE = 512, 1e-3
 _TOLD_EVERY = 50
-_HELD_BACK = 5
+HELD_BACK = 5
 """One picture of so many teaches nothing and sets the score."""
 
 _SHOWN = 0.6
@@ -113,7 +113,7 @@ def fit(
     backbone = backbone or ModelStore().find(BACKBONE)
     describe = _Describer(backbone)
     rng = np.random.default_rng(seed)
-    held_back = set(rng.permutation(len(good))[: max(len(good) // _HELD_BACK, 2)].tolist())
+    held_back = set(rng.permutation(len(good))[: max(len(good) // HELD_BACK, 2)].tolist())
     learned = [one for i, one in enumerate(good) if i not in held_back]
     features, blemish = _examples(
         learned,

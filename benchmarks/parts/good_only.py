@@ -1,9 +1,10 @@
 """How well a model fitted from good magnetic tiles only tells defective ones, and what it takes.
 
-PYTHONPATH=. python benchmarks/parts/good_only.py [--shared ../shared] [--good 50]
+PYTHONPATH=. python benchmarks/parts/good_only.py [--shared ../shared] [--good 50] [--thorough]
 
 Fitted from that many pictures of the train list, as many different tiles as there are; judged on the val list, which
-shows other tiles. A picture's score is that of its surest place.
+shows other tiles. A picture's score is that of its surest place. --thorough: by models/training/good_only.py, which
+needs torch (.venv-training).
 """
 
 from __future__ import annotations
@@ -17,10 +18,11 @@ import cv2
 import numpy as np
 
 from inspection.types import Image
-from models.anomaly import TILE_PX, fit
+from models.anomaly import TILE_PX, fit, write
 from models.evaluation import auroc
 from models.maps import MapDetector
 from models.session import Session
+from models.store import ReleasedModel
 
 KINDS = ("Blowhole", "Break", "Crack", "Fray", "Uneven")
 
@@ -31,17 +33,23 @@ def main() -> None:
     )
     parser.add_argument("--shared", type=Path, default=Path("../shared"))
     parser.add_argument("--good", type=int, default=50)
+    parser.add_argument("--thorough", action="store_true")
+    parser.add_argument("--into", type=Path, default=None, help="keep the model in this folder")
+    parser.add_argument("--split", choices=["val", "chosen_by"], default="val")
     given = parser.parse_args()
     folder = given.shared / "data" / "magnetic_tile"
     with (folder / "images.csv").open(encoding="utf-8", newline="") as file:
         rows = list(csv.DictReader(file))
     good = [read(folder, row) for row in chosen(rows, given.good)]
     began, used = time.monotonic(), time.process_time()
-    model = fit(good, name="magnetic-tile", source="magnetic tiles train.txt, free of defects")
+    fitted_by = thorough_fit if given.thorough else fit
+    model = fitted_by(good, name="magnetic-tile-good", source="magnetic tiles train.txt, free of defects")
     wall, cpu = time.monotonic() - began, time.process_time() - used
     print(f"fitted from {len(good)} good pictures in {wall:.0f} s, {cpu:.0f} s of processor time")
+    if given.into is not None:
+        print(write(model, given.into))
     detector, any_score = MapDetector(Session(model)), MapDetector(Session(model), min_score=1e-6)
-    val = [row for row in rows if row["split"] == "val"]
+    val = judged_by(rows, given.good, given.split)
     took, score, alarmed = [], [], []
     for row in val:
         picture = read(folder, row)
@@ -54,7 +62,7 @@ def main() -> None:
     kinds = np.array([row["image_class"] for row in val])
     free = kinds == "Free"
     print(
-        f"val, {len(val)} pictures, {free.sum()} free of defects: AUROC {auroc(np.array(score), ~free):.4f}"
+        f"{given.split}, {len(val)} pictures, {free.sum()} free of defects: AUROC {auroc(np.array(score), ~free):.4f}"
     )
     for kind in KINDS:
         asked = free | (kinds == kind)
@@ -63,6 +71,26 @@ def main() -> None:
         f"at 0.5: overkill {np.mean(np.array(alarmed)[free]):.3f}, escapes {1 - np.mean(np.array(alarmed)[~free]):.3f}"
     )
     print(f"{np.median(took):.1f} ms of one core for a tile of {TILE_PX} x {TILE_PX} px")
+
+
+def thorough_fit(good: list[Image], *, name: str, source: str) -> ReleasedModel:
+    # Without torch, the other way can still be measured.
+    from models.training import good_only
+
+    return good_only.fit(good, name=name, source=source)
+
+
+def judged_by(rows: list[dict[str, str]], count: int, split: str) -> list[dict[str, str]]:
+    """The val list; or what ways of fitting were chosen by: of the train list the defective pictures, and the good ones
+    of tiles that lent none to the fit."""
+    if split == "val":
+        return [row for row in rows if row["split"] == "val"]
+    lent = {row["tile_group"] for row in chosen(rows, count)}
+    return [
+        row
+        for row in rows
+        if row["split"] == "train" and (row["image_class"] != "Free" or row["tile_group"] not in lent)
+    ]
 
 
 def chosen(rows: list[dict[str, str]], count: int) -> list[dict[str, str]]:

@@ -119,13 +119,13 @@ LAYERS = (
 )
 
 
-def make_network() -> Any:
-    """The layers of LAYERS as torch has them, by name, untrained."""
+def make_network(layers: Sequence[Layer] = LAYERS) -> Any:
+    """The layers as torch has them, by name, untrained."""
     from torch import nn
 
     width = {"image": 1}
     made: dict[str, Any] = {}
-    for layer in LAYERS:
+    for layer in layers:
         read = sum(width[name] for name in layer.sources)
         conv = nn.Conv2d(read, layer.channels, layer.size, layer.stride, layer.size // 2, bias=layer.last)
         made[layer.name] = (
@@ -137,13 +137,13 @@ def make_network() -> Any:
     return nn.ModuleDict(made)
 
 
-def logits(network: Any, images: Any) -> Any:
+def logits(network: Any, images: Any, layers: Sequence[Layer] = LAYERS) -> Any:
     """Of images (n, 1, height, width) 0..1, (n, kinds, height / 4, width / 4)."""
     import torch
     from torch.nn import functional
 
     seen = {"image": images}
-    for layer in LAYERS:
+    for layer in layers:
         read = [
             functional.interpolate(seen[name], scale_factor=2.0, mode="nearest")
             if name == layer.enlarged
@@ -155,7 +155,7 @@ def logits(network: Any, images: Any) -> Any:
         if layer.residual:
             said = said + given
         seen[layer.name] = said if layer.last else functional.relu(said)
-    return seen[LAYERS[-1].name]
+    return seen[layers[-1].name]
 
 
 # --- pictures ------------------------------------------------------------------------------------------
@@ -371,7 +371,7 @@ def train(folder: Path, data: Path, *, threads: int, phases: Sequence[Phase] = P
             optimiser.zero_grad()
             loss.backward()
             optimiser.step()
-            _follow(mean, network, min(_MEAN_OF_STEPS, (done + 1) / (done + 20)))
+            follow(mean, network, min(_MEAN_OF_STEPS, (done + 1) / (done + 20)))
             total += float(loss.detach())
         seconds += time.monotonic() - began
         facts = {"epoch": number + 1, "seconds": seconds}
@@ -421,7 +421,7 @@ def _loss(said: Any, cells: Any, kinds: Any) -> Any:
     return 0.1 * on_defects + 5 * elsewhere + 0.5 * dice + (picture * asked).sum() / asked.sum()
 
 
-def _follow(mean: Any, network: Any, share: float) -> None:
+def follow(mean: Any, network: Any, share: float) -> None:
     import torch
 
     with torch.no_grad():
@@ -450,16 +450,26 @@ def as_arrays(network: Any) -> dict[str, NDArray[np.float32]]:
     return {name: np.asarray(one.detach().numpy()) for name, one in network.state_dict().items()}
 
 
-def as_onnx(learned: Mapping[str, NDArray[np.float32]], *, opset: int) -> bytes:
-    """The network as an ONNX file: (1, 1, INPUT_PX, INPUT_PX) 0..1 in, map (1, kinds, INPUT_PX / 4, …) 0..1 out.
+def as_onnx(
+    learned: Mapping[str, NDArray[np.float32]],
+    *,
+    opset: int,
+    layers: Sequence[Layer] = LAYERS,
+    input_px: int = INPUT_PX,
+    pooled: int = 1,
+    even_at: float = 0.0,
+) -> bytes:
+    """The network as an ONNX file: (1, 1, input_px, input_px) 0..1 in, map (1, kinds, input_px / 4, …) 0..1 out.
 
     learned   as `as_arrays` gives it. Its norms are folded into the convolutions
+    pooled    a cell's logit is the mean of so many each way around it; odd
+    even_at   the logit of which the score is 0.5
     """
     import onnx
     from onnx import TensorProto, helper, numpy_helper
 
     nodes, constants = [], [numpy_helper.from_array(np.array([1, 1, 2, 2], np.float32), "twice")]
-    for layer in LAYERS:
+    for layer in layers:
         read = list(layer.sources)
         for n, name in enumerate(read):
             if name == layer.enlarged:
@@ -480,6 +490,8 @@ def as_onnx(learned: Mapping[str, NDArray[np.float32]], *, opset: int) -> bytes:
             given = f"{layer.name}_read"
             nodes.append(helper.make_node("Concat", read, [given], name=f"{layer.name}/concat", axis=1))
         weight, bias = _folded(learned, layer)
+        if layer.last:
+            bias = bias - np.float32(even_at)
         constants += [
             numpy_helper.from_array(weight, f"{layer.name}.weight"),
             numpy_helper.from_array(bias, f"{layer.name}.bias"),
@@ -501,13 +513,27 @@ def as_onnx(learned: Mapping[str, NDArray[np.float32]], *, opset: int) -> bytes:
             said = f"{said}_sum"
         if not layer.last:
             nodes.append(helper.make_node("Relu", [said], [layer.name], name=f"{layer.name}/relu"))
-    nodes.append(helper.make_node("Sigmoid", [LAYERS[-1].name], ["map"], name="map/sigmoid"))
-    cells = INPUT_PX // CELL_PX
+    told = layers[-1].name
+    if pooled > 1:
+        nodes.append(
+            helper.make_node(
+                "AveragePool",
+                [told],
+                ["pooled"],
+                name="map/pool",
+                kernel_shape=[pooled] * 2,
+                pads=[pooled // 2] * 4,
+                count_include_pad=0,
+            )
+        )
+        told = "pooled"
+    nodes.append(helper.make_node("Sigmoid", [told], ["map"], name="map/sigmoid"))
+    cells = input_px // CELL_PX
     graph = helper.make_graph(
         nodes,
         "segments",
-        [helper.make_tensor_value_info("image", TensorProto.FLOAT, [1, 1, INPUT_PX, INPUT_PX])],
-        [helper.make_tensor_value_info("map", TensorProto.FLOAT, [1, len(KINDS), cells, cells])],
+        [helper.make_tensor_value_info("image", TensorProto.FLOAT, [1, 1, input_px, input_px])],
+        [helper.make_tensor_value_info("map", TensorProto.FLOAT, [1, layers[-1].channels, cells, cells])],
         constants,
     )
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", opset)], ir_version=9)
