@@ -59,6 +59,7 @@ from traceability.errors import (
     DatabaseUnreachable,
     DiskFull,
     EventsRefused,
+    HandlePrefixesInvalid,
     HeadsUnreadable,
     HoldMissing,
     LastAdministrator,
@@ -208,6 +209,7 @@ class Unexpected(ServiceError):
 STATUS: tuple[tuple[type[InspectionError], HTTPStatus], ...] = (
     (CodeNotParsed, HTTPStatus.BAD_REQUEST),
     (UnitUnknown, HTTPStatus.NOT_FOUND),
+    (HandlePrefixesInvalid, HTTPStatus.SERVICE_UNAVAILABLE),
     (CodeTaken, HTTPStatus.CONFLICT),
     (CodeRetired, HTTPStatus.CONFLICT),
     (BlockMissing, HTTPStatus.CONFLICT),

@@ -924,7 +924,7 @@ class RetentionSettings(Settings):
 
 
 class StationSettings(Settings):
-    """One station. `code_prefix` is the enterprise's prefix in the identifier-resolution system.
+    """One station. `code_prefix` is the enterprise's prefix in the identifier-resolution system, of a Handle's form.
 
     pictures  kept of units: `jpeg`, or `exact`, as PNG the very pixels that were judged, so that an inspection can be
               judged again; those take some ten times the room and the time to make
@@ -933,7 +933,7 @@ class StationSettings(Settings):
     """
 
     name: Name
-    code_prefix: Annotated[str, Field(pattern=r"^[0-9A-Za-z]+(\.[0-9A-Za-z]+)*$", max_length=60)]
+    code_prefix: Annotated[str, Field(pattern=r"^[0-9]+(\.[0-9A-Za-z_-]+)*$", max_length=60)]
     max_pictures_mb: Annotated[int, Field(ge=10)] = 2000
     pictures: Literal["jpeg", "exact"] = "jpeg"
     retention: RetentionSettings = RetentionSettings()

@@ -25,6 +25,7 @@ from traceability.identifiers import parse
 from traceability.identifiers.gs1.checks import check_digit
 from traceability.merkle import append
 from traceability.recorded import ON_RECORD, entry
+from traceability.statements import Plain
 from traceability.store import TraceStore
 
 EventKind = Literal["issued", "registered", "bound", "retired", "reinstated"]
@@ -251,13 +252,15 @@ class CodeRegister:
                 former = self._store.unit_id(connection, code)
                 if former == unit:
                     return False
+                before = self._standing(connection, former, unit)
                 self._move(connection, code, former, unit, to)
             else:
+                before = self._standing(connection, unit)
                 row = {"unit_id": unit, "scheme": code.scheme, "canon": code.canon}
                 connection.execute(
                     database.insert_new(connection, tables.identifier, "scheme", "canon"), [row]
                 )
-            self._note(connection, code, "bound", reason)
+            self._note(connection, code, "bound", reason, before=before)
         return True
 
     def _move(
@@ -283,11 +286,11 @@ class CodeRegister:
 
     def _change(self, code: IdentifierCode, kind: Literal["retired", "reinstated"], reason: str) -> bool:
         with self._store.writing() as connection:
-            self._store.unit_id(connection, code)
+            before = self._standing(connection, self._store.unit_id(connection, code))
             is_retired = self._retirement(connection, code) is not None
             if is_retired == (kind == "retired"):
                 return False
-            self._note(connection, code, kind, reason)
+            self._note(connection, code, kind, reason, before=before)
         return True
 
     def of(self, code: IdentifierCode) -> CodeRecord:
@@ -323,7 +326,29 @@ class CodeRegister:
             return False
         return True
 
-    def _note(self, connection: Connection, code: IdentifierCode, kind: EventKind, reason: str) -> None:
+    def _standing(self, connection: Connection, *units: UUID) -> Plain:
+        """Units with all their codes, for the audit."""
+        records = [self._record(connection, unit) for unit in units]
+        return {
+            "units": [
+                {
+                    "unit": str(one.unit),
+                    "codes": [{"scheme": code.scheme, "canon": code.canon} for code in one.codes],
+                    "retired": sorted(code.canon for code in one.retired),
+                }
+                for one in records
+            ]
+        }
+
+    def _note(
+        self,
+        connection: Connection,
+        code: IdentifierCode,
+        kind: EventKind,
+        reason: str,
+        *,
+        before: Plain | None = None,
+    ) -> None:
         named = self._store.naming(connection, [code])[code]
         noted = Noted(
             id=uuid7(),
@@ -351,7 +376,8 @@ class CodeRegister:
             by=None,
             action=f"code.{kind}",
             subject=f"code:{code}",
-            after={"unit": str(noted.unit)},
+            before=before,
+            after=self._standing(connection, noted.unit),
             reason=reason or None,
         )
 

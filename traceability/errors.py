@@ -11,6 +11,12 @@ class CodeNotParsed(InspectionError):
     code = "TRC-CODE-NOT-PARSED"
 
 
+class HandlePrefixesInvalid(InspectionError):
+    """No list of first segments of Handles. Facts: value."""
+
+    code = "TRC-HANDLE-PREFIXES"
+
+
 class CodeTaken(InspectionError):
     """A code names another unit already. Facts: code, other."""
 

@@ -1,7 +1,7 @@
 """Walking up and down a genealogy of a million units, through the public API, on both engines.
 
     python -m benchmarks.trace.genealogy                     1.0 M units, 1.6 M links, on SQLite
-    python -m benchmarks.trace.genealogy --scale 10          ten times as many
+    python -m benchmarks.trace.genealogy --10M               ten times as many
     python -m benchmarks.trace.genealogy --database postgresql://user@host/db      in a schema of its own
     python -m benchmarks.trace.genealogy --keep FOLDER       built there once, and measured again the next time
 
@@ -291,7 +291,14 @@ def measure(url: str, scale: int, out: io.TextIOBase) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--scale", type=int, default=1, help="10: ten million units")
+    parser.add_argument(
+        "--10M",
+        dest="scale",
+        action="store_const",
+        const=10,
+        default=1,
+        help="ten million units instead of one",
+    )
     parser.add_argument("--database", help="a PostgreSQL server; default: a SQLite file")
     parser.add_argument(
         "--keep", type=Path, help="a folder: what was built stays, a file there or a schema on the server"

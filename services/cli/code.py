@@ -14,7 +14,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from services.cli.options import database_option
+from services.cli.options import database_option, handle_prefixes
 from services.text import catalogue, language_of_environment, say
 from traceability.codes import CodeBlock, CodeRecord, CodeRegister
 from traceability.errors import UnitUnknown
@@ -44,7 +44,8 @@ def code() -> None:
 @lenient_option
 @json_option
 def parse_(texts: tuple[str, ...], scheme: str | None, lenient: bool, as_json: bool) -> int:
-    examined = [examine(text, scheme=scheme, lenient=lenient) for text in texts]
+    national = handle_prefixes()
+    examined = [examine(text, scheme=scheme, lenient=lenient, national_prefixes=national) for text in texts]
     for one in examined:
         if as_json:
             click.echo(json.dumps(examined_as_json(one), ensure_ascii=False))
@@ -63,6 +64,9 @@ def parse_(texts: tuple[str, ...], scheme: str | None, lenient: bool, as_json: b
 def reserve(
     prefix: str, count: int, digits: int, first: int | None, holder: str | None, database: str
 ) -> None:
+    # Looked at before any is issued: a number of it stands for the part that counts.
+    for note in examine(f"{prefix}1", national_prefixes=handle_prefixes()).notes:
+        click.echo(f"{prefix}: " + say(f"code.fault.{note.reason}", language_of_environment()), err=True)
     with TraceStore.open(database) as store:
         block = CodeRegister(store).reserve(
             prefix,
@@ -176,11 +180,11 @@ def read(pictures: tuple[Path, ...], as_json: bool) -> int:
     from inspection.vision.codes import read_codes
     from inspection.vision.decoding import decode_image
 
-    is_all_read = True
+    is_all_read, national = True, handle_prefixes()
     for picture in pictures:
         found = read_codes(decode_image(picture.read_bytes()))
         is_all_read &= bool(found)
-        examined = [examine(one.aim + one.text) for one in found]
+        examined = [examine(one.aim + one.text, national_prefixes=national) for one in found]
         if as_json:
             answer = {"picture": str(picture), "codes": [examined_as_json(one) for one in examined]}
             click.echo(json.dumps(answer, ensure_ascii=False))

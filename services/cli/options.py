@@ -9,6 +9,7 @@ from pathlib import Path
 import click
 
 from services.text import language_of_environment, say
+from traceability.identifiers.handle import NATIONAL_PREFIXES, prefixes_in
 
 VAR = Path("var")
 
@@ -26,6 +27,12 @@ def default_ledger() -> Path:
 def default_pictures() -> str:
     """LYNCEUS_PICTURES, a folder or `s3://bucket/prefix`; else the folder `var/pictures` here."""
     return os.environ.get("LYNCEUS_PICTURES") or str(VAR / "pictures")
+
+
+def handle_prefixes() -> tuple[str, ...]:
+    """LYNCEUS_HANDLE_PREFIXES, else 86 and 88. Raises HandlePrefixesInvalid."""
+    listed = os.environ.get("LYNCEUS_HANDLE_PREFIXES")
+    return NATIONAL_PREFIXES if listed is None else prefixes_in(listed)
 
 
 def default_tls() -> Path | None:

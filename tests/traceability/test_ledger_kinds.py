@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Sequence
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ from uuid import UUID
 import pytest
 from sqlalchemy import delete, insert, select, text, update
 
+from inspection.identity import IdentifierCode
 from inspection.types import Verdict
 from tests.builders import NOON, a_unit, an_inspection
 from traceability import tables
@@ -123,6 +125,36 @@ def test_what_is_done_with_a_code_is_in_the_audit(store: TraceStore):
         ("code.reinstated", "code:C-7", "clean again"),
         ("code.registered", "code:C-8", None),
     ]
+
+
+def test_the_audit_has_the_units_of_a_code_whole_before_and_after(store: TraceStore):
+    provisional, real, laser = parse("86.999.1/PART-1"), parse("86.1/REAL"), parse("L-1")
+    store.record([an_inspection(unit=provisional)])
+    codes = CodeRegister(store)
+    codes.bind(laser, provisional)
+    codes.register(real)
+    was, other = codes.of(provisional).unit, codes.of(real).unit
+    codes.bind(provisional, real, reason="label read later")
+    codes.retire(laser, reason="scratched")
+    retired, bound, registered, first = [
+        (one.before, one.after) for one in Accounts(store).audit(limit=4) if one.action.startswith("code.")
+    ]
+
+    def unit(id_: UUID, *of: IdentifierCode, retired: Sequence[str] = ()) -> dict[str, Any]:
+        return {
+            "unit": str(id_),
+            "codes": [{"scheme": one.scheme, "canon": one.canon} for one in of],
+            "retired": [*retired],
+        }
+
+    assert first == ({"units": [unit(was, provisional)]}, {"units": [unit(was, provisional, laser)]})
+    assert registered == (None, {"units": [unit(other, real)]})
+    assert bound == (
+        {"units": [unit(was, provisional, laser), unit(other, real)]},
+        {"units": [unit(other, provisional, laser, real)]},
+    )
+    assert retired == (bound[1], {"units": [unit(other, provisional, laser, real, retired=["L-1"])]})
+    assert findings(store) == []
 
 
 def test_a_code_that_was_known_already_leaves_no_entry(store: TraceStore):

@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 from urllib.parse import unquote
@@ -95,13 +95,23 @@ def parse(text: str, *, scheme: str | None = None, lenient: bool = False) -> Ide
     )
 
 
-def examine(text: str, *, scheme: str | None = None, lenient: bool = False) -> Examined:
-    """The same with every fault, and what the code is made up of. Raises nothing."""
+def examine(
+    text: str,
+    *,
+    scheme: str | None = None,
+    lenient: bool = False,
+    national_prefixes: Collection[str] = handle.NATIONAL_PREFIXES,
+) -> Examined:
+    """The same with every fault, and what the code is made up of. Raises nothing.
+
+    national_prefixes  of Handles, as the plant has them (`handle.prefixes_in`); the key depends on none
+    """
     composed = unicodedata.normalize("NFC", text)
     code = composed.strip(_BLANKS)
     before = len(composed) - len(composed.lstrip(_BLANKS))
     chosen, code, skipped = (scheme, code, 0) if scheme is not None else _seen(code)
-    reading = SCHEMES[chosen](code, lenient=lenient)
+    own = {"national_prefixes": national_prefixes} if chosen == handle.SCHEME else {}
+    reading = SCHEMES[chosen](code, lenient=lenient, **own)
     faults = tuple(fault.moved(before + skipped) for fault in reading.faults)
     if not faults and len(reading.canon) > LONGEST:
         faults = (Fault(index=before + LONGEST, reason="too_long", expected=f"≤ {LONGEST}"),)

@@ -10,12 +10,13 @@ from __future__ import annotations
 from collections.abc import Collection
 from string import ascii_letters, digits
 
+from traceability.errors import HandlePrefixesInvalid
 from traceability.identifiers.faults import Fault, Reading
 
 SCHEME = "handle"
 
 NATIONAL_PREFIXES = ("86", "88")
-"""First segments under which the second is an industry and the third an enterprise."""
+"""First segments under which the second is an industry and the third an enterprise, unless the plant says others."""
 
 _SUFFIX = "0-9 A-Z a-z 汉字 …"
 
@@ -23,10 +24,25 @@ _SUFFIX = "0-9 A-Z a-z 汉字 …"
 _LONGEST_ENTERPRISE = 20
 
 
+def prefixes_in(listed: str) -> tuple[str, ...]:
+    """First segments from a list with commas, as `86,88`; an empty one has none. Raises HandlePrefixesInvalid."""
+    prefixes = tuple(one.strip(" .") for one in listed.split(",") if one.strip())
+    if all(one.isascii() and one.isdigit() for one in prefixes):
+        return prefixes
+    raise HandlePrefixesInvalid(
+        f"{listed!r} is no list of Handle prefixes.",
+        action="Write numbers with commas between, as 86,88.",
+        value=listed,
+    )
+
+
 def read(
     code: str, *, lenient: bool = False, national_prefixes: Collection[str] = NATIONAL_PREFIXES
 ) -> Reading:
-    """ASCII capitals of the prefix mean nothing, those of the suffix do. A trailing slash is kept."""
+    """ASCII capitals of the prefix mean nothing, those of the suffix do. A trailing slash is kept.
+
+    national_prefixes  what these codes are made up of is told, and noted where it is not as there
+    """
     start = len("hdl:") if code.lower().startswith("hdl:") else 0
     prefix, slash, suffix = code[start:].partition("/")
     faults: list[Fault] = []
@@ -59,12 +75,13 @@ def read(
     )
 
 
-def _is_national(segments: list[str], national_prefixes: Collection[str]) -> bool:
-    return segments[0] in national_prefixes and len(segments) >= 3
-
-
 def _notes(segments: list[str], start: int, national_prefixes: Collection[str]) -> tuple[Fault, ...]:
-    if _is_national(segments, national_prefixes) and len(segments[2]) > _LONGEST_ENTERPRISE:
+    if segments[0] not in national_prefixes:
+        return ()
+    if len(segments) < 3:
+        at = start + len(".".join(segments))
+        return (Fault(index=at, reason="enterprise_missing", expected=f"{segments[0]}.100.12/…"),)
+    if len(segments[2]) > _LONGEST_ENTERPRISE:
         at = start + len(segments[0]) + len(segments[1]) + 2 + _LONGEST_ENTERPRISE
         return (Fault(index=at, reason="enterprise_too_long", expected=f"≤ {_LONGEST_ENTERPRISE}"),)
     return ()
@@ -74,7 +91,7 @@ def _parts(
     segments: list[str], suffix: str, national_prefixes: Collection[str]
 ) -> tuple[tuple[str, str], ...]:
     parts = [("prefix", ".".join(segments))]
-    if _is_national(segments, national_prefixes):
+    if segments[0] in national_prefixes and len(segments) >= 3:
         parts += zip(
             ("country", "industry", "enterprise"), (*segments[:2], ".".join(segments[2:])), strict=True
         )

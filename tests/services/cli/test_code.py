@@ -9,7 +9,7 @@ from click.testing import CliRunner, Result
 from services.cli.code import code
 from tests.builders import an_inspection
 from tests.where import shared
-from traceability.errors import BlockMissing, CodeRetired, UnitUnknown
+from traceability.errors import BlockMissing, CodeRetired, HandlePrefixesInvalid, UnitUnknown
 from traceability.identifiers import parse
 from traceability.store import TraceStore
 
@@ -32,6 +32,23 @@ def test_a_code_is_taken_apart_in_the_readers_language():
     assert told.return_value == 0
     for word in ("✔ 86.100.12/0012", "工业互联网标识", "行业", "100", "企业"):
         assert word in told.output
+
+
+def test_the_plant_says_under_which_prefixes_codes_name_an_enterprise(monkeypatch, database: str):
+    assert "enterprise" in asked("parse", "86.100.12/x").stdout.lower()
+    monkeypatch.setenv("LYNCEUS_HANDLE_PREFIXES", "10")
+    assert "enterprise" not in asked("parse", "86.100.12/x").stdout.lower()
+    assert "enterprise" in asked("parse", "10.100.12/x").stdout.lower()
+    reserved = asked("reserve", "10.100/COIL-", "--count", "3", "--database", database)
+    assert "10.100/COIL-: " in reserved.stderr
+    assert json.loads(reserved.stdout)["prefix"] == "10.100/COIL-"
+    assert asked("mint", "10.100/COIL-", "--database", database).stdout == "10.100/COIL-00000001\n"
+
+
+def test_a_wrong_list_of_prefixes_is_told(monkeypatch):
+    monkeypatch.setenv("LYNCEUS_HANDLE_PREFIXES", "86;88")
+    with pytest.raises(HandlePrefixesInvalid):
+        asked("parse", "86.100.12/x")
 
 
 def test_a_wrong_code_is_told_with_every_place_and_what_should_stand_there():

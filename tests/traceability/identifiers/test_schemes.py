@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 
 from services.text import LANGUAGES, catalogue
 from tests.where import REPOSITORY
-from traceability.errors import CodeNotParsed
-from traceability.identifiers import SCHEMES, examine, parse, vaa
+from traceability.errors import CodeNotParsed, HandlePrefixesInvalid
+from traceability.identifiers import SCHEMES, examine, handle, parse, vaa
 
 CODE = REPOSITORY / "traceability" / "identifiers"
 
@@ -97,6 +97,33 @@ def test_a_national_code_with_too_long_an_enterprise_is_noted():
     examined = examine("86.100.123456789012345678901/x")
     assert examined.code is not None
     assert [(note.reason, note.index) for note in examined.notes] == [("enterprise_too_long", 27)]
+
+
+def test_a_national_code_without_an_enterprise_is_noted():
+    examined = examine("86.100/x")
+    assert examined.code is not None
+    assert [(note.reason, note.index) for note in examined.notes] == [("enterprise_missing", 6)]
+
+
+def test_a_plant_says_under_which_prefixes_codes_name_an_enterprise():
+    own = handle.prefixes_in("10, 88.")
+    assert own == ("10", "88")
+    assert dict(examine("10.100.12/x", national_prefixes=own).parts)["enterprise"] == "12"
+    assert "enterprise" not in dict(examine("86.100.12/x", national_prefixes=own).parts)
+    assert [note.reason for note in examine("10.100/x", national_prefixes=own).notes] == [
+        "enterprise_missing"
+    ]
+    assert examine("86.100/x", national_prefixes=own).notes == ()
+    # The key is the same, whatever the plant says.
+    assert examine("86.100/x", national_prefixes=own).code == parse("86.100/x")
+    assert handle.prefixes_in("") == ()
+
+
+@pytest.mark.parametrize("listed", ["86;88", "x", "86,8８", "86.100", "-1"])
+def test_what_is_no_list_of_prefixes_is_told(listed: str):
+    with pytest.raises(HandlePrefixesInvalid) as refused:
+        handle.prefixes_in(listed)
+    assert refused.value.facts["value"] == listed
 
 
 def test_a_vaa_code_has_a_handle_form():
