@@ -18,7 +18,7 @@ ROW: Final = 62
 MARGIN: Final = 6
 
 WIDTH: Final = 1100
-LEFT: Final = 70
+LEFT: Final = 84
 BODY: Final = 150
 TOP: Final = 12
 BELOW: Final = 30
