@@ -13,7 +13,7 @@ from sqlalchemy import ColumnElement, select, true
 from inspection.types import Box, Strip, Verdict
 from traceability import rollups, tables
 from traceability.rows import inspections_query, inspections_selected, portions
-from traceability.samples import Shifts, shift_at
+from traceability.samples import Shifts, Window, shift_at
 from traceability.store import TraceStore, of
 
 MOST_UNITS: Final = 5000
@@ -118,13 +118,16 @@ def units_met(
                 }
     plan = shifts or Shifts()
     met = []
+    shift: Window | None = None
     for row in found:
+        if shift is None or not shift.since <= row.finished_at < shift.until:
+            shift = shift_at(row.finished_at, plan)
         of_unit = models.get(row.id, [])
         factors: set[tuple[str, str]] = {
             ("station", row.station),
             ("lane", row.lane),
             ("recipe", f"{row.recipe_name} {row.recipe_revision}"),
-            ("shift", f"{shift_at(row.finished_at, plan).since.astimezone(plan.time_zone):%H:%M}"),
+            ("shift", f"{shift.since.astimezone(plan.time_zone):%H:%M}"),
         }
         factors |= {("model", f"{name} {version}") for name, version in of_unit}
         parameters: dict[str, float] = {}

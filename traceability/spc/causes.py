@@ -20,9 +20,8 @@ from typing import Literal
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.optimize import brentq
-from scipy.special import xlogy
+from scipy.special import gammaln, xlogy
 from scipy.stats import chi2, fisher_exact, nchypergeom_fisher, norm
-from scipy.stats.contingency import odds_ratio as conditional_odds_ratio
 
 from traceability.spc.checks import counts, enough, numbers, share, within
 
@@ -68,8 +67,7 @@ def two_by_two(
     fixed = t + 0.5 if t.min() == 0 else t
     log_odds = float(np.log(fixed[0, 0] * fixed[1, 1] / (fixed[0, 1] * fixed[1, 0])))
     off = z * sqrt(float(np.sum(1 / fixed)))
-    exact = conditional_odds_ratio(t.astype(int), kind="conditional")
-    bounds = exact.confidence_interval(confidence)
+    exact, bounds = _conditional_odds(t, (1 - confidence) / 2)
     margins = (a + b) * (c + d) * (a + c) * (b + d)
     plain = n * (a * d - b * c) ** 2 / margins
     yates = n * max(abs(a * d - b * c) - n / 2, 0) ** 2 / margins
@@ -82,10 +80,8 @@ def two_by_two(
         odds_ratio=a * d / (b * c) if b * c > 0 else float("inf"),
         interval=(exp(log_odds - off), exp(log_odds + off)),
         fisher_p=float(fisher_exact(t.astype(int)).pvalue),
-        fisher_odds_ratio=float(exact.statistic),
-        fisher_interval=(float(bounds.low), float(bounds.high))
-        if fisher_bounds == "exact"
-        else _fisher_bounds_of_r(t, (1 - confidence) / 2),
+        fisher_odds_ratio=exact,
+        fisher_interval=bounds if fisher_bounds == "exact" else _fisher_bounds_of_r(t, (1 - confidence) / 2),
         chi2=plain,
         chi2_p=float(chi2.sf(plain, 1)),
         chi2_yates=yates,
@@ -94,6 +90,42 @@ def two_by_two(
         risk_ratio_interval=(safe * exp(-z * spread), safe * exp(z * spread)),
         risk_difference=first - second,
     )
+
+
+def _conditional_odds(t: Floats, tail: float) -> tuple[float, Interval]:
+    """The odds ratio of greatest likelihood given all margins, and its exact bounds.
+
+    scipy.stats.contingency.odds_ratio gives the same (the tests hold it to that), in 45 ms a table of thousands.
+    """
+    a, row, column, n = (int(each) for each in (t[0, 0], t[0].sum(), t[:, 0].sum(), t.sum()))
+    low, high = max(0, row + column - n), min(row, column)
+    k = np.arange(low, high + 1)
+    ways = (
+        -gammaln(k + 1) - gammaln(row - k + 1) - gammaln(column - k + 1) - gammaln(n - row - column + k + 1)
+    )
+
+    def chances(log_odds: float) -> Floats:
+        weight = ways + k * log_odds
+        likely = np.exp(weight - weight.max())
+        shares: Floats = likely / likely.sum()
+        return shares
+
+    def solved(off: Callable[[Floats], float]) -> float:
+        reach = 4.0
+        while off(chances(-reach)) * off(chances(reach)) > 0:
+            reach *= 2
+        return exp(brentq(lambda log_odds: off(chances(log_odds)), -reach, reach, xtol=1e-13, rtol=1e-14))
+
+    def off_tail(chance: float) -> float:
+        # On the logarithm, whose root is where the tail itself has it, and which is nearly straight.
+        return log(max(chance, 1e-300) / tail)
+
+    at = a - low
+    lower = 0.0 if a == low else solved(lambda chance: off_tail(float(chance[at:].sum())))
+    upper = float("inf") if a == high else solved(lambda chance: off_tail(float(chance[: at + 1].sum())))
+    if a in (low, high):
+        return (0.0 if a == low else float("inf")), (lower, upper)
+    return solved(lambda chance: float(chance @ k) - a), (lower, upper)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -393,13 +425,21 @@ def associated_with_met(
     every = sorted({factor for _, met in units for factor in met})
     labels = np.array(strata if strata is not None else [""] * len(units))
     within(labels.size, parameter="strata", allowed=f"{bad.size} labels", is_allowed=labels.size == bad.size)
+    places: dict[tuple[str, str], list[int]] = {factor: [] for factor in every}
+    for place, (_, met) in enumerate(units):
+        for factor in met:
+            places[factor].append(place)
+    stratum = np.unique(labels, return_inverse=True)[1]
+    # Per stratum, then bad ones before good ones.
+    cell = 2 * stratum + ~bad
+    of_all = np.bincount(cell, minlength=2 * (stratum.max() + 1)).reshape(-1, 2)
     rows: list[tuple[tuple[str, str], NDArray[np.int_], TwoByTwo, Stratified | None]] = []
     for factor in every:
-        here = np.array([factor in met for _, met in units])
-        table = _met_table(bad, here)
+        here = np.bincount(cell[places[factor]], minlength=of_all.size).reshape(-1, 2)
+        by_stratum = np.stack([here, of_all - here], axis=1)
+        table = by_stratum.sum(axis=0)
         if min(table.sum(axis=0).min(), table.sum(axis=1).min()) == 0:
             continue
-        by_stratum = [_met_table(bad[labels == one], here[labels == one]) for one in np.unique(labels)]
         usable = [one for one in by_stratum if min(one.sum(axis=0).min(), one.sum(axis=1).min()) > 0]
         adjusted_for = mantel_haenszel(usable, confidence=confidence) if len(usable) > 1 else None
         rows.append((factor, table, two_by_two(table, confidence=confidence), adjusted_for))
@@ -423,11 +463,6 @@ def associated_with_met(
         for ((category, level), table, row, inside), p in zip(rows, corrected, strict=True)
     ]
     return tuple(sorted(found, key=lambda one: (one.p_adjusted, one.p, one.category, one.level)))
-
-
-def _met_table(bad: NDArray[np.bool_], here: NDArray[np.bool_]) -> NDArray[np.int_]:
-    cells = ((bad & here, ~bad & here), (bad & ~here, ~bad & ~here))
-    return np.array([[int(cell.sum()) for cell in row] for row in cells])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

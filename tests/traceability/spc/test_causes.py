@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import false_discovery_control
+from scipy.stats.contingency import odds_ratio
 from statsmodels.stats.contingency_tables import StratifiedTable
 from statsmodels.stats.multitest import multipletests
 
@@ -332,3 +333,15 @@ def test_shares_of_bins_that_did_not_move_are_stable():
     assert stability_index([0.5, 0.5], [0.9, 0.1]) == pytest.approx(0.4 * np.log(9))
     with pytest.raises(ParameterOutOfRange):
         stability_index([1, 0], [1, 1])
+
+
+@pytest.mark.parametrize(
+    "table", [[[3, 1], [1, 3]], [[14, 230], [121, 4635]], [[0, 5], [4, 6]], [[7, 0], [2, 9]]]
+)
+def test_fishers_odds_ratio_and_its_bounds_are_scipys(table):
+    found = two_by_two(table)
+    judge = odds_ratio(np.array(table), kind="conditional")
+    bounds = judge.confidence_interval(0.95)
+    assert found.fisher_odds_ratio == pytest.approx(judge.statistic, rel=1e-6)
+    # scipy stops its search for a bound at 1e-10 or so of it.
+    assert found.fisher_interval == pytest.approx((bounds.low, bounds.high), rel=1e-6)

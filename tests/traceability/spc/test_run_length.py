@@ -6,9 +6,10 @@ from typing import Any
 import numpy as np
 import pytest
 
+from tests.traceability.spc.exact_run_lengths import exact
 from tests.where import shared
 from traceability.errors import ParameterOutOfRange
-from traceability.spc.rules import BEYOND_LIMITS, PRESETS, most_of, outside, run, signals, within
+from traceability.spc.rules import BEYOND_LIMITS, PRESETS, most_of, outside, run, signals, trend, within
 from traceability.spc.run_length import (
     autocorrelated_arl,
     bernoulli_cusum_length,
@@ -75,6 +76,31 @@ def test_what_is_simulated_is_what_is_exact(rules: Any):
     simulated = simulated_run_length(rules, seed=3)
     assert exact.method == "exact"
     assert abs(simulated.mean - exact.mean) < 4 * simulated.standard_error
+
+
+@pytest.mark.parametrize("preset", ["aiag_vda", "nelson_1_2", "western_electric"])
+def test_the_chain_that_remembers_the_last_point_gives_what_the_chain_of_zones_gives(preset: str):
+    for shift in (0, 1):
+        assert exact(PRESETS[preset], shift=shift, cells=2) == pytest.approx(
+            run_length(PRESETS[preset], shift=shift).mean, rel=1e-7
+        )
+
+
+@pytest.mark.parametrize("preset", ["iso7870_2", "juran"])
+@pytest.mark.parametrize("shift", [0, 1])
+def test_rules_that_compare_neighbours_are_simulated_within_three_percent_of_the_exact_value(
+    preset: str, shift: float
+):
+    # The other presets take minutes: benchmarks/spc/run_lengths.py.
+    told = run_length(PRESETS[preset], shift=shift)
+    assert told.method == "simulated"
+    assert told.mean == pytest.approx(exact(PRESETS[preset], shift=shift, cells=4), rel=0.03)
+
+
+def test_a_trend_of_three_has_the_run_length_of_permutations():
+    # The first n values hold no row of three rising or falling with chance 2 E_n / n!, E_n the Euler zigzag numbers;
+    # summed over n from 0, with 1 for n = 0 and 1: 2 (sec 1 + tan 1) - 2.
+    assert exact([trend(3)], cells=32) == pytest.approx(2 / np.cos(1) + 2 * np.tan(1) - 2, rel=1e-6)
 
 
 def test_two_hundred_charts_with_nelsons_eight_give_almost_three_false_alarms_a_cycle():
