@@ -115,6 +115,9 @@ def _table_as_xlsx(table: Table) -> bytes:
     return target.getvalue()
 
 
+CROWDED: Final = 60
+"""From so many points on, rule numbers of neighbours would lie on one another."""
+
 _COLUMNS: Final = (
     "point",
     "value",
@@ -414,6 +417,8 @@ def draw(pdf: Any, chart: ChartAnswer, top: float, height: float, language: str)
         stepped(attrgetter(side), LIMIT, dash=(1.6, 1))
     pdf.set_font("text", size=7)
     last = next((point for point in reversed(points) if point.centre is not None), None)
+    # A sum or a distance begins at 0, as the axis says.
+    is_from_zero = all(point.centre in (0, None) and point.lower is None for point in points)
     if last is not None:
         for name, key, colour in (
             ("upper", "upper", LIMIT),
@@ -421,7 +426,7 @@ def draw(pdf: Any, chart: ChartAnswer, top: float, height: float, language: str)
             ("lower", "lower", LIMIT),
         ):
             figure = getattr(last, key)
-            if figure is not None:
+            if figure is not None and not (is_from_zero and key == "centre"):
                 pdf.set_text_color(*colour)
                 pdf.text(right + 1.5, y(figure) + 1, f"{say(f'web.spc.{name}', language)} {told(figure)}")
     pdf.set_text_color(*FAINT)
@@ -461,6 +466,8 @@ def _draw_points(
             pdf.line(*before, *here)
         before = here
     radius = 0.75 if len(chart.points) <= 120 else 0.3
+    # Where many points in a row signal by the same rules, the first says so: their numbers would lie on one another.
+    is_crowded = len(chart.points) > CROWDED
     for index, point in enumerate(chart.points):
         if point.value is None:
             continue
@@ -474,7 +481,8 @@ def _draw_points(
             pdf.polygon([(at - 1.3, up), (at, up - 1.3), (at + 1.3, up), (at, up + 1.3)], style="F")
             pdf.set_text_color(*LIMIT)
             pdf.set_font("text", size=7)
-            pdf.text(at - 0.8, up - 2, ",".join(hits[index]))
+            if not (is_crowded and hits.get(index - 1) == hits[index]):
+                pdf.text(at - 0.8, up - 2, ",".join(hits[index]))
         else:
             is_member = index in members
             pdf.set_draw_color(*(LIMIT if is_member else LINE))

@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Final
+from typing import Any, Final
 from uuid import UUID
 
 from sqlalchemy import ColumnElement, select, true
 
 from inspection.types import Box, Strip, Verdict
 from traceability import rollups, tables
-from traceability.rows import inspections_query, inspections_selected, portions
+from traceability.rows import among, inspections_query, inspections_selected, portions
 from traceability.samples import Shifts, Window, shift_at
 from traceability.store import TraceStore, of
 
@@ -85,17 +85,19 @@ def units_met(
         for some in portions([row.id for row in found]):
             named = (
                 select(model.inspection_id, model.name, model.version)
-                .where(model.inspection_id.in_(some))
+                .where(among(connection, model.inspection_id, some))
                 .order_by(model.inspection_id, model.position)
             )
             for row in connection.execute(named):
                 models.setdefault(row.inspection_id, []).append((row.name, row.version))
             if kind is not None:
-                has = select(defect.inspection_id).where(defect.inspection_id.in_(some), defect.kind == kind)
+                has = select(defect.inspection_id).where(
+                    among(connection, defect.inspection_id, some), defect.kind == kind
+                )
                 with_kind.update(connection.execute(has).scalars())
         for some in portions([row.unit_id for row in found]):
             for row in connection.execute(
-                select(member.unit_id, member.step_id).where(member.unit_id.in_(some))
+                select(member.unit_id, member.step_id).where(among(connection, member.unit_id, some))
             ):
                 steps_of.setdefault(row.unit_id, set()).add(row.step_id)
         every = sorted({one for steps in steps_of.values() for one in steps})
@@ -103,7 +105,7 @@ def units_met(
             for row in connection.execute(
                 select(
                     step.id, step.equipment, step.program, step.materials, step.tools, step.parameters
-                ).where(step.id.in_(some))
+                ).where(among(connection, step.id, some))
             ):
                 met_in[row.id] = {
                     ("equipment", row.equipment),
@@ -119,28 +121,41 @@ def units_met(
     plan = shifts or Shifts()
     met = []
     shift: Window | None = None
+    # Of thousands of units most met the same: what is the same is made once.
+    usual: dict[tuple[Any, ...], tuple[frozenset[tuple[str, str]], str]] = {}
+    met_by: dict[tuple[frozenset[tuple[str, str]], frozenset[UUID]], frozenset[tuple[str, str]]] = {}
     for row in found:
         if shift is None or not shift.since <= row.finished_at < shift.until:
             shift = shift_at(row.finished_at, plan)
-        of_unit = models.get(row.id, [])
-        factors: set[tuple[str, str]] = {
-            ("station", row.station),
-            ("lane", row.lane),
-            ("recipe", f"{row.recipe_name} {row.recipe_revision}"),
-            ("shift", f"{shift.since.astimezone(plan.time_zone):%H:%M}"),
-        }
-        factors |= {("model", f"{name} {version}") for name, version in of_unit}
+        of_unit = tuple(models.get(row.id, ()))
+        same = (row.station, row.lane, row.recipe_name, row.recipe_revision, shift.since, of_unit)
+        if same not in usual:
+            usual[same] = (
+                frozenset(
+                    {
+                        ("station", row.station),
+                        ("lane", row.lane),
+                        ("recipe", f"{row.recipe_name} {row.recipe_revision}"),
+                        ("shift", f"{shift.since.astimezone(plan.time_zone):%H:%M}"),
+                        *(("model", f"{name} {version}") for name, version in of_unit),
+                    }
+                ),
+                rollups.stage_of(row.recipe_name, row.recipe_revision, of_unit),
+            )
+        factors, stage = usual[same]
+        steps = frozenset(steps_of.get(row.unit_id, ()))
+        if steps and (factors, steps) not in met_by:
+            met_by[factors, steps] = factors.union(*(met_in.get(one, ()) for one in steps))
         parameters: dict[str, float] = {}
-        for one in sorted(steps_of.get(row.unit_id, ())):
-            factors |= met_in.get(one, set())
+        for one in sorted(steps):
             parameters |= numbers_in.get(one, {})
         met.append(
             Met(
                 id=row.id,
                 at=row.finished_at,
                 is_bad=row.verdict == Verdict.REJECT if kind is None else row.id in with_kind,
-                factors=frozenset(factors),
-                stage=rollups.stage_of(row.recipe_name, row.recipe_revision, of_unit),
+                factors=met_by[factors, steps] if steps else factors,
+                stage=stage,
                 parameters=parameters,
             )
         )

@@ -8,7 +8,20 @@ from dataclasses import asdict
 from typing import Any, TypeVar
 from uuid import UUID
 
-from sqlalchemy import Column, ColumnElement, Connection, RowMapping, Select, Table, and_, or_, select
+from sqlalchemy import (
+    ARRAY,
+    Column,
+    ColumnElement,
+    Connection,
+    RowMapping,
+    Select,
+    Table,
+    and_,
+    any_,
+    literal,
+    or_,
+    select,
+)
 
 from inspection.identity import IdentifierCode
 from inspection.types import (
@@ -47,6 +60,16 @@ def portions(items: Sequence[_T]) -> Iterator[Sequence[_T]]:
     """As many at a time as a statement takes."""
     for start in range(0, len(items), IDS_AT_ONCE):
         yield items[start : start + IDS_AT_ONCE]
+
+
+def among(connection: Connection, column: Column[Any], items: Sequence[Any]) -> ColumnElement[bool]:
+    """Whether a column has one of these values.
+
+    PostgreSQL is sent one array: reading 5000 placeholders alone takes psycopg 200 ms. SQLite has no arrays.
+    """
+    if connection.dialect.name == "postgresql":
+        return column == any_(literal(list(items), ARRAY(column.type)))
+    return column.in_(items)
 
 
 def inspection_row(inspection: Inspection, identifier_id: int) -> Row:

@@ -34,6 +34,7 @@ from inspection.types import Verdict
 from traceability import rollups, tables
 from traceability.database import plain_rows
 from traceability.errors import SubgroupUnknown, TooManySubgroups
+from traceability.rows import among
 from traceability.spc.attributes import CountSample
 from traceability.spc.yields import pareto as pareto_of
 from traceability.store import TraceStore, of
@@ -387,7 +388,7 @@ def _models_of(connection: Connection, ids: Sequence[UUID]) -> dict[UUID, list[t
     for start in range(0, len(ids), PORTION):
         named = (
             select(model.inspection_id, model.name, model.version)
-            .where(model.inspection_id.in_(ids[start : start + PORTION]))
+            .where(among(connection, model.inspection_id, ids[start : start + PORTION]))
             .order_by(model.inspection_id, model.position)
         )
         for row in connection.execute(named):
@@ -644,7 +645,9 @@ def measured_values(
         for some in looked_at.partitions():
             rows = (
                 select(measured.inspection_id, measured.value, measured.unit)
-                .where(measured.inspection_id.in_([row.id for row in some]), measured.name == name)
+                .where(
+                    among(connection, measured.inspection_id, [row.id for row in some]), measured.name == name
+                )
                 .order_by(measured.inspection_id, measured.position.desc())
             )
             values_of: dict[UUID, list[tuple[float, str]]] = {}

@@ -263,7 +263,7 @@ def _changes(units: Sequence[Met]) -> list[ChangeAnswer]:
     )
     seen: dict[tuple[str, str], list[int]] = {}
     for place, hour in enumerate(hours):
-        for factor in {factor for one in by_hour[hour] for factor in one.factors}:
+        for factor in frozenset().union(*{one.factors for one in by_hour[hour]}):
             seen.setdefault(factor, []).append(place)
     events = [
         (at, f"{moment}/{category}/{level}")
@@ -310,13 +310,15 @@ def _tree(units: Sequence[Met]) -> BranchAnswer | None:
 def _chance_of_the_best(units: Sequence[Met]) -> float | None:
     """Westfall and Young's question about the strongest level, by the difference of its share to what is expected."""
     bad = np.array([one.is_bad for one in units], np.float64)
-    every = sorted({factor for one in units for factor in one.factors})
+    every = sorted(frozenset().union(*{one.factors for one in units}))
     if not 0 < bad.sum() < bad.size or not every:
         return None
     place = {factor: column for column, factor in enumerate(every)}
-    met = np.zeros((bad.size, len(every)))
-    for row, one in enumerate(units):
-        met[row, [place[factor] for factor in one.factors]] = 1
+    alike = {factors: row for row, factors in enumerate(dict.fromkeys(one.factors for one in units))}
+    of_alike = np.zeros((len(alike), len(every)))
+    for factors, row in alike.items():
+        of_alike[row, [place[factor] for factor in factors]] = 1
+    met = of_alike[[alike[one.factors] for one in units]]
     sizes = met.sum(axis=0)
     met = met[:, (sizes > 0) & (sizes < bad.size)]
     if not met.shape[1]:

@@ -299,12 +299,12 @@ def number_of(value: float) -> float | None:
 
 
 def _zones(chart: ControlChart, index: int) -> list[float] | None:
-    lower, centre, upper = chart.lower[index], chart.centre[index], chart.upper[index]
-    sigma = chart.sigma[index]
+    # As Python's own numbers: with numpy's scalars this took as long as all the rest of a chart of thousands.
+    lower, centre, upper, sigma = (
+        float(line[index]) for line in (chart.lower, chart.centre, chart.upper, chart.sigma)
+    )
     if not (isfinite(centre) and isfinite(sigma)):
         return None
     lines = (centre + sigmas * sigma for sigmas in (-2, -1, 1, 2))
     # A limit that was cut, as at 0, cuts the zones below it too.
-    return [
-        float(min(max(line, lower), upper)) if isfinite(lower) else float(min(line, upper)) for line in lines
-    ]
+    return [min(max(line, lower), upper) if isfinite(lower) else min(line, upper) for line in lines]

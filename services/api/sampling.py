@@ -42,7 +42,8 @@ class CurveAnswer(BaseModel):
 
 class PlanAnswer(BaseModel):
     """n units, accepted with at most `accept` nonconforming, refused from `reject` on. `aoql`: the worst share that
-    leaves, where refused lots are screened; `risk_95`, `risk_10`: the shares accepted in 95 and in 10 of 100 lots."""
+    leaves, where refused lots are screened; `risk_95`, `risk_10`: the shares accepted in 95 and in 10 of 100 lots;
+    `looked_at_aql`: units looked at in a lot on average (ATI) where the share is the AQL."""
 
     severity: SeverityName
     letter: str
@@ -54,6 +55,7 @@ class PlanAnswer(BaseModel):
     aoql: float
     risk_95: float
     risk_10: float
+    looked_at_aql: float
     curve: CurveAnswer
 
 
@@ -115,6 +117,7 @@ def sampling_plan(
         aoql=curves.aoql,
         risk_95=_share_at(found.n, found.accept, 0.95),
         risk_10=_share_at(found.n, found.accept, 0.10),
+        looked_at_aql=float(rectifying([min(aql / 100, 1.0)], n=found.n, c=found.accept, lot=lot).ati[0]),
         curve=CurveAnswer(
             share=share.tolist(),
             accepted=curves.pa.tolist(),

@@ -447,6 +447,7 @@ def sampling(
         ("aoql", found.aoql),
     ):
         console.print(f"{say(f'web.sampling.{key}', language)}: {100 * value:.3f} %", markup=False)
+    console.print(f"{say('web.sampling.ati', language)}: {found.looked_at_aql:.0f}", markup=False)
     told = say("web.sampling.zero", language, n=least.n, share=f"{100 * share:g} %", lot=lot)
     console.print(f"c = 0: {told}", markup=False)
 

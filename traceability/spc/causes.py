@@ -422,20 +422,21 @@ def associated_with_met(
     """
     enough(len(units), method="associated_with", needed=2)
     bad = np.array([is_bad for is_bad, _ in units])
-    every = sorted({factor for _, met in units for factor in met})
+    alike: dict[frozenset[tuple[str, str]], list[int]] = {}
+    for place, (_, met) in enumerate(units):
+        alike.setdefault(met, []).append(place)
+    every = sorted(frozenset().union(*alike))
     labels = np.array(strata if strata is not None else [""] * len(units))
     within(labels.size, parameter="strata", allowed=f"{bad.size} labels", is_allowed=labels.size == bad.size)
-    places: dict[tuple[str, str], list[int]] = {factor: [] for factor in every}
-    for place, (_, met) in enumerate(units):
-        for factor in met:
-            places[factor].append(place)
     stratum = np.unique(labels, return_inverse=True)[1]
     # Per stratum, then bad ones before good ones.
     cell = 2 * stratum + ~bad
-    of_all = np.bincount(cell, minlength=2 * (stratum.max() + 1)).reshape(-1, 2)
+    cells = 2 * (int(stratum.max()) + 1)
+    of_all = np.bincount(cell, minlength=cells).reshape(-1, 2)
+    counted = {met: np.bincount(cell[at], minlength=cells).reshape(-1, 2) for met, at in alike.items()}
     rows: list[tuple[tuple[str, str], NDArray[np.int_], TwoByTwo, Stratified | None]] = []
     for factor in every:
-        here = np.bincount(cell[places[factor]], minlength=of_all.size).reshape(-1, 2)
+        here = np.sum([of_met for met, of_met in counted.items() if factor in met], axis=0)
         by_stratum = np.stack([here, of_all - here], axis=1)
         table = by_stratum.sum(axis=0)
         if min(table.sum(axis=0).min(), table.sum(axis=1).min()) == 0:

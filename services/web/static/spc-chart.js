@@ -88,15 +88,19 @@ class SpcChart extends HTMLElement {
       all.forEach((member) => members.add(member));
     }
     const isMany = points.length > 200;
+    // Where many points in a row signal by the same rules, the first says so: their numbers would lie on one another.
+    const isCrowded = points.length > 60;
+    const goesOn = (index) => isCrowded && index > 0 && String(rules.get(index)) === String(rules.get(index - 1));
     const value = points.map((point, index) => {
-      const style = this.pointStyle(point, rules.get(index), members.has(index));
+      const style = this.pointStyle(point, rules.get(index), members.has(index), goesOn(index));
       return isMany && !rules.has(index) && !members.has(index) && !point.excluded ? { ...style, symbolSize: 3 } : style;
     });
     const stepped = (name, data, lineStyle) => ({ name, type: "line", step: "middle", data, symbol: "none", silent: true, lineStyle });
     const limit = (name, key, color, type) => ({
       ...stepped(name, points.map((point) => point[key]), { color, width: 1.6, type }),
       endLabel: {
-        show: true,
+        // A sum or a distance begins at 0, as the axis says.
+        show: key !== "centre" || points.some(({ centre, lower }) => centre !== 0 || lower !== null),
         color,
         fontWeight: 600,
         fontSize: 12,
@@ -172,7 +176,7 @@ class SpcChart extends HTMLElement {
 
   // Red and filled with the rule's number where a rule is complete, ringed where a point belongs to its pattern,
   // hollow and grey where it was left out of the limits.
-  pointStyle({ value, excluded }, rules, isMember) {
+  pointStyle({ value, excluded }, rules, isMember, goesOn) {
     if (excluded) {
       return {
         value,
@@ -188,7 +192,7 @@ class SpcChart extends HTMLElement {
         symbol: "diamond",
         symbolSize: 15,
         itemStyle: { color: INK.limit, borderColor: INK.paper, borderWidth: 1 },
-        label: { formatter: rules.join(",") },
+        label: { show: !goesOn, formatter: rules.join(",") },
       };
     }
     return {
