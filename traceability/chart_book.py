@@ -26,7 +26,7 @@ LONGEST_TEXT = 1000
 
 class Entry(StrEnum):
     """`excluded` and `included` are about a point, `frozen` and `released` about limits, `comment` about either;
-    `target` is about a figure of merit (`merit.py`)."""
+    `target` is about a figure of merit (`merit.py`), `changed` about a lane's camera, lamp or lens (`changes.py`)."""
 
     EXCLUDED = "excluded"
     INCLUDED = "included"
@@ -34,6 +34,7 @@ class Entry(StrEnum):
     FROZEN = "frozen"
     RELEASED = "released"
     TARGET = "target"
+    CHANGED = "changed"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

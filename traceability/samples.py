@@ -32,6 +32,7 @@ from sqlalchemy import (
 from inspection.identity import IdentifierCode
 from inspection.types import Verdict
 from traceability import rollups, tables
+from traceability.changes import changes, stage_after
 from traceability.database import plain_rows
 from traceability.errors import SubgroupUnknown, TooManySubgroups
 from traceability.rows import among
@@ -140,6 +141,7 @@ def rejected_samples(
         return ()
     wanted = _Wanted(station=station, lane=lane, simulated=simulated)
     is_in_sums = chosen.camera is None and (chosen.kind is None or chosen.stage is None)
+    happened = () if lane is None else changes(store, station=station, lane=lane)
     with store.reading() as connection:
         # Of several lanes the one with most units would set the stage of all.
         has_stages = lane is not None or chosen.stage is not None
@@ -164,7 +166,12 @@ def rejected_samples(
             plan,
             units,
             simulated=made_up,
-            stage=_main_stage(stages.get(number, {})) if chosen.stage is None else chosen.stage,
+            stage=stage_after(
+                _main_stage(stages.get(number, {})) if chosen.stage is None else chosen.stage,
+                windows[number].since,
+                happened,
+                lane=lane,
+            ),
             count=None if with_kind is None else with_kind[number],
         )
         for number, (units, made_up) in sorted(counted.items())
@@ -594,7 +601,8 @@ def _areas(
 class MeasuredValue:
     """One measured value of one unit, as individuals charts take it.
 
-    stage  recipe with revision, and models with version: where it changes, limits start anew by themselves
+    stage  recipe with revision, models with version, and the newest change of camera, lamp or lens: where it changes,
+           limits start anew by themselves
     """
 
     id: UUID
@@ -628,6 +636,7 @@ def measured_values(
             head.recipe_name,
             head.recipe_revision,
             head.simulated,
+            head.lane,
         )
         .where(
             *of(tables.inspection, station=station, lane=lane, simulated=simulated),
@@ -638,6 +647,7 @@ def measured_values(
         .order_by(head.finished_at.desc(), head.id.desc())
         .limit(MOST_LOOKED_AT)
     )
+    happened = changes(store, station=station, lane=lane)
     newest_first: list[tuple[Row[Any], float, str]] = []
     with store.reading() as connection:
         # In portions by their keys: neither engine then sorts a million values for the newest few.
@@ -665,7 +675,12 @@ def measured_values(
             at=row.finished_at,
             value=value,
             unit=unit,
-            stage=rollups.stage_of(row.recipe_name, row.recipe_revision, models.get(row.id, [])),
+            stage=stage_after(
+                rollups.stage_of(row.recipe_name, row.recipe_revision, models.get(row.id, [])),
+                row.finished_at,
+                happened,
+                lane=row.lane,
+            ),
             simulated=row.simulated,
         )
         for row, value, unit in found

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from http import HTTPStatus
 from math import isfinite
@@ -10,6 +11,7 @@ from typing import Annotated, Any, Literal
 import numpy as np
 from fastapi import APIRouter, Depends, Query
 from fastapi.responses import Response
+from numpy.typing import NDArray
 from pydantic import BaseModel, BeforeValidator, Field
 
 from services.api.charts import ChartAnswer
@@ -20,13 +22,39 @@ from services.problems import problems
 from services.text import say
 from traceability import gauge_studies
 from traceability.samples import measured_values
-from traceability.spc.capability import Naming, Specification, capability, named, release
+from traceability.spc.capability import (
+    Indices,
+    Naming,
+    Specification,
+    capability,
+    named,
+    quantile_capability,
+    release,
+    tolerance_interval,
+)
+from traceability.spc.distributions import (
+    best_fit,
+    box_cox,
+    box_cox_lambda,
+    fit,
+    johnson,
+    johnson_z,
+    normality,
+    rounded_half,
+)
 
 router = APIRouter(prefix="/spc", tags=["statistics"])
 
 NamingName = Literal["aiag_2005", "iso22514", "aiag_vda_2026", "machine"]
 
+Shape = Literal["normal", "best_fit", "lognormal", "weibull", "gamma", "johnson", "box_cox"]
+"""What the values are taken to follow. Of all but the normal distribution, indices are by percentiles (ISO 22514-2); of
+Box and Cox's transformation those of the transformed values against transformed limits."""
+
 NOT_NORMAL = 0.05
+
+COVERAGE, CONFIDENCE = 0.99, 0.95
+"""Of the tolerance interval."""
 
 BINS = 20
 
@@ -45,7 +73,10 @@ class Specified(BaseModel):
     lower: float | None = None
     upper: float | None = None
     target: float | None = None
+    natural_lower: float | None = None
+    natural_upper: float | None = None
     naming: NamingName = "aiag_vda_2026"
+    shape: Shape = "normal"
     although_unstable: str = ""
     without_gauge: str = ""
 
@@ -54,7 +85,10 @@ def specified(
     lower: Limit = None,
     upper: Limit = None,
     target: Limit = None,
+    natural_lower: Limit = None,
+    natural_upper: Limit = None,
     naming: NamingName = "aiag_vda_2026",
+    shape: Annotated[Shape, Query(description="what the values are taken to follow")] = "normal",
     although_unstable: Annotated[str, Query(max_length=500)] = "",
     without_gauge: Annotated[str, Query(max_length=500)] = "",
 ) -> Specified:
@@ -62,7 +96,10 @@ def specified(
         lower=lower,
         upper=upper,
         target=target,
+        natural_lower=natural_lower,
+        natural_upper=natural_upper,
         naming=naming,
+        shape=shape,
         although_unstable=although_unstable,
         without_gauge=without_gauge,
     )
@@ -83,10 +120,30 @@ class BarAnswer(BaseModel):
     values: int
 
 
+class ShapeAnswer(BaseModel):
+    """What the values were taken to follow. `family` is the one that fits best where that was asked for.
+
+    low, median, high  X0.135 %, X50 % and X99.865 %, in the unit of the values
+    z_method           nearest index by the share beyond (z over 3), beside that by percentiles
+    p                  normality of the values in the normal scale of Box-Cox or Johnson, by Anderson and Darling
+    aic                of each family that fits at all
+    """
+
+    family: str
+    parameters: dict[str, float]
+    low: float
+    median: float
+    high: float
+    z_method: float | None
+    p: float | None
+    aic: dict[str, float]
+
+
 class CapabilityAnswer(BaseModel):
     """A report that may be printed. `reasons` are those it was released for although a gate was closed.
 
-    ppm  parts per million beyond the limits, expected of a normal process of this overall spread, and as observed
+    ppm        parts per million beyond the limits, expected of the process, and as observed
+    tolerance  holds 99 % of a normal process with 95 % confidence
     """
 
     title: str
@@ -100,6 +157,8 @@ class CapabilityAnswer(BaseModel):
     upper: float | None
     target: float | None
     naming: NamingName
+    shape: ShapeAnswer | None
+    tolerance: Annotated[list[float], Field(min_length=2, max_length=2)]
     indices: list[IndexAnswer]
     taguchi: float | None
     expected_ppm: float
@@ -138,7 +197,13 @@ def capability_file(here: Here, language: Language, asked: Asked, wanted: Wanted
 
 def report_of(here: OnRecord, language: str, asked: Measured, wanted: Specified) -> CapabilityAnswer:
     """Raises SpecLimitsInvalid, NotStable, GaugeNotProven, and what the chart raises."""
-    specification = Specification(lower=wanted.lower, upper=wanted.upper, target=wanted.target)
+    specification = Specification(
+        lower=wanted.lower,
+        upper=wanted.upper,
+        target=wanted.target,
+        natural_lower=wanted.natural_lower,
+        natural_upper=wanted.natural_upper,
+    )
     charted = measured_of(here, language, asked)
     left_out = {point.key for point in charted.location.excluded}
     values = [
@@ -152,15 +217,17 @@ def report_of(here: OnRecord, language: str, asked: Measured, wanted: Specified)
     found = capability(numbers, specification, is_subgrouped=False)
     assert found.within is not None
     assert found.sigma_within is not None
+    shaped = None if wanted.shape == "normal" else _shaped(numbers, specification, wanted.shape)
     signals = len(charted.location.signals)
     naming: Naming = wanted.naming
     index = named(
         naming,
         is_stable=signals == 0,
-        nearest_within=found.within.nearest,
-        nearest_overall=found.overall.nearest,
-        spread_within=found.within.spread,
-        spread_overall=found.overall.spread,
+        # What is inside subgroups has no shape of its own: of another one only the overall indices are told.
+        nearest_within=found.within.nearest if shaped is None else None,
+        nearest_overall=found.overall.nearest if shaped is None else shaped.indices.nearest,
+        spread_within=found.within.spread if shaped is None else None,
+        spread_overall=found.overall.spread if shaped is None else shaped.indices.spread,
     )
     # Indices from sigma within are an aid to analysis there, and must not stand in a report (AIAG & VDA, 2026).
     reported = {name: value for name, value in index.values.items() if not name.startswith("Cw")}
@@ -173,7 +240,7 @@ def report_of(here: OnRecord, language: str, asked: Measured, wanted: Specified)
         reason_unstable=wanted.although_unstable,
         reason_no_gauge=wanted.without_gauge,
     )
-    intervals = _intervals(found.within, found.overall)
+    intervals = _intervals(found.within, found.overall) if shaped is None else {}
     counts, edges = np.histogram(numbers, bins=BINS)
     p = None if found.normality is None else found.normality.anderson_darling_p
     return CapabilityAnswer(
@@ -192,8 +259,10 @@ def report_of(here: OnRecord, language: str, asked: Measured, wanted: Specified)
             IndexAnswer(name=name, value=value, interval=intervals.get(value))
             for name, value in reported.items()
         ],
-        taguchi=found.taguchi,
-        expected_ppm=found.expected_overall.total,
+        shape=None if shaped is None else shaped.answer,
+        tolerance=list(tolerance_interval(numbers, coverage=COVERAGE, confidence=CONFIDENCE)),
+        taguchi=found.taguchi if shaped is None else None,
+        expected_ppm=found.expected_overall.total if shaped is None else shaped.expected_ppm,
         observed_ppm=found.observed.total,
         normality_p=p,
         is_normal=None if p is None else p >= NOT_NORMAL,
@@ -211,6 +280,78 @@ def report_of(here: OnRecord, language: str, asked: Measured, wanted: Specified)
         last=values[-1].at,
         chart=charted.location,
     )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Shaped:
+    indices: Indices
+    expected_ppm: float
+    answer: ShapeAnswer
+
+
+def _shaped(values: list[float], specification: Specification, shape: Shape) -> _Shaped:
+    """Raises FitImpossible where these values cannot follow that, ParameterOutOfRange for one not above 0."""
+    if shape == "box_cox":
+        return _by_box_cox(values, specification)
+    aic: dict[str, float] = {}
+    if shape == "best_fit":
+        distribution, aic = best_fit(values)
+    elif shape == "johnson":
+        distribution = johnson(values)
+    else:
+        distribution = fit(values, shape)
+    found = quantile_capability(distribution, specification)
+    return _Shaped(
+        indices=found.indices,
+        expected_ppm=found.expected.total,
+        answer=ShapeAnswer(
+            family=distribution.family,
+            parameters=distribution.parameters,
+            low=found.low,
+            median=found.median,
+            high=found.high,
+            z_method=found.z_method if isfinite(found.z_method) else None,
+            p=_normal_p(johnson_z(values, distribution)) if shape == "johnson" else None,
+            aic=aic,
+        ),
+    )
+
+
+def _by_box_cox(values: list[float], specification: Specification) -> _Shaped:
+    power = rounded_half(box_cox_lambda(values))
+
+    def moved(limit: float | None) -> float | None:
+        return None if limit is None else float(box_cox([limit], power)[0])
+
+    # A power below 0 keeps the order too: what is divided by it turns it round again.
+    found = capability(
+        box_cox(values, power),
+        Specification(lower=moved(specification.lower), upper=moved(specification.upper)),
+        is_subgrouped=False,
+    )
+
+    def back(z: float) -> float:
+        at = found.mean + z * found.sigma_overall
+        return float(np.exp(at) if power == 0 else np.maximum(power * at + 1, 0) ** (1 / power))
+
+    return _Shaped(
+        indices=found.overall,
+        expected_ppm=found.expected_overall.total,
+        answer=ShapeAnswer(
+            family="box_cox",
+            parameters={"lambda": power},
+            low=back(-3),
+            median=back(0),
+            high=back(3),
+            z_method=None,
+            p=None if found.normality is None else found.normality.anderson_darling_p,
+            aic={},
+        ),
+    )
+
+
+def _normal_p(z: NDArray[np.float64]) -> float | None:
+    return normality(z).anderson_darling_p if np.all(np.isfinite(z)) else None
 
 
 def _intervals(*of: Any) -> dict[float, tuple[float, float]]:
@@ -248,19 +389,32 @@ def facts(report: CapabilityAnswer, language: str) -> list[tuple[str, str]]:
         (told("sigma_overall"), figure(report.sigma_overall)),
         (told("naming"), say(f"web.naming.{report.naming}", language)),
     ]
+    if report.shape is not None:
+        shape = report.shape
+        parameters = ", ".join(f"{name} {value:.5g}" for name, value in shape.parameters.items())
+        lines += [
+            (told("shape"), f"{say(f'web.shape.{shape.family}', language)} ({parameters})"),
+            (told("percentiles"), " / ".join(figure(one) for one in (shape.low, shape.median, shape.high))),
+        ]
+        if shape.p is not None:
+            lines.append((told("transformed_p"), f"p = {shape.p:.3g}"))
+        if shape.z_method is not None:
+            lines.append((told("z_method"), f"{shape.z_method:.3f}"))
     for index in report.indices:
         interval = "" if index.interval is None else f"   [{index.interval[0]:.3f} … {index.interval[1]:.3f}]"
         lines.append((index.name, f"{index.value:.3f}{interval}"))
     if report.taguchi is not None:
         lines.append(("Cpm", f"{report.taguchi:.3f}"))
     lines += [
+        (told("tolerance"), " … ".join(figure(one) for one in report.tolerance)),
         (told("expected"), f"{report.expected_ppm:.4g} ppm"),
         (told("observed"), f"{report.observed_ppm:.4g} ppm"),
         (
             told("normality"),
             "–"
             if report.normality_p is None
-            else f"p = {report.normality_p:.3g}" + ("" if report.is_normal else f"; {told('not_normal')}"),
+            else f"p = {report.normality_p:.3g}"
+            + ("" if report.is_normal or report.shape is not None else f"; {told('not_normal')}"),
         ),
         (
             told("stability"),

@@ -369,11 +369,12 @@ def decide(
 
     limits  those to freeze, where that is asked
     """
+    elsewhere = (Entry.TARGET, Entry.CHANGED)
     within(
         0,
         parameter="kind",
-        allowed=", ".join(one for one in Entry if one is not Entry.TARGET),
-        is_allowed=said.kind is not Entry.TARGET,
+        allowed=", ".join(one for one in Entry if one not in elsewhere),
+        is_allowed=said.kind not in elsewhere,
     )
     check_right(caller, Right.OPERATE if said.kind is Entry.COMMENT else Right.DISPOSE)
     is_about_point = said.kind in (Entry.EXCLUDED, Entry.INCLUDED)

@@ -1,4 +1,4 @@
-"""`lynceus spc measured|causes|maps|inspector|studies|merit|sampling|file`: what the pages about charts show."""
+"""`lynceus spc pareto|measured|causes|maps|inspector|studies|merit|sampling|file`: what the pages about charts show."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from services.api.inspector import InspectorAnswer, inspector_of
 from services.api.measured import USUAL_SIZE, Measured, MeasuredAnswer, measured_of
 from services.api.merit import FiguresAnswer, Given, Place, figures_of, given_figures
 from services.api.sampling import LevelName, SeverityName, sampling_plan, zero_acceptance
-from services.api.spc import Selection, chart_of
+from services.api.spc import ParetoAnswer, Selection, chart_of, pareto_of, pareto_table, weighing
 from services.api.studies import StudyAnswer
 from services.chart_files import Format, as_file
 from services.cli.options import database_option
@@ -31,13 +31,15 @@ from services.measured_charts import CHARTS, MeasuredChart
 from services.text import language_of_environment, say
 from station_config import Catalogue, load_catalogue
 from traceability import gauge_studies
-from traceability.samples import By
+from traceability.samples import By, Weigh
 from traceability.store import TraceStore
 from traceability.subgroups import LARGEST, SMALLEST
 
 Answer = TypeVar("Answer", bound=BaseModel)
 
 SHOWN_BY_DEFAULT = timedelta(days=3)
+
+WEIGHTS: tuple[Weigh, ...] = get_args(Weigh)
 
 
 def _help(key: str) -> str:
@@ -117,6 +119,29 @@ def _chart_options(command: Callable[..., None]) -> Callable[..., None]:
     ):
         command = option(command)
     return command
+
+
+@spc.command(help=_help("cli.spc.pareto"))
+@click.option(
+    "--weigh", type=click.Choice(WEIGHTS), default="count", show_default=True, help=_help("cli.spc.weigh")
+)
+@click.option("--costs", default="", help=_help("cli.spc.costs"))
+@json_option
+@_on_record
+def pareto(asked: _Asked, weigh: Weigh, costs: str, as_json: bool) -> None:
+    selected = Selection(by="hour", station=asked.station, lane=asked.lane, since=asked.since, until=None)
+    found = pareto_of(asked, asked.language, selected, weighing(weigh, costs))
+    _told(found, as_json, _show_pareto)
+
+
+def _show_pareto(found: ParetoAnswer, language: str, console: Console) -> None:
+    told = pareto_table(found, language)
+    table = Table(title=told.title, title_justify="left", caption=told.notes[0])
+    for place, heading in enumerate(told.headings):
+        table.add_column(heading, justify="right" if place else "left")
+    for name, *figures, share, cumulative in told.rows:
+        table.add_row(str(name), *(f"{figure:g}" for figure in figures), f"{share:.1%}", f"{cumulative:.1%}")
+    console.print(table)
 
 
 @spc.command(help=_help("cli.spc.measured"))

@@ -13,8 +13,10 @@ from fastapi import APIRouter, Depends, Form, Query, Request
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
 
 from services.access import Caller, Right, SignedIn, Who
-from services.api.capability import CapabilityAnswer, NamingName, Wanted, facts, report_of
+from services.api.capability import CapabilityAnswer, NamingName, Shape, Wanted, facts, report_of
+from services.api.cases import Disposer
 from services.api.causes import CausesAnswer, causes_of, positions_of
+from services.api.changes import ChangeSaid, change_said
 from services.api.charts import ChartAnswer, Preset, Stages
 from services.api.inspector import InspectorAnswer, inspector_of, is_inspectors
 from services.api.measured import (
@@ -45,6 +47,7 @@ from services.text import Explanation, explain, say
 from services.web.language import language_of
 from services.web.rendering import page
 from traceability import gauge_studies, samples
+from traceability.changes import Part, changes
 from traceability.chart_book import Entry
 from traceability.errors import SpcError
 from traceability.gauge_studies import StudyKind
@@ -375,9 +378,46 @@ def maps_page(request: Request, look: Look, language: Language, kind: Name = "")
 
 
 @router.get("/spc/inspector")
-def inspector_page(request: Request, look: Look, language: Language) -> Response:
+def inspector_page(request: Request, look: Look, language: Language, who: Who) -> Response:
     """Did the process move, or the inspection? Its own charts, the corrected one, and what it cannot see."""
-    look = look.of_one_lane()
+    return _inspector_page(request, look.of_one_lane(), language, who)
+
+
+@router.post("/spc/changes")
+def say_change(
+    request: Request,
+    look: Look,
+    language: Language,
+    caller: Disposer,
+    part: Annotated[Part, Form()],
+    changed_lane: Annotated[str, Form(max_length=100, pattern="^[^/]*$")],
+    what: Annotated[str, Form(max_length=1000)] = "",
+    at: Annotated[str, Form(max_length=30)] = "",
+) -> Response:
+    """A camera, a lamp or a lens was changed; a time without a zone, as a form sends it, is the plant's own."""
+    try:
+        moment = datetime.fromisoformat(at).astimezone(UTC) if at else None
+    except ValueError:
+        moment = None
+    said = ChangeSaid.model_construct(part=part, lane=changed_lane, what=what, at=moment)
+    try:
+        change_said(look.here, caller, said)
+    except SpcError as error:
+        shown = replace(look, lane=changed_lane)
+        told = explain(error, language)
+        return _inspector_page(request, shown, language, caller, wrong=told, status=status_of(error).value)
+    return RedirectResponse(f"/spc/inspector?{urlencode({'lane': changed_lane})}", HTTPStatus.SEE_OTHER)
+
+
+def _inspector_page(
+    request: Request,
+    look: Looked,
+    language: str,
+    who: Caller | None,
+    *,
+    wrong: Explanation | None = None,
+    status: int = 200,
+) -> Response:
     found: InspectorAnswer | None = None
     problem: Explanation | None = None
     try:
@@ -387,8 +427,13 @@ def inspector_page(request: Request, look: Look, language: Language) -> Response
     return page(
         request,
         "spc_inspector.html",
+        status=status,
         found=found,
         problem=problem,
+        wrong=wrong,
+        changes=changes(look.here.store, station=look.station, lane=look.lane or None)[::-1],
+        parts=get_args(Part),
+        may_say_change=who is not None and who.may(Right.DISPOSE),
         chart_texts=chart_texts(language),
         share_texts=chart_texts(language, value="share"),
         most_in_bin=max((one.defects for one in found.blind_zone.bins), default=0)
@@ -424,6 +469,7 @@ def capability_page(
         problem=problem,
         wanted=wanted,
         namings=get_args(NamingName),
+        shapes=get_args(Shape),
         measurements=names,
         chosen=chosen,
         query=urlencode({"measurement": chosen} | look.asked | wanted.model_dump(exclude_none=True)),

@@ -222,3 +222,31 @@ def test_an_appraiser_who_left_out_a_part_is_named_not_filled_in(engineer):
     typed = {"kind": "attribute", "characteristic": "parts", "readings": short}
     refused = engineer.post("/spc/studies", data=typed, headers={"Accept": "text/html"})
     assert "SPC-STUDY-INCOMPLETE" in refused.text
+
+
+@pytest.mark.parametrize("shape", ["best_fit", "lognormal", "weibull", "gamma", "johnson", "box_cox"])
+def test_a_capability_of_values_that_are_not_normal_says_what_they_were_taken_to_follow(
+    station, engineer, shape
+):
+    _measure(station, np.random.default_rng(4).lognormal(1, 0.3, 400))
+    asked = {"lower": 0.5, "upper": 8, "although_unstable": "trial", "without_gauge": "trial"}
+    plain = _report(engineer, **asked).json()
+    report = _report(engineer, **asked, shape=shape).json()
+    assert plain["shape"] is None
+    assert report["shape"]["low"] < report["shape"]["median"] < report["shape"]["high"]
+    # Of a lognormal with median e and sigma 0.3: 1.11, 2.72, 6.69. A Weibull of that median is another curve.
+    assert report["shape"]["median"] == pytest.approx(np.e, rel=0.08)
+    assert report["shape"]["high"] == pytest.approx(6.69, rel=0.25)
+    assert [index["name"] for index in report["indices"]] == ["Pp", "Ppk"]
+    assert report["taguchi"] is None
+    assert plain["tolerance"] == report["tolerance"]
+    assert plain["tolerance"][0] < 1 < 5 < plain["tolerance"][1]
+
+
+def test_values_below_zero_cannot_be_taken_to_follow_what_is_above_it(station, engineer):
+    _measure(station, np.random.default_rng(2).normal(0, 0.4, 60))
+    asked = {"lower": -2, "upper": 2, "although_unstable": "trial", "without_gauge": "trial"}
+    for shape, code in (("weibull", "SPC-FIT-IMPOSSIBLE"), ("box_cox", "SPC-PARAMETER")):
+        answer = _report(engineer, **asked, shape=shape)
+        assert answer.status_code == 422
+        assert answer.json()["code"] == code

@@ -98,3 +98,13 @@ def test_a_chart_is_written_as_the_file_its_name_ends_in(database, tmp_path):
     assert asked(database, "file", str(target), "--lane", "parts").exit_code == 0
     assert target.read_bytes().startswith(b"\xef\xbb\xbf")
     assert asked(database, "file", str(tmp_path / "chart.doc")).exit_code == 2
+
+
+def test_the_pareto_is_told_by_count_and_by_costs(database):
+    by_count = json.loads(asked(database, "pareto", "--json").output)
+    assert by_count["bars"][0]["defects"] == HOURS * A_HOUR // 4
+    by_cost = json.loads(
+        asked(database, "pareto", "--weigh", "cost", "--costs", "scratch=2.5", "--json").output
+    )
+    assert by_cost["bars"][0]["weight"] == HOURS * A_HOUR // 4 * 2.5
+    assert "100.0%" in asked(database, "pareto").output
