@@ -40,6 +40,7 @@ from services.api import (
     units,
     what_if,
 )
+from services.api import recipes as recipes_api
 from services.api import resolver as resolver_api
 from services.api import station as station_now
 from services.api.serving import Serving
@@ -61,6 +62,7 @@ from services.web import (
     model_pages,
     pages,
     public_pages,
+    recipe_pages,
     review_pages,
     spc_pages,
     training_pages,
@@ -187,6 +189,7 @@ def create_app(
         models,
         cameras,
         training,
+        recipes_api,
     ):
         app.include_router(noun.router, prefix="/api/v1")
     app.include_router(health.router)
@@ -200,6 +203,7 @@ def create_app(
     app.include_router(training_pages.router)
     app.include_router(alarm_pages.router)
     app.include_router(camera_pages.router)
+    app.include_router(recipe_pages.router)
     app.include_router(case_pages.router)
     app.include_router(containment_pages.router)
     app.include_router(what_if_pages.router)

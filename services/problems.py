@@ -36,13 +36,14 @@ from services.access import (
     SignInRefused,
 )
 from services.model_life import GateClosed, GoldSetDiffers, NoCandidate, NoGoldSet, NothingBefore
+from services.recipe_life import RecipeGateClosed, RecipeOfAnother, RecipeTextUnknown
 from services.setting_up import BenchFull, CameraUnknown, DoctorBusy, DoctorFailed, NoLivePicture
 from services.text import explain
 from services.training import CannotTrain, NoCoreLeft, TrainingBusy
 from services.web.language import language_of
 from services.web.policy import SECURITY_HEADERS
 from services.web.rendering import page
-from station_config.errors import ConfigError, RecipeNotChosen
+from station_config.errors import ConfigError, ConfigMissing, RecipeNotChosen
 from traceability.errors import (
     BlockMissing,
     BlockRefused,
@@ -269,6 +270,10 @@ STATUS: tuple[tuple[type[InspectionError], HTTPStatus], ...] = (
     (CaseOver, HTTPStatus.CONFLICT),
     (CaseNotReady, HTTPStatus.CONFLICT),
     (RecipeNotChosen, HTTPStatus.UNPROCESSABLE_ENTITY),
+    (ConfigMissing, HTTPStatus.NOT_FOUND),
+    (RecipeOfAnother, HTTPStatus.UNPROCESSABLE_ENTITY),
+    (RecipeGateClosed, HTTPStatus.CONFLICT),
+    (RecipeTextUnknown, HTTPStatus.NOT_FOUND),
     (ConfigError, HTTPStatus.UNPROCESSABLE_ENTITY),
     (CameraUnknown, HTTPStatus.NOT_FOUND),
     (NoLivePicture, HTTPStatus.CONFLICT),

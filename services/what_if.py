@@ -16,6 +16,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any, Final
+from uuid import UUID
 
 from inspection.errors import InspectionError
 from inspection.tally import (
@@ -35,6 +36,7 @@ from services.station.build import build_pipeline
 from station_config import Recipe
 from traceability.errors import PictureAltered, PictureMissing
 from traceability.images import ImageStore
+from traceability.reviews import Reviews
 from traceability.store import TraceStore
 
 logger = logging.getLogger(__name__)
@@ -92,14 +94,63 @@ class Flip:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Prices:
+    """What it costs, in any money, that a unit is looked at by a person, is refused, or is bad and passes."""
+
+    review: float = 0.0
+    reject: float = 0.0
+    escape: float = 0.0
+
+    def of(self, verdict: Verdict) -> float:
+        """Of what the verdict makes people do; who was not inspected is looked at, too."""
+        if verdict is Verdict.ACCEPT:
+            return 0.0
+        return self.reject if verdict is Verdict.REJECT else self.review
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Priced:
+    """What the flips come to, of the units compared; less is saved.
+
+    handling  of what people do with them
+    escapes   flips to accepted, of units that a person had decided to be bad; caught the other way round
+    doubted   flips to accepted, of units that nobody decided about: whether they are escapes is not known
+    """
+
+    handling: float
+    escapes: int
+    caught: int
+    doubted: int
+    prices: Prices
+
+    @property
+    def sum(self) -> float:
+        return self.handling + self.prices.escape * (self.escapes - self.caught)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Compared:
-    """What came of it. `left_out`: of units looked at again, those of which not every picture is kept."""
+    """What came of it. `left_out`: of units looked at again, those of which not every picture is kept. `bad` and
+    `good` are inspections, of those that flip, that a person decided to be so."""
 
     recipe: Recipe
     looked_again: bool
     units: int
     left_out: int
     flips: tuple[Flip, ...]
+    bad: frozenset[UUID] = frozenset()
+    good: frozenset[UUID] = frozenset()
+
+    def priced(self, prices: Prices) -> Priced:
+        passes = [one for one in self.flips if one.after[0] is Verdict.ACCEPT]
+        stopped = [one for one in self.flips if one.before[0] is Verdict.ACCEPT]
+        return Priced(
+            handling=sum(prices.of(one.after[0]) - prices.of(one.before[0]) for one in self.flips),
+            escapes=sum(one.inspection.id in self.bad for one in passes),
+            caught=sum(one.inspection.id in self.bad for one in stopped),
+            doubted=sum(one.inspection.id not in self.bad | self.good for one in passes),
+            prices=prices,
+        )
 
     def changes(self) -> tuple[tuple[Outcome, Outcome, tuple[Flip, ...]], ...]:
         """The flips by what became what, most frequent first."""
@@ -137,7 +188,7 @@ def compare(
     compared = left_out = 0
     for unit in units:
         if again is None:
-            verdict, grade = _by_what_was_seen(unit, recipe)
+            verdict, grade = by_what_was_seen(unit, recipe)
             found = replace(unit, verdict=verdict, grade=grade)
         else:
             looked = again.look(unit)
@@ -157,7 +208,7 @@ def compare(
     )
 
 
-def _by_what_was_seen(unit: Inspection, recipe: Recipe) -> Outcome:
+def by_what_was_seen(unit: Inspection, recipe: Recipe) -> Outcome:
     settings = recipe.settings
     return judged_again(
         unit,
@@ -296,6 +347,8 @@ class WhatIfs:
                 return not stop.is_set()
 
             answer = compare(units, recipe, images=self.images if look_again else None, progress=progress)
+            bad, good = Reviews(self.store).found_by_people([one.inspection.id for one in answer.flips])
+            answer = replace(answer, bad=bad, good=good)
             self._change(answer=answer, was_stopped=stop.is_set(), is_running=False)
         except InspectionError as error:
             self._change(problem=error, is_running=False)

@@ -323,6 +323,26 @@ class Reviews:
         with self._store.reading() as connection:
             return tuple(self._read(connection, wanted))
 
+    def found_by_people(self, inspections: Sequence[UUID]) -> tuple[frozenset[UUID], frozenset[UUID]]:
+        """Of these those that a person decided to be bad, and to be good; the newest decision that stands counts."""
+        review = tables.review.c
+        newest: dict[UUID, str] = {}
+        with self._store.reading() as connection:
+            for some in portions(inspections):
+                wanted = (
+                    select(review.inspection_id, review.decision)
+                    .where(
+                        review.inspection_id.in_(some),
+                        review.is_repeat.is_(False),
+                        review.decision != Decision.SECOND_LOOK.value,
+                        _stands(),
+                    )
+                    .order_by(review.id)
+                )
+                newest |= {row.inspection_id: row.decision for row in connection.execute(wanted)}
+        bad = frozenset(one for one, decision in newest.items() if decision == Decision.REJECT.value)
+        return bad, frozenset(newest) - bad
+
     def agreements(self, *, since: datetime) -> tuple[Agreement, ...]:
         """Of each reviewer: how the blind repeats went. Compared with the decision that stood before."""
         with self._store.reading() as connection:

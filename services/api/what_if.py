@@ -7,7 +7,7 @@ from http import HTTPStatus
 from pathlib import Path
 from typing import Annotated, Final
 
-from fastapi import APIRouter, Depends, Request
+from fastapi import APIRouter, Depends, Query, Request
 from pydantic import BaseModel, ConfigDict, Field
 
 from inspection.identity import IdentifierCode
@@ -16,7 +16,7 @@ from services.api.answers import CodeAnswer, DefectAnswer, VerdictName, verdict_
 from services.api.serving import Here, Language
 from services.problems import Problem, problems, status_of
 from services.text import explain
-from services.what_if import MOST_UNITS, Flip, Outcome, Progress, WhatIfs
+from services.what_if import MOST_UNITS, Flip, Outcome, Priced, Prices, Progress, WhatIfs
 from station_config import Recipe, recipe_beside
 
 router = APIRouter(prefix="/what-if", tags=["recipes"])
@@ -26,6 +26,8 @@ FLIPS_TOLD: Final = 500
 """Of flips so many are told one by one; all are counted."""
 
 Integrator = Annotated[Caller, Depends(needs(Right.CONFIGURE))]
+
+Money = Annotated[float, Query(ge=0, le=1e9, allow_inf_nan=False)]
 
 NOT_FOR_ALL = problems(HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN, HTTPStatus.UNPROCESSABLE_ENTITY)
 
@@ -72,6 +74,27 @@ class FlipAnswer(BaseModel):
     pictures: list[str]
 
 
+class PricedAnswer(BaseModel):
+    """In the money of the prices; less than 0 is saved. `escapes` and `caught` are flips to and from accepted, of units
+    that a person decided to be bad; `doubted` flips to accepted that nobody decided about."""
+
+    sum: float
+    handling: float
+    escapes: int
+    caught: int
+    doubted: int
+
+    @staticmethod
+    def of(priced: Priced) -> PricedAnswer:
+        return PricedAnswer(
+            sum=priced.sum,
+            handling=priced.handling,
+            escapes=priced.escapes,
+            caught=priced.caught,
+            doubted=priced.doubted,
+        )
+
+
 class WhatIfAnswer(BaseModel):
     """`total` is 0 while the units are being read. `units` of `total` were compared, `left_out` lack a picture."""
 
@@ -88,6 +111,7 @@ class WhatIfAnswer(BaseModel):
     left_out: int | None
     changes: list[ChangeAnswer]
     flips: list[FlipAnswer]
+    priced: PricedAnswer | None
     problem: Problem | None
 
 
@@ -118,9 +142,19 @@ def begin(
 
 
 @router.get("", responses=NOT_FOR_ALL)
-def last(comparing: Comparing, here: Here, language: Language, _: Integrator) -> WhatIfAnswer | None:
-    """The comparison being made, or the last one; null before the first."""
-    return None if comparing.now is None else answer_of(comparing.now, here, language)
+def last(
+    comparing: Comparing,
+    here: Here,
+    language: Language,
+    _: Integrator,
+    review: Money = 0.0,
+    reject: Money = 0.0,
+    escape: Money = 0.0,
+) -> WhatIfAnswer | None:
+    """The comparison being made, or the last one; null before the first. Priced by what a look by a person, a refused
+    unit, and a bad one that passes cost."""
+    prices = Prices(review=review, reject=reject, escape=escape)
+    return None if comparing.now is None else answer_of(comparing.now, here, language, prices)
 
 
 @router.delete("", status_code=HTTPStatus.NO_CONTENT, responses=NOT_FOR_ALL)
@@ -129,7 +163,10 @@ def stop(comparing: Comparing, _: Integrator) -> None:
     comparing.stop()
 
 
-def answer_of(now: Progress, here: Here, language: str) -> WhatIfAnswer:
+NO_PRICES = Prices()
+
+
+def answer_of(now: Progress, here: Here, language: str, prices: Prices = NO_PRICES) -> WhatIfAnswer:
     answer, problem = now.answer, None
     if now.problem is not None:
         said = explain(now.problem, language)
@@ -160,6 +197,7 @@ def answer_of(now: Progress, here: Here, language: str) -> WhatIfAnswer:
             for before, after, flips in answer.changes()
         ],
         flips=[] if answer is None else [_flip(one, here, language) for one in answer.flips[:FLIPS_TOLD]],
+        priced=None if answer is None else PricedAnswer.of(answer.priced(prices)),
         problem=problem,
     )
 

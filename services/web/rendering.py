@@ -33,13 +33,19 @@ SECTIONS = (
     ("containment", "/containment", None),
     ("spc", "/spc", None),
     ("cases", "/cases", None),
-    ("cameras", "/cameras", Right.CONFIGURE),
-    ("models", "/models", Right.APPROVE),
-    ("what_if", "/what-if", Right.CONFIGURE),
+    ("set_up", "/recipes", Right.APPROVE),
     ("people", "/people", Right.ADMINISTER),
     ("audit", "/audit", Right.READ_AUDIT),
 )
 """The pages in the header: name, address, and the right without which one is not shown."""
+
+SET_UP_SECTIONS = (
+    ("recipes", "/recipes", Right.APPROVE),
+    ("what_if", "/what-if", Right.CONFIGURE),
+    ("cameras", "/cameras", Right.CONFIGURE),
+    ("models", "/models", Right.APPROVE),
+)
+"""The pages of who sets stations up, below the header."""
 
 SPC_SECTIONS = (
     ("rejected", "/spc"),
@@ -98,7 +104,11 @@ def environment() -> Environment:
     for in_template in (number, percent, breakable, code_url, certificate_url, clock, clock_minutes):
         loaded.filters[in_template.__name__] = in_template
     loaded.globals.update(
-        Verdict=Verdict, picture_url=picture_url, sections=sections, spc_sections=SPC_SECTIONS
+        Verdict=Verdict,
+        picture_url=picture_url,
+        sections=sections,
+        set_up_sections=set_up_sections,
+        spc_sections=SPC_SECTIONS,
     )
     return loaded
 
@@ -195,6 +205,13 @@ def sections(who: Caller | None) -> list[tuple[str, str]]:
     return [
         (name, url) for name, url, right in SECTIONS if right is None or (who is not None and who.may(right))
     ]
+
+
+def set_up_sections(who: Caller | None, path: str) -> list[tuple[str, str]]:
+    """The same of the pages of setting up, where `path` is one of them."""
+    if not any(path == url or path.startswith(f"{url}/") for _, url, _ in SET_UP_SECTIONS):
+        return []
+    return [(name, url) for name, url, right in SET_UP_SECTIONS if who is not None and who.may(right)]
 
 
 def lane_name(titles: Mapping[str, Title], language: str, lane: str) -> str:

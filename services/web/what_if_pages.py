@@ -11,12 +11,12 @@ from fastapi.responses import HTMLResponse, RedirectResponse, Response
 from inspection.errors import InspectionError
 from inspection.types import PictureRef
 from services.api.serving import Here, Language
-from services.api.what_if import LONGEST_RECIPE, Comparing, Integrator, recipe_of_text
+from services.api.what_if import LONGEST_RECIPE, NO_PRICES, Comparing, Integrator, Money, recipe_of_text
 from services.problems import status_of
 from services.text import Explanation, explain
 from services.web.pages import Pictured
 from services.web.rendering import page
-from services.what_if import MOST_UNITS, Flip, Progress, WhatIfs
+from services.what_if import MOST_UNITS, Flip, Prices, Progress, WhatIfs
 from station_config import load_recipe
 
 router = APIRouter(include_in_schema=False, default_response_class=HTMLResponse)
@@ -33,6 +33,9 @@ def what_if_page(
     comparing: Comparing,
     _: Integrator,
     recipe: Annotated[str, Query(max_length=100)] = "",
+    review: Money = 0.0,
+    reject: Money = 0.0,
+    escape: Money = 0.0,
 ) -> Response:
     """The text of the recipe that was compared last, or of one of the lanes', to be changed."""
     now = comparing.now
@@ -43,7 +46,8 @@ def what_if_page(
     else:
         names = _names(here)
         text = load_recipe(names[0]).text.decode("utf-8") if names else ""
-    return _page(request, here, language, comparing, text=text)
+    prices = Prices(review=review, reject=reject, escape=escape)
+    return _page(request, here, language, comparing, text=text, prices=prices)
 
 
 @router.post("/what-if")
@@ -76,7 +80,15 @@ def stop(comparing: Comparing, _: Integrator) -> Response:
 def result(request: Request, language: Language, comparing: Comparing, _: Integrator) -> Response:
     """The part of the page that follows the comparison being made."""
     now = comparing.now
-    return page(request, "_what_if.html", now=now, failed=_failed(now, language), shown=_shown, most=SHOWN)
+    return page(
+        request,
+        "_what_if.html",
+        now=now,
+        prices=NO_PRICES,
+        failed=_failed(now, language),
+        shown=_shown,
+        most=SHOWN,
+    )
 
 
 def _names(here: Here) -> list[str]:
@@ -96,6 +108,7 @@ def _page(
     units: int | None = None,
     look_again: bool | None = None,
     problem: InspectionError | None = None,
+    prices: Prices = NO_PRICES,
 ) -> Response:
     now = comparing.now
     return page(
@@ -110,6 +123,7 @@ def _page(
         look_again=look_again if look_again is not None else now is not None and now.look_again,
         problem=None if problem is None else explain(problem, language),
         now=now,
+        prices=prices,
         failed=_failed(now, language),
         shown=_shown,
         most=SHOWN,

@@ -72,6 +72,12 @@ RIGHT_OF: dict[str, object] = {
     "GET /api/v1/cameras/{lane}/aids": EVERYBODY,
     "GET /cameras": EVERYBODY,
     "GET /cameras/{lane}": EVERYBODY,
+    "GET /api/v1/recipes": EVERYBODY,
+    "GET /api/v1/recipes/{name}": EVERYBODY,
+    "GET /api/v1/recipes/{name}/difference/{before}/{after}": EVERYBODY,
+    "GET /recipes": EVERYBODY,
+    "GET /recipes/{name}": EVERYBODY,
+    "GET /recipes/{name}/difference/{before}/{after}": EVERYBODY,
     "GET /models": EVERYBODY,
     "GET /models/{name}": EVERYBODY,
     "GET /spc/merit": EVERYBODY,
@@ -206,6 +212,14 @@ RIGHT_OF: dict[str, object] = {
     "POST /training/cancel": Right.CONFIGURE,
     "POST /what-if": Right.CONFIGURE,
     "POST /what-if/stop": Right.CONFIGURE,
+    "POST /api/v1/recipes/{name}/approve": Right.APPROVE,
+    "POST /api/v1/recipes/{name}/propose": Right.CONFIGURE,
+    "POST /api/v1/recipes/{name}/publish": Right.CONFIGURE,
+    "POST /recipes/{name}/approve": Right.APPROVE,
+    "POST /recipes/{name}/compare": Right.CONFIGURE,
+    "POST /recipes/{name}/preview": Right.CONFIGURE,
+    "POST /recipes/{name}/propose": Right.CONFIGURE,
+    "POST /recipes/{name}/publish": Right.CONFIGURE,
     "GET /api/v1/cameras/doctor": Right.CONFIGURE,
     "GET /api/v1/cameras/{lane}/bench": Right.CONFIGURE,
     "GET /cameras/doctor": Right.CONFIGURE,
@@ -288,7 +302,7 @@ def _asked(client: TestClient, route: str) -> int:
     for name, value in EXAMPLE.items():
         path = path.replace("{" + name + "}", value)
     path = path.replace("{handle}", "86.1/X").replace("{kind}", "ObjectEvent").replace("{sequence}", "1")
-    path = path.replace("{number}", "1")
+    path = path.replace("{number}", "1").replace("{before}", "0" * 64).replace("{after}", "1" * 64)
     return client.request(method, path, json=body).status_code
 
 

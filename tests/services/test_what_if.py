@@ -10,7 +10,7 @@ import pytest
 from fastapi.testclient import TestClient
 
 from inspection.types import Inspection, RecipeRef, Verdict
-from services.what_if import WhatIfBusy, WhatIfCannotLook, WhatIfs, compare, units_of
+from services.what_if import Compared, Flip, Prices, WhatIfBusy, WhatIfCannotLook, WhatIfs, compare, units_of
 from station_config import Recipe, load_recipe, recipe_beside
 from tests.a_station import STATION, AStation, a_part, an_empty_station, defects_of
 from tests.builders import a_unit, an_inspection
@@ -239,3 +239,27 @@ def test_while_it_is_being_made_the_page_follows_it(station):
     assert 'hx-get="/what-if/result"' in html
     assert '<progress max="5000" value="1234">' in html
     assert "1,234 of 5,000 units" in html
+
+
+def test_a_change_is_priced_by_what_people_do_and_by_what_they_had_decided():
+    passed, stopped, unknown = (
+        an_inspection(verdict=verdict) for verdict in (Verdict.REJECT, Verdict.ACCEPT, Verdict.REJECT)
+    )
+    flips = tuple(
+        Flip(inspection=one, after=(after, None), defects=())
+        for one, after in ((passed, Verdict.ACCEPT), (stopped, Verdict.REVIEW), (unknown, Verdict.ACCEPT))
+    )
+    compared = Compared(
+        recipe=load_recipe("part-demo"),
+        looked_again=False,
+        units=10,
+        left_out=0,
+        flips=flips,
+        bad=frozenset({passed.id}),
+        good=frozenset({stopped.id}),
+    )
+    priced = compared.priced(Prices(review=2, reject=10, escape=100))
+    # Two refused units less, a look more; one of the two is known to be bad.
+    assert priced.handling == -2 * 10 + 2
+    assert (priced.escapes, priced.caught, priced.doubted) == (1, 0, 1)
+    assert priced.sum == -18 + 100

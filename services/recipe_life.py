@@ -1,0 +1,302 @@
+"""The life of a plant's recipes: proposed with a reason, approved by a second person, published, taken up by lanes.
+
+The audit is the book of it, as of models: where a recipe stands is read from the entries about it. Texts lie beside the
+plant's recipes by their SHA-256, and one that is not what its entry says is not used.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from difflib import unified_diff
+from pathlib import Path
+from typing import Any, Final
+
+from inspection.errors import InspectionError
+from services.access import Right, check_right_of
+from station_config import Recipe, load_recipe, plant_recipes, recipe_beside
+from traceability.accounts import Accounts, AuditEntry, Person, note
+from traceability.store import TraceStore
+
+_MOST_ENTRIES: Final = 10_000
+
+
+class RecipeGateClosed(InspectionError):
+    """Base of what a step is missing. All: recipe, revision."""
+
+    code = "SVC-RECIPE-GATE-CLOSED"
+
+
+class RecipeUnchanged(RecipeGateClosed):
+    """What is proposed says what is in force."""
+
+    code = "SVC-RECIPE-UNCHANGED"
+
+
+class RecipeOfAnother(RecipeGateClosed):
+    """The text is that of a recipe of another name. Facts: name."""
+
+    code = "SVC-RECIPE-OF-ANOTHER"
+
+
+class RecipeNotProposed(RecipeGateClosed):
+    """There is nothing to approve or publish."""
+
+    code = "SVC-RECIPE-NOT-PROPOSED"
+
+
+class RecipeSecondPerson(RecipeGateClosed):
+    """Who proposed it may not approve it. Facts: person."""
+
+    code = "SVC-RECIPE-SECOND-PERSON"
+
+
+class RecipeNotApproved(RecipeGateClosed):
+    """Nobody else has approved it."""
+
+    code = "SVC-RECIPE-NOT-APPROVED"
+
+
+class RecipeMoved(RecipeGateClosed):
+    """What is in force is not what the change was made from."""
+
+    code = "SVC-RECIPE-MOVED"
+
+
+class RecipeAltered(RecipeGateClosed):
+    """The kept text is not the one that was proposed, or is gone."""
+
+    code = "SVC-RECIPE-ALTERED"
+
+
+class RecipeTextUnknown(InspectionError):
+    """No text of that digest is kept of the recipe. Facts: recipe, sha256."""
+
+    code = "SVC-RECIPE-TEXT-UNKNOWN"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Proposal:
+    """A text that waits. `base` is the digest of what it was made from; `approved_by` of another person."""
+
+    revision: int
+    sha256: str
+    base: str
+    by: str | None
+    at: datetime
+    reason: str | None
+    approved_by: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Published:
+    """A revision that came into force. `by` who published it."""
+
+    revision: int
+    sha256: str
+    by: str | None
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Standing:
+    """`in_force` as lanes read it; `history` newest first."""
+
+    in_force: Recipe
+    proposal: Proposal | None
+    history: tuple[Published, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class RecipeLife:
+    """Of the recipes of a plant, over its records. Who acts must have the right to: see docs/access.md."""
+
+    store: TraceStore
+    folder: Path = field(default_factory=plant_recipes)
+
+    def steps(self, name: str) -> tuple[AuditEntry, ...]:
+        """All that was done with it, oldest first."""
+        entries = Accounts(self.store).audit(limit=_MOST_ENTRIES, subject=f"recipe:{name}")
+        return entries[::-1]
+
+    def standing(self, name: str) -> Standing:
+        """Raises CFG- errors where the recipe in force cannot be read."""
+        stands = Standing(in_force=load_recipe(name), proposal=None, history=())
+        for step in self.steps(name):
+            stands = _after(stands, step)
+        return stands
+
+    def propose(self, name: str, text: str, *, by: Person, at: datetime, reason: str) -> Standing:
+        """Its revision becomes the next one, whatever the text says.
+
+        Raises CFG- errors with every mistake of the text, RecipeOfAnother, RecipeUnchanged.
+        """
+        check_right_of(by, Right.CONFIGURE)
+        stands = self.standing(name)
+        revision = self.next_revision(stands)
+        given = recipe_beside(_as_revision(text, revision).encode(), Path(name))
+        facts: dict[str, object] = {"recipe": name, "revision": revision}
+        if given.settings.name != name:
+            raise RecipeOfAnother(
+                f"The text is that of {given.settings.name}, not of {name}.",
+                action="Leave its name as it is.",
+                name=given.settings.name,
+                **facts,
+            )
+        current = stands.in_force
+        if given.settings == current.settings.model_copy(update={"revision": revision}):
+            raise RecipeUnchanged(
+                f"{name} says already what is proposed.", action="Change something first.", **facts
+            )
+        self._keep_text(current.text)
+        self._keep_text(given.text)
+        told = {"revision": revision, "sha256": given.ref.sha256, "base": current.ref.sha256}
+        self._note(name, "recipe.proposed", told, by=by, at=at, reason=reason)
+        return self.standing(name)
+
+    def approve(self, name: str, *, by: Person, at: datetime) -> Standing:
+        """By another person than who proposed it. Raises RecipeGateClosed."""
+        check_right_of(by, Right.APPROVE)
+        waits = self._proposal(name)
+        if by.name == waits.by:
+            raise RecipeSecondPerson(
+                f"{by.name} has proposed {name} {waits.revision}: a second person approves.",
+                action="Ask somebody else who may approve.",
+                recipe=name,
+                revision=waits.revision,
+                person=by.name,
+            )
+        self.text_of(name, waits.sha256)
+        told = {"revision": waits.revision, "sha256": waits.sha256}
+        self._note(name, "recipe.approved", told, by=by, at=at)
+        return self.standing(name)
+
+    def publish(self, name: str, *, by: Person, at: datetime) -> Standing:
+        """Lanes read it from now on; who asks them to is the caller. Raises RecipeGateClosed, CFG- errors."""
+        check_right_of(by, Right.CONFIGURE)
+        waits = self._proposal(name)
+        facts: dict[str, object] = {"recipe": name, "revision": waits.revision}
+        if waits.approved_by is None:
+            raise RecipeNotApproved(
+                f"{name} {waits.revision} has not been approved by a second person.",
+                action="Ask somebody else who may approve.",
+                **facts,
+            )
+        current = load_recipe(name).ref.sha256
+        if current != waits.base:
+            raise RecipeMoved(
+                f"{name} was changed since {waits.revision} was proposed.",
+                action="Propose the change again, from what is in force now.",
+                **facts,
+            )
+        text = self.text_of(name, waits.sha256).encode()
+        recipe_beside(text, Path(name))
+        told = {"revision": waits.revision, "sha256": waits.sha256, "before": current}
+        with self.store.writing() as connection:
+            note(connection, at=at, by=by, action="recipe.published", subject=f"recipe:{name}", after=told)
+            _write(self.folder / f"{name}.toml", text)
+        return self.standing(name)
+
+    def text_of(self, name: str, sha256: str) -> str:
+        """A text of the recipe that was in force or proposed. Raises RecipeTextUnknown, RecipeAltered."""
+        file = self._texts / f"{sha256}.toml"
+        current = load_recipe(name)
+        if sha256 == current.ref.sha256:
+            return current.text.decode("utf-8")
+        known = {str((step.after or {}).get(key)) for step in self.steps(name) for key in ("sha256", "base")}
+        if sha256 not in known:
+            raise RecipeTextUnknown(
+                f"No text {sha256} of {name} is kept.",
+                action="Choose one of the revisions on its page.",
+                recipe=name,
+                sha256=sha256,
+            )
+        text = file.read_bytes() if file.exists() else b""
+        if hashlib.sha256(text).hexdigest() != sha256:
+            raise RecipeAltered(
+                f"The kept text of {name} is not the one that was proposed.",
+                action="Propose the change again.",
+                recipe=name,
+                revision=0,
+            )
+        return text.decode("utf-8")
+
+    def difference(self, name: str, before: str, after: str) -> tuple[str, ...]:
+        """Lines of a unified difference between two texts, by their digests; none where they are the same."""
+        old, new = (self.text_of(name, one).splitlines() for one in (before, after))
+        return tuple(unified_diff(old, new, lineterm="", n=3))[2:]
+
+    @staticmethod
+    def next_revision(stands: Standing) -> int:
+        known = [stands.in_force.settings.revision, *(one.revision for one in stands.history)]
+        return 1 + max(known)
+
+    @property
+    def _texts(self) -> Path:
+        return self.folder / "texts"
+
+    def _keep_text(self, text: bytes) -> None:
+        _write(self._texts / f"{hashlib.sha256(text).hexdigest()}.toml", text)
+
+    def _proposal(self, name: str) -> Proposal:
+        stands = self.standing(name)
+        if stands.proposal is None:
+            raise RecipeNotProposed(
+                f"No change of {name} waits.",
+                action="Propose one first.",
+                recipe=name,
+                revision=stands.in_force.settings.revision,
+            )
+        return stands.proposal
+
+    def _note(
+        self,
+        name: str,
+        action: str,
+        after: Mapping[str, Any],
+        *,
+        by: Person,
+        at: datetime,
+        reason: str | None = None,
+    ) -> None:
+        with self.store.writing() as connection:
+            note(
+                connection, at=at, by=by, action=action, subject=f"recipe:{name}", after=after, reason=reason
+            )
+
+
+def _after(stands: Standing, step: AuditEntry) -> Standing:
+    told = step.after or {}
+    match step.action:
+        case "recipe.proposed":
+            made = Proposal(
+                revision=told["revision"],
+                sha256=told["sha256"],
+                base=told["base"],
+                by=step.person,
+                at=step.at,
+                reason=step.reason,
+            )
+            return replace(stands, proposal=made)
+        case "recipe.approved" if stands.proposal is not None and told["sha256"] == stands.proposal.sha256:
+            return replace(stands, proposal=replace(stands.proposal, approved_by=step.person))
+        case "recipe.published":
+            done = Published(revision=told["revision"], sha256=told["sha256"], by=step.person, at=step.at)
+            return replace(stands, proposal=None, history=(done, *stands.history))
+    return stands
+
+
+def _as_revision(text: str, revision: int) -> str:
+    """Line ends as they are in files, and the revision's line, where there is one, with this number."""
+    plain = text.replace("\r\n", "\n")
+    return re.sub(r"(?m)^revision\s*=\s*\d+", f"revision = {revision}", plain, count=1)
+
+
+def _write(file: Path, content: bytes) -> None:
+    file.parent.mkdir(parents=True, exist_ok=True)
+    new = file.with_name(f"{file.name}.new")
+    new.write_bytes(content)
+    new.replace(file)
