@@ -22,6 +22,7 @@ from services.api import (
     causes,
     certificates,
     changes,
+    datasets,
     epcis,
     genealogy,
     health,
@@ -57,6 +58,7 @@ from services.web import (
     camera_pages,
     case_pages,
     containment_pages,
+    dataset_pages,
     merit_pages,
     mode_pages,
     model_pages,
@@ -190,6 +192,7 @@ def create_app(
         cameras,
         training,
         recipes_api,
+        datasets,
     ):
         app.include_router(noun.router, prefix="/api/v1")
     app.include_router(health.router)
@@ -204,6 +207,7 @@ def create_app(
     app.include_router(alarm_pages.router)
     app.include_router(camera_pages.router)
     app.include_router(recipe_pages.router)
+    app.include_router(dataset_pages.router)
     app.include_router(case_pages.router)
     app.include_router(containment_pages.router)
     app.include_router(what_if_pages.router)

@@ -19,11 +19,14 @@ from inspection.errors import ImageUnreadable, ImageUnsuitable, InspectionError
 from inspection.vision.calibration import CalibrationRefused
 from models.errors import (
     BundleUnreadable,
+    LabelsWrong,
     LicenceRefused,
     ModelAltered,
     ModelMismatch,
     ModelMissing,
+    SetUnfit,
     SignerUnknown,
+    TrainingDataMissing,
 )
 from services.access import (
     AccessError,
@@ -35,6 +38,7 @@ from services.access import (
     SignInNeeded,
     SignInRefused,
 )
+from services.datasets import ArchiveUnfit, DataSetUnknown
 from services.model_life import GateClosed, GoldSetDiffers, NoCandidate, NoGoldSet, NothingBefore
 from services.recipe_life import RecipeGateClosed, RecipeOfAnother, RecipeTextUnknown
 from services.setting_up import BenchFull, CameraUnknown, DoctorBusy, DoctorFailed, NoLivePicture
@@ -275,6 +279,11 @@ STATUS: tuple[tuple[type[InspectionError], HTTPStatus], ...] = (
     (RecipeGateClosed, HTTPStatus.CONFLICT),
     (RecipeTextUnknown, HTTPStatus.NOT_FOUND),
     (ConfigError, HTTPStatus.UNPROCESSABLE_ENTITY),
+    (DataSetUnknown, HTTPStatus.NOT_FOUND),
+    (ArchiveUnfit, HTTPStatus.UNPROCESSABLE_ENTITY),
+    (LabelsWrong, HTTPStatus.UNPROCESSABLE_ENTITY),
+    (SetUnfit, HTTPStatus.UNPROCESSABLE_ENTITY),
+    (TrainingDataMissing, HTTPStatus.UNPROCESSABLE_ENTITY),
     (CameraUnknown, HTTPStatus.NOT_FOUND),
     (NoLivePicture, HTTPStatus.CONFLICT),
     (BenchFull, HTTPStatus.CONFLICT),

@@ -43,6 +43,7 @@ SET_UP_SECTIONS = (
     ("recipes", "/recipes", Right.APPROVE),
     ("what_if", "/what-if", Right.CONFIGURE),
     ("cameras", "/cameras", Right.CONFIGURE),
+    ("datasets", "/datasets", Right.CONFIGURE),
     ("models", "/models", Right.APPROVE),
 )
 """The pages of who sets stations up, below the header."""

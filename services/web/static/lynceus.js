@@ -5,6 +5,7 @@ import "./spc-chart.js";
 import "./position-map.js";
 import "./review-desk.js";
 import "./camera-view.js";
+import "./label-editor.js";
 
 // A table, or a frame around one, that scrolls is reached by keyboard.
 const reachTables = () => {

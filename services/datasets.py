@@ -1,0 +1,294 @@
+"""Data sets that a plant labels by itself: folders as YOLO has them, filled from the review queue and from files,
+labelled on a page, given out in the formats of labelling tools.
+
+A picture whose label file is there and empty shows no defect; one without a label file was not labelled yet, and is
+given to nobody: trained on, it would teach that its defects are none.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import math
+import os
+import tempfile
+import zipfile
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path, PurePosixPath
+from typing import Any, Final, Literal
+
+from inspection.errors import InspectionError
+from inspection.types import Box
+from inspection.vision.decoding import decode_image
+from models.datasets import balance
+from models.errors import LabelsWrong, SetUnfit
+from models.labels import (
+    PICTURES,
+    LabelledFile,
+    LabelledSet,
+    Truth,
+    read_coco,
+    read_yolo,
+    write_coco,
+    write_labels,
+    write_yolo,
+)
+
+Format = Literal["yolo", "coco"]
+
+COCO_FILE: Final = "coco.json"
+MOST_UNPACKED: Final = 200_000_000
+MOST_FILES: Final = 10_000
+MOST_TRUTHS: Final = 500
+MOST_CORNERS: Final = 500
+
+
+class DataSetUnknown(InspectionError):
+    """No data set of that name, or no such picture in it. Facts: name."""
+
+    code = "SVC-DATA-SET-UNKNOWN"
+
+
+class ArchiveUnfit(InspectionError):
+    """What was sent is no archive of a data set. Facts: wrong."""
+
+    code = "SVC-ARCHIVE-UNFIT"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DataSet:
+    """`waiting` are pictures that nobody labelled yet; `labelled` all others, None where there are none."""
+
+    name: str
+    kinds: tuple[str, ...]
+    pictures: tuple[str, ...]
+    waiting: tuple[str, ...]
+    labelled: LabelledSet | None
+
+    @property
+    def balance(self) -> Mapping[str, Any]:
+        if self.labelled is None:
+            return {"pictures": 0, "good": 0, "kinds": {}}
+        return balance(self.labelled)
+
+
+@dataclass(frozen=True, slots=True)
+class DataSets:
+    """All that lie in a folder: LYNCEUS_DATASETS, else `var/datasets` here."""
+
+    folder: Path
+
+    @staticmethod
+    def of_plant() -> DataSets:
+        return DataSets(Path(os.environ.get("LYNCEUS_DATASETS") or Path("var", "datasets")))
+
+    def names(self) -> tuple[str, ...]:
+        return tuple(sorted(file.parent.name for file in self.folder.glob("*/classes.txt")))
+
+    def make(self, name: str, kinds: Sequence[str]) -> DataSet:
+        """An empty one. Raises SetUnfit where the name is taken, or no kind is given."""
+        place = self.folder / name
+        wrong = "it is there already" if place.exists() else None if kinds else "it has no kind of defect"
+        if wrong is not None:
+            raise SetUnfit(
+                f"{name} cannot be made: {wrong}.",
+                action="Give it another name, and at least one kind.",
+                place=name,
+                wrong=wrong,
+            )
+        (place / "images").mkdir(parents=True)
+        (place / "classes.txt").write_text("".join(f"{kind}\n" for kind in kinds), encoding="utf-8")
+        return self.find(name)
+
+    def find(self, name: str) -> DataSet:
+        """Raises DataSetUnknown, LabelsWrong."""
+        if name not in self.names():
+            raise _unknown(name)
+        place = self.folder / name
+        pictures = _pictures(place)
+        waiting = tuple(one for one in pictures if not _label(place, one).exists())
+        done = [one for one in pictures if one not in set(waiting)]
+        labelled = None
+        if done:
+            whole = read_yolo(place)
+            labelled = replace(whole, pictures=tuple(one for one in whole.pictures if one.name in set(done)))
+        kinds = tuple((place / "classes.txt").read_text(encoding="utf-8").split())
+        return DataSet(name=name, kinds=kinds, pictures=pictures, waiting=waiting, labelled=labelled)
+
+    def picture(self, name: str, picture: str) -> Path:
+        """Chosen among those that are there: a name is no path. Raises DataSetUnknown."""
+        if name not in self.names() or picture not in _pictures(self.folder / name):
+            raise _unknown(f"{name}: {picture}")
+        return self.folder / name / picture
+
+    def truth(self, name: str, picture: str) -> LabelledFile:
+        """What is labelled on one picture; nothing on one that waits. Raises DataSetUnknown, LabelsWrong."""
+        file = self.picture(name, picture)
+        found = self.find(name)
+        for one in () if found.labelled is None else found.labelled.pictures:
+            if one.name == picture:
+                return one
+        height, width = decode_image(file.read_bytes()).shape[:2]
+        return LabelledFile(name=picture, width_px=width, height_px=height, truth=())
+
+    def add(self, name: str, picture: str, data: bytes) -> str:
+        """A picture that waits to be labelled, under `images/`. Raises DataSetUnknown, ImageUnreadable."""
+        if name not in self.names():
+            raise _unknown(name)
+        decode_image(data)
+        suffix = ".png" if data.startswith(b"\x89PNG") else ".jpg"
+        place = self.folder / name / "images" / f"{picture}{suffix}"
+        place.parent.mkdir(parents=True, exist_ok=True)
+        place.write_bytes(data)
+        return place.relative_to(self.folder / name).as_posix()
+
+    def label(self, name: str, picture: str, given: Sequence[Mapping[str, Any]]) -> LabelledFile:
+        """What is on a picture; nothing says that it is good. Raises DataSetUnknown, LabelsWrong."""
+        before = self.truth(name, picture)
+        kinds = self.find(name).kinds
+        truth = tuple(
+            _truth(one, number, kinds, before, name) for number, one in enumerate(given[:MOST_TRUTHS], 1)
+        )
+        done = replace(before, truth=truth)
+        write_labels(LabelledSet(folder=self.folder / name, kinds=kinds, pictures=(done,)))
+        return done
+
+    def archive(self, name: str, format: Format) -> bytes:
+        """All that is labelled, good pictures too, as a zip. Raises DataSetUnknown, LabelsWrong, SetUnfit."""
+        found = self.find(name)
+        if found.labelled is None:
+            raise SetUnfit(
+                f"Nothing of {name} is labelled.",
+                action="Label a picture first.",
+                place=name,
+                wrong="nothing is labelled",
+            )
+        with tempfile.TemporaryDirectory() as made:
+            out = Path(made)
+            write_yolo(found.labelled, out)
+            if format == "coco":
+                write_coco(read_yolo(out), out / COCO_FILE)
+            packed = io.BytesIO()
+            with zipfile.ZipFile(packed, "w", zipfile.ZIP_STORED) as archive:
+                for file in sorted(out.rglob("*")):
+                    if file.is_file():
+                        archive.write(file, file.relative_to(out).as_posix())
+        return packed.getvalue()
+
+    def bring_in(self, name: str, data: bytes) -> DataSet:
+        """A new data set from a zip with YOLO's folders, or with one COCO file beside its pictures.
+
+        Raises ArchiveUnfit, LabelsWrong, TrainingDataMissing, SetUnfit where the name is taken.
+        """
+        if (self.folder / name).exists():
+            raise SetUnfit(
+                f"{name} is there already.",
+                action="Give it another name.",
+                place=name,
+                wrong="it is there already",
+            )
+        with tempfile.TemporaryDirectory() as made:
+            unpacked = Path(made)
+            _unpack(data, unpacked)
+            tables = sorted(unpacked.rglob("*.json"))
+            if tables:
+                labelled = read_coco(tables[0], _pictures_of_coco(tables[0]))
+            else:
+                classes = sorted(unpacked.rglob("classes.txt"))
+                labelled = read_yolo(classes[0].parent if classes else unpacked)
+            write_yolo(labelled, self.folder / name)
+        return self.find(name)
+
+
+def _pictures_of_coco(table: Path) -> Path:
+    """Its pictures lie beside the file, or under `images` there: where the first of them is."""
+    try:
+        first = str(json.loads(table.read_text(encoding="utf-8"))["images"][0]["file_name"])
+    except (ValueError, KeyError, IndexError, TypeError):
+        return table.parent
+    inside = table.parent / "images"
+    return inside if not (table.parent / first).exists() and (inside / first).exists() else table.parent
+
+
+def _unpack(data: bytes, into: Path) -> None:
+    """Pictures, texts and tables alone, none outside of `into`, and no more than is allowed."""
+    try:
+        with zipfile.ZipFile(io.BytesIO(data)) as archive:
+            entries = [one for one in archive.infolist() if not one.is_dir()]
+            if len(entries) > MOST_FILES or sum(one.file_size for one in entries) > MOST_UNPACKED:
+                raise _unfit(f"{len(entries)} files, or more than {MOST_UNPACKED // 1_000_000} MB unpacked")
+            for entry in entries:
+                path = PurePosixPath(entry.filename)
+                if path.is_absolute() or ".." in path.parts or "\\" in entry.filename:
+                    raise _unfit(f"{entry.filename!r} leads out of it")
+                if path.suffix.lower() not in PICTURES | {".txt", ".json"}:
+                    continue
+                place = into / path
+                place.parent.mkdir(parents=True, exist_ok=True)
+                place.write_bytes(archive.read(entry))
+    except (zipfile.BadZipFile, NotImplementedError, RuntimeError, OSError, EOFError) as error:
+        raise _unfit(str(error) or type(error).__name__) from error
+
+
+def _truth(
+    given: Mapping[str, Any], number: int, kinds: Sequence[str], picture: LabelledFile, name: str
+) -> Truth:
+    """Raises LabelsWrong."""
+    width, height = picture.width_px, picture.height_px
+    try:
+        kind = str(given["kind"])
+        outline = tuple((float(x), float(y)) for x, y in given.get("outline") or ())[:MOST_CORNERS]
+        if outline:
+            across, down = [x for x, _ in outline], [y for _, y in outline]
+            sides = [min(across), min(down), max(across), max(down)]
+        else:
+            sides = [float(side) for side in given["box"]]
+        box = Box(*sides)
+    except (KeyError, TypeError, ValueError) as error:
+        raise _wrong(name, f"{number}: neither a box nor an outline ({error})") from error
+    if kind not in kinds:
+        raise _wrong(name, f"{number}: {kind!r} is none of {', '.join(kinds)}")
+    is_number = all(math.isfinite(side) for corner in outline for side in corner)
+    fits = is_number and 0 <= box.x1 < box.x2 <= width and 0 <= box.y1 < box.y2 <= height
+    if not fits or (outline and len(outline) < 3):
+        raise _wrong(name, f"{number}: {kind} lies outside of {width} x {height} px, or has no area")
+    return Truth(kind=kind, box_px=box, outline_px=outline)
+
+
+def _pictures(place: Path) -> tuple[str, ...]:
+    return tuple(
+        sorted(
+            file.relative_to(place).as_posix()
+            for file in (place / "images").rglob("*")
+            if file.suffix.lower() in PICTURES
+        )
+    )
+
+
+def _label(place: Path, picture: str) -> Path:
+    return (place / "labels" / PurePosixPath(picture).relative_to("images")).with_suffix(".txt")
+
+
+def _unknown(name: str) -> DataSetUnknown:
+    return DataSetUnknown(
+        f"There is no data set, or picture, {name}.", action="Choose one from the list.", name=name
+    )
+
+
+def _unfit(wrong: str) -> ArchiveUnfit:
+    return ArchiveUnfit(
+        f"This is no archive of a data set: {wrong}.",
+        action="Send a zip with images, labels and classes.txt, or with pictures and one COCO file.",
+        wrong=wrong,
+    )
+
+
+def _wrong(place: str, mistake: str) -> LabelsWrong:
+    return LabelsWrong(
+        f"A label of {place} cannot be right: {mistake}.",
+        action="Draw it again.",
+        count=1,
+        place=place,
+        mistakes=f"  • {mistake}",
+    )

@@ -1,0 +1,268 @@
+"""Data sets on pages: what is in them, what to label next, an editor for boxes and outlines, in and out as files."""
+
+from __future__ import annotations
+
+import json
+from datetime import timedelta
+from hashlib import sha256
+from http import HTTPStatus
+from typing import Annotated, Any, Final
+from urllib.parse import quote
+
+from fastapi import APIRouter, File, Form, Path, Query, Request, UploadFile
+from fastapi.responses import HTMLResponse, RedirectResponse, Response
+
+from inspection.errors import ImageUnreadable, ImageUnsuitable, InspectionError
+from models.errors import LabelsWrong, SetUnfit, TrainingDataMissing
+from models.labels import LabelledFile
+from services.access import AccessHere, Caller
+from services.api.cameras import Integrator
+from services.api.serving import Here, Language, Serving
+from services.datasets import ArchiveUnfit, DataSets
+from services.doubts import offered
+from services.problems import RequestInvalid, status_of
+from services.text import explain
+from services.web.pages import shown_of
+from services.web.rendering import page
+from traceability.accounts import note
+from traceability.errors import PictureAltered, PictureMissing
+from traceability.store import TraceStore
+
+router = APIRouter(include_in_schema=False, default_response_class=HTMLResponse)
+
+QUEUED: Final = 18
+QUEUE_OF: Final = timedelta(days=30)
+SHOWN: Final = 60
+
+Name = Annotated[str, Path(pattern=r"^[a-z0-9][a-z0-9-]{0,39}$")]
+NewName = Annotated[str, Form(pattern=r"^[a-z0-9][a-z0-9-]{0,39}$")]
+Picture = Annotated[str, Query(max_length=400)]
+
+
+@router.get("/datasets")
+def datasets(request: Request, here: Here, access: AccessHere, language: Language, _: Integrator) -> Response:
+    return _list_page(request, here, access, language)
+
+
+@router.post("/datasets")
+def make(
+    request: Request,
+    here: Here,
+    access: AccessHere,
+    caller: Integrator,
+    language: Language,
+    name: NewName,
+    kinds: Annotated[list[str] | None, Form()] = None,
+) -> Response:
+    wanted = [kind for kind in here.catalogue if kind in (kinds or ())]
+    try:
+        DataSets.of_plant().make(name, wanted)
+    except SetUnfit as error:
+        return _list_page(request, here, access, language, error)
+    _note(here.store, access, caller, name, "dataset.made", {"kinds": wanted})
+    return RedirectResponse(f"/datasets/{name}", HTTPStatus.SEE_OTHER)
+
+
+@router.post("/datasets/bring-in")
+def bring_in(
+    request: Request,
+    here: Here,
+    access: AccessHere,
+    caller: Integrator,
+    language: Language,
+    name: NewName,
+    archive: Annotated[UploadFile, File()],
+) -> Response:
+    """A zip of YOLO's or COCO's as a new data set."""
+    try:
+        found = DataSets.of_plant().bring_in(name, archive.file.read())
+    except (ArchiveUnfit, SetUnfit, LabelsWrong, TrainingDataMissing) as error:
+        return _list_page(request, here, access, language, error)
+    _note(here.store, access, caller, name, "dataset.made", {"pictures": len(found.pictures)})
+    return RedirectResponse(f"/datasets/{name}", HTTPStatus.SEE_OTHER)
+
+
+@router.post("/datasets/queue")
+def take(
+    here: Here,
+    access: AccessHere,
+    caller: Integrator,
+    name: NewName,
+    pictures: Annotated[list[str] | None, Form()] = None,
+) -> Response:
+    """Pictures of the queue into a data set, to be labelled there."""
+    sets = DataSets.of_plant()
+    taken = 0
+    for unit in offered(here.store, since=access.now() - QUEUE_OF, most=QUEUED):
+        for one in unit.inspection.pictures:
+            if one.sha256 not in (pictures or ()):
+                continue
+            try:
+                # Of one unit in one folder: a split keeps them together.
+                sets.add(name, f"{unit.inspection.id.hex}/{one.sha256[:16]}", here.images.read(one.sha256))
+                taken += 1
+            except (PictureMissing, PictureAltered):
+                continue
+    if taken:
+        _note(here.store, access, caller, name, "dataset.filled", {"pictures": taken})
+    return RedirectResponse(f"/datasets/{name}", HTTPStatus.SEE_OTHER)
+
+
+@router.get("/datasets/{name}")
+def dataset(request: Request, _: Integrator, name: Name) -> Response:
+    return _set_page(request, name)
+
+
+@router.post("/datasets/{name}/pictures")
+def upload(
+    request: Request,
+    here: Here,
+    access: AccessHere,
+    caller: Integrator,
+    language: Language,
+    name: Name,
+    pictures: Annotated[list[UploadFile], File(max_length=200)],
+) -> Response:
+    sets = DataSets.of_plant()
+    try:
+        for one in pictures:
+            data = one.file.read()
+            sets.add(name, f"brought/{_digest(data)}", data)
+    except (ImageUnreadable, ImageUnsuitable) as error:
+        return _set_page(request, name, error=error, language=language)
+    _note(here.store, access, caller, name, "dataset.filled", {"pictures": len(pictures)})
+    return RedirectResponse(f"/datasets/{name}", HTTPStatus.SEE_OTHER)
+
+
+@router.get("/datasets/{name}/picture")
+def picture(_: Integrator, name: Name, picture: Picture) -> Response:
+    data = DataSets.of_plant().picture(name, picture).read_bytes()
+    kind = "image/png" if data.startswith(b"\x89PNG") else "image/jpeg"
+    return Response(data, media_type=kind, headers={"Cache-Control": "private, no-store"})
+
+
+@router.get("/datasets/{name}/label")
+def editor(request: Request, language: Language, _: Integrator, name: Name, picture: Picture) -> Response:
+    return _editor_page(request, language, name, picture)
+
+
+@router.post("/datasets/{name}/label")
+def label(
+    request: Request,
+    here: Here,
+    access: AccessHere,
+    caller: Integrator,
+    language: Language,
+    name: Name,
+    picture: Picture,
+    labels: Annotated[str, Form(max_length=1_000_000)],
+) -> Response:
+    """Kept, and on to the next picture that waits."""
+    sets = DataSets.of_plant()
+    try:
+        done = sets.label(name, picture, _labels(labels))
+    except (LabelsWrong, RequestInvalid) as error:
+        return _editor_page(request, language, name, picture, error)
+    counts = {"picture": picture, "defects": len(done.truth)}
+    _note(here.store, access, caller, name, "dataset.labelled", counts)
+    waiting = sets.find(name).waiting
+    if not waiting:
+        return RedirectResponse(f"/datasets/{name}", HTTPStatus.SEE_OTHER)
+    after = next((one for one in waiting if one > picture), waiting[0])
+    return RedirectResponse(f"/datasets/{name}/label?picture={quote(after)}", HTTPStatus.SEE_OTHER)
+
+
+def _labels(text: str) -> list[dict[str, Any]]:
+    try:
+        given = json.loads(text)
+    except (ValueError, RecursionError):
+        given = None
+    if not isinstance(given, list) or not all(isinstance(one, dict) for one in given):
+        mistake = "labels: a JSON list of boxes and outlines"
+        raise RequestInvalid(
+            f"The request is not valid: {mistake}.", action="Correct the parameters.", mistakes=mistake
+        )
+    return given
+
+
+def _digest(data: bytes) -> str:
+
+    return sha256(data).hexdigest()[:16]
+
+
+def _note(
+    store: TraceStore, access: AccessHere, caller: Caller, name: str, action: str, told: dict[str, Any]
+) -> None:
+    with store.writing() as connection:
+        note(
+            connection,
+            at=access.now(),
+            by=caller.person,
+            action=action,
+            subject=f"dataset:{name}",
+            after=told,
+        )
+
+
+def _list_page(
+    request: Request, here: Serving, access: AccessHere, language: str, error: InspectionError | None = None
+) -> Response:
+    sets = DataSets.of_plant()
+    queue = offered(here.store, since=access.now() - QUEUE_OF, most=QUEUED)
+    return page(
+        request,
+        "datasets.html",
+        status=HTTPStatus.OK if error is None else status_of(error).value,
+        sets=[sets.find(name) for name in sets.names()],
+        queue=[(one, shown_of(one.inspection)[0]) for one in queue],
+        kinds=list(here.catalogue),
+        problem=None if error is None else explain(error, language),
+    )
+
+
+def _set_page(
+    request: Request, name: str, *, error: InspectionError | None = None, language: str = "en"
+) -> Response:
+    found = DataSets.of_plant().find(name)
+    labelled = () if found.labelled is None else found.labelled.pictures
+    return page(
+        request,
+        "dataset.html",
+        status=HTTPStatus.OK if error is None else status_of(error).value,
+        set=found,
+        waiting=found.waiting[:SHOWN],
+        labelled=labelled[:SHOWN],
+        most=SHOWN,
+        problem=None if error is None else explain(error, language),
+    )
+
+
+def _editor_page(
+    request: Request, language: str, name: str, picture: str, error: InspectionError | None = None
+) -> Response:
+    sets = DataSets.of_plant()
+    found = sets.find(name)
+    shown = sets.truth(name, picture)
+    place = found.pictures.index(picture)
+    return page(
+        request,
+        "label_editor.html",
+        status=HTTPStatus.OK if error is None else status_of(error).value,
+        set=found,
+        picture=shown,
+        labels=json.dumps(_as_labels(shown)),
+        before=found.pictures[place - 1] if place else None,
+        after=found.pictures[place + 1] if place + 1 < len(found.pictures) else None,
+        number=place + 1,
+        is_waiting=picture in found.waiting,
+        problem=None if error is None else explain(error, language),
+    )
+
+
+def _as_labels(shown: LabelledFile) -> list[dict[str, Any]]:
+    return [
+        {"kind": one.kind, "outline": [list(corner) for corner in one.outline_px]}
+        if one.outline_px
+        else {"kind": one.kind, "box": [one.box_px.x1, one.box_px.y1, one.box_px.x2, one.box_px.y2]}
+        for one in shown.truth
+    ]

@@ -1,0 +1,165 @@
+"""Data sets that a plant labels on pages: from the queue and from files to a zip that any labelling tool takes."""
+
+from __future__ import annotations
+
+import io
+import json
+import zipfile
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+
+import cv2
+import pytest
+
+from inspection.types import Verdict
+from models.labels import read_coco, read_yolo
+from services.datasets import ArchiveUnfit, DataSets
+from tests.a_station import AStation, a_part, an_empty_station, defects_of, jpeg_of, needs_libraries
+from tests.builders import a_unit, an_inspection
+from tests.services.signed_in import signed_in
+from traceability.accounts import Accounts, Role
+
+CHIP = {"kind": "chip", "box": [10, 20, 60, 90]}
+CRACK = {"kind": "crack", "outline": [[100, 100], [150, 110], [120, 160]]}
+
+
+@pytest.fixture
+def station(tmp_path: Path, monkeypatch) -> Iterator[AStation]:
+    monkeypatch.setenv("LYNCEUS_DATASETS", str(tmp_path / "datasets"))
+    made = needs_libraries(an_empty_station(tmp_path))
+    with made.store:
+        yield made
+
+
+@pytest.fixture
+def integrator(station):
+    return signed_in(station.app(), Role.INTEGRATOR)
+
+
+def has_a_set(client, name: str = "flange") -> None:
+    assert client.post("/datasets", data={"name": name, "kinds": ["chip", "crack"]}).status_code == 303
+
+
+def gets_pictures(client, *seeds: int, name: str = "flange") -> list[str]:
+    files = [
+        ("pictures", (f"{seed}.jpg", jpeg_of(a_part(seed, defective=True)), "image/jpeg")) for seed in seeds
+    ]
+    assert client.post(f"/datasets/{name}/pictures", files=files).status_code == 303
+    return client.get(f"/api/v1/datasets/{name}").json()["waiting"]
+
+
+def labels(client, picture: str, *marks: dict, name: str = "flange"):
+    return client.post(
+        f"/datasets/{name}/label", params={"picture": picture}, data={"labels": json.dumps(marks)}
+    )
+
+
+def unzipped(data: bytes, into: Path) -> Path:
+    with zipfile.ZipFile(io.BytesIO(data)) as archive:
+        archive.extractall(into)
+    return into
+
+
+def zipped(files: dict[str, bytes]) -> bytes:
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w") as archive:
+        for name, data in files.items():
+            archive.writestr(name, data)
+    return packed.getvalue()
+
+
+def test_what_people_disagree_about_comes_from_the_queue_into_a_set(station, integrator):
+    part = a_part(3, defective=True)
+    kept = station.keeps(part, lane="parts")
+    station.finishes(
+        an_inspection(
+            unit=a_unit("86.999.1/P-1"),
+            lane="parts",
+            verdict=Verdict.REVIEW,
+            defects=defects_of(part, lane="parts"),
+            pictures=(kept,),
+            finished_at=datetime.now(UTC),
+        )
+    )
+    has_a_set(integrator)
+    assert kept.sha256 in integrator.get("/datasets").text
+    taken = integrator.post("/datasets/queue", data={"name": "flange", "pictures": [kept.sha256]})
+    assert taken.status_code == 303
+    found = integrator.get("/api/v1/datasets/flange").json()
+    assert (len(found["waiting"]), found["labelled"]) == (1, 0)
+    acts = [one.action for one in Accounts(station.store).audit(limit=2)]
+    assert acts == ["dataset.filled", "dataset.made"]
+
+
+@pytest.mark.parametrize("format", ["yolo", "coco"])
+def test_boxes_outlines_and_good_pictures_survive_the_way_out_and_in_and_what_waits_is_given_to_nobody(
+    integrator, tmp_path, format
+):
+    has_a_set(integrator)
+    marked, good, waits = gets_pictures(integrator, 1, 2, 3)
+    assert labels(integrator, marked, CHIP, CRACK).headers["location"].endswith(good)
+    assert labels(integrator, good).status_code == 303
+    data = integrator.get(f"/api/v1/datasets/flange/file?format={format}").content
+    folder = unzipped(data, tmp_path / "out")
+    read = read_yolo(folder) if format == "yolo" else read_coco(folder / "coco.json", folder)
+    assert [len(one.truth) for one in read.pictures] == [2, 0]
+    assert not (folder / waits).exists()
+
+    sent = integrator.post(
+        "/datasets/bring-in", data={"name": "again"}, files={"archive": ("a.zip", data, "application/zip")}
+    )
+    assert sent.status_code == 303
+    again = integrator.get("/api/v1/datasets/again").json()
+    assert (again["labelled"], again["good"], again["defects"]) == (2, 1, {"chip": 1, "crack": 1})
+    (chip, crack) = DataSets.of_plant().truth("again", again["pictures"][0]).truth
+    assert chip.box_px.x1 == pytest.approx(10, abs=1e-3)
+    assert crack.outline_px[1] == pytest.approx((150, 110), abs=1e-3)
+
+
+@pytest.mark.parametrize(
+    "mark",
+    [
+        {"kind": "chip", "box": [10, 20, 900, 90]},
+        {"kind": "chip", "box": [10, 20, 10, 90]},
+        {"kind": "pits", "box": [10, 20, 60, 90]},
+        {"kind": "chip", "box": ["a", 1, 2, 3]},
+        {"kind": "chip", "outline": [[1, 1], [9, 9]]},
+        {"kind": "chip", "outline": [[1, 1], [float("nan"), 5], [9, 9]]},
+        {"kind": "chip", "box": [float("nan"), 1, 2, 3]},
+    ],
+)
+def test_a_mark_that_cannot_be_right_is_refused_and_the_picture_waits_on(integrator, mark):
+    has_a_set(integrator)
+    (picture,) = gets_pictures(integrator, 1)
+    assert labels(integrator, picture, mark).status_code == 422
+    assert integrator.get("/api/v1/datasets/flange").json()["waiting"] == [picture]
+
+
+def test_programs_label_too(integrator):
+    has_a_set(integrator)
+    (picture,) = gets_pictures(integrator, 1)
+    url = "/api/v1/datasets/flange/labels"
+    done = integrator.put(url, params={"picture": picture}, json={"labels": [CHIP]})
+    assert done.json()["defects"] == {"chip": 1, "crack": 0}
+    assert integrator.put(url, params={"picture": "../x.jpg"}, json={"labels": []}).status_code == 404
+
+
+@pytest.mark.parametrize("name", ["../evil.jpg", "/etc/evil.jpg", "a/../../evil.jpg", "..\\evil.jpg"])
+def test_an_archive_that_leads_out_of_its_folder_is_refused(integrator, tmp_path, name):
+    picture = cv2.imencode(".png", a_part(1, defective=False).pixels)[1].tobytes()
+    with pytest.raises(ArchiveUnfit):
+        DataSets.of_plant().bring_in("evil", zipped({name: picture}))
+    assert not list(tmp_path.rglob("evil*"))
+
+
+def test_what_is_no_archive_is_refused_with_its_reason(integrator):
+    sent = integrator.post(
+        "/datasets/bring-in", data={"name": "x"}, files={"archive": ("a.zip", b"PK not", "application/zip")}
+    )
+    assert (sent.status_code, "SVC-ARCHIVE-UNFIT" in sent.text) == (422, True)
+
+
+def test_a_set_is_not_made_twice(integrator):
+    has_a_set(integrator)
+    assert integrator.post("/datasets", data={"name": "flange", "kinds": ["chip"]}).status_code == 422
