@@ -37,6 +37,7 @@ from services.api import (
     sampling,
     spc,
     studies,
+    system,
     training,
     units,
     what_if,
@@ -67,6 +68,7 @@ from services.web import (
     recipe_pages,
     review_pages,
     spc_pages,
+    system_pages,
     training_pages,
     what_if_pages,
 )
@@ -112,6 +114,7 @@ def create_app(
     resolver: ResolverSettings = NO_RESOLVER_SETTINGS,
     retention: Rules | None = None,
     lane_workers: Mapping[str, int] | None = None,
+    folder: Path | None = None,
 ) -> FastAPI:
     """Pages and API over what it is given; it opens and closes none of it.
 
@@ -126,6 +129,7 @@ def create_app(
     resolver     where others reach this server, and which nodes it asks for codes that are not ours
     retention    how long the station keeps pictures; None where there is no station
     lane_workers  cores that each lane inspects on; a lane of which that is not told needs all of them
+    folder       where the station's logs are kept; None where there are none
 
     Raises StaticMissing where the package was built without the pages' libraries, DatabaseUnreachable.
     """
@@ -142,6 +146,7 @@ def create_app(
         dependencies=[Depends(same_site), Depends(text_only)],
     )
     app.state.access = Access(Accounts(store), first_run_code=first_run_code)
+    app.state.folder = folder
     app.state.setting_up = SettingUp(cameras_of(recipes.lanes if live is not None else ()))
     app.state.what_ifs = WhatIfs(store, images, station if live is not None else None)
     app.state.trainings = Trainings(
@@ -193,6 +198,7 @@ def create_app(
         training,
         recipes_api,
         datasets,
+        system,
     ):
         app.include_router(noun.router, prefix="/api/v1")
     app.include_router(health.router)
@@ -208,6 +214,7 @@ def create_app(
     app.include_router(camera_pages.router)
     app.include_router(recipe_pages.router)
     app.include_router(dataset_pages.router)
+    app.include_router(system_pages.router)
     app.include_router(case_pages.router)
     app.include_router(containment_pages.router)
     app.include_router(what_if_pages.router)

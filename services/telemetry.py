@@ -9,10 +9,9 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, gene
 
 from inspection.types import Inspection
 from services.station.link import Backlog
+from services.station.logs import LOG_FORMAT
 from services.station.messages import Alarm, FrameSeen, LaneState
 from services.timings import Timings
-
-LOG_FORMAT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
 
 # A frame's budget is the time until the next: 51 ms at 20 kHz and 1024 lines.
 STEP_BUCKETS_MS = (0.5, 1, 2, 5, 10, 20, 50, 100, 200, 500, 1000)

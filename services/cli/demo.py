@@ -14,6 +14,7 @@ from rich.console import Console
 from cameras.errors import AddressUnusable
 from inspection.errors import InspectionError
 from services.cli.options import VAR, default_database, default_ledger, default_pictures, default_tls
+from services.station.logs import LOGS
 from services.station.messages import FirstOnRecord
 from services.station.place import FIRST_RUN_FILE, ServicePlace
 from services.station.supervisor import run_station
@@ -30,6 +31,7 @@ MADE_HERE = (
     "lynceus.db-wal",
     "lynceus.db-shm",
     "pictures",
+    LOGS,
     FIRST_RUN_FILE,
     "recipes-in-force.json",
     "modes-in-force.json",

@@ -28,6 +28,7 @@ from services.station.change_over import Changer, InForce
 from services.station.ending import stop_when_told
 from services.station.lane import LANE_FAILED, Lane
 from services.station.link import Address, Courier
+from services.station.logs import keep_logs
 from services.station.messages import LaneCondition, LaneState, ModeWish, Wish
 from services.station.modes import Modes
 from services.station.reporter import Reporter
@@ -48,6 +49,8 @@ def run_engine(station: StationSettings, address: Address, folder: Path | None, 
     folder  where it is kept which recipes and modes are in force
     """
     stop = stop_when_told()
+    if folder is not None:
+        keep_logs(folder, "engine")
     # One thread per lane is the parallelism; OpenCV's own would only fight it for the cores.
     cv2.setNumThreads(1)
     with ExitStack() as held:

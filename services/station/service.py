@@ -25,6 +25,7 @@ from services.station.cores import workers_of
 from services.station.ending import stop_when_told
 from services.station.history import simulate_shifts
 from services.station.link import Address, Reception
+from services.station.logs import keep_logs
 from services.station.place import FIRST_RUN_FILE, ServicePlace
 from services.station.recipes import LaneRecipes, Wishes
 from services.station.records import Records
@@ -52,6 +53,7 @@ SEAL_EVERY_S: Final = 600
 def run_service(station: StationSettings, address: Address, place: ServicePlace, parent: Connection) -> None:
     """Main of the process. Tells `parent` "ready", then FirstOnRecord; or the InspectionError that ends it."""
     stop = stop_when_told()
+    keep_logs(place.pictures.parent, "service")
     with ExitStack() as held:
         try:
             store = held.enter_context(TraceStore.open(place.database))
@@ -78,6 +80,7 @@ def run_service(station: StationSettings, address: Address, place: ServicePlace,
                 resolver=station.resolver,
                 retention=rules_of(station),
                 lane_workers={lane.name: workers_of(station, lane) for lane in station.lanes},
+                folder=place.pictures.parent,
             )
             held.callback(app.state.trainings.close)
         except InspectionError as error:

@@ -45,6 +45,7 @@ SET_UP_SECTIONS = (
     ("cameras", "/cameras", Right.CONFIGURE),
     ("datasets", "/datasets", Right.CONFIGURE),
     ("models", "/models", Right.APPROVE),
+    ("system", "/system", Right.CONFIGURE),
 )
 """The pages of who sets stations up, below the header."""
 

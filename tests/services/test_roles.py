@@ -212,6 +212,11 @@ RIGHT_OF: dict[str, object] = {
     "POST /training/cancel": Right.CONFIGURE,
     "POST /what-if": Right.CONFIGURE,
     "POST /what-if/stop": Right.CONFIGURE,
+    "GET /api/v1/system": Right.CONFIGURE,
+    "GET /api/v1/system/logs/{process}": Right.CONFIGURE,
+    "POST /api/v1/system/bundle": Right.CONFIGURE,
+    "GET /system": Right.CONFIGURE,
+    "POST /system/bundle": Right.CONFIGURE,
     "GET /api/v1/datasets": Right.CONFIGURE,
     "GET /api/v1/datasets/{name}": Right.CONFIGURE,
     "GET /api/v1/datasets/{name}/file": Right.CONFIGURE,
@@ -315,6 +320,7 @@ def _asked(client: TestClient, route: str) -> int:
     for name, value in EXAMPLE.items():
         path = path.replace("{" + name + "}", value)
     path = path.replace("{handle}", "86.1/X").replace("{kind}", "ObjectEvent").replace("{sequence}", "1")
+    path = path.replace("{process}", "engine")
     path = path.replace("{number}", "1").replace("{before}", "0" * 64).replace("{after}", "1" * 64)
     return client.request(method, path, json=body).status_code
 
