@@ -85,7 +85,7 @@ def dataset(_: Integrator, name: Name) -> DataSetAnswer:
 
 
 @router.put("/{name}/labels", responses=REFUSED)
-def label(
+def label_picture(
     here: Here, access: AccessHere, caller: Integrator, name: Name, picture: Picture, given: LabelsGiven
 ) -> DataSetAnswer:
     """What is on one picture, in place of what was said of it."""
@@ -112,7 +112,7 @@ def label(
         **REFUSED,
     },
 )
-def file(_: Integrator, name: Name, format: Format = "yolo") -> Response:
+def dataset_file(_: Integrator, name: Name, format: Format = "yolo") -> Response:
     """All that is labelled, good pictures too, as a zip of YOLO's folders or with a COCO file beside them."""
     return Response(
         DataSets.of_plant().archive(name, format),

@@ -103,25 +103,25 @@ class DifferenceAnswer(BaseModel):
 
 
 @router.get("", responses=UNKNOWN)
-def recipes(here: Here, life: RecipeLifeHere) -> list[RecipeNowAnswer]:
+def recipes_here(here: Here, life: RecipeLifeHere) -> list[RecipeNowAnswer]:
     """Every recipe that a lane of this station may have."""
     return [recipe_answer(here, name, life.standing(name)) for name in names_here(here)]
 
 
 @router.get("/{name}", responses=UNKNOWN)
-def recipe(here: Here, life: RecipeLifeHere, name: Name) -> RecipeNowAnswer:
+def recipe_here(here: Here, life: RecipeLifeHere, name: Name) -> RecipeNowAnswer:
     """One recipe: what is in force, what waits, what was before."""
     return recipe_answer(here, name, life.standing(name))
 
 
 @router.get("/{name}/difference/{before}/{after}", responses=UNKNOWN | problems(HTTPStatus.CONFLICT))
-def difference(life: RecipeLifeHere, name: Name, before: Digest, after: Digest) -> DifferenceAnswer:
+def recipe_difference(life: RecipeLifeHere, name: Name, before: Digest, after: Digest) -> DifferenceAnswer:
     """What changed between two texts of a recipe, by their SHA-256."""
     return DifferenceAnswer(lines=list(life.difference(name, before, after)))
 
 
 @router.post("/{name}/propose", responses=REFUSED)
-def propose(
+def propose_recipe(
     here: Here, life: RecipeLifeHere, access: AccessHere, caller: Integrator, name: Name, given: NewRevision
 ) -> RecipeNowAnswer:
     """The next revision, for a second person to approve. One that waited until then waits no more."""
@@ -130,7 +130,7 @@ def propose(
 
 
 @router.post("/{name}/approve", responses=REFUSED | problems(HTTPStatus.TOO_MANY_REQUESTS))
-def approve(
+def approve_recipe(
     here: Here, life: RecipeLifeHere, access: AccessHere, caller: Approver, name: Name, given: Signature
 ) -> RecipeNowAnswer:
     """By another person than who proposed it, signed with their password."""
