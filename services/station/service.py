@@ -53,7 +53,7 @@ SEAL_EVERY_S: Final = 600
 def run_service(station: StationSettings, address: Address, place: ServicePlace, parent: Connection) -> None:
     """Main of the process. Tells `parent` "ready", then FirstOnRecord; or the InspectionError that ends it."""
     stop = stop_when_told()
-    keep_logs(place.pictures.parent, "service")
+    keep_logs(place.folder, "service")
     with ExitStack() as held:
         try:
             store = held.enter_context(TraceStore.open(place.database))
@@ -81,6 +81,7 @@ def run_service(station: StationSettings, address: Address, place: ServicePlace,
                 retention=rules_of(station),
                 lane_workers={lane.name: workers_of(station, lane) for lane in station.lanes},
                 folder=place.pictures.parent,
+                folder=place.folder,
             )
             held.callback(app.state.trainings.close)
         except InspectionError as error:
