@@ -24,8 +24,8 @@ TAIL_BYTES: Final = 400_000
 GONE: Final = "(removed)"
 
 _SOUNDS_SECRET: Final = re.compile(
-    r"(?i)(pass(word|wd|phrase|code)?|secret|token|api[_-]?key|private[_-]?key|credential|authorization|cookie"
-    r"|session|first[_-]?run|\bpin\b|\bkey\b)"
+    r"(?i)(pass(word|wd|phrase|code)?|secret|token|credential|authorization|cookie"
+    r"|session|signature|first[_-]?run|(^|[_-])pin($|[_-])|(^|[_-])key($|[_-]))"
 )
 _PATTERNS: Final = (
     # Keys of programs, as the account page gives them.
@@ -39,8 +39,8 @@ _PATTERNS: Final = (
     # name=value, name: value, "name": "value", with a name that sounds like one.
     (
         re.compile(
-            r"(?i)([\"']?[\w-]*(?:pass(?:word|wd|phrase|code)?|secret|token|api[_-]?key|private[_-]?key"
-            r"|credential|cookie|lynceus_session)[\w-]*[\"']?\s*[=:]\s*)(\"[^\"\n]*\"|'[^'\n]*'|[^\s,;}\]]+)"
+            r"(?i)([\"']?[\w-]*(?:pass(?:word|wd|phrase|code)?|secret|token|signature"
+            r"|(?:api|access|private)[_-]?key|credential|cookie|lynceus_session)[\w-]*[\"']?\s*[=:]\s*)(\"[^\"\n]*\"|'[^'\n]*'|[^\s,;}\]]+)"
         ),
         rf"\1{GONE}",
     ),

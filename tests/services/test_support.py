@@ -24,6 +24,8 @@ SECRETS = {
     "a cookie": ("Cookie: lynceus_session=s3ss10nvalue; a=b", "s3ss10nvalue"),
     "a setting": ('smtp_password = "open sesame"', "open sesame"),
     "JSON": ('{"client_secret": "c0rrect-horse", "lane": "parts"}', "c0rrect-horse"),
+    "a bucket's key": ("AWS_ACCESS_KEY_ID=AKIA12345 AWS_SECRET_ACCESS_KEY=wJalrX", "AKIA12345"),
+    "a signed address": ("GET /b/k?X-Amz-Signature=fe5f80 HTTP", "fe5f80"),
     "a hash": ("$argon2id$v=19$m=65536,t=3,p=4$c2FsdA$aGFzaA", "c2FsdA"),
     "a private key": ("-----BEGIN PRIVATE KEY-----\nMIIEv\n-----END PRIVATE KEY-----", "MIIEv"),
     "a private key cut off": ("-----BEGIN EC PRIVATE KEY-----\nMHcCAQ", "MHcCAQ"),
@@ -48,11 +50,11 @@ def test_what_looks_like_a_secret_is_taken_out_and_the_rest_stays(text, secret):
 
 
 def test_a_value_goes_by_the_name_it_stands_under():
-    told = cleaned({"api_key": "abc", "lanes": [{"pin": "2580", "name": "parts"}], "LYNCEUS_SECRET": "x"})
+    told = cleaned({"api_key": "abc", "lanes": [{"pin": "2580", "name": "parts"}], "S3_KEY": "x"})
     assert told == {
         "api_key": GONE,
         "lanes": [{"pin": GONE, "name": "parts"}],
-        "LYNCEUS_SECRET": GONE,
+        "S3_KEY": GONE,
     }
 
 
