@@ -80,7 +80,6 @@ def run_service(station: StationSettings, address: Address, place: ServicePlace,
                 resolver=station.resolver,
                 retention=rules_of(station),
                 lane_workers={lane.name: workers_of(station, lane) for lane in station.lanes},
-                folder=place.pictures.parent,
                 folder=place.folder,
             )
             held.callback(app.state.trainings.close)
