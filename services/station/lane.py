@@ -110,6 +110,10 @@ class _Proven:
         return self.since_s <= came_s and time.monotonic() < self.until_s
 
 
+PRODUCTION: Final = ("run", "unproven")
+"""What comes while the lane works so is of the shift's units; all else is shown to it on purpose, or let through."""
+
+
 @dataclass(slots=True, kw_only=True)
 class _Challenge:
     """What is known of the unit in hand as a known-bad part: whether a frame of it was refused, and whether each came
@@ -143,6 +147,7 @@ class Lane:
     account: LaneAccount = field(init=False)
     _proven: _Proven | None = field(default=None, init=False)
     _challenge: _Challenge | None = field(default=None, init=False)
+    _is_production: bool | None = field(default=None, init=False)
     _works: tuple[_Works, ...] = field(default=(), init=False)
     _next_recipe: ReadyRecipe | None = field(default=None, init=False)
     _taken_up: Callable[[], None] = field(default=lambda: None, init=False)
@@ -301,6 +306,7 @@ class Lane:
         frame = tally.place(frame)
         try:
             mode = self._mode_of(turn.arrived.came_s)
+            self._is_production = bool(self._is_production) or mode in PRODUCTION
             if self._is_out_of_order(frame):
                 result = FrameResult.not_inspected(frame, failure=CLOCK_BACKWARDS)
             elif mode == "bypass":
@@ -461,10 +467,13 @@ class Lane:
         tally, self._tally = self._tally, None
         # A clock that was put back would let a unit end before it began.
         inspection = tally.close(max(datetime.now(UTC), tally.begun.started_at + timedelta(microseconds=1)))
+        is_production, self._is_production = self._is_production, None
+        if is_production is False:
+            # No frame of it came while the lane inspected: its defects are on record, and it is in no count of refused
+            # units. One of which a frame did keeps the verdict of its worst defect.
+            inspection = replace(inspection, verdict=Verdict.NOT_INSPECTED)
         challenge, self._challenge = self._challenge, None
         if challenge is not None and challenge.is_all:
-            # Its defects are on record; in no count of refused units is it one of them.
-            inspection = replace(inspection, verdict=Verdict.NOT_INSPECTED)
             self.challenged(challenge.is_caught)
         self.account = self.account.with_unit(inspection)
         for sink in self.sinks:

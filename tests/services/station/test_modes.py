@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import threading
+import time
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
 from fastapi.testclient import TestClient
 
 from inspection.tally import BYPASSED, IN_SETUP
-from inspection.types import Verdict
+from inspection.types import Limit, Verdict
 from services.station.messages import LaneMode, ModeWish
 from services.station.modes import IN_FORCE, Modes
 from services.station.recipes import Wishes
@@ -18,6 +20,7 @@ from tests.services.station.test_lane import Keeps, Plays, Sees, SeesOneMark, a_
 from traceability.accounts import Accounts, Role
 
 HTML = {"Accept": "text/html"}
+REFUSES = Limit(kinds=frozenset({"pits"}), measure="score", review_from=0.5, reject_from=0.5)
 
 
 class SaysRunAfterTheFirst(Plays):
@@ -33,16 +36,36 @@ class SaysRunAfterTheFirst(Plays):
             self._engine.goes("run")
 
 
+class GoesToSetupAfterTheFirst(Plays):
+    """A camera of two frames; somebody begins to work on the lane when the first was inspected."""
+
+    def __init__(self, engine: Works) -> None:
+        super().__init__(0, 1)
+        self._engine = engine
+
+    def frames(self):
+        for frame in super().frames():
+            if frame.sequence:
+                end = time.monotonic() + 30
+                while self._engine.lane.account.results < 1 and time.monotonic() < end:
+                    time.sleep(0.005)
+                self._engine.goes("setup")
+            yield frame
+
+
 class Works:
     """An engine with one lane of single parts, and what it said about modes."""
 
-    def __init__(self, folder=None, *, detector=None) -> None:
+    def __init__(self, folder=None, *, detector=None, frames_per_unit=1, refuses=False) -> None:
         self.said: list[LaneMode] = []
         self.changed = threading.Condition()
         self.sink = Keeps()
         self.lane = a_lane(
-            self.sink, frames_per_unit=1, **({} if detector is None else {"detector": detector})
+            self.sink, frames_per_unit=frames_per_unit, **({} if detector is None else {"detector": detector})
         )
+        if refuses:
+            pipeline = replace(self.lane.recipe.pipeline, limits=(REFUSES,))
+            self.lane.recipe = replace(self.lane.recipe, pipeline=pipeline)
         self.modes = Modes({"strip": self.lane}, say=self._say, folder=folder)
 
     def _say(self, mode: LaneMode) -> None:
@@ -79,14 +102,34 @@ def test_a_bypassed_part_is_never_accepted_and_says_why_and_every_exposure_is_ac
 
 
 def test_what_is_seen_in_setup_is_shown_and_counts_for_nothing():
-    engine = Works(detector=SeesOneMark())
+    engine = Works(detector=SeesOneMark(), refuses=True)
     engine.modes.begin()
     engine.goes("setup")
     for unit in engine.inspects(2):
-        assert unit.verdict >= Verdict.NOT_INSPECTED
+        # Its mark would have it refused, had it come in a shift.
+        assert unit.verdict is Verdict.NOT_INSPECTED
         assert IN_SETUP in unit.failures
         assert unit.defects
+        assert (unit.triggers, unit.frames_failed, unit.unaccounted) == (1, 1, 0)
     assert engine.lane.account.gap == 0
+
+
+def test_a_bad_part_that_comes_after_setup_is_refused_and_counted():
+    engine = Works(detector=SeesOneMark(), refuses=True)
+    engine.modes.begin()
+    engine.goes("setup")
+    engine.inspects(1)
+    engine.goes("run")
+    assert [unit.verdict for unit in engine.inspects(1)] == [Verdict.REJECT]
+
+
+def test_a_unit_that_was_refused_before_the_lane_went_to_setup_stays_refused():
+    engine = Works(detector=SeesOneMark(), frames_per_unit=2, refuses=True)
+    engine.modes.begin()
+    camera = GoesToSetupAfterTheFirst(engine)
+    engine.lane.run(camera, started=lambda: None)
+    unit = engine.sink.done[0]
+    assert (unit.verdict, unit.failures) == (Verdict.REJECT, {IN_SETUP: 1})
 
 
 @pytest.mark.parametrize("mode", ["setup", "bypass"])
