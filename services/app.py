@@ -25,6 +25,7 @@ from services.api import (
     datasets,
     epcis,
     genealogy,
+    handovers,
     health,
     history,
     inspector,
@@ -60,6 +61,7 @@ from services.web import (
     case_pages,
     containment_pages,
     dataset_pages,
+    handover_pages,
     merit_pages,
     mode_pages,
     model_pages,
@@ -175,6 +177,7 @@ def create_app(
         station_now,
         modes,
         alarms,
+        handovers,
         units,
         genealogy,
         certificates,
@@ -215,6 +218,7 @@ def create_app(
     app.include_router(recipe_pages.router)
     app.include_router(dataset_pages.router)
     app.include_router(system_pages.router)
+    app.include_router(handover_pages.router)
     app.include_router(case_pages.router)
     app.include_router(containment_pages.router)
     app.include_router(what_if_pages.router)

@@ -31,7 +31,7 @@ from services.station.messages import Alarm, FrameSeen, LaneCondition, LaneMode,
 from services.telemetry import Metrics
 from services.timings import Timings
 
-RECENT = 12
+RECENT = 20
 
 PLACED = 300
 """A live map shows no more, and every frame copies them."""

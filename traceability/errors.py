@@ -221,6 +221,24 @@ class CaseNotReady(InspectionError):
     code = "TRC-CASE-NOT-READY"
 
 
+class HandoverUnknown(InspectionError):
+    """No shift was handed over under that id. Facts: handover."""
+
+    code = "TRC-HANDOVER-UNKNOWN"
+
+
+class HandoverTaken(InspectionError):
+    """Somebody took the shift over already. Facts: by."""
+
+    code = "TRC-HANDOVER-TAKEN"
+
+
+class HandoverOwn(InspectionError):
+    """Whoever handed a shift over does not take it over, too. Facts: by."""
+
+    code = "TRC-HANDOVER-OWN"
+
+
 class SpcError(InspectionError):
     """Base of what statistics refuse to compute."""
 

@@ -581,6 +581,32 @@ def pareto(
     )
 
 
+def refused_for(
+    store: TraceStore, *, since: datetime, station: str, lane: str, most: int
+) -> tuple[tuple[str, int], ...]:
+    """Kinds of defects on units that were refused since then, with how many units, the most frequent first; nothing
+    that is simulated.
+
+    Those without a defect, and those that were accepted or shown in setup, are not read.
+    """
+    head, defect = tables.inspection.c, tables.defect.c
+    units = func.count(func.distinct(defect.inspection_id))
+    rows = (
+        select(defect.kind, units)
+        .join(tables.inspection, head.id == defect.inspection_id)
+        .where(
+            *of(tables.inspection, station=station, lane=lane, simulated=False),
+            head.verdict == Verdict.REJECT,
+            head.finished_at >= since,
+        )
+        .group_by(defect.kind)
+        .order_by(units.desc(), defect.kind)
+        .limit(most)
+    )
+    with store.reading() as connection:
+        return tuple((kind, int(number)) for kind, number in plain_rows(connection, rows))
+
+
 def _areas(
     store: TraceStore, wanted: Sequence[ColumnElement[bool]], *, since: datetime, until: datetime | None
 ) -> dict[str, float]:

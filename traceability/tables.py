@@ -468,6 +468,29 @@ case_act = Table(
     Column("facts", JSON(none_as_null=True)),
 )
 
+shift_handover = Table(
+    "shift_handover",
+    metadata,
+    # UUIDv7: in the order in which they were handed over.
+    Column("id", Uuid, primary_key=True),
+    Column("station", Text, nullable=False),
+    Column("at", UtcTime, nullable=False),
+    Column("by", _SHA256, nullable=False),
+    Column("text", Text, nullable=False),
+    Column("sheet", JSON, nullable=False),
+    Index(None, "station", "id"),
+)
+
+# Once, and by somebody of the next shift.
+shift_taken = Table(
+    "shift_taken",
+    metadata,
+    Column("handover_id", ForeignKey("shift_handover.id"), primary_key=True),
+    Column("at", UtcTime, nullable=False),
+    Column("by", _SHA256, nullable=False),
+    Column("text", Text, nullable=False),
+)
+
 kept_answer = Table(
     "kept_answer",
     metadata,

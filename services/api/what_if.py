@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import UTC, datetime
 from http import HTTPStatus
 from pathlib import Path
 from typing import Annotated, Final
@@ -13,11 +13,12 @@ from pydantic import BaseModel, ConfigDict, Field
 from inspection.identity import IdentifierCode
 from services.access import Caller, Right, needs
 from services.api.answers import CodeAnswer, DefectAnswer, VerdictName, verdict_name
-from services.api.serving import Here, Language
+from services.api.serving import Here, Language, Serving
 from services.problems import Problem, problems, status_of
 from services.text import explain
 from services.what_if import MOST_UNITS, Flip, Outcome, Priced, Prices, Progress, WhatIfs
 from station_config import Recipe, recipe_beside
+from traceability.accounts import note
 
 router = APIRouter(prefix="/what-if", tags=["recipes"])
 
@@ -123,6 +124,24 @@ def what_ifs_of(request: Request) -> WhatIfs:
 Comparing = Annotated[WhatIfs, Depends(what_ifs_of)]
 
 
+def compare(
+    here: Serving, comparing: WhatIfs, caller: Caller, text: str, *, units: int, look_again: bool
+) -> None:
+    """Begin a comparison, with a line in the audit. Raises ConfigSyntax, ConfigInvalid, and what `WhatIfs.start`
+    does."""
+    recipe = recipe_of_text(text)
+    comparing.start(recipe, by=caller.person.title, among=units, look_again=look_again)
+    with here.store.writing() as connection:
+        note(
+            connection,
+            at=datetime.now(UTC),
+            by=caller.person,
+            action="what_if.begun",
+            subject=f"recipe:{recipe.settings.name}",
+            after={"revision": recipe.settings.revision, "units": units, "look_again": look_again},
+        )
+
+
 def recipe_of_text(text: str) -> Recipe:
     """Raises ConfigSyntax, ConfigInvalid."""
     return recipe_beside(text.replace("\r\n", "\n").encode("utf-8"), Path("what-if"))
@@ -133,9 +152,7 @@ def begin(
     comparing: Comparing, here: Here, language: Language, caller: Integrator, given: NewWhatIf
 ) -> WhatIfAnswer:
     """Compare; `GET` says how far it is and what came of it. One comparison at a time."""
-    comparing.start(
-        recipe_of_text(given.recipe), by=caller.person.title, among=given.units, look_again=given.look_again
-    )
+    compare(here, comparing, caller, given.recipe, units=given.units, look_again=given.look_again)
     now = comparing.now
     assert now is not None
     return answer_of(now, here, language)

@@ -56,7 +56,8 @@ LOUDEST: Final[tuple[Mode, ...]] = ("bypass", "setup", "challenge", "unproven")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Panel:
-    """All that the page says about a lane. `why`: the defect for which its last unit was refused."""
+    """All that the page says about a lane. `why`: the defect for which its last unit was refused; `top`: the
+    kinds for which most units of the shift were, and how many."""
 
     lane: LaneNow
     counts: Counts
@@ -65,6 +66,7 @@ class Panel:
     alarms: tuple[tuple[Shown, Explanation], ...]
     takt_s: float | None
     why: Defect | None
+    top: tuple[tuple[str, int], ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -287,6 +289,7 @@ def _panel(here: Serving, lane: LaneNow, language: str) -> Panel:
         screen=screen,
         takt_s=takt_s(lane.recent),
         why=worst_of(lane.last),
+        top=here.shift_counts.refused_for(lane.lane, since=begun),
     )
 
 

@@ -29,6 +29,7 @@ SECTIONS = (
     ("today", "/today", Right.DISPOSE),
     ("review", "/review", Right.OPERATE),
     ("alarms", "/alarms", None),
+    ("handover", "/handover", Right.OPERATE),
     ("trace", "/trace", None),
     ("containment", "/containment", None),
     ("spc", "/spc", None),

@@ -6,10 +6,14 @@ import threading
 import time
 from datetime import UTC, datetime
 
-from traceability.samples import Shifts, shift_at
+from traceability.samples import Shifts, refused_for, shift_at
 from traceability.store import Counts, TraceStore
 
 READ_EVERY_S = 1.0
+
+TOP_EVERY_S = 10.0
+"""What units are refused for most is read from their defects, not from sums, and changes slowly."""
+TOP = 3
 
 
 class ShiftCounts:
@@ -21,6 +25,7 @@ class ShiftCounts:
         self._plan = plan
         self._lock = threading.Lock()
         self._read: dict[str, tuple[float, datetime, Counts]] = {}
+        self._top: dict[str, tuple[float, datetime, tuple[tuple[str, int], ...]]] = {}
 
     def of_lane(self, lane: str) -> tuple[datetime, Counts]:
         """When the shift began, and what was finished on this lane since."""
@@ -31,3 +36,12 @@ class ShiftCounts:
                 counts = self._store.counts(since=begun, station=self._station, lane=lane, simulated=False)
                 self._read[lane] = (time.monotonic(), begun, counts)
         return begun, counts
+
+    def refused_for(self, lane: str, *, since: datetime) -> tuple[tuple[str, int], ...]:
+        """The kinds of defects for which most units of the shift were refused, and how many; at most TOP."""
+        with self._lock:
+            read_at, of_shift, top = self._top.get(lane, (float("-inf"), since, ()))
+            if time.monotonic() - read_at > TOP_EVERY_S or of_shift != since:
+                top = refused_for(self._store, since=since, station=self._station, lane=lane, most=TOP)
+                self._top[lane] = (time.monotonic(), since, top)
+        return top

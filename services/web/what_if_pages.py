@@ -12,6 +12,7 @@ from inspection.errors import InspectionError
 from inspection.types import PictureRef
 from services.api.serving import Here, Language
 from services.api.what_if import LONGEST_RECIPE, NO_PRICES, Comparing, Integrator, Money, recipe_of_text
+from services.api.what_if import LONGEST_RECIPE, Comparing, Integrator, compare
 from services.problems import status_of
 from services.text import Explanation, explain
 from services.web.pages import Pictured
@@ -62,7 +63,7 @@ def begin(
     look_again: Annotated[bool, Form()] = False,
 ) -> Response:
     try:
-        comparing.start(recipe_of_text(text), by=caller.person.title, among=units, look_again=look_again)
+        compare(here, comparing, caller, text, units=units, look_again=look_again)
     except InspectionError as error:
         return _page(
             request, here, language, comparing, text=text, units=units, look_again=look_again, problem=error

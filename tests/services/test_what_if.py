@@ -15,7 +15,7 @@ from station_config import Recipe, load_recipe, recipe_beside
 from tests.a_station import STATION, AStation, a_part, an_empty_station, defects_of
 from tests.builders import a_unit, an_inspection
 from tests.services.signed_in import signed_in
-from traceability.accounts import Role
+from traceability.accounts import Accounts, Role
 from traceability.images import ImageStore
 from traceability.store import TraceStore
 
@@ -184,6 +184,8 @@ def test_the_api_says_which_units_would_flip_and_leads_to_their_pictures(station
     assert flip["unit"]["code"] == str(refused.unit)
     assert (flip["before"]["verdict"], flip["after"]["verdict"]) == ("REJECT", "REVIEW")
     assert client.get(flip["pictures"][0]).status_code == 200
+    begun = Accounts(station.store).audit(limit=1)[0]
+    assert (begun.action, begun.subject) == ("what_if.begun", "recipe:part-demo")
 
 
 @pytest.mark.parametrize("role", [None, Role.OPERATOR, Role.AUDITOR])
