@@ -24,7 +24,7 @@ from starlette.requests import HTTPConnection
 from starlette.responses import Response
 
 from inspection.errors import InspectionError
-from traceability.accounts import Accounts, Person, Role, Secrets, Token
+from traceability.accounts import Accounts, OpenSession, Person, Role, Secrets, Token
 
 COOKIE: Final = "lynceus_session"
 
@@ -203,6 +203,14 @@ class Access:
         rights = None if known is None else PIN_RIGHTS & RIGHTS[known.person.role]
         return self._open(known, hashed, pin, rights=rights)
 
+    def sign_in_from_provider(self, *, subject: str, name: str, title: str, role: Role) -> str:
+        """The same for somebody who signed in at the plant's identity provider. Raises SignInRefused for who was closed
+        here, NameTaken, LastAdministrator."""
+        person = self.accounts.from_provider(subject, name=name, title=title, role=role, at=self.now())
+        if person is None:
+            raise SignInRefused("The account is closed here.", action="Ask an administrator.")
+        return self._session_of(person, rights=None)
+
     def confirm(self, caller: Caller, password: str) -> None:
         """Raises SignInRefused or AccountLocked unless the caller gives their password once more: a signature."""
         known = self.accounts.secrets_of(name=caller.person.name)
@@ -219,6 +227,10 @@ class Access:
         hashed = self.hashed_password(new)
         self.accounts.set_secret(caller.person.name, by=caller.person, at=self.now(), password_hash=hashed)
 
+    def open_sessions(self, person: Person) -> tuple[OpenSession, ...]:
+        at = self.now()
+        return self.accounts.sessions_of(person, opened_after=at - LONGEST, seen_after=at - IDLE)
+
     def sign_out(self, key: str, caller: Caller) -> None:
         self.accounts.close_session(_digest(key), by=caller.person, at=self.now())
 
@@ -230,7 +242,9 @@ class Access:
         *,
         rights: Collection[Right] | None,
     ) -> str:
-        person = self._check(known, hashed, secret)
+        return self._session_of(self._check(known, hashed, secret), rights=rights)
+
+    def _session_of(self, person: Person, *, rights: Collection[Right] | None) -> str:
         at = self.now()
         self.accounts.forget_sessions(opened_before=at - LONGEST, seen_before=at - IDLE)
         key = secrets.token_urlsafe(32)
@@ -403,6 +417,12 @@ def same_site(connection: HTTPConnection) -> None:
         raise OtherSite(
             f"{origin} may not ask this.", action="Use this station's own pages.", origin=str(origin)
         )
+
+
+def session_id(connection: HTTPConnection) -> str | None:
+    """Of the session that asks, as `OpenSession` names it."""
+    key = connection.cookies.get(COOKIE)
+    return None if key is None else _digest(key)
 
 
 def keep_session(connection: HTTPConnection, answer: Response, key: str) -> None:

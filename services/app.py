@@ -48,6 +48,7 @@ from services.api import resolver as resolver_api
 from services.api import station as station_now
 from services.api.serving import Serving
 from services.live import RECENT, LiveState
+from services.oidc import Oidc
 from services.problems import StaticMissing, answer_errors, text_only
 from services.setting_up import SettingUp, cameras_of
 from services.station.accounting import Accounting
@@ -117,6 +118,7 @@ def create_app(
     retention: Rules | None = None,
     lane_workers: Mapping[str, int] | None = None,
     folder: Path | None = None,
+    oidc: Oidc | None = None,
 ) -> FastAPI:
     """Pages and API over what it is given; it opens and closes none of it.
 
@@ -129,6 +131,7 @@ def create_app(
     first_run_code  what the first administrator shows, while nobody has an account
     sealer       signs the heads of the ledger of records
     resolver     where others reach this server, and which nodes it asks for codes that are not ours
+    oidc         the plant's identity provider; None: nobody signs in there
     retention    how long the station keeps pictures; None where there is no station
     lane_workers  cores that each lane inspects on; a lane of which that is not told needs all of them
     folder       where the station's logs are kept; None where there are none
@@ -150,6 +153,7 @@ def create_app(
     app.state.access = Access(Accounts(store), first_run_code=first_run_code)
     app.state.folder = folder
     app.state.setting_up = SettingUp(cameras_of(recipes.lanes if live is not None else ()))
+    app.state.oidc = oidc
     app.state.what_ifs = WhatIfs(store, images, station if live is not None else None)
     app.state.trainings = Trainings(
         store, images, Cores(lane_workers or {}, partial(_inspecting, live)), frozenset(catalogue)

@@ -42,6 +42,7 @@ from services.datasets import ArchiveUnfit, DataSetUnknown
 from services.model_life import GateClosed, GoldSetDiffers, NoCandidate, NoGoldSet, NothingBefore
 from services.recipe_life import RecipeGateClosed, RecipeOfAnother, RecipeTextUnknown
 from services.setting_up import BenchFull, CameraUnknown, DoctorBusy, DoctorFailed, NoLivePicture
+from services.oidc import OidcNoRole, OidcOff, OidcRefused, OidcUnreachable
 from services.text import explain
 from services.training import CannotTrain, NoCoreLeft, TrainingBusy
 from services.web.language import language_of
@@ -84,6 +85,7 @@ from traceability.errors import (
     RecordUnknown,
     ReviewStands,
     ReviewUnknown,
+    SessionUnknown,
     SpcError,
     SubgroupUnknown,
     TokenUnknown,
@@ -261,6 +263,10 @@ STATUS: tuple[tuple[type[InspectionError], HTTPStatus], ...] = (
     (FrameUnknown, HTTPStatus.NOT_FOUND),
     (SignInNeeded, HTTPStatus.UNAUTHORIZED),
     (SignInRefused, HTTPStatus.UNAUTHORIZED),
+    (OidcOff, HTTPStatus.NOT_FOUND),
+    (OidcUnreachable, HTTPStatus.SERVICE_UNAVAILABLE),
+    (OidcRefused, HTTPStatus.UNAUTHORIZED),
+    (OidcNoRole, HTTPStatus.FORBIDDEN),
     (AccountLocked, HTTPStatus.TOO_MANY_REQUESTS),
     (RightMissing, HTTPStatus.FORBIDDEN),
     (OtherSite, HTTPStatus.FORBIDDEN),
@@ -276,6 +282,7 @@ STATUS: tuple[tuple[type[InspectionError], HTTPStatus], ...] = (
     (CaseUnknown, HTTPStatus.NOT_FOUND),
     (CaseOver, HTTPStatus.CONFLICT),
     (HandoverUnknown, HTTPStatus.NOT_FOUND),
+    (SessionUnknown, HTTPStatus.NOT_FOUND),
     (HandoverTaken, HTTPStatus.CONFLICT),
     (HandoverOwn, HTTPStatus.CONFLICT),
     (CaseNotReady, HTTPStatus.CONFLICT),

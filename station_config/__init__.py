@@ -12,6 +12,7 @@ from station_config.loading import (
 from station_config.schema import (
     ChallengeSettings,
     LaneSettings,
+    OidcSettings,
     RecipeSettings,
     ResolverSettings,
     StationSettings,
@@ -23,6 +24,7 @@ __all__ = [
     "ChallengeSettings",
     "DefectKind",
     "LaneSettings",
+    "OidcSettings",
     "Recipe",
     "RecipeSettings",
     "ResolverSettings",

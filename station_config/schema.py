@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import Annotated, Literal, Self
 
 import cv2
@@ -891,6 +892,10 @@ class NodeSettings(Settings):
     ]
 
 
+_HTTPS_OR_HERE = r"^(https://[^\s/]+|http://(127\.0\.0\.1|\[::1\])(:\d+)?)(/[^\s]*)?$"
+"""Encrypted, or on this computer."""
+
+
 class ResolverSettings(Settings):
     """What resolving codes needs to know.
 
@@ -900,6 +905,35 @@ class ResolverSettings(Settings):
 
     address: Annotated[str, Field(pattern=r"^https?://[^\s/]+(/[^\s]*)?$", max_length=200)] | None = None
     nodes: tuple[NodeSettings, ...] = ()
+
+
+class OidcSettings(Settings):
+    """The plant's identity provider (OpenID Connect), where people may sign in beside name and password.
+
+    issuer       its address, as it says it itself
+    address      this station's own, as the provider sends browsers back to: `address` + /sign-in/oidc/back
+    secret_file  the client's secret; without, the client is a public one, and PKCE alone stands for it
+    claim        of the ID token, that the roles come from
+    roles        what the claim says, and the role that is; of several the first one here
+    """
+
+    title: Annotated[str, Field(min_length=1, max_length=60)]
+    issuer: Annotated[str, Field(pattern=_HTTPS_OR_HERE, max_length=500)]
+    client_id: Annotated[str, Field(min_length=1, max_length=200)]
+    address: Annotated[str, Field(pattern=_HTTPS_OR_HERE, max_length=200)]
+    secret_file: Path | None = None
+    scopes: tuple[Annotated[str, Field(pattern=r"^[\x21\x23-\x5b\x5d-\x7e]+$")], ...] = ("openid", "profile")
+    claim: Annotated[str, Field(min_length=1, max_length=100)] = "groups"
+    roles: Annotated[
+        dict[str, Literal["operator", "engineer", "integrator", "administrator", "auditor"]],
+        Field(min_length=1),
+    ]
+
+    @model_validator(mode="after")
+    def _asks_for_an_id_token(self) -> Self:
+        if "openid" not in self.scopes:
+            raise ValueError("scopes has openid among them: without it there is no ID token")
+        return self
 
 
 class LinkSettings(Settings):
@@ -938,6 +972,7 @@ class StationSettings(Settings):
     pictures: Literal["jpeg", "exact"] = "jpeg"
     retention: RetentionSettings = RetentionSettings()
     resolver: ResolverSettings = ResolverSettings()
+    oidc: OidcSettings | None = None
     links: dict[Name, LinkSettings] = Field(default_factory=dict)
     lanes: Annotated[tuple[LaneSettings, ...], Field(min_length=1)]
 

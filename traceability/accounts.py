@@ -18,7 +18,7 @@ from sqlalchemy.exc import IntegrityError
 from uuid_utils.compat import uuid7
 
 from traceability import people, tables
-from traceability.errors import LastAdministrator, NameTaken, PersonUnknown, TokenUnknown
+from traceability.errors import LastAdministrator, NameTaken, PersonUnknown, SessionUnknown, TokenUnknown
 from traceability.merkle import append
 from traceability.recorded import ON_RECORD, Audited, entry
 from traceability.store import TraceStore
@@ -60,6 +60,16 @@ class Secrets:
     pin_hash: str | None
     failures: int
     locked_until: datetime | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OpenSession:
+    """As its person sees it. `id` is the SHA-256 of its key and opens nothing; `rights` None: all of the person's."""
+
+    id: str
+    opened_at: datetime
+    seen_at: datetime
+    rights: frozenset[str] | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -174,8 +184,12 @@ class Accounts:
         by: Person | None,
         at: datetime,
         first: bool = False,
+        provider_subject: str | None = None,
     ) -> Person:
-        """A new person. `first` only where nobody was there yet. Raises NameTaken, for a name or a badge."""
+        """A new person. `first` only where nobody was there yet. Raises NameTaken, for a name or a badge.
+
+        provider_subject  who they are at the plant's identity provider
+        """
         person = Person(
             id=uuid7(),
             name=name,
@@ -192,6 +206,7 @@ class Accounts:
             "role": role.value,
             "failures": 0,
             "locked_until": None,
+            "provider_subject": provider_subject,
         }
         del row["has_pin"]
         try:
@@ -282,6 +297,33 @@ class Accounts:
             raise _taken(str(badge)) from error
 
     # ------------------------------------------------------------------ signing in
+
+    def from_provider(
+        self, subject: str, *, name: str, title: str, role: Role, at: datetime
+    ) -> Person | None:
+        """Who the plant's identity provider says it is, with the role that it gives today; None for somebody who was
+        closed here. Who comes for the first time is added.
+
+        Raises NameTaken where somebody else has the name: an account that was made here is nobody's at the provider.
+        LastAdministrator as `change` does.
+        """
+        wanted = select(tables.account).where(tables.account.c.provider_subject == subject)
+        with self._store.reading() as connection:
+            row = connection.execute(wanted).mappings().first()
+        if row is None:
+            return self.add(
+                name=name,
+                title=title,
+                role=role,
+                password_hash=None,
+                by=None,
+                at=at,
+                provider_subject=subject,
+            )
+        person = _person(row)
+        if not person.is_active:
+            return None
+        return self.change(person.name, by=person, at=at, title=title, role=role, reason="identity provider")
 
     def secrets_of(self, *, name: str | None = None, badge: str | None = None) -> Secrets | None:
         """Of an active person, by name or by badge; None where there is none."""
@@ -374,6 +416,52 @@ class Accounts:
         with self._store.writing() as connection:
             connection.execute(delete(tables.session).where(tables.session.c.token_sha256 == token_sha256))
             note(connection, at=at, by=by, action="sign_out", subject=_subject(by))
+
+    def sessions_of(
+        self, person: Person, *, opened_after: datetime, seen_after: datetime
+    ) -> tuple[OpenSession, ...]:
+        """Those that are not over, the newest first."""
+        table = tables.session.c
+        wanted = (
+            select(tables.session)
+            .where(table.account_id == person.id, table.opened_at > opened_after, table.seen_at > seen_after)
+            .order_by(table.opened_at.desc(), table.token_sha256)
+        )
+        with self._store.reading() as connection:
+            return tuple(
+                OpenSession(
+                    id=row.token_sha256,
+                    opened_at=row.opened_at,
+                    seen_at=row.seen_at,
+                    rights=None if row.rights is None else frozenset(row.rights),
+                )
+                for row in connection.execute(wanted)
+            )
+
+    def revoke_session(self, id: str, *, by: Person, at: datetime) -> None:
+        """End one of one's own sessions, wherever it is. Raises SessionUnknown."""
+        with self._store.writing() as connection:
+            gone = connection.execute(
+                delete(tables.session).where(
+                    tables.session.c.token_sha256 == id, tables.session.c.account_id == by.id
+                )
+            )
+            if not gone.rowcount:
+                raise SessionUnknown(
+                    "There is no such session of yours.", action="It is over; look at the list."
+                )
+            note(connection, at=at, by=by, action="session.revoked", subject=_subject(by))
+
+    def sign_out_everywhere(self, name: str, *, by: Person, at: datetime) -> int:
+        """End all sessions of somebody; how many there were. Raises PersonUnknown."""
+        with self._store.writing() as connection:
+            person = _person(_row_of(connection, name))
+            gone = connection.execute(
+                delete(tables.session).where(tables.session.c.account_id == person.id)
+            ).rowcount
+            after = {"sessions": gone}
+            note(connection, at=at, by=by, action="session.revoked", subject=_subject(person), after=after)
+        return gone
 
     def forget_sessions(self, *, opened_before: datetime, seen_before: datetime) -> None:
         """Remove what `session` would not find any more."""

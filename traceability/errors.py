@@ -221,6 +221,12 @@ class CaseNotReady(InspectionError):
     code = "TRC-CASE-NOT-READY"
 
 
+class SessionUnknown(InspectionError):
+    """The person has no such session, or not any more. Facts: none."""
+
+    code = "TRC-SESSION-UNKNOWN"
+
+
 class HandoverUnknown(InspectionError):
     """No shift was handed over under that id. Facts: handover."""
 

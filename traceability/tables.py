@@ -402,6 +402,8 @@ account = Table(
     Column("failures", Integer, nullable=False),
     Column("locked_until", UtcTime),
     Column("created_at", UtcTime, nullable=False),
+    # Of who signs in at the plant's identity provider: its address, and its name for the person.
+    Column("provider_subject", String(600), index=True, unique=True),
 )
 
 session = Table(

@@ -4,9 +4,9 @@ PYTHONPATH=. python benchmarks/station/page.py [--rate 25] [--seconds 20] [--loa
 
 The service is a process of its own, with a live state that is fed one frame every 1 / rate seconds, alternately of a
 good and of a bad part, and a finished unit every second. First paint is what the browser reports
-(first-contentful-paint), from the start of the navigation, with nothing in its cache. Processor time is of all processes
-of the browser, and of the service beside, over the seconds after the page has settled; 100 % is one core. Chromium draws
-without a GPU, in software: a panel with a GPU takes less.
+(first-contentful-paint), from the start of the navigation, with nothing in its cache. Processor time is of all
+processes of the browser, and of the service beside, over the seconds after the page has settled; 100 % is one core.
+Chromium draws without a GPU, in software: a panel with a GPU takes less.
 """
 
 from __future__ import annotations

@@ -11,7 +11,17 @@ from uuid import UUID
 from fastapi import APIRouter, Depends, Query, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
 
-from services.access import COOKIE, AccessHere, Caller, Right, SignedIn, access_of, keep_session, needs
+from services.access import (
+    COOKIE,
+    AccessHere,
+    Caller,
+    Right,
+    SignedIn,
+    access_of,
+    keep_session,
+    needs,
+    session_id,
+)
 from services.api.paging import NEXT, Paged
 from services.problems import problems
 from traceability.accounts import AuditEntry, Person, Role, Token
@@ -30,6 +40,8 @@ Administrator = Annotated[Caller, Depends(needs(Right.ADMINISTER))]
 AuditReader = Annotated[Caller, Depends(needs(Right.READ_AUDIT))]
 
 NOT_FOR_ALL = problems(HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN, HTTPStatus.UNPROCESSABLE_ENTITY)
+
+SessionId = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 
 LONGEST_TOKEN_DAYS = 366
 
@@ -93,6 +105,16 @@ class NewPerson(_Given):
     password: Secret
     badge: Text | None = None
     pin: Secret | None = None
+
+
+class OpenSessionAnswer(BaseModel):
+    """`by_badge`: opened by badge and PIN, for what an operator does. `is_this`: the one that asks."""
+
+    id: str
+    opened_at: datetime
+    seen_at: datetime
+    by_badge: bool
+    is_this: bool
 
 
 class PersonChange(_Given):
@@ -191,6 +213,44 @@ def sign_out(request: Request, answer: Response, access: AccessHere, caller: Sig
     if key := request.cookies.get(COOKIE):
         access.sign_out(key, caller)
     answer.delete_cookie(COOKIE)
+
+
+@router.get("/sessions", responses=problems(HTTPStatus.UNAUTHORIZED))
+def sessions(request: Request, access: AccessHere, caller: SignedIn) -> list[OpenSessionAnswer]:
+    """Where the caller is signed in, the newest first."""
+    this = session_id(request)
+    return [
+        OpenSessionAnswer(
+            id=one.id,
+            opened_at=one.opened_at,
+            seen_at=one.seen_at,
+            by_badge=one.rights is not None,
+            is_this=one.id == this,
+        )
+        for one in access.open_sessions(caller.person)
+    ]
+
+
+@router.delete(
+    "/sessions/{id}",
+    status_code=HTTPStatus.NO_CONTENT,
+    responses=NOT_FOR_ALL | problems(HTTPStatus.NOT_FOUND),
+)
+def revoke_session(access: AccessHere, caller: SignedIn, id: SessionId) -> None:
+    """End one of the caller's sessions, at whatever screen it is."""
+    access.accounts.revoke_session(id, by=caller.person, at=access.now())
+
+
+@router.delete(
+    "/people/{name}/sessions",
+    status_code=HTTPStatus.NO_CONTENT,
+    responses=NOT_FOR_ALL | problems(HTTPStatus.NOT_FOUND),
+)
+def sign_out_everywhere(
+    access: AccessHere, caller: Administrator, name: Annotated[str, Field(max_length=60)]
+) -> None:
+    """End all sessions of somebody. Their keys of programs go on."""
+    access.accounts.sign_out_everywhere(name, by=caller.person, at=access.now())
 
 
 @router.get("/people", responses=NOT_FOR_ALL)

@@ -171,7 +171,7 @@ def sheet_of(here: Serving, live: LiveState, at: datetime) -> SheetAnswer:
                 unaccounted=counts.unaccounted,
                 refused_for=[RefusedForAnswer(kind=kind, units=units) for kind, units in top],
                 recipe=None if recipe is None else recipe.recipe,
-                revision=None if recipe is None else recipe.ref.revision,
+                revision=None if recipe is None or recipe.ref is None else recipe.ref.revision,
                 mode=None if mode is None else mode.mode,
                 mode_until=None if mode is None else mode.until,
                 challenge_due=None if mode is None or mode.proof is None else mode.proof.due,

@@ -20,6 +20,7 @@ from services.api.pictures import rules_of
 from services.app import create_app
 from services.live import LiveState
 from services.model_life import ModelLife
+from services.oidc import Oidc
 from services.station.accounting import Accounting
 from services.station.cores import workers_of
 from services.station.ending import stop_when_told
@@ -81,6 +82,7 @@ def run_service(station: StationSettings, address: Address, place: ServicePlace,
                 retention=rules_of(station),
                 lane_workers={lane.name: workers_of(station, lane) for lane in station.lanes},
                 folder=place.folder,
+                oidc=None if station.oidc is None else Oidc(station.oidc),
             )
             held.callback(app.state.trainings.close)
         except InspectionError as error:

@@ -20,9 +20,13 @@ from services.access import (
     SignedIn,
     Who,
     keep_session,
+    session_id,
 )
-from services.api.accounts import LONGEST_TOKEN_DAYS, Administrator, AuditReader
+from services.api.accounts import LONGEST_TOKEN_DAYS, Administrator, AuditReader, SessionId
 from services.api.serving import Language
+from services.oidc import BACK as OIDC_BACK
+from services.oidc import COOKIE as OIDC_COOKIE
+from services.oidc import LONGEST_S, Oidc, OidcOff
 from services.problems import status_of
 from services.text import explain
 from services.web.language import keep_choice
@@ -49,7 +53,13 @@ def sign_in_page(
         return first
     if who is not None:
         return RedirectResponse(_ours(next), HTTPStatus.SEE_OTHER)
-    return page(request, "sign_in.html", next=_ours(next), nobody=access.accounts.none_yet())
+    return page(
+        request,
+        "sign_in.html",
+        next=_ours(next),
+        nobody=access.accounts.none_yet(),
+        provider=_provider_title(request),
+    )
 
 
 @router.post("/sign-in")
@@ -78,6 +88,62 @@ def sign_in_by_badge(
     return _signed_in(
         request, language, next, lambda: access.sign_in_by_badge(badge=badge.strip(), pin=pin), name=""
     )
+
+
+@router.get("/sign-in/oidc")
+def sign_in_at_provider(
+    request: Request, language: Language, next: Annotated[str, Query(max_length=2000)] = "/"
+) -> Response:
+    """To the plant's identity provider."""
+    provider = _provider_of(request)
+    try:
+        url, state = provider.begin(next=_ours(next))
+    except InspectionError as error:
+        return _not_signed_in(request, language, next, error, name="")
+    answer = RedirectResponse(url, HTTPStatus.SEE_OTHER)
+    answer.set_cookie(
+        OIDC_COOKIE,
+        state,
+        max_age=int(LONGEST_S),
+        path=OIDC_BACK,
+        httponly=True,
+        # The way back is a navigation that another site begins: a strict cookie would not come along.
+        samesite="lax",
+        secure=request.url.scheme == "https",
+    )
+    return answer
+
+
+@router.get(OIDC_BACK)
+def back_from_provider(
+    request: Request,
+    access: AccessHere,
+    language: Language,
+    state: Annotated[str, Query(max_length=200)] = "",
+    code: Annotated[str, Query(max_length=4000)] = "",
+) -> Response:
+    """And back from it, with a code that only this service can use."""
+    provider = _provider_of(request)
+    try:
+        kept = request.cookies.get(OIDC_COOKIE, "")
+        who, next = provider.finish(state=state, kept_state=kept, code=code)
+        key = access.sign_in_from_provider(subject=who.subject, name=who.name, title=who.title, role=who.role)
+    except InspectionError as error:
+        answer = _not_signed_in(request, language, "/", error, name="")
+    else:
+        answer = RedirectResponse(_ours(next), HTTPStatus.SEE_OTHER)
+        keep_session(request, answer, key)
+    answer.delete_cookie(OIDC_COOKIE, path=OIDC_BACK)
+    return answer
+
+
+def _provider_of(request: Request) -> Oidc:
+    provider: Oidc | None = request.app.state.oidc
+    if provider is None:
+        raise OidcOff(
+            "This station has no identity provider.", action="Sign in by name and password, or by badge."
+        )
+    return provider
 
 
 @router.post("/sign-out")
@@ -180,6 +246,27 @@ def change_person(
     return _people_after(request, access, caller, language, change, {})
 
 
+@router.post("/people/{name}/sign-out")
+def sign_out_everywhere(
+    request: Request, access: AccessHere, caller: Administrator, language: Language, name: str
+) -> Response:
+    def end() -> None:
+        access.accounts.sign_out_everywhere(name, by=caller.person, at=access.now())
+
+    return _people_after(request, access, caller, language, end, {})
+
+
+@router.post("/account/sessions/{id}/revoke")
+def revoke_session(
+    request: Request, access: AccessHere, caller: SignedIn, language: Language, id: SessionId
+) -> Response:
+    try:
+        access.accounts.revoke_session(id, by=caller.person, at=access.now())
+    except InspectionError as error:
+        return _account(request, access, caller, problem=error, language=language)
+    return RedirectResponse("/account", HTTPStatus.SEE_OTHER)
+
+
 @router.get("/account")
 def account_page(request: Request, access: AccessHere, caller: SignedIn) -> Response:
     """One's own rights, password and keys for programs."""
@@ -251,18 +338,30 @@ def _signed_in(
     try:
         key = open_session()
     except InspectionError as error:
-        return page(
-            request,
-            "sign_in.html",
-            status=status_of(error).value,
-            problem=explain(error, language),
-            next=_ours(next),
-            nobody=False,
-            name=name,
-        )
+        return _not_signed_in(request, language, next, error, name=name)
     answer = RedirectResponse(_ours(next), HTTPStatus.SEE_OTHER)
     keep_session(request, answer, key)
     return answer
+
+
+def _not_signed_in(
+    request: Request, language: str, next: str, error: InspectionError, *, name: str
+) -> Response:
+    return page(
+        request,
+        "sign_in.html",
+        status=status_of(error).value,
+        problem=explain(error, language),
+        next=_ours(next),
+        nobody=False,
+        name=name,
+        provider=_provider_title(request),
+    )
+
+
+def _provider_title(request: Request) -> str | None:
+    provider: Oidc | None = request.app.state.oidc
+    return None if provider is None else provider.title
 
 
 def _people_after(
@@ -306,6 +405,8 @@ def _account(
         caller=caller,
         rights=sorted(caller.rights),
         tokens=access.accounts.tokens_of(caller.person),
+        sessions=access.open_sessions(caller.person),
+        this_session=session_id(request),
         now=access.now(),
         key=key,
         done=request.query_params.get("done"),

@@ -24,6 +24,9 @@ MOST_BYTES: Final = 20_000_000
 ADDRESSES: Final = 10_000
 """So many addresses are kept apart; the one longest unheard of is forgotten first."""
 
+ASKING: Final = ("/sign-in/oidc", "/sign-in/oidc/back")
+"""Signs in by asking: each of them asks the identity provider, too."""
+
 SIGNING_IN: Final = ("/sign-in", "/sign-in/badge", "/first-run", "/api/v1/session", "/account/password")
 
 
@@ -84,7 +87,8 @@ class Limits:
             return
         request = Request(scope)
         address = "-" if request.client is None else request.client.host
-        signs_in = request.method == "POST" and request.url.path in SIGNING_IN
+        path = request.url.path
+        signs_in = path in ASKING or (request.method == "POST" and path in SIGNING_IN)
         wait_s = (self._sign_ins if signs_in else self._requests).wait_s(address)
         if wait_s:
             seconds = int(wait_s) + 1

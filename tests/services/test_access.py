@@ -373,3 +373,45 @@ def test_a_first_run_ends_with_the_administrator_signed_in(station):
     assert answer.headers["location"] == "/people"
     assert client.get("/people").status_code == 200
     assert client.get("/first-run").headers["location"] == "/sign-in"
+
+
+def test_one_sees_where_one_is_signed_in_and_ends_what_was_left_open(station):
+    app = station.app()
+    access = with_quick_passwords(app)
+    adds(access, Role.OPERATOR, badge="B-1", pin_hash=access.hashed_pin("2580"))
+    at_desk, at_line = TestClient(app), TestClient(app)
+    assert at_line.post("/api/v1/session", json={"badge": "B-1", "pin": "2580"}).status_code == 201
+    assert at_desk.post("/api/v1/session", json={"name": "operator", "password": PASSWORD}).status_code == 201
+    listed = at_desk.get("/api/v1/sessions").json()
+    assert {(one["by_badge"], one["is_this"]) for one in listed} == {(False, True), (True, False)}
+    # What is listed opens nothing: it is the hash of the key.
+    assert at_desk.cookies[COOKIE] not in {one["id"] for one in listed}
+    left_open = next(one["id"] for one in listed if not one["is_this"])
+    assert left_open in at_desk.get("/account", headers={"Accept": "text/html"}).text
+    assert at_desk.delete(f"/api/v1/sessions/{left_open}").status_code == 204
+    assert at_line.get("/api/v1/session").status_code == 401
+    assert at_desk.get("/api/v1/session").status_code == 200
+    gone = at_desk.delete(f"/api/v1/sessions/{left_open}")
+    assert (gone.status_code, gone.json()["code"]) == (404, "TRC-SESSION-UNKNOWN")
+    assert access.accounts.audit(limit=1)[0].action == "session.revoked"
+
+
+def test_nobody_ends_another_persons_session_but_an_administrator_ends_them_all(station):
+    app = station.app()
+    access = with_quick_passwords(app)
+    clients = {}
+    for role in (Role.OPERATOR, Role.ENGINEER, Role.ADMINISTRATOR):
+        adds(access, role)
+        clients[role] = TestClient(app)
+        clients[role].post("/api/v1/session", json={"name": role.value, "password": PASSWORD})
+    operator, engineer, administrator = clients.values()
+    (own,) = operator.get("/api/v1/sessions").json()
+    assert engineer.delete(f"/api/v1/sessions/{own['id']}").status_code == 404
+    assert engineer.delete("/api/v1/people/operator/sessions").status_code == 403
+    assert operator.get("/api/v1/session").status_code == 200
+    assert administrator.delete("/api/v1/people/operator/sessions").status_code == 204
+    assert operator.get("/api/v1/session").status_code == 401
+    assert engineer.get("/api/v1/session").status_code == 200
+    # And from the page.
+    assert administrator.post("/people/engineer/sign-out", follow_redirects=False).status_code == 303
+    assert engineer.get("/api/v1/session").status_code == 401
