@@ -111,7 +111,7 @@ class Oidc:
         self._settings = settings
         self._secret = _secret_of(settings)
         self._monotonic_s = monotonic_s
-        self._client = httpx2.Client(timeout=TIMEOUT_S, transport=transport, follow_redirects=False)
+        self._transport = transport
         self._lock = threading.Lock()
         self._begun: OrderedDict[str, _Begun] = OrderedDict()
         self._provider: Mapping[str, Any] | None = None
@@ -254,7 +254,9 @@ class Oidc:
 
     def _json(self, method: str, url: str, **given: Any) -> dict[str, Any]:
         try:
-            answer = self._client.request(method, url, headers={"Accept": "application/json"}, **given)
+            # Somebody signs in a few times a shift: no connection is kept for that.
+            with httpx2.Client(timeout=TIMEOUT_S, transport=self._transport) as client:
+                answer = client.request(method, url, headers={"Accept": "application/json"}, **given)
             told = answer.json() if len(answer.content) <= MOST_BYTES else None
         except httpx2.HTTPError as error:
             raise self._unreachable(str(error) or type(error).__name__) from error

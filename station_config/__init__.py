@@ -17,6 +17,7 @@ from station_config.schema import (
     ResolverSettings,
     StationSettings,
     Title,
+    WebhookSettings,
 )
 
 __all__ = [
@@ -30,6 +31,7 @@ __all__ = [
     "ResolverSettings",
     "StationSettings",
     "Title",
+    "WebhookSettings",
     "load_catalogue",
     "load_recipe",
     "load_station",

@@ -936,6 +936,28 @@ class OidcSettings(Settings):
         return self
 
 
+class WebhookSettings(Settings):
+    """A program of the plant that is told of what happens, by POST.
+
+    secret_file    what both sign with, 32 bytes at least
+    events         verdict: a unit was refused; hold: put on hold or decided; case: something was done about a case
+    may_be_inside  also at an address of a private network, or of this computer: without, a name that leads there is
+                   refused, so that nobody reaches through this service what they cannot reach themselves
+    """
+
+    name: Name
+    url: Annotated[str, Field(pattern=r"^https?://[^\s/@?#]+(/[^\s#]*)?$", max_length=500)]
+    secret_file: Path
+    events: Annotated[tuple[Literal["verdict", "hold", "case"], ...], Field(min_length=1)]
+    may_be_inside: bool = False
+
+    @model_validator(mode="after")
+    def _is_encrypted_outside(self) -> Self:
+        if self.url.startswith("http:") and not self.may_be_inside:
+            raise ValueError("url begins with https:, unless may_be_inside is set")
+        return self
+
+
 class LinkSettings(Settings):
     """A network link that several cameras share, as the port of a switch: what it carries, in 10⁶ bytes a second."""
 
@@ -973,6 +995,7 @@ class StationSettings(Settings):
     retention: RetentionSettings = RetentionSettings()
     resolver: ResolverSettings = ResolverSettings()
     oidc: OidcSettings | None = None
+    webhooks: tuple[WebhookSettings, ...] = ()
     links: dict[Name, LinkSettings] = Field(default_factory=dict)
     lanes: Annotated[tuple[LaneSettings, ...], Field(min_length=1)]
 
@@ -981,6 +1004,13 @@ class StationSettings(Settings):
         names = [lane.name for lane in self.lanes]
         if len(set(names)) != len(names):
             raise ValueError(f"two lanes have the same name: {', '.join(names)}")
+        return self
+
+    @model_validator(mode="after")
+    def _webhooks_differ(self) -> Self:
+        names = [one.name for one in self.webhooks]
+        if len(set(names)) != len(names):
+            raise ValueError(f"two webhooks have the same name: {', '.join(names)}")
         return self
 
     @model_validator(mode="after")

@@ -493,6 +493,18 @@ shift_taken = Table(
     Column("text", Text, nullable=False),
 )
 
+# How far in the ledger each program that wants to be told has been told.
+webhook = Table(
+    "webhook",
+    metadata,
+    Column("name", String(100), primary_key=True),
+    Column("position", BigInteger, nullable=False),
+    # Of what is told now: how often it failed, since when, and when it is tried again.
+    Column("tries", Integer, nullable=False),
+    Column("failing_since", UtcTime),
+    Column("next_at", UtcTime),
+)
+
 kept_answer = Table(
     "kept_answer",
     metadata,

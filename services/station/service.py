@@ -31,6 +31,7 @@ from services.station.place import FIRST_RUN_FILE, ServicePlace
 from services.station.recipes import LaneRecipes, Wishes
 from services.station.records import Records
 from services.station.tls import tls_files
+from services.webhooks import Target, Webhooks
 from station_config import StationSettings, load_catalogue
 from traceability.accounts import Accounts
 from traceability.images import ImageStore
@@ -63,6 +64,7 @@ def run_service(station: StationSettings, address: Address, place: ServicePlace,
             live = LiveState()
             wishes = Wishes()
             accounting = Accounting(store, station.name, alarmed=live.alarms)
+            webhooks = Webhooks(store, [Target.of(one) for one in station.webhooks], station=station.name)
             certificate, key = (None, None) if place.tls is None else tls_files(place.tls)
             app = create_app(
                 first_run_code=_first_run_code(store, place.folder),
@@ -123,6 +125,7 @@ def run_service(station: StationSettings, address: Address, place: ServicePlace,
         serving = threading.Thread(target=server.run, name="pages")
         serving.start()
         threading.Thread(target=_audit, args=(accounting, stop), name="audit", daemon=True).start()
+        threading.Thread(target=webhooks.keep_telling, args=(stop,), name="webhooks", daemon=True).start()
         threading.Thread(target=_watch, args=(store, stop), name="models", daemon=True).start()
         if place.seed_history is not None:
             threading.Thread(

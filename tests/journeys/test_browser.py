@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from playwright.sync_api import Page, expect
@@ -204,6 +204,26 @@ def test_the_live_picture_shows_the_frame_and_its_boxes(page, station):
       return false;
     }"""
     assert lane.locator("canvas").evaluate(is_coloured)
+    switch = lane.get_by_role("button", name="Boxes")
+    switch.focus()
+    page.keyboard.press("Space")
+    expect(switch).to_have_attribute("aria-pressed", "false")
+    page.wait_for_function(f"canvas => !({is_coloured})(canvas)", arg=lane.locator("canvas").element_handle())
+    page.keyboard.press("Space")
+    page.wait_for_function(is_coloured, arg=lane.locator("canvas").element_handle())
+
+
+def test_a_picture_that_stands_still_turns_grey_and_says_its_age(page, station):
+    page.goto("/")
+    begun = begun_now(lane="strip", code="86.999.1/COIL-9")
+    frozen = a_frame_seen(a_strip(), begun)
+    station.sees(replace(frozen, captured_at=datetime.now(UTC) - timedelta(seconds=40)), begun)
+    picture = page.locator("[data-lane=strip] .picture")
+    expect(picture).to_have_class(re.compile("is-old"))
+    expect(picture.locator("[data-picture-age]")).to_have_text(re.compile(r"This picture is 4\d s old"))
+    station.live.frame(a_frame_seen(a_strip(1), begun, sequence=1))
+    expect(picture).not_to_have_class(re.compile("is-old"))
+    expect(picture.locator("[data-picture-age]")).to_be_hidden()
 
 
 def test_an_engine_that_goes_away_greys_the_verdict_and_says_so(page, station):

@@ -19,6 +19,7 @@ class LiveFeed extends HTMLElement {
     this.askedMeanwhile = new Set();
     this.onceMore = new Map(); // the timer of a panel's second drawing
     this.previews = [...this.querySelectorAll("canvas[data-preview]")].map((canvas) => new Preview(canvas));
+    for (const button of this.querySelectorAll("[data-boxes]")) button.addEventListener("click", () => this.switchBoxes(button));
     this.addEventListener("htmx:after:swap", () => this.tick());
     this.pressed = (event) => this.press(event);
     document.addEventListener("keydown", this.pressed);
@@ -42,6 +43,15 @@ class LiveFeed extends HTMLElement {
     if (!button) return;
     event.preventDefault();
     button.click();
+  }
+
+  // The picture as the camera saw it, without what was found drawn over it; of that lane, until the page is left.
+  switchBoxes(button) {
+    const shown = button.getAttribute("aria-pressed") !== "true";
+    button.setAttribute("aria-pressed", String(shown));
+    for (const preview of this.previews) {
+      if (button.parentElement.contains(preview.canvas)) preview.switchBoxes(shown);
+    }
   }
 
   listen() {
@@ -187,7 +197,13 @@ class Preview {
     this.canvas = canvas;
     this.picture = canvas.closest(".picture");
     this.isClosed = false;
+    this.showsBoxes = true;
     this.open();
+  }
+
+  switchBoxes(shown) {
+    this.showsBoxes = shown;
+    if (this.drawn) this.take(this.drawn);
   }
 
   open() {
@@ -212,9 +228,9 @@ class Preview {
     this.isDrawing = true;
     try {
       while (this.newest) {
-        const drawn = this.newest;
+        this.drawn = this.newest;
         this.newest = null;
-        await this.draw(drawn);
+        await this.draw(this.drawn);
       }
     } finally {
       this.isDrawing = false;
@@ -233,7 +249,7 @@ class Preview {
     pen.drawImage(image, 0, 0, canvas.width, canvas.height);
     image.close();
     const perScreenPx = Math.max(canvas.width / canvas.clientWidth, canvas.height / canvas.clientHeight);
-    for (const defect of header.defects) drawBox(pen, defect, perScreenPx);
+    if (this.showsBoxes) for (const defect of header.defects) drawBox(pen, defect, perScreenPx);
     this.capturedAt = Date.parse(header.captured_at);
     this.picture.classList.add("has-picture");
     this.picture.querySelector("[data-failure]").hidden = header.failure === null;

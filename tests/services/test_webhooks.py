@@ -1,0 +1,290 @@
+"""Programs of the plant are told, signed, in order, until they have it; and nobody reaches inside through that."""
+
+from __future__ import annotations
+
+import hmac
+import json
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import httpx2
+import pytest
+from pydantic import ValidationError
+from uuid_utils.compat import uuid7
+
+from inspection.types import Verdict
+from services.access import Access
+from services.webhooks import (
+    DELIVERY,
+    GIVE_UP_AFTER,
+    LONGEST_AGAIN,
+    SIGNATURE,
+    TIMESTAMP,
+    Target,
+    Webhooks,
+    WebhookUnusable,
+)
+from station_config import WebhookSettings
+from tests.builders import a_unit, an_inspection
+from tests.services.signed_in import QUICK, adds
+from traceability import holds
+from traceability.accounts import Accounts, Role
+from traceability.cases import Act, Cases, Source
+from traceability.store import TraceStore
+
+NOON = datetime(2026, 11, 27, 12, tzinfo=UTC)
+SECRET = b"0123456789abcdef0123456789abcdef"
+OUTSIDE, INSIDE = "93.184.216.34", "10.0.0.7"
+
+
+class Program:
+    """What the plant's program took; it answers as it is told to."""
+
+    def __init__(self) -> None:
+        self.asked: list[httpx2.Request] = []
+        self.answers: Callable[[httpx2.Request], httpx2.Response] = lambda _: httpx2.Response(204)
+
+    def __call__(self, request: httpx2.Request) -> httpx2.Response:
+        self.asked.append(request)
+        return self.answers(request)
+
+    @property
+    def told(self) -> list[dict]:
+        return [json.loads(one.content) for one in self.asked]
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.at = NOON
+
+    def __call__(self) -> datetime:
+        return self.at
+
+
+@pytest.fixture
+def program() -> Program:
+    return Program()
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def settings(tmp_path) -> WebhookSettings:
+    (tmp_path / "secret").write_bytes(SECRET + b"\n")
+    return WebhookSettings(
+        name="mes",
+        url="https://mes.plant/lynceus?line=2",
+        secret_file=tmp_path / "secret",
+        events=("verdict", "hold", "case"),
+    )
+
+
+@pytest.fixture
+def store(tmp_path):
+    with TraceStore.open(f"sqlite:///{tmp_path / 'trace.sqlite'}") as opened:
+        yield opened
+
+
+def webhooks(store, settings, program, clock, *, address: str = OUTSIDE) -> Webhooks:
+    return Webhooks(
+        store,
+        [Target.of(settings)],
+        station="demo",
+        transport=httpx2.MockTransport(program),
+        resolve=lambda host, port: [address],
+        now=clock,
+    )
+
+
+def refused(store: TraceStore, code: str, **given):
+    seen = an_inspection(unit=a_unit(code), verdict=Verdict.REJECT, finished_at=NOON, **given)
+    store.record([seen])
+    return seen
+
+
+def test_a_refused_unit_a_hold_and_a_case_are_told_once_and_in_order(store, settings, program, clock):
+    telling = webhooks(store, settings, program, clock)
+    telling.tell()
+    seen = refused(store, "86.999.1/BAD")
+    store.record([an_inspection(unit=a_unit("86.999.1/GOOD"), finished_at=NOON)])
+    hold = uuid7()
+    holds.place(store, [seen.unit], ids=[hold], reason="pits", at=NOON, by="engineer")
+    person = adds(Access(Accounts(store), hasher=QUICK), Role.ENGINEER)
+    case = Cases(store).open(
+        source=Source.SIGNAL, key="p:parts", title="too many", text="", by=person, at=NOON
+    )
+    Cases(store).act(case.id, Act.CAUSE, "a worn tool", by=person, at=NOON)
+    telling.tell()
+    telling.tell()
+    assert [(one["event"], one.get("act")) for one in program.told] == [
+        ("verdict", None),
+        ("hold", None),
+        ("case", "opened"),
+        ("case", "cause"),
+    ]
+    verdict, held, opened, _ = program.told
+    assert (verdict["inspection"], verdict["unit"]["code"]) == (str(seen.id), "86.999.1/BAD")
+    assert (held["hold"], held["is_held"], held["reason"]) == (str(hold), True, "pits")
+    assert opened["case"] == str(case.id)
+    numbers = [int(one.headers[DELIVERY]) for one in program.asked]
+    assert numbers == sorted(set(numbers))
+    # Who did it stays in the plant's own audit.
+    assert "engineer" not in "".join(one.content.decode() for one in program.asked)
+
+
+def test_what_was_before_is_not_told_and_what_is_simulated_neither(store, settings, program, clock):
+    refused(store, "86.999.1/BEFORE")
+    telling = webhooks(store, settings, program, clock)
+    telling.tell()
+    refused(store, "86.999.1/MADE-UP", simulated=True)
+    telling.tell()
+    assert program.asked == []
+
+
+def test_each_is_signed_with_the_time_so_that_nobody_else_can_and_none_can_be_sent_again_later(
+    store, settings, program, clock
+):
+    telling = webhooks(store, settings, program, clock)
+    telling.tell()
+    refused(store, "86.999.1/BAD")
+    telling.tell()
+    (asked,) = program.asked
+    assert asked.headers[TIMESTAMP] == str(int(NOON.timestamp()))
+    signed = asked.headers[TIMESTAMP].encode() + b"." + asked.content
+    assert asked.headers[SIGNATURE] == "v1=" + hmac.new(SECRET, signed, "sha256").hexdigest()
+
+
+def test_what_is_not_taken_is_sent_again_ever_later_and_what_came_after_waits_behind_it(
+    store, settings, program, clock
+):
+    telling = webhooks(store, settings, program, clock)
+    telling.tell()
+    refused(store, "86.999.1/FIRST")
+    refused(store, "86.999.1/SECOND")
+    program.answers = lambda _: httpx2.Response(503)
+    waits = []
+    for _ in range(12):
+        asked = len(program.asked)
+        began = clock.at
+        while len(program.asked) == asked:
+            clock.at += timedelta(seconds=1)
+            telling.tell()
+        waits.append((clock.at - began).total_seconds())
+    assert waits[1:5] == [5, 10, 20, 40]
+    assert max(waits) == LONGEST_AGAIN.total_seconds()
+    assert {one["unit"]["code"] for one in program.told} == {"86.999.1/FIRST"}
+    assert len({one.headers[DELIVERY] for one in program.asked}) == 1
+    program.answers = lambda _: httpx2.Response(200)
+    clock.at += LONGEST_AGAIN
+    telling.tell()
+    assert [one["unit"]["code"] for one in program.told[-2:]] == ["86.999.1/FIRST", "86.999.1/SECOND"]
+
+
+def test_a_service_that_starts_again_goes_on_where_it_was(store, settings, program, clock):
+    first = webhooks(store, settings, program, clock)
+    first.tell()
+    refused(store, "86.999.1/FIRST")
+    program.answers = lambda _: httpx2.Response(500)
+    first.tell()
+    program.answers = lambda _: httpx2.Response(200)
+    again = webhooks(store, settings, program, clock)
+    again.tell()
+    # It waits as the one before would have.
+    assert len(program.asked) == 1
+    clock.at += timedelta(seconds=5)
+    again.tell()
+    assert [one["unit"]["code"] for one in program.told] == ["86.999.1/FIRST"] * 2
+
+
+def test_what_nobody_takes_for_a_day_is_left_out_and_the_audit_says_so(store, settings, program, clock):
+    telling = webhooks(store, settings, program, clock)
+    telling.tell()
+    refused(store, "86.999.1/NEVER")
+    refused(store, "86.999.1/NEXT")
+    program.answers = lambda request: httpx2.Response(400 if b"NEVER" in request.content else 200)
+    telling.tell()
+    clock.at += GIVE_UP_AFTER
+    telling.tell()
+    assert program.told[-1]["unit"]["code"] == "86.999.1/NEXT"
+    given_up = Accounts(store).audit(limit=1)[0]
+    assert (given_up.action, given_up.subject) == ("webhook.given_up", "webhook:mes")
+    assert given_up.reason == "status 400"
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        INSIDE,
+        "127.0.0.1",
+        "::1",
+        "169.254.169.254",
+        "192.168.1.1",
+        "172.16.0.1",
+        "fd00::1",
+        "0.0.0.0",
+        "::ffff:127.0.0.1",
+        "::ffff:10.0.0.7",
+    ],
+)
+def test_a_name_that_leads_inside_is_not_asked_unless_the_plant_allows_it(
+    store, settings, program, clock, address
+):
+    telling = webhooks(store, settings, program, clock, address=address)
+    telling.tell()
+    refused(store, "86.999.1/BAD")
+    telling.tell()
+    assert program.asked == []
+    allowed = settings.model_copy(update={"may_be_inside": True})
+    clock.at += timedelta(seconds=5)
+    webhooks(store, allowed, program, clock, address=address).tell()
+    assert len(program.asked) == 1
+
+
+def test_the_address_that_was_looked_at_is_the_one_that_is_asked(store, settings, program, clock):
+    """A name that leads outside when it is looked at and inside when it is asked would else get past."""
+    telling = webhooks(store, settings, program, clock)
+    telling.tell()
+    refused(store, "86.999.1/BAD")
+    telling.tell()
+    (asked,) = program.asked
+    assert (asked.url.host, asked.url.port or 443) == (OUTSIDE, 443)
+    assert asked.url.query == b"line=2"
+    assert asked.headers["host"] == "mes.plant"
+    assert asked.extensions["sni_hostname"] == "mes.plant"
+
+
+def test_a_program_that_sends_elsewhere_is_not_followed(store, settings, program, clock):
+    telling = webhooks(store, settings, program, clock)
+    telling.tell()
+    refused(store, "86.999.1/BAD")
+    program.answers = lambda _: httpx2.Response(307, headers={"Location": "http://127.0.0.1/"})
+    telling.tell()
+    assert len(program.asked) == 1
+
+
+@pytest.mark.parametrize("secret", [None, b"short"])
+def test_a_secret_that_keeps_nobody_out_keeps_the_service_from_starting(settings, secret, tmp_path):
+    file: Path = tmp_path / "other"
+    if secret is not None:
+        file.write_bytes(secret)
+    with pytest.raises(WebhookUnusable):
+        Target.of(settings.model_copy(update={"secret_file": file}))
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"url": "http://mes.plant/"},
+        {"url": "https://user:word@mes.plant/"},
+        {"url": "file:///etc/passwd"},
+        {"events": ()},
+        {"events": ("everything",)},
+    ],
+)
+def test_an_address_in_the_clear_or_with_a_password_and_unknown_events_are_refused(settings, wrong):
+    with pytest.raises(ValidationError):
+        WebhookSettings.model_validate(settings.model_dump() | wrong)
