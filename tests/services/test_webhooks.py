@@ -27,6 +27,7 @@ from services.webhooks import (
 )
 from station_config import WebhookSettings
 from tests.builders import a_unit, an_inspection
+from tests.databases import ENGINES, a_database
 from tests.services.signed_in import QUICK, adds
 from traceability import holds
 from traceability.accounts import Accounts, Role
@@ -83,9 +84,9 @@ def settings(tmp_path) -> WebhookSettings:
     )
 
 
-@pytest.fixture
-def store(tmp_path):
-    with TraceStore.open(f"sqlite:///{tmp_path / 'trace.sqlite'}") as opened:
+@pytest.fixture(params=ENGINES)
+def store(request, tmp_path):
+    with a_database(request.param, tmp_path) as url, TraceStore.open(url) as opened:
         yield opened
 
 
