@@ -377,7 +377,7 @@ def test_a_gap_in_the_accounts_says_what_to_do_and_everything_still_fits(page, s
     page.goto(f"/?lang={language}")
     alarm = page.locator("[data-lane=strip] .banner-alarm")
     expect(alarm).to_contain_text("SVC-UNIT-UNACCOUNTED")
-    expect(alarm).to_contain_text("86.999.1/STRIP-20261120-101530-0011")
+    expect(alarm).to_contain_text("86.999.1/STRIP-20261120-101530-0019")
     expect(alarm.locator(".alarm-action")).to_be_visible()
     expect(page.locator("[data-lane=strip] .lane-balance")).to_have_class(re.compile("counter-wrong"))
     expect(page.locator(".thumbnails li")).to_have_count(40)
