@@ -42,7 +42,9 @@ from services.datasets import ArchiveUnfit, DataSetUnknown
 from services.model_life import GateClosed, GoldSetDiffers, NoCandidate, NoGoldSet, NothingBefore
 from services.recipe_life import RecipeGateClosed, RecipeOfAnother, RecipeTextUnknown
 from services.setting_up import BenchFull, CameraUnknown, DoctorBusy, DoctorFailed, NoLivePicture
+from services.model_life import GateClosed, NoCandidate, NothingBefore
 from services.oidc import OidcNoRole, OidcOff, OidcRefused, OidcUnreachable
+from services.setting_up import BenchFull, CameraUnknown, DoctorBusy, DoctorFailed, NoLivePicture
 from services.text import explain
 from services.training import CannotTrain, NoCoreLeft, TrainingBusy
 from services.web.language import language_of
