@@ -195,7 +195,11 @@ def test_the_live_picture_shows_the_frame_and_its_boxes(page, station):
     begun = begun_now(lane="strip", code="86.999.1/COIL-9")
     station.sees(a_frame_seen(a_strip(), begun), begun)
     lane = page.locator("[data-lane=strip]")
-    expect(lane.locator(".has-picture canvas")).to_have_attribute("width", "800")
+    picture = lane.locator(".has-picture canvas")
+    expect(picture).to_be_visible()
+    # As wide as it is shown, in the proportions of the frame.
+    shown = picture.evaluate("canvas => canvas.width / canvas.height")
+    assert shown == pytest.approx(800 / 400, rel=0.02)
     expect(lane).to_contain_text("86.999.1/COIL-9")
     expect(lane.locator("[data-frames]")).to_have_text("1")
     is_coloured = """canvas => {

@@ -240,16 +240,24 @@ class Preview {
   async draw(message) {
     const length = new DataView(message).getUint32(0);
     const header = JSON.parse(new TextDecoder().decode(new Uint8Array(message, 4, length)));
-    const jpeg = new Blob([new Uint8Array(message, 4 + length)], { type: "image/jpeg" });
-    const image = await createImageBitmap(jpeg);
+    const jpeg = new Uint8Array(message, 4 + length);
     const { canvas } = this;
-    canvas.width = header.width_px;
-    canvas.height = header.height_px;
-    const pen = canvas.getContext("2d");
-    pen.drawImage(image, 0, 0, canvas.width, canvas.height);
+    const { width_px: width, height_px: height } = header;
+    const perScreenPx = Math.max(width / canvas.clientWidth, height / canvas.clientHeight);
+    // No more pixels than the screen shows: a panel without a GPU moves each of them several times.
+    const scale = Math.min(1, devicePixelRatio / perScreenPx);
+    const [resizeWidth, resizeHeight] = [width, height].map((side) => Math.max(1, Math.round(side * scale)));
+    const image = await decoded(jpeg, { resizeWidth, resizeHeight });
+    if (canvas.width !== resizeWidth || canvas.height !== resizeHeight) {
+      canvas.width = resizeWidth;
+      canvas.height = resizeHeight;
+    }
+    const pen = canvas.getContext("2d", { alpha: false });
+    pen.setTransform(1, 0, 0, 1, 0, 0);
+    pen.drawImage(image, 0, 0, resizeWidth, resizeHeight);
     image.close();
-    const perScreenPx = Math.max(canvas.width / canvas.clientWidth, canvas.height / canvas.clientHeight);
-    if (this.showsBoxes) for (const defect of header.defects) drawBox(pen, defect, perScreenPx);
+    pen.setTransform(resizeWidth / width, 0, 0, resizeHeight / height, 0, 0);
+    if (this.showsBoxes) for (const defect of header.defects) drawBox(pen, defect, perScreenPx, { width, height });
     this.capturedAt = Date.parse(header.captured_at);
     this.picture.classList.add("has-picture");
     this.picture.querySelector("[data-failure]").hidden = header.failure === null;
@@ -257,7 +265,22 @@ class Preview {
   }
 }
 
-function drawBox(pen, { box_px: [x1, y1, x2, y2], name, colour }, perScreenPx) {
+// A blob goes through the browser's own process and back. Where the page is encrypted, or of this computer, there is a way
+// without one.
+async function decoded(jpeg, { resizeWidth, resizeHeight }) {
+  if (window.ImageDecoder) {
+    const decoder = new ImageDecoder({ data: jpeg, type: "image/jpeg" });
+    try {
+      return (await decoder.decode()).image;
+    } finally {
+      decoder.close();
+    }
+  }
+  const blob = new Blob([jpeg], { type: "image/jpeg" });
+  return createImageBitmap(blob, { resizeWidth, resizeHeight, resizeQuality: "medium" });
+}
+
+function drawBox(pen, { box_px: [x1, y1, x2, y2], name, colour }, perScreenPx, frame) {
   const line = 2 * perScreenPx;
   pen.lineWidth = 2 * line;
   pen.strokeStyle = "#14181c"; // a dark edge keeps a light box visible on light steel
@@ -269,8 +292,8 @@ function drawBox(pen, { box_px: [x1, y1, x2, y2], name, colour }, perScreenPx) {
   pen.textBaseline = "top";
   const width = pen.measureText(name).width + 8 * perScreenPx;
   const height = 18 * perScreenPx;
-  const x = Math.max(0, Math.min(x1 - line, pen.canvas.width - width));
-  const y = y1 - height >= 0 ? y1 - height : Math.min(y2, pen.canvas.height - height);
+  const x = Math.max(0, Math.min(x1 - line, frame.width - width));
+  const y = y1 - height >= 0 ? y1 - height : Math.min(y2, frame.height - height);
   pen.fillStyle = "#14181c";
   pen.fillRect(x, y, width, height);
   pen.fillStyle = "#fff";
