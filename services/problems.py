@@ -40,10 +40,8 @@ from services.access import (
 )
 from services.datasets import ArchiveUnfit, DataSetUnknown
 from services.model_life import GateClosed, GoldSetDiffers, NoCandidate, NoGoldSet, NothingBefore
-from services.recipe_life import RecipeGateClosed, RecipeOfAnother, RecipeTextUnknown
-from services.setting_up import BenchFull, CameraUnknown, DoctorBusy, DoctorFailed, NoLivePicture
-from services.model_life import GateClosed, NoCandidate, NothingBefore
 from services.oidc import OidcNoRole, OidcOff, OidcRefused, OidcUnreachable
+from services.recipe_life import RecipeGateClosed, RecipeOfAnother, RecipeTextUnknown
 from services.setting_up import BenchFull, CameraUnknown, DoctorBusy, DoctorFailed, NoLivePicture
 from services.text import explain
 from services.training import CannotTrain, NoCoreLeft, TrainingBusy

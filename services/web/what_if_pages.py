@@ -11,8 +11,7 @@ from fastapi.responses import HTMLResponse, RedirectResponse, Response
 from inspection.errors import InspectionError
 from inspection.types import PictureRef
 from services.api.serving import Here, Language
-from services.api.what_if import LONGEST_RECIPE, NO_PRICES, Comparing, Integrator, Money, recipe_of_text
-from services.api.what_if import LONGEST_RECIPE, Comparing, Integrator, compare
+from services.api.what_if import LONGEST_RECIPE, NO_PRICES, Comparing, Integrator, Money, compare
 from services.problems import status_of
 from services.text import Explanation, explain
 from services.web.pages import Pictured
