@@ -56,7 +56,7 @@ class ChangeSaid(BaseModel):
 
 
 @router.get("/changes", responses=problems(HTTPStatus.UNPROCESSABLE_ENTITY))
-def told(
+def optics_changes(
     here: Here,
     station: Annotated[str | None, Query(max_length=100)] = None,
     lane: Annotated[str | None, Query(max_length=100)] = None,
