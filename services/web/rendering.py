@@ -45,6 +45,7 @@ SET_UP_SECTIONS = (
     ("what_if", "/what-if", Right.CONFIGURE),
     ("cameras", "/cameras", Right.CONFIGURE),
     ("datasets", "/datasets", Right.CONFIGURE),
+    ("training", "/training", Right.CONFIGURE),
     ("models", "/models", Right.APPROVE),
     ("system", "/system", Right.CONFIGURE),
 )
