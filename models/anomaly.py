@@ -104,17 +104,10 @@ def fit(
 
     Raises TrainingDataMissing for fewer than LEAST_PICTURES. Same pictures and seed, same model, on one machine.
     """
-    if len(good) < LEAST_PICTURES:
-        raise TrainingDataMissing(
-            f"{len(good)} pictures of good parts; at least {LEAST_PICTURES} are needed.",
-            action="Take pictures of more good parts, of several days and lots.",
-            path=source,
-        )
     backbone = backbone or ModelStore().find(BACKBONE)
     describe = _Describer(backbone)
     rng = np.random.default_rng(seed)
-    held_back = set(rng.permutation(len(good))[: max(len(good) // HELD_BACK, 2)].tolist())
-    learned = [one for i, one in enumerate(good) if i not in held_back]
+    learned, held_back = parted(good, rng, source=source)
     features, blemish = _examples(
         learned,
         describe,
@@ -131,8 +124,8 @@ def fit(
     )
     surest = max(
         float(fitted.logits(cells).max())
-        for i in held_back
-        for tile in _tiles(good[i])
+        for one in held_back
+        for tile in _tiles(one)
         for cells in [describe(tile)[0]]
     )
     network = describe.with_head(fitted, surest=surest)
@@ -169,6 +162,23 @@ def fit(
         measured=(),
     )
     return ReleasedModel(card=card, network=network)
+
+
+def parted(
+    good: Sequence[Image], rng: np.random.Generator, *, source: str
+) -> tuple[list[Image], list[Image]]:
+    """Of pictures of good parts those to learn from, and 1 in HELD_BACK, which is to set the threshold.
+
+    Raises TrainingDataMissing for fewer than LEAST_PICTURES.
+    """
+    if len(good) < LEAST_PICTURES:
+        raise TrainingDataMissing(
+            f"{len(good)} pictures of good parts; at least {LEAST_PICTURES} are needed.",
+            action="Take pictures of more good parts, of several days and lots.",
+            path=source,
+        )
+    held_back = set(rng.permutation(len(good))[: max(len(good) // HELD_BACK, 2)].tolist())
+    return [one for i, one in enumerate(good) if i not in held_back], [good[i] for i in sorted(held_back)]
 
 
 def _tiles(picture: Image) -> Iterator[Image]:
@@ -372,17 +382,21 @@ def _say(share: float) -> None:
     sys.stdout.flush()
 
 
-def main(arguments: list[str]) -> int:
-    parser = argparse.ArgumentParser(prog="python -m models.anomaly", description=__doc__.splitlines()[0])
+def what_to_fit(program: str, description: str, *, steps: int) -> argparse.ArgumentParser:
+    """The words of a command that fits from good parts."""
+    parser = argparse.ArgumentParser(prog=program, description=description)
     parser.add_argument("--good", type=Path, required=True, help="folder of pictures of good parts")
     parser.add_argument("--list", type=Path, default=None, help="which of them: a file of names, one a line")
     parser.add_argument("--name", required=True)
     parser.add_argument("--version", default="1.0.0")
     parser.add_argument("--licence", default="as the plant says of its pictures")
     parser.add_argument("--into", type=Path, default=RELEASED)
-    parser.add_argument("--steps", type=int, default=STEPS, help="of the fit; fewer is faster and worse")
-    parser.add_argument("--progress", action="store_true", help="say on lines of its own how far it is")
-    asked = parser.parse_args(arguments)
+    parser.add_argument("--steps", type=int, default=steps, help="of the fit; fewer is faster and worse")
+    return parser
+
+
+def fit_and_write(asked: argparse.Namespace, fit_them: Callable[[list[Image]], ReleasedModel]) -> None:
+    """Fit the pictures asked for, in grey, and write the model, saying where and in which time."""
     if asked.list is not None:
         files = [asked.good / name for name in asked.list.read_text(encoding="utf-8").splitlines()]
     else:
@@ -396,17 +410,26 @@ def main(arguments: list[str]) -> int:
         good.append(
             np.asarray(cv2.cvtColor(pixels, cv2.COLOR_BGR2GRAY) if pixels.ndim == 3 else pixels, np.uint8)
         )
-    model = fit(
-        good,
-        name=asked.name,
-        version=asked.version,
-        source=asked.good.name,
-        licence=asked.licence,
-        steps=asked.steps,
-        progress=_say if asked.progress else lambda share: None,
-    )
-    folder = write(model, asked.into)
+    folder = write(fit_them(good), asked.into)
     sys.stdout.write(f"{folder}: {len(good)} pictures, {time.monotonic() - began:.0f} s\n")
+
+
+def main(arguments: list[str]) -> int:
+    parser = what_to_fit("python -m models.anomaly", __doc__.splitlines()[0], steps=STEPS)
+    parser.add_argument("--progress", action="store_true", help="say on lines of its own how far it is")
+    asked = parser.parse_args(arguments)
+    fit_and_write(
+        asked,
+        lambda good: fit(
+            good,
+            name=asked.name,
+            version=asked.version,
+            source=asked.good.name,
+            licence=asked.licence,
+            steps=asked.steps,
+            progress=_say if asked.progress else lambda share: None,
+        ),
+    )
     return 0
 
 

@@ -10,16 +10,13 @@ since they are where parts differ and few pictures show them.
 
 from __future__ import annotations
 
-import argparse
 import datetime
 import hashlib
 import math
 import os
 import sys
-import time
 from collections.abc import Sequence
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import cv2
@@ -27,15 +24,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from inspection.types import Image
-from inspection.vision.decoding import decode_image
-from models.anomaly import HELD_BACK, KIND, LEAST_PICTURES, TILE_PX, write
+from models.anomaly import KIND, TILE_PX, fit_and_write, parted, what_to_fit
 from models.blemishes import blemished_finely
 from models.card import ModelCard, Training, TrainingSource
-from models.errors import TrainingDataMissing
 from models.heads import NetworkForm
 from models.maps import MapDetector
 from models.session import Session
-from models.store import RELEASED, ReleasedModel
+from models.store import ReleasedModel
 from models.training import segment
 
 LAYERS = tuple(replace(layer, channels=1 if layer.last else layer.channels // 2) for layer in segment.LAYERS)
@@ -68,15 +63,8 @@ def fit(
     seed: int = 0,
 ) -> ReleasedModel:
     """As `models.anomaly.fit`. Same pictures and seed, about the same model: bfloat16 sums have no fixed order."""
-    if len(good) < LEAST_PICTURES:
-        raise TrainingDataMissing(
-            f"{len(good)} pictures of good parts; at least {LEAST_PICTURES} are needed.",
-            action="Take pictures of more good parts, of several days and lots.",
-            path=source,
-        )
     rng = np.random.default_rng(seed)
-    held_back = set(rng.permutation(len(good))[: max(len(good) // HELD_BACK, 2)].tolist())
-    learned = [one for i, one in enumerate(good) if i not in held_back]
+    learned, held_back = parted(good, rng, source=source)
     network = _trained(learned, rng, steps=steps, threads=threads, seed=seed)
     kept = segment.as_arrays(network)
     digest = hashlib.sha256(b"".join(one.tobytes() for one in good)).hexdigest()
@@ -112,7 +100,7 @@ def fit(
         ),
         measured=(),
     )
-    surest = _surest(_released(card, kept, even_at=0.0), [good[i] for i in sorted(held_back)])
+    surest = _surest(_released(card, kept, even_at=0.0), held_back)
     return _released(card, kept, even_at=surest)
 
 
@@ -240,43 +228,21 @@ def _relit(shown: Image, rng: np.random.Generator) -> NDArray[np.float32]:
 
 
 def main(arguments: list[str]) -> int:
-    parser = argparse.ArgumentParser(
-        prog="python -m models.training.good_only", description=__doc__.splitlines()[0]
-    )
-    parser.add_argument("--good", type=Path, required=True, help="folder of pictures of good parts")
-    parser.add_argument("--list", type=Path, default=None, help="which of them: a file of names, one a line")
-    parser.add_argument("--name", required=True)
-    parser.add_argument("--version", default="1.0.0")
-    parser.add_argument("--licence", default="as the plant says of its pictures")
-    parser.add_argument("--into", type=Path, default=RELEASED)
-    parser.add_argument("--steps", type=int, default=STEPS, help="of the fit; fewer is faster and worse")
+    parser = what_to_fit("python -m models.training.good_only", __doc__.splitlines()[0], steps=STEPS)
     parser.add_argument("--threads", type=int, default=os.cpu_count() or 1)
     asked = parser.parse_args(arguments)
-    names = (
-        sorted(
-            one.name for one in asked.good.iterdir() if one.suffix.lower() in (".png", ".jpg", ".bmp", ".tif")
-        )
-        if asked.list is None
-        else asked.list.read_text(encoding="utf-8").splitlines()
+    fit_and_write(
+        asked,
+        lambda good: fit(
+            good,
+            name=asked.name,
+            version=asked.version,
+            source=asked.good.name,
+            licence=asked.licence,
+            steps=asked.steps,
+            threads=asked.threads,
+        ),
     )
-    began = time.monotonic()
-    good = []
-    for name in names:
-        pixels = decode_image((asked.good / name).read_bytes())
-        good.append(
-            np.asarray(cv2.cvtColor(pixels, cv2.COLOR_BGR2GRAY) if pixels.ndim == 3 else pixels, np.uint8)
-        )
-    model = fit(
-        good,
-        name=asked.name,
-        version=asked.version,
-        source=asked.good.name,
-        licence=asked.licence,
-        steps=asked.steps,
-        threads=asked.threads,
-    )
-    folder = write(model, asked.into)
-    sys.stdout.write(f"{folder}: {len(good)} pictures, {time.monotonic() - began:.0f} s\n")
     return 0
 
 
