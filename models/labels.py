@@ -94,12 +94,20 @@ def read_yolo(
         if size is None:
             continue
         truth = []
-        for number, line in enumerate(label.read_text("utf-8").splitlines() if label.exists() else (), 1):
+        for number, line in enumerate(_lines(label, wrong), 1):
             if line.strip():
                 found = _yolo_line(line, kinds, size, partial(wrong.add, label, number))
                 truth += [found] if found is not None else []
         pictures.append(_picture(folder, path, size, truth))
     return _made(folder, kinds, pictures, wrong)
+
+
+def _lines(label: Path, wrong: _Mistakes) -> list[str]:
+    try:
+        return label.read_text("utf-8").splitlines() if label.exists() else []
+    except ValueError as error:
+        wrong.add(label, "-", f"no text: {error}")
+        return []
 
 
 def _yolo_line(
@@ -170,16 +178,21 @@ def read_coco(file: Path, images: Path, *, codes: Mapping[str, str] | None = Non
         told = json.loads(_text(file))
         categories = {one["id"]: _code(str(one["name"]), codes) for one in told["categories"]}
         by_image: dict[Any, list[Any]] = {one["id"]: [] for one in told["images"]}
+        names = [PurePosixPath(str(one["file_name"])) for one in told["images"]]
         for one in told["annotations"]:
             if one["image_id"] in by_image:
                 by_image[one["image_id"]].append(one)
             else:
                 wrong.add(file, one["id"], f"of the picture {one['image_id']}, which is not there")
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise _wrong(file, 1, f"  • no COCO labels: {error!r}") from error
     pictures = []
-    for entry in told["images"]:
-        path = images / str(entry["file_name"])
+    for name, entry in zip(names, told["images"], strict=True):
+        if name.is_absolute() or ".." in name.parts or set("\\\0") & set(str(name)):
+            # Tables come by upload, too: a picture is in its folder, or it is not of this set.
+            wrong.add(file, entry["id"], f"{str(name)!r} leads out of the folder of the pictures")
+            continue
+        path = images / name
         size = _size(path, wrong)
         if size is None:
             continue
@@ -196,7 +209,8 @@ def read_coco(file: Path, images: Path, *, codes: Mapping[str, str] | None = Non
 def _coco_truth(
     one: Mapping[str, Any], categories: Mapping[Any, str], size: tuple[int, int], wrong: Callable[[str], None]
 ) -> Truth | None:
-    kind = categories.get(one.get("category_id"))
+    number = one.get("category_id")
+    kind = categories.get(number) if isinstance(number, int | str) else None
     if kind is None:
         wrong(f"class {one.get('category_id')!r}, which is not among the categories")
         return None
@@ -416,7 +430,8 @@ def _picture(folder: Path, path: Path, size: tuple[int, int], truth: Sequence[Tr
 def _code(name: str, codes: Mapping[str, str] | None) -> str:
     if codes is not None and name in codes:
         return codes[name]
-    return KNOWN_AS.get(name.lower(), name.lower())
+    # Files of class names have one a line, or parted by spaces: a name of two words would be two classes there.
+    return KNOWN_AS.get(name.lower(), "-".join(name.lower().split()))
 
 
 def _listed(folder: Path, list_file: Path | None, wrong: _Mistakes) -> Iterable[Path]:

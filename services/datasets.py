@@ -205,7 +205,8 @@ def _pictures_of_coco(table: Path) -> Path:
     """Its pictures lie beside the file, or under `images` there: where the first of them is."""
     try:
         first = str(json.loads(table.read_text(encoding="utf-8"))["images"][0]["file_name"])
-    except (ValueError, KeyError, IndexError, TypeError):
+    except (ValueError, KeyError, IndexError, TypeError, RecursionError):
+        # Reading the table says what is wrong with it.
         return table.parent
     inside = table.parent / "images"
     return inside if not (table.parent / first).exists() and (inside / first).exists() else table.parent

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -164,6 +165,36 @@ def test_a_class_that_the_categories_have_not_is_refused(tmp_path):
     (tmp_path / "coco.json").write_text(json.dumps(told))
     with pytest.raises(LabelsWrong, match="not among the categories"):
         read_coco(tmp_path / "coco.json", tmp_path)
+
+
+@pytest.mark.parametrize(
+    "name", ["../elsewhere.png", "{}/elsewhere.png", "a/../../elsewhere.png", "..\\elsewhere.png", "a\0.png"]
+)
+def test_a_coco_table_that_leads_out_of_its_folder_is_refused(tmp_path, name):
+    inside = tmp_path / "set"
+    inside.mkdir()
+    write_coco(a_set(inside, [[Truth(kind="pits", box_px=Box(1, 1, 9, 9))]]), inside / "coco.json")
+    (picture,) = inside.rglob("*.png")
+    (tmp_path / "elsewhere.png").write_bytes(picture.read_bytes())
+    told = json.loads((inside / "coco.json").read_text())
+    told["images"][0]["file_name"] = name.format(tmp_path)
+    (inside / "coco.json").write_text(json.dumps(told))
+    with pytest.raises(LabelsWrong, match="leads out"):
+        read_coco(inside / "coco.json", inside)
+
+
+def test_a_class_of_two_words_stays_one_class(tmp_path):
+    truth = [[Truth(kind="oil-stain", box_px=Box(1, 1, 9, 9)), Truth(kind="pits", box_px=Box(2, 2, 8, 8))]]
+    made = replace(a_set(tmp_path, truth), kinds=("oil-stain", "pits"))
+    write_coco(made, tmp_path / "coco.json")
+    told = json.loads((tmp_path / "coco.json").read_text())
+    for one in told["categories"]:
+        one["name"] = one["name"].replace("oil-stain", "Oil stain")
+    (tmp_path / "coco.json").write_text(json.dumps(told))
+    read = read_coco(tmp_path / "coco.json", tmp_path)
+    write_yolo(read, tmp_path / "yolo")
+    (picture,) = read_yolo(tmp_path / "yolo").pictures
+    assert [one.kind for one in picture.truth] == ["oil-stain", "pits"]
 
 
 def test_an_empty_folder_is_no_set(tmp_path):

@@ -160,6 +160,40 @@ def test_what_is_no_archive_is_refused_with_its_reason(integrator):
     assert (sent.status_code, "SVC-ARCHIVE-UNFIT" in sent.text) == (422, True)
 
 
+def a_table(*, images: object = None, annotations: object = ()) -> bytes:
+    images = [{"id": 1, "file_name": "a.png"}] if images is None else images
+    told = {"images": images, "annotations": annotations, "categories": [{"id": 1, "name": "pits"}]}
+    return json.dumps(told).encode()
+
+
+@pytest.mark.parametrize(
+    "files",
+    [
+        {"c.json": a_table(images=[{"id": 1, "file_name": "../../stolen.png"}])},
+        {"c.json": a_table(images=[{"id": 1, "file_name": "{inside}/stolen.png"}])},
+        {"c.json": a_table(images=[{"id": 1}])},
+        {"c.json": a_table(images=[7])},
+        {"c.json": a_table(annotations=[{"image_id": 1, "category_id": [1], "bbox": [1, 2, 3, 4]}])},
+        {"c.json": b"[" * 100_000},
+        {"labels/a.txt": b"\xff\xfe0 0.5 0.5 0.1 0.1", "classes.txt": b"pits"},
+    ],
+    ids=["up", "absolute", "no name", "no picture", "class of lists", "deep", "no text"],
+)
+def test_labels_that_cannot_be_right_are_refused_with_their_place_and_leave_nothing(
+    integrator, tmp_path, files
+):
+    picture = cv2.imencode(".png", a_part(1, defective=False).pixels)[1].tobytes()
+    (tmp_path / "stolen.png").write_bytes(picture)
+    named = {name: data.replace(b"{inside}", str(tmp_path).encode()) for name, data in files.items()}
+    data = zipped({"images/a.png": picture, **named})
+    sent = integrator.post(
+        "/datasets/bring-in", data={"name": "bad"}, files={"archive": ("a.zip", data, "application/zip")}
+    )
+    assert (sent.status_code, "MOD-LABELS-WRONG" in sent.text) == (422, True)
+    assert integrator.get("/api/v1/datasets/bad").status_code == 404
+    assert not list((tmp_path / "datasets").rglob("*.png"))
+
+
 def test_a_set_is_not_made_twice(integrator):
     has_a_set(integrator)
     assert integrator.post("/datasets", data={"name": "flange", "kinds": ["chip"]}).status_code == 422
