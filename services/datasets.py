@@ -146,10 +146,10 @@ class DataSets:
     def label(self, name: str, picture: str, given: Sequence[Mapping[str, Any]]) -> LabelledFile:
         """What is on a picture; nothing says that it is good. Raises DataSetUnknown, LabelsWrong."""
         before = self.truth(name, picture)
+        if len(given) > MOST_TRUTHS:
+            raise _wrong(name, f"{len(given)} on one picture; {MOST_TRUTHS} are kept")
         kinds = self.find(name).kinds
-        truth = tuple(
-            _truth(one, number, kinds, before, name) for number, one in enumerate(given[:MOST_TRUTHS], 1)
-        )
+        truth = tuple(_truth(one, number, kinds, before, name) for number, one in enumerate(given, 1))
         done = replace(before, truth=truth)
         write_labels(LabelledSet(folder=self.folder / name, kinds=kinds, pictures=(done,)))
         return done
@@ -239,7 +239,7 @@ def _truth(
     width, height = picture.width_px, picture.height_px
     try:
         kind = str(given["kind"])
-        outline = tuple((float(x), float(y)) for x, y in given.get("outline") or ())[:MOST_CORNERS]
+        outline = tuple((float(x), float(y)) for x, y in given.get("outline") or ())
         if outline:
             across, down = [x for x, _ in outline], [y for _, y in outline]
             sides = [min(across), min(down), max(across), max(down)]
@@ -248,6 +248,8 @@ def _truth(
         box = Box(*sides)
     except (KeyError, TypeError, ValueError) as error:
         raise _wrong(name, f"{number}: neither a box nor an outline ({error})") from error
+    if len(outline) > MOST_CORNERS:
+        raise _wrong(name, f"{number}: an outline of {len(outline)} corners; {MOST_CORNERS} are kept")
     if kind not in kinds:
         raise _wrong(name, f"{number}: {kind!r} is none of {', '.join(kinds)}")
     is_number = all(math.isfinite(side) for corner in outline for side in corner)

@@ -127,6 +127,7 @@ def test_boxes_outlines_and_good_pictures_survive_the_way_out_and_in_and_what_wa
         {"kind": "chip", "outline": [[1, 1], [9, 9]]},
         {"kind": "chip", "outline": [[1, 1], [float("nan"), 5], [9, 9]]},
         {"kind": "chip", "box": [float("nan"), 1, 2, 3]},
+        {"kind": "chip", "outline": [[1 + corner % 9, 1 + corner % 7] for corner in range(501)]},
     ],
 )
 def test_a_mark_that_cannot_be_right_is_refused_and_the_picture_waits_on(integrator, mark):
@@ -158,6 +159,13 @@ def test_what_is_no_archive_is_refused_with_its_reason(integrator):
         "/datasets/bring-in", data={"name": "x"}, files={"archive": ("a.zip", b"PK not", "application/zip")}
     )
     assert (sent.status_code, "SVC-ARCHIVE-UNFIT" in sent.text) == (422, True)
+
+
+def test_more_marks_than_are_kept_are_refused_not_cut_short(integrator):
+    has_a_set(integrator)
+    (picture,) = gets_pictures(integrator, 1)
+    assert labels(integrator, picture, *[CHIP] * 501).status_code == 422
+    assert integrator.get("/api/v1/datasets/flange").json()["waiting"] == [picture]
 
 
 def a_table(*, images: object = None, annotations: object = ()) -> bytes:
