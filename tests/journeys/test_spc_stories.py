@@ -91,7 +91,7 @@ def test_the_change_of_model_looks_like_a_shift_and_is_none_once_the_inspection_
     page.locator("select[name=lane]").select_option("parts")
     page.get_by_role("button", name="Show").click()
     expect(page.locator(".answer-word")).to_have_text("The inspection moved.")
-    expect(page.locator(".answer tr.is-shown").first).to_contain_text("Recipe or model")
+    expect(page.locator(".answer tr.is-shown").first).to_contain_text("Recipe, model or optics")
     expect(page.locator("spc-chart[data-part=corrected].is-drawn")).to_be_visible()
     expect(page.locator("figure", has=page.locator("[data-part=corrected]"))).to_contain_text("Signals: 0.")
 

@@ -201,11 +201,12 @@ class Plant:
                 pictures.append(LabelledFile(name=name, width_px=256, height_px=256, truth=hole))
         return LabelledSet(folder=folder, kinds=(KIND,), pictures=tuple(pictures))
 
-    def judge(self, gold):
+    def judge(self, gold, *, took_ms=(5.0, 5.0)):
+        """With what each takes as given: how busy this machine is between the two is not what is judged."""
         stands = self.life.standing(NAME)
         champion, challenger = (
-            evaluate(gold, NAME, version, store=self.life.models)
-            for version in (stands.in_force, stands.candidate)
+            with_pace(evaluate(gold, NAME, version, store=self.life.models), ms)
+            for version, ms in zip((stands.in_force, stands.candidate), took_ms, strict=True)
         )
         version = version_of(gold)
         return self.life.judge(NAME, champion, challenger, gold=version, by=self.chen, at=NOON)
@@ -213,6 +214,11 @@ class Plant:
     def lock(self, gold):
         pictures = len(gold.pictures)
         return self.life.lock_gold(NAME, version_of(gold), pictures=pictures, by=self.wang, at=NOON)
+
+
+def with_pace(evaluation, ms: float):
+    assert all(one.ms > 0 for one in evaluation.seen)
+    return replace(evaluation, seen=tuple(replace(one, ms=ms) for one in evaluation.seen))
 
 
 def wait_until(true, *, timeout_s: float = 60) -> None:
@@ -341,6 +347,22 @@ def test_a_new_gold_set_has_the_candidate_judged_again(plant, tmp_path):
     assert (stands.has_passed, stands.approved_by, stands.candidate) == (False, None, "1.1.0")
     with pytest.raises(GateClosed, match="not been judged"):
         plant.life.promote(NAME, by=plant.chen, at=NOON)
+
+
+@pytest.mark.parametrize(
+    ("took_ms", "passes"),
+    [((8.0, 10.0), True), ((8.0, 10.1), False), ((0.3, 1.2), True), ((0.3, 1.4), False)],
+)
+def test_a_candidate_may_take_a_quarter_longer_or_one_millisecond_and_no_more(
+    plant, tmp_path, took_ms, passes
+):
+    release_untrained(plant, "1.0.0", "1.1.0")
+    gold = plant.gold(tmp_path / "gold")
+    plant.lock(gold)
+    plant.life.propose(NAME, "1.1.0", by=plant.chen, at=NOON)
+    judged = plant.judge(gold, took_ms=took_ms)
+    assert judged.has_passed == passes
+    assert [gate["passed"] for gate in judged.gates if gate["what"] == "latency"] == [passes]
 
 
 def test_a_new_candidate_begins_without_the_gates_and_the_approval_of_the_one_before(plant):

@@ -179,6 +179,11 @@ def of_0021(database_url: str) -> str:
                 connection.execute(delete(table))
             begin(connection, "sha256", held)
             for undone in (
+                "DROP TABLE webhook",
+                "DROP INDEX ix_account_provider_subject",
+                "ALTER TABLE account DROP COLUMN provider_subject",
+                "DROP TABLE shift_taken",
+                "DROP TABLE shift_handover",
                 "ALTER TABLE ledger DROP COLUMN kinds",
                 "DROP INDEX ix_epcis_event_id",
                 "ALTER TABLE epcis_event DROP COLUMN id",
