@@ -129,18 +129,24 @@ def live_picture(live: LiveState, camera: CameraAt, *, at: datetime) -> FrameSee
 
 
 def live_pictures(live: LiveState, camera: CameraAt, count: int) -> tuple[Image, ...]:
-    """So many pictures, each of another frame, as they come. Raises NoLivePicture after BLANKS_WITHIN_S."""
+    """So many pictures of one size, each of another frame, as they come: what came before the size changed is left out.
+    Raises NoLivePicture after BLANKS_WITHIN_S."""
     found: dict[datetime, Image] = {}
+    newest: datetime | None = None
     until_s = time.monotonic() + BLANKS_WITHIN_S
     while len(found) < count:
-        frame = newest_of(live.of_lane(camera.lane), camera)
-        if frame is not None and frame.captured_at not in found:
-            if datetime.now(UTC) - frame.captured_at <= FRESH:
-                found[frame.captured_at] = decode_image(frame.jpeg)
-        elif time.monotonic() > until_s:
+        if time.monotonic() > until_s:
             raise _no_picture(camera, seen=len(found), needed=count)
-        else:
+        frame = newest_of(live.of_lane(camera.lane), camera)
+        if frame is None or frame.captured_at == newest:
             time.sleep(0.05)
+            continue
+        newest = frame.captured_at
+        if datetime.now(UTC) - newest <= FRESH:
+            picture = decode_image(frame.jpeg)
+            if any(one.shape != picture.shape for one in found.values()):
+                found.clear()
+            found[newest] = picture
     return tuple(found.values())
 
 
@@ -270,7 +276,7 @@ class Blank:
 
 
 def blank_of(pictures: Sequence[Image], *, per_column: bool) -> Blank:
-    """Raises ImageUnsuitable where they say nothing of the lamp, or are of different sizes."""
+    """Of pictures of one size. Raises ImageUnsuitable where they say nothing of the lamp."""
     grey = [
         np.asarray(one if one.ndim == 2 else cv2.cvtColor(one, cv2.COLOR_BGR2GRAY), np.uint8)
         for one in pictures

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 import tomllib
 from collections.abc import Iterator
@@ -182,6 +183,25 @@ def test_an_even_surface_becomes_a_flat_field_that_a_recipe_takes(station, tmp_p
     recipe = load_recipe("part-demo")
     assert recipe.files[file["file"]] == (tmp_path / "recipes" / file["file"]).read_bytes()
     assert Accounts(station.store).audit(limit=1)[0].action == "camera.flat_field"
+
+
+def test_pictures_of_a_size_that_the_camera_has_left_are_in_no_flat_field(station, tmp_path):
+    client = signed_in(station.app(), Role.INTEGRATOR)
+    shows(station, uneven()[:64, :64])
+
+    def turned_to_another_size() -> None:
+        for _ in range(3):
+            time.sleep(0.4)
+            shows(station, uneven())
+
+    camera = threading.Thread(target=turned_to_another_size)
+    camera.start()
+    done = client.post("/cameras/parts/flat-field", data={"pictures": "2"})
+    camera.join()
+    assert done.status_code == 200
+    (file,) = client.get("/api/v1/cameras/parts/bench").json()["files"]
+    kept = (tmp_path / "recipes" / file["file"]).read_bytes()
+    assert cv2.imdecode(np.frombuffer(kept, np.uint8), cv2.IMREAD_GRAYSCALE).shape == uneven().shape
 
 
 def test_a_flat_field_makes_its_own_pictures_even_and_refuses_the_dark():
