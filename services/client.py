@@ -19,7 +19,7 @@ from urllib.parse import quote
 from uuid import UUID, uuid4
 
 import httpx2
-from pydantic import BaseModel, TypeAdapter
+from pydantic import BaseModel
 
 from services.api.answers import InspectionAnswer, StationAnswer, UnitAnswer, VerdictName
 from services.api.cases import CaseAnswer, WrittenAct
@@ -150,10 +150,10 @@ class Client:
         return kind.model_validate_json(answer.content)
 
     def _pages(self, kind: type[_Answer], path: str, asked: Mapping[str, Any]) -> Iterator[_Answer]:
-        many: TypeAdapter[list[_Answer]] = TypeAdapter(list[kind])  # type: ignore[valid-type]  # mypy knows no type made at run time
         answer = self._answered("GET", path, params={**_plain(asked), "limit": AT_ONCE})
         while True:
-            yield from many.validate_json(answer.content)
+            for one in answer.json():
+                yield kind.model_validate(one)
             there = answer.links.get("next", {}).get("url")
             if there is None:
                 return

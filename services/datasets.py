@@ -13,6 +13,7 @@ import math
 import os
 import tempfile
 import zipfile
+import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
@@ -227,8 +228,13 @@ def _unpack(data: bytes, into: Path) -> None:
                     continue
                 place = into / path
                 place.parent.mkdir(parents=True, exist_ok=True)
+                if entry.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+                    raise _unfit(f"{entry.filename!r} is packed by method {entry.compress_type}")
                 place.write_bytes(archive.read(entry))
-    except (zipfile.BadZipFile, NotImplementedError, RuntimeError, OSError, EOFError) as error:
+    except (zipfile.BadZipFile, zlib.error, NotImplementedError, RuntimeError, EOFError) as error:
+        raise _unfit(str(error) or type(error).__name__) from error
+    except (FileExistsError, NotADirectoryError, IsADirectoryError) as error:
+        # A name is a file and a folder at once. What else goes wrong in writing is not the archive's fault.
         raise _unfit(str(error) or type(error).__name__) from error
 
 

@@ -154,6 +154,18 @@ def test_an_archive_that_leads_out_of_its_folder_is_refused(integrator, tmp_path
     assert not list(tmp_path.rglob("evil*"))
 
 
+@pytest.mark.parametrize("packed_by", [zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
+def test_an_archive_whose_data_are_spoilt_or_packed_otherwise_is_refused(integrator, packed_by):
+    picture = cv2.imencode(".png", a_part(1, defective=False).pixels)[1].tobytes()
+    made = io.BytesIO()
+    with zipfile.ZipFile(made, "w", packed_by) as archive:
+        archive.writestr("images/a.png", picture)
+    data = bytearray(made.getvalue())
+    data[200:260] = b"\xff" * 60
+    with pytest.raises(ArchiveUnfit):
+        DataSets.of_plant().bring_in("spoilt", bytes(data))
+
+
 def test_what_is_no_archive_is_refused_with_its_reason(integrator):
     sent = integrator.post(
         "/datasets/bring-in", data={"name": "x"}, files={"archive": ("a.zip", b"PK not", "application/zip")}
