@@ -1,24 +1,41 @@
 """Alarms as people answer them: raised, acknowledged, back to normal, shelved for a time (ISA-18.2).
 
 What stands is known by who watches it: the accounting, and the lanes for their cameras. This board keeps what people
-did about it. It lives as long as the service: after a restart whatever still stands asks again.
+did about it. It lives as long as the service: after a restart whatever still stands asks again. That an alarm was
+raised, and that it was over, is in the audit beside what people did: there other programs are told of it.
 """
 
 from __future__ import annotations
 
+import logging
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Final, Literal
 
+from inspection.errors import InspectionError
 from services.station.messages import Alarm
+from traceability.accounts import note
+from traceability.store import TraceStore
+from traceability.told import AlarmAct, alarms_left_standing
+
+logger = logging.getLogger(__name__)
+
+
+def subject_of(lane: str, code: str) -> str:
+    """As the audit names an alarm."""
+    return f"alarm:{lane}:{code}"
+
 
 State = Literal["unacknowledged", "acknowledged", "returned", "shelved"]
 """returned: over by itself, and nobody has acknowledged it yet."""
 
 LONGEST_SHELVED: Final = timedelta(hours=8)
 """A shift: who comes next sees it again."""
+
+NOTED_EVERY_S: Final = 1.0
+"""One that comes and goes faster is one entry: a cable that hangs by a thread does not fill the audit."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -98,3 +115,60 @@ class AlarmBoard:
         return tuple(
             sorted(found, key=lambda one: (order[one.state], one.alarm.since, one.alarm.lane, one.alarm.code))
         )
+
+
+class AlarmJournal:
+    """Notes in the audit what was raised and what is over, as the board has it. `keep` is called on one thread."""
+
+    def __init__(
+        self, store: TraceStore, board: AlarmBoard, *, now: Callable[[], datetime] = lambda: datetime.now(UTC)
+    ) -> None:
+        self._store = store
+        self._board = board
+        self._now = now
+        self._standing = frozenset[str]()
+        self._shown: frozenset[str] | None = None
+        """None until the first call."""
+
+    def keep_noting(self, stop: threading.Event) -> None:
+        """Until `stop` is set."""
+        while not stop.is_set():
+            try:
+                self.keep()
+            except InspectionError:
+                logger.exception("Alarms could not be noted; again in %g s", NOTED_EVERY_S)
+            stop.wait(NOTED_EVERY_S)
+
+    def keep(self) -> None:
+        """Note what changed since the last call.
+
+        What the process before left standing is over with the first call; what still stands is raised anew with it.
+        What could not be noted is noted by the next call. Raises DatabaseUnreachable, DatabaseReadOnly and DiskFull.
+        """
+        if self._shown is None:
+            self._note(raised={}, over=alarms_left_standing(self._store))
+            self._shown = frozenset()
+        shown = {subject_of(one.alarm.lane, one.alarm.code): one for one in self._board.shown(self._now())}
+        standing = frozenset(subject for subject, one in shown.items() if one.state != "returned")
+        # What came and went between two calls still asks, and is on the board as returned.
+        new = shown.keys() - self._shown
+        raised = new | (standing - self._standing)
+        over = (self._standing | new) - standing
+        self._note(raised={subject: shown[subject].alarm for subject in sorted(raised)}, over=sorted(over))
+        self._standing, self._shown = standing, frozenset(shown)
+
+    def _note(self, *, raised: Mapping[str, Alarm], over: Iterable[str]) -> None:
+        at = self._now()
+        acts = [
+            (
+                AlarmAct.RAISED,
+                subject,
+                {"since": alarm.since.astimezone(UTC).isoformat(), "withholds": alarm.withholds},
+            )
+            for subject, alarm in raised.items()
+        ] + [(AlarmAct.OVER, subject, None) for subject in over]
+        if not acts:
+            return
+        with self._store.writing() as connection:
+            for act, subject, after in acts:
+                note(connection, at=at, by=None, action=act, subject=subject, after=after)

@@ -940,7 +940,8 @@ class WebhookSettings(Settings):
     """A program of the plant that is told of what happens, by POST.
 
     secret_file    what both sign with, 32 bytes at least
-    events         verdict: a unit was refused; hold: put on hold or decided; case: something was done about a case
+    events         verdict: a unit was refused; hold: put on hold or decided; case: something was done about a case;
+                   alarm: raised, acknowledged, shelved or over
     may_be_inside  also at an address of a private network, or of this computer: without, a name that leads there is
                    refused, so that nobody reaches through this service what they cannot reach themselves
     """
@@ -948,7 +949,7 @@ class WebhookSettings(Settings):
     name: Name
     url: Annotated[str, Field(pattern=r"^https?://[^\s/@?#]+(/[^\s#]*)?$", max_length=500)]
     secret_file: Path
-    events: Annotated[tuple[Literal["verdict", "hold", "case"], ...], Field(min_length=1)]
+    events: Annotated[tuple[Literal["verdict", "hold", "case", "alarm"], ...], Field(min_length=1)]
     may_be_inside: bool = False
 
     @model_validator(mode="after")

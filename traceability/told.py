@@ -12,7 +12,7 @@ from enum import StrEnum
 from typing import Any, Final
 from uuid import UUID
 
-from sqlalchemy import Connection, Select, insert, select, update
+from sqlalchemy import Connection, Select, case, func, insert, select, update
 
 from inspection.types import Verdict
 from traceability import merkle, tables
@@ -31,6 +31,17 @@ class Event(StrEnum):
     """A unit was put on hold, or a hold was decided."""
     CASE = "case"
     """Somebody did something about a case."""
+    ALARM = "alarm"
+    """An alarm of a lane was raised, acknowledged or shelved, or is over."""
+
+
+class AlarmAct(StrEnum):
+    """What the audit says of alarms. `subject` is `alarm:`, the lane, `:` and the code."""
+
+    RAISED = "alarm.raised"
+    ACKNOWLEDGED = "alarm.acknowledged"
+    SHELVED = "alarm.shelved"
+    OVER = "alarm.over"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -103,8 +114,11 @@ class Readers:
             if Event.HOLD in events:
                 found += _held(connection, by_kind.get("hold", {}))
                 found += _released(connection, by_kind.get("hold_release", {}))
+            audited = by_kind.get("audit", {})
             if Event.CASE in events:
-                found += _cases(connection, by_kind.get("audit", {}))
+                found += _cases(connection, audited)
+            if Event.ALARM in events:
+                found += _alarms(connection, audited)
         behind = replace(reader, position=rows[-1][0] + 1) if rows else reader
         return tuple(sorted(found, key=lambda one: one.position)), behind
 
@@ -126,6 +140,22 @@ class Readers:
                 after=after,
                 reason=reason,
             )
+
+
+def alarms_left_standing(store: TraceStore) -> tuple[str, ...]:
+    """Subjects of the alarms that were raised more often than they were over, in order."""
+    audit = tables.audit.c
+    raised, over = AlarmAct.RAISED, AlarmAct.OVER
+    balance = func.sum(case((audit.action == raised, 1), else_=-1))
+    wanted = (
+        select(audit.subject)
+        .where(audit.action.in_([raised, over]))
+        .group_by(audit.subject)
+        .having(balance > 0)
+        .order_by(audit.subject)
+    )
+    with store.reading() as connection:
+        return tuple(connection.execute(wanted).scalars())
 
 
 def _kept(reader: Reader) -> Any:
@@ -230,15 +260,6 @@ def _released(connection: Connection, positions: Mapping[UUID, int]) -> list[Tol
 
 
 def _cases(connection: Connection, positions: Mapping[UUID, int]) -> list[Told]:
-    audit = tables.audit.c
-    rows = _all(
-        connection,
-        select(audit.id, audit.at, audit.action, audit.subject).where(
-            audit.action.startswith("case.", autoescape=True)
-        ),
-        audit.id,
-        positions,
-    )
     return [
         Told(
             position=positions[row.id],
@@ -249,8 +270,33 @@ def _cases(connection: Connection, positions: Mapping[UUID, int]) -> list[Told]:
                 "act": row.action.removeprefix("case."),
             },
         )
-        for row in rows
+        for row in _audited(connection, "case.", positions)
     ]
+
+
+def _alarms(connection: Connection, positions: Mapping[UUID, int]) -> list[Told]:
+    told = []
+    for row in _audited(connection, "alarm.", positions):
+        lane, _, code = row.subject.removeprefix("alarm:").rpartition(":")
+        facts = {"lane": lane, "code": code, "act": row.action.removeprefix("alarm.")}
+        told.append(
+            Told(
+                position=positions[row.id],
+                event=Event.ALARM,
+                at=row.at,
+                facts=facts | (row.after or {}),
+            )
+        )
+    return told
+
+
+def _audited(connection: Connection, actions: str, positions: Mapping[UUID, int]) -> Sequence[Any]:
+    """Of the entries at these positions those whose action begins so."""
+    audit = tables.audit.c
+    wanted = select(audit.id, audit.at, audit.action, audit.subject, audit.after).where(
+        audit.action.startswith(actions, autoescape=True)
+    )
+    return _all(connection, wanted, audit.id, positions)
 
 
 def _all(

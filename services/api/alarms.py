@@ -11,13 +11,14 @@ from fastapi import APIRouter, Path
 from pydantic import BaseModel, ConfigDict, Field
 
 from services.access import AccessHere, Caller
-from services.alarms import LONGEST_SHELVED, Shown, State
+from services.alarms import LONGEST_SHELVED, Shown, State, subject_of
 from services.api.serving import Here, Language, Live, Serving
 from services.api.station import Operator, known_lane
 from services.live import LiveState
 from services.problems import AlarmUnknown, problems
 from services.web.alarm_texts import explained
 from traceability.accounts import note
+from traceability.told import AlarmAct
 
 router = APIRouter(tags=["station"])
 
@@ -101,7 +102,7 @@ def acknowledge_alarm(
         at,
         lane=name,
         code=code,
-        action="alarm.acknowledged",
+        action=AlarmAct.ACKNOWLEDGED,
         after=None,
         act=lambda: live.board.acknowledge(name, code, by=caller.person.name),
     )
@@ -120,7 +121,7 @@ def shelve_alarm(
         at,
         lane=name,
         code=code,
-        action="alarm.shelved",
+        action=AlarmAct.SHELVED,
         after={"until": until.isoformat()},
         act=lambda: live.board.shelve(name, code, by=caller.person.name, until=until),
     )
@@ -134,7 +135,7 @@ def _act(
     *,
     lane: str,
     code: str,
-    action: str,
+    action: AlarmAct,
     after: dict[str, str] | None,
     act: Callable[[], bool],
 ) -> None:
@@ -146,7 +147,7 @@ def _act(
             at=at,
             by=caller.person,
             action=action,
-            subject=f"alarm:{lane}:{code}",
+            subject=subject_of(lane, code),
             after=after,
         )
     if not act():

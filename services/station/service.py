@@ -16,6 +16,7 @@ import uvicorn
 
 from inspection.errors import InspectionError
 from models.store import ModelStore
+from services.alarms import AlarmJournal
 from services.api.pictures import rules_of
 from services.app import create_app
 from services.live import LiveState
@@ -62,6 +63,7 @@ def run_service(station: StationSettings, address: Address, place: ServicePlace,
             images = ImageStore.open(place.pictures)
             sealer = Sealer(place.ledger)
             live = LiveState()
+            journal = AlarmJournal(store, live.board)
             wishes = Wishes()
             accounting = Accounting(store, station.name, alarmed=live.alarms)
             webhooks = Webhooks(store, [Target.of(one) for one in station.webhooks], station=station.name)
@@ -125,6 +127,7 @@ def run_service(station: StationSettings, address: Address, place: ServicePlace,
         serving = threading.Thread(target=server.run, name="pages")
         serving.start()
         threading.Thread(target=_audit, args=(accounting, stop), name="audit", daemon=True).start()
+        threading.Thread(target=journal.keep_noting, args=(stop,), name="alarms", daemon=True).start()
         threading.Thread(target=webhooks.keep_telling, args=(stop,), name="webhooks", daemon=True).start()
         threading.Thread(target=_watch, args=(store, stop), name="models", daemon=True).start()
         if place.seed_history is not None:

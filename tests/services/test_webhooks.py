@@ -5,6 +5,7 @@ from __future__ import annotations
 import hmac
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -15,6 +16,8 @@ from uuid_utils.compat import uuid7
 
 from inspection.types import Verdict
 from services.access import Access
+from services.alarms import AlarmBoard, AlarmJournal
+from services.station.messages import Alarm
 from services.webhooks import (
     DELIVERY,
     GIVE_UP_AFTER,
@@ -28,7 +31,7 @@ from services.webhooks import (
 from station_config import WebhookSettings
 from tests.builders import a_unit, an_inspection
 from tests.databases import ENGINES, a_database
-from tests.services.signed_in import QUICK, adds
+from tests.services.signed_in import QUICK, adds, signed_in
 from traceability import holds
 from traceability.accounts import Accounts, Role
 from traceability.cases import Act, Cases, Source
@@ -80,7 +83,7 @@ def settings(tmp_path) -> WebhookSettings:
         name="mes",
         url="https://mes.plant/lynceus?line=2",
         secret_file=tmp_path / "secret",
-        events=("verdict", "hold", "case"),
+        events=("verdict", "hold", "case", "alarm"),
     )
 
 
@@ -135,6 +138,81 @@ def test_a_refused_unit_a_hold_and_a_case_are_told_once_and_in_order(store, sett
     assert numbers == sorted(set(numbers))
     # Who did it stays in the plant's own audit.
     assert "engineer" not in "".join(one.content.decode() for one in program.asked)
+
+
+LOST = Alarm(code="CAM-LOST", lane="parts", since=NOON, withholds=True, facts={"camera": "SIM-1"})
+
+
+def acts(program: Program) -> list[tuple[str, str, str]]:
+    return [(one["lane"], one["code"], one["act"]) for one in program.told]
+
+
+def test_an_alarm_is_told_when_it_is_raised_and_when_it_is_over(store, settings, program, clock):
+    telling, board = webhooks(store, settings, program, clock), AlarmBoard()
+    telling.tell()
+    journal = AlarmJournal(store, board, now=clock)
+    journal.keep()
+    board.sees("parts", [LOST])
+    journal.keep()
+    journal.keep()
+    board.sees("parts", [])
+    journal.keep()
+    journal.keep()
+    telling.tell()
+    assert acts(program) == [("parts", "CAM-LOST", "raised"), ("parts", "CAM-LOST", "over")]
+    raised, _ = program.told
+    assert (raised["event"], raised["withholds"], raised["since"]) == ("alarm", True, NOON.isoformat())
+
+
+def test_an_alarm_that_came_and_went_between_two_looks_is_told_all_the_same_and_again_when_it_comes_again(
+    store, settings, program, clock
+):
+    telling, board = webhooks(store, settings, program, clock), AlarmBoard()
+    telling.tell()
+    journal = AlarmJournal(store, board, now=clock)
+    board.sees("parts", [LOST])
+    board.sees("parts", [])
+    journal.keep()
+    board.sees("parts", [LOST])
+    journal.keep()
+    telling.tell()
+    assert [act for _, _, act in acts(program)] == ["raised", "over", "raised"]
+
+
+def test_an_alarm_that_stood_when_the_service_ended_is_over_and_raised_anew_if_it_still_stands(
+    store, settings, program, clock
+):
+    telling, board = webhooks(store, settings, program, clock), AlarmBoard()
+    telling.tell()
+    board.sees("parts", [LOST, replace(LOST, code="CAM-SILENT")])
+    AlarmJournal(store, board, now=clock).keep()
+    restarted = AlarmBoard()
+    restarted.sees("parts", [LOST])
+    AlarmJournal(store, restarted, now=clock).keep()
+    telling.tell()
+    assert [(code, act) for _, code, act in acts(program)] == [
+        ("CAM-LOST", "raised"),
+        ("CAM-SILENT", "raised"),
+        ("CAM-LOST", "over"),
+        ("CAM-SILENT", "over"),
+        ("CAM-LOST", "raised"),
+    ]
+
+
+def test_what_people_do_about_an_alarm_is_told_without_their_names(station, settings, program, clock):
+    settings = settings.model_copy(update={"events": ("alarm",)})
+    telling = webhooks(station.store, settings, program, clock)
+    telling.tell()
+    station.runs()
+    station.live.alarms("parts", (LOST,), 0)
+    operator = signed_in(station.app(), Role.OPERATOR)
+    lane = "/api/v1/lanes/parts/alarms/CAM-LOST"
+    assert operator.post(f"{lane}/acknowledge").status_code == 204
+    assert operator.post(f"{lane}/shelve", json={"minutes": 15}).status_code == 204
+    telling.tell()
+    assert [act for _, _, act in acts(program)] == ["acknowledged", "shelved"]
+    assert program.told[1]["until"]
+    assert "operator" not in "".join(one.content.decode() for one in program.asked)
 
 
 def test_what_was_before_is_not_told_and_what_is_simulated_neither(store, settings, program, clock):
