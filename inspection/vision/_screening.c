@@ -36,8 +36,9 @@
 
 #if defined(__GNUC__) && defined(__x86_64__)
 #define HAS_WAYS 1
-#define FOR_AVX2 __attribute__((target("avx2")))
-#define FOR_AVX512 __attribute__((target("avx2,avx512f,avx512bw,avx512dq,avx512vl,prefer-vector-width=512")))
+#include <immintrin.h>
+#define FOR_AVX2 __attribute__((target("avx2,fma")))
+#define FOR_AVX512 __attribute__((target("avx2,fma,avx512f,avx512bw,avx512dq,avx512vl,prefer-vector-width=512")))
 #endif
 
 /* Two neighbours in one word: their sum does not depend on which comes first. */
@@ -310,39 +311,52 @@ typedef struct {
 } Scoring;
 
 /* Of AT_ONCE cells, each `count` values: the values times their rows of the weights, `wide` units of a layer, and the
- * last row added. Exact, and so the same in any order and with any width of vectors. */
-#define LAYER(name, Vector)                                                                                           \
-    INLINE void name(double values[AT_ONCE][3 * DEPTH], int count, const double *weights, int wide,                    \
-                     double total[AT_ONCE][LANES])                                                                     \
+ * last row added. Exact, and so the same in any order, with any width of vectors, and whether a product is rounded before
+ * it is added or not. Two vectors of units at a time: else loading takes longer than multiplying. */
+#define LAYER(name, Vector, TARGET, ADD)                                                                              \
+    TARGET INLINE void name##_some(double values[AT_ONCE][3 * DEPTH], int count, const double *weights, int wide,      \
+                                   int from, int vectors, double total[AT_ONCE][LANES])                                \
     {                                                                                                                  \
-        for (int from = 0; from < wide; from += (int)(sizeof(Vector) / sizeof(double))) {                              \
-            Vector a = *(const Vector *)(weights + count * wide + from), b = a, c = a, d = a;                          \
-            for (int i = 0; i < count; i++) {                                                                          \
-                Vector row = *(const Vector *)(weights + i * wide + from);                                             \
-                a += row * values[0][i];                                                                               \
-                b += row * values[1][i];                                                                               \
-                c += row * values[2][i];                                                                               \
-                d += row * values[3][i];                                                                               \
+        enum { LONG = sizeof(Vector) / sizeof(double) };                                                               \
+        Vector sums[AT_ONCE][2];                                                                                       \
+        for (int n = 0; n < AT_ONCE; n++)                                                                              \
+            for (int v = 0; v < vectors; v++)                                                                          \
+                sums[n][v] = *(const Vector *)(weights + count * wide + from + v * LONG);                              \
+        for (int i = 0; i < count; i++)                                                                                \
+            for (int v = 0; v < vectors; v++) {                                                                        \
+                Vector row = *(const Vector *)(weights + i * wide + from + v * LONG);                                  \
+                for (int n = 0; n < AT_ONCE; n++)                                                                      \
+                    sums[n][v] = ADD(row, values[n][i], sums[n][v]);                                                   \
             }                                                                                                          \
-            *(Vector *)(total[0] + from) = a;                                                                          \
-            *(Vector *)(total[1] + from) = b;                                                                          \
-            *(Vector *)(total[2] + from) = c;                                                                          \
-            *(Vector *)(total[3] + from) = d;                                                                          \
-        }                                                                                                              \
+        for (int n = 0; n < AT_ONCE; n++)                                                                              \
+            for (int v = 0; v < vectors; v++)                                                                          \
+                *(Vector *)(total[n] + from + v * LONG) = sums[n][v];                                                  \
+    }                                                                                                                  \
+    TARGET INLINE void name(double values[AT_ONCE][3 * DEPTH], int count, const double *weights, int wide,             \
+                            double total[AT_ONCE][LANES])                                                              \
+    {                                                                                                                  \
+        enum { LONG = sizeof(Vector) / sizeof(double) };                                                               \
+        int from = 0;                                                                                                  \
+        for (; from + 2 * LONG <= wide; from += 2 * LONG)                                                              \
+            name##_some(values, count, weights, wide, from, 2, total);                                                 \
+        if (from < wide)                                                                                               \
+            name##_some(values, count, weights, wide, from, 1, total);                                                 \
     }
 
+#define ADD_PRODUCT(row, value, sum) ((sum) + (row) * (value))
 #if defined(__GNUC__)
 typedef double Two __attribute__((vector_size(16), aligned(8), may_alias));
-typedef double Four __attribute__((vector_size(32), aligned(8), may_alias));
-typedef double Eight __attribute__((vector_size(64), aligned(8), may_alias));
-LAYER(layer_by_2, Two)
 #else
 typedef double Two;
-LAYER(layer_by_2, Two)
 #endif
+LAYER(layer_by_2, Two, , ADD_PRODUCT)
 #ifdef HAS_WAYS
-LAYER(layer_by_4, Four)
-LAYER(layer_by_8, Eight)
+typedef double Four __attribute__((vector_size(32), aligned(8), may_alias));
+typedef double Eight __attribute__((vector_size(64), aligned(8), may_alias));
+#define ADD_FOUR(row, value, sum) ((Four)_mm256_fmadd_pd((__m256d)(row), _mm256_set1_pd(value), (__m256d)(sum)))
+#define ADD_EIGHT(row, value, sum) ((Eight)_mm512_fmadd_pd((__m512d)(row), _mm512_set1_pd(value), (__m512d)(sum)))
+LAYER(layer_by_4, Four, FOR_AVX2, ADD_FOUR)
+LAYER(layer_by_8, Eight, FOR_AVX512, ADD_EIGHT)
 #endif
 
 typedef void Layer(double[AT_ONCE][3 * DEPTH], int, const double *, int, double[AT_ONCE][LANES]);
@@ -459,7 +473,7 @@ static int best_way(void)
     __builtin_cpu_init();
     if (__builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl"))
         return 2;
-    if (__builtin_cpu_supports("avx2"))
+    if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma"))
         return 1;
 #endif
     return 0;
