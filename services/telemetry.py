@@ -114,11 +114,18 @@ class Metrics:
         self._outbox_waiting = Gauge(
             "outbox_waiting", "Messages the engine has yet to deliver", registry=self.registry
         )
+        self._pictures_waiting = Gauge(
+            "pictures_waiting", "Pictures that wait here for their bucket", registry=self.registry
+        )
         self._pictures_given_up = Gauge(
             "pictures_given_up",
             "Pictures the engine could not deliver since it started, because too many waited",
             registry=self.registry,
         )
+
+    def waiting(self, pictures: int) -> None:
+        """So many are here that their bucket has yet to take."""
+        self._pictures_waiting.set(pictures)
 
     def frame(self, seen: FrameSeen) -> None:
         for step, spent_ms in seen.result.timings_ms.items():

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import base64
 import re
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, Final
@@ -19,9 +18,6 @@ from traceability.errors import BucketDenied, BucketUnreachable, DiskFull
 CONNECT_S: Final = 2
 ANSWER_S: Final = 5
 """A frame is recorded every few milliseconds: whoever does not answer by then is not waited for."""
-
-QUIET_S: Final = 10.0
-"""So long nothing is asked of a server that did not answer: each picture, and the records behind it, would wait."""
 
 LISTED_AT_ONCE: Final = 1000
 """The most that S3 lists in one answer."""
@@ -44,7 +40,6 @@ class Bucket:
         self._prefix = f"{prefix.strip('/')}/" if prefix.strip("/") else ""
         self._place = f"s3://{name}/{self._prefix}"
         self._opened: Any = None
-        self._quiet_until = 0.0
 
     def exists(self) -> bool:
         return True  # that it is not is an answer to every question asked of it
@@ -102,8 +97,6 @@ class Bucket:
         """The client; what it raises becomes ours."""
         if self._opened is None:
             self._opened = self._open()
-        if time.monotonic() < self._quiet_until:
-            raise self._unreachable(f"did not answer within the last {QUIET_S:.0f} s")
         from botocore.exceptions import (
             BotoCoreError,
             ClientError,
@@ -118,7 +111,6 @@ class Bucket:
         except (NoCredentialsError, PartialCredentialsError) as error:
             raise self._denied(str(error)) from error
         except BotoCoreError as error:
-            self._quiet_until = time.monotonic() + QUIET_S
             raise self._unreachable(str(error)) from error
 
     def _open(self) -> Any:

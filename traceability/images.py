@@ -2,50 +2,17 @@
 
 from __future__ import annotations
 
-import errno
 import hashlib
-import os
-import re
-import shutil
-from contextlib import suppress
 from pathlib import Path
-from typing import Final, Protocol, Self
-from uuid import uuid4
+from typing import Final, Self
+from urllib.parse import quote
 
-from inspection.errors import InspectionError
 from traceability.bucket import Bucket
-from traceability.errors import DiskFull, PictureAltered, PictureMissing, PicturesNotWritable
-
-_DIGEST = re.compile(r"[0-9a-f]{64}")
+from traceability.errors import PictureAltered, PictureMissing
+from traceability.shelf import DIGEST, Folder, Shelf
+from traceability.spool import NOTHING_SENT, Sent, Spooled
 
 _S3: Final = "s3://"
-
-
-class Shelf(Protocol):
-    """Where bytes lie by their SHA-256: a folder, or a bucket. Each is there whole or not at all.
-
-    Any number of threads and processes may use the same one. What cannot be done raises DiskFull, PicturesNotWritable,
-    BucketDenied or BucketUnreachable.
-    """
-
-    def exists(self) -> bool:
-        """Whether anything was ever put there, as far as that can be told without looking."""
-
-    def has(self, sha256: str, size: int) -> bool:
-        """Whether so many bytes lie there."""
-
-    def put(self, sha256: str, content: bytes) -> None: ...
-
-    def get(self, sha256: str) -> bytes | None: ...
-
-    def remove(self, sha256: str) -> None:
-        """Gone afterwards, whether or not it was there."""
-
-    def sizes(self) -> dict[str, int]:
-        """All that lies there, with its bytes."""
-
-    def free_bytes(self) -> int | None:
-        """Room beside what is kept, before the disk is full; None where nobody says."""
 
 
 class ImageStore:
@@ -55,12 +22,16 @@ class ImageStore:
         self._shelf = Folder(place) if isinstance(place, Path) else place
 
     @classmethod
-    def open(cls, address: str) -> Self:
-        """A folder by its path, or a bucket: `s3://name/prefix`. Neither is looked at before it is used."""
+    def open(cls, address: str, *, spool: Path) -> Self:
+        """A folder by its path, or a bucket: `s3://name/prefix`. Neither is looked at before it is used.
+
+        spool  folder here in which pictures wait while a bucket is away, those of each bucket apart
+        """
         if not address.startswith(_S3):
             return cls(Path(address))
-        name, _, prefix = address.removeprefix(_S3).partition("/")
-        return cls(Bucket(name, prefix))
+        place = address.removeprefix(_S3).rstrip("/")
+        name, _, prefix = place.partition("/")
+        return cls(Spooled(Bucket(name, prefix), Folder(spool / quote(place, safe=""))))
 
     def exists(self) -> bool:
         """Whether anything was ever put there, as far as that can be told without looking."""
@@ -82,7 +53,7 @@ class ImageStore:
 
         Raises PictureMissing, also for what is no digest at all, and PictureAltered.
         """
-        picture = self._shelf.get(sha256) if _DIGEST.fullmatch(sha256) else None
+        picture = self._shelf.get(sha256) if DIGEST.fullmatch(sha256) else None
         if picture is None:
             raise PictureMissing(
                 f"There is no picture {sha256}.",
@@ -111,6 +82,14 @@ class ImageStore:
         """Room beside what is kept, before the disk is full; None where nobody says."""
         return self._shelf.free_bytes()
 
+    def waiting(self) -> dict[str, int]:
+        """What waits here for a bucket that is away, by name, with its bytes. Pictures in a folder never do."""
+        return self._shelf.waiting() if isinstance(self._shelf, Spooled) else {}
+
+    def send_on(self) -> Sent:
+        """Bring what waits to its bucket. Raises what Bucket does: then the rest waits on."""
+        return self._shelf.send_on() if isinstance(self._shelf, Spooled) else NOTHING_SENT
+
     def copy_into(self, folder: Path) -> int:
         """Put all that is kept into a folder too, as it is, and say how many that are.
 
@@ -122,77 +101,3 @@ class ImageStore:
             if not into.has(sha256, size) and (content := self._shelf.get(sha256)) is not None:
                 into.put(sha256, content)
         return len(sizes)
-
-
-class Folder:
-    """`<first two digits>/<sha256>` in one folder."""
-
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
-
-    def exists(self) -> bool:
-        return self._folder.is_dir()
-
-    def has(self, sha256: str, size: int) -> bool:
-        path = self._path(sha256)
-        return path.exists() and path.stat().st_size == size
-
-    def put(self, sha256: str, content: bytes) -> None:
-        path = self._path(sha256)
-        # Not flushed to the platter: a picture lost to a power cut is found missing or altered, and the
-        # record does not depend on it. Waiting for the disk would cost milliseconds per frame.
-        unfinished = path.with_name(f".{uuid4().hex}.part")
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            unfinished.write_bytes(content)
-            unfinished.replace(path)
-        except OSError as error:
-            with suppress(OSError):  # what could not be written need not be removable either
-                unfinished.unlink()
-            raise refusal(error, self._folder) from error
-
-    def get(self, sha256: str) -> bytes | None:
-        try:
-            return self._path(sha256).read_bytes()
-        except FileNotFoundError:
-            return None
-
-    def remove(self, sha256: str) -> None:
-        try:
-            self._path(sha256).unlink(missing_ok=True)
-        except OSError as error:
-            raise refusal(error, self._folder) from error
-
-    def sizes(self) -> dict[str, int]:
-        if not self._folder.exists():
-            return {}
-        return {
-            entry.name: entry.stat().st_size
-            for folder in self._folder.iterdir()
-            if folder.is_dir()
-            for entry in os.scandir(folder)
-            if _DIGEST.fullmatch(entry.name)
-        }
-
-    def free_bytes(self) -> int | None:
-        there = next((one for one in (self._folder, *self._folder.absolute().parents) if one.exists()), None)
-        return None if there is None else shutil.disk_usage(there).free
-
-    def _path(self, sha256: str) -> Path:
-        return self._folder / sha256[:2] / sha256
-
-
-def refusal(error: OSError, folder: Path) -> InspectionError:
-    """Our error for what the operating system said."""
-    if error.errno in (errno.ENOSPC, errno.EDQUOT):
-        return DiskFull(
-            f"No room left for {folder}.",
-            action="Free space on that disk, then start again; nothing recorded was lost.",
-            place=str(folder),
-        )
-    return PicturesNotWritable(
-        f"No picture can be kept in {folder}: {error.strerror}.",
-        action="Give the program the right to write there, or name another folder.",
-        place=str(folder),
-        reason=error.strerror,
-    )

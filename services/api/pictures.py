@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from http import HTTPStatus
 from typing import Annotated
@@ -10,10 +11,11 @@ from typing import Annotated
 from fastapi import APIRouter, Header, Path, Response
 from pydantic import BaseModel
 
-from services.api.serving import Here
+from inspection.errors import InspectionError
+from services.api.serving import Here, Serving
 from services.problems import NoStationHere, problems
 from station_config import StationSettings
-from traceability.errors import PictureGivenUp, PictureMissing
+from traceability.errors import BucketDenied, BucketUnreachable, PictureGivenUp, PictureMissing
 from traceability.retention import Forecast, PictureClass, Rules, forecast, given_up
 
 router = APIRouter(tags=["pictures"])
@@ -70,6 +72,34 @@ class RoomAnswer(BaseModel):
         )
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Room:
+    """The room for a station's pictures.
+
+    forecast       None while their bucket cannot be asked; `away` is then what it said
+    waiting        pictures here that it has yet to take
+    waiting_bytes  what they take here
+    """
+
+    forecast: Forecast | None
+    away: InspectionError | None
+    waiting: int
+    waiting_bytes: int
+
+
+def room_of(here: Serving, *, at: datetime) -> Room | None:
+    """None: this server has no station of its own."""
+    if here.retention is None:
+        return None
+    found, away = None, None
+    try:
+        found = forecast(here.store, here.images, here.retention, at=at)
+    except (BucketUnreachable, BucketDenied) as error:
+        away = error
+    waiting = here.images.waiting()
+    return Room(forecast=found, away=away, waiting=len(waiting), waiting_bytes=sum(waiting.values()))
+
+
 def rules_of(station: StationSettings) -> Rules:
     """How long a station keeps pictures."""
     return Rules(
@@ -79,7 +109,7 @@ def rules_of(station: StationSettings) -> Rules:
     )
 
 
-@router.get("/picture-room", responses=problems(HTTPStatus.NOT_FOUND))
+@router.get("/picture-room", responses=problems(HTTPStatus.NOT_FOUND, HTTPStatus.SERVICE_UNAVAILABLE))
 def picture_room(here: Here) -> RoomAnswer:
     """How much room pictures take, by class, and when it is full."""
     if here.retention is None:

@@ -16,14 +16,13 @@ from services.access import AccessHere
 from services.api.answers import HealthAnswer
 from services.api.cameras import Integrator
 from services.api.health import healthz
-from services.api.pictures import RoomAnswer
+from services.api.pictures import RoomAnswer, room_of
 from services.api.serving import Here, Serving
 from services.problems import PageUnknown, problems
 from services.station.logs import log_files
 from services.support import bundle, cleaned, tail_of, this_computer
 from station_config import load_recipe
 from traceability.accounts import Person, note
-from traceability.retention import forecast
 
 router = APIRouter(prefix="/system", tags=["system"])
 
@@ -44,11 +43,14 @@ class StationSeenAnswer(BaseModel):
 
 
 class SystemAnswer(BaseModel):
-    """`logs` are the processes whose log is kept; `room` is null where no pictures are kept."""
+    """`logs` are the processes whose log is kept; `room` is null where no pictures are kept, and while their bucket
+    cannot be asked; `pictures_waiting` are here and not yet in it.
+    """
 
     health: HealthAnswer
     stations: list[StationSeenAnswer]
     room: RoomAnswer | None
+    pictures_waiting: int
     computer: dict[str, Any]
     logs: list[str]
 
@@ -105,13 +107,12 @@ def system_answer(here: Serving, folder: FilePath | None) -> SystemAnswer:
     seen: dict[str, datetime] = {}
     for one in here.store.latest(limit=NEWEST):
         seen.setdefault(one.station, one.finished_at)
-    room = None
-    if here.retention is not None:
-        room = RoomAnswer.of(forecast(here.store, here.images, here.retention, at=datetime.now(UTC)))
+    room = room_of(here, at=datetime.now(UTC))
     return SystemAnswer(
         health=healthz(here, Response()),
         stations=[StationSeenAnswer(name=name, last_at=at) for name, at in sorted(seen.items())],
-        room=room,
+        room=None if room is None or room.forecast is None else RoomAnswer.of(room.forecast),
+        pictures_waiting=0 if room is None else room.waiting,
         computer=cleaned(this_computer()),
         logs=[] if folder is None else [file.stem for file in log_files(folder)],
     )

@@ -32,9 +32,8 @@ def backup() -> None:
 @database_option
 @ledger_option
 @pictures_option
-def make(folder: Path, database: str, ledger: Path, pictures: str) -> None:
-    images = ImageStore.open(pictures)
-    _tell(backups.make(database, folder, images=images, heads=ledger / "heads.jsonl"), "made")
+def make(folder: Path, database: str, ledger: Path, pictures: ImageStore) -> None:
+    _tell(backups.make(database, folder, images=pictures, heads=ledger / "heads.jsonl"), "made")
 
 
 @backup.command("check", help=_help("check"))
@@ -48,12 +47,12 @@ def check(folder: Path) -> None:
 @database_option
 @ledger_option
 @pictures_option
-def restore(folder: Path, database: str, ledger: Path, pictures: str) -> None:
-    place, images = backups.latest(folder), ImageStore.open(pictures)
-    _tell(backups.restore(place, database, images=images, heads=ledger / "heads.jsonl"), "restored")
+def restore(folder: Path, database: str, ledger: Path, pictures: ImageStore) -> None:
+    place = backups.latest(folder)
+    _tell(backups.restore(place, database, images=pictures, heads=ledger / "heads.jsonl"), "restored")
     # Against the heads of that moment, too: where the ledger's folder has newer ones, records since then are missing.
     with TraceStore.open(database) as store:
-        found = verified(store, ledger, images, (place / "heads.jsonl",))
+        found = verified(store, ledger, pictures, (place / "heads.jsonl",))
     tell_verified(found)
     if found.findings:
         raise click.exceptions.Exit(1)

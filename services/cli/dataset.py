@@ -189,19 +189,18 @@ def _drawn(image: Image, one: Doubt) -> Image:
 @click.option("--out", type=click.Path(file_okay=False, path_type=Path), metavar="FOLDER", help=_help("out"))
 @pictures_option
 @database_option
-def label_next(since: datetime, most: int, out: Path | None, pictures: str, database: str) -> None:
+def label_next(since: datetime, most: int, out: Path | None, pictures: ImageStore, database: str) -> None:
     with TraceStore.open(database) as store:
         found = offered(store, since=since.astimezone(UTC), most=most)
     if out is not None:
         _check_new(out)
-    images = ImageStore.open(pictures)
     table = Table(box=None)
     for column in ("unit", "why", "score"):
         table.add_column(_help(f"column.{column}"))
     for number, one in enumerate(found, 1):
         table.add_row(str(one.inspection.unit), _help(f"why.{one.why}"), f"{one.score:.2f}")
         for picture in one.inspection.pictures if out is not None else ():
-            data = images.read(picture.sha256)
+            data = pictures.read(picture.sha256)
             file = Path(str(out)) / f"{number:03}_{one.why}_{picture.sha256[:16]}{suffix_of(data)}"
             file.parent.mkdir(parents=True, exist_ok=True)
             file.write_bytes(data)

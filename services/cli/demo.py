@@ -16,7 +16,7 @@ from inspection.errors import InspectionError
 from services.cli.options import VAR, default_database, default_ledger, default_pictures, default_tls
 from services.station.logs import LOGS
 from services.station.messages import FirstOnRecord
-from services.station.place import FIRST_RUN_FILE, ServicePlace
+from services.station.place import FIRST_RUN_FILE, SPOOL, ServicePlace
 from services.station.supervisor import run_station
 from services.station.wired import Wired, wired
 from services.text import language_of_environment, say
@@ -31,6 +31,7 @@ MADE_HERE = (
     "lynceus.db-wal",
     "lynceus.db-shm",
     "pictures",
+    SPOOL,
     LOGS,
     FIRST_RUN_FILE,
     "recipes-in-force.json",

@@ -24,7 +24,8 @@ from inspection.types import Defect, Image, Inspection, PictureRef, Verdict
 from inspection.vision.annotating import annotate
 from inspection.vision.decoding import MIN_SIDE_PX
 from services.cli.demo import make_writable
-from services.cli.options import VAR, database_option, default_pictures
+from services.cli.options import VAR, database_option, default_pictures, open_pictures
+from services.cli.pictures import tell_waiting
 from services.files import Inspected, by_view, gather, inspect_all, one_by_one
 from services.ingredients import keep_recipe, keep_software
 from services.station.build import build_pipeline
@@ -111,7 +112,7 @@ def inspect(
     units = list(by_view(given, views) if views else one_by_one(given))
     pictures = sum(len(unit) for unit in units)
     make_writable(VAR)
-    images = ImageStore.open(default_pictures())
+    images = open_pictures(default_pictures())
     keep_recipe(images, recipe)
     # Under other scores than the recipe's, what judged is in no record, and nobody may take it for what it was not.
     software = keep_software(images) if min_score is None else None
@@ -146,6 +147,7 @@ def inspect(
             out.flush()
     to_stdout = json_file == STANDARD_OUTPUT
     out.summary.show(Console(highlight=False, stderr=to_stdout), given=pictures)
+    tell_waiting(images)
     return 0 if out.summary.not_inspected == 0 else 1
 
 

@@ -62,10 +62,10 @@ def head(database: str, ledger: Path) -> None:
 @ledger_option
 @pictures_option
 def verify_ledger(
-    heads: tuple[Path, ...], as_json_: bool, database: str, ledger: Path, pictures: str
+    heads: tuple[Path, ...], as_json_: bool, database: str, ledger: Path, pictures: ImageStore
 ) -> None:
     with TraceStore.open(database) as store:
-        found = verified(store, ledger, ImageStore.open(pictures), heads)
+        found = verified(store, ledger, pictures, heads)
     if as_json_:
         click.echo(json.dumps({
             "origin": found.origin,

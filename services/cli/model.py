@@ -254,10 +254,10 @@ def show_data(
 @click.option("--since", type=click.DateTime(), required=True, help=_help("since"))
 @pictures_option
 @database_option
-def learn_from(out: Path, since: datetime, pictures: str, database: str) -> None:
+def learn_from(out: Path, since: datetime, pictures: ImageStore, database: str) -> None:
     now = datetime.now(UTC)
     with TraceStore.open(database) as store:
-        made = reviewed(store, ImageStore.open(pictures), out, since=since.astimezone(UTC), until=now)
+        made = reviewed(store, pictures, out, since=since.astimezone(UTC), until=now)
     write_labels(made.labelled)
     told = {
         **balance(made.labelled),

@@ -8,8 +8,10 @@ from pathlib import Path
 
 import click
 
+from services.station.place import SPOOL
 from services.text import language_of_environment, say
 from traceability.identifiers.handle import NATIONAL_PREFIXES, prefixes_in
+from traceability.images import ImageStore
 
 VAR = Path("var")
 
@@ -49,10 +51,17 @@ ledger_option = click.option(
     help=say("cli.option.ledger", language_of_environment()),
 )
 
+
+def open_pictures(address: str) -> ImageStore:
+    """What waits for a bucket that is away waits in the folder `var/spool` here."""
+    return ImageStore.open(address, spool=VAR / SPOOL)
+
+
 pictures_option = click.option(
     "--pictures",
     metavar="FOLDER|s3://BUCKET",
     default=default_pictures,
+    callback=lambda _context, _option, address: open_pictures(address),
     help=say("cli.option.pictures", language_of_environment()),
 )
 

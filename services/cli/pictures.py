@@ -35,10 +35,12 @@ def pictures() -> None:
 @click.option("--json", "as_json", is_flag=True, help=say("cli.trace.json", language_of_environment()))
 @database_option
 @pictures_option
-def room(station: str, as_json: bool, database: str, pictures: str) -> None:
+def room(station: str, as_json: bool, database: str, pictures: ImageStore) -> None:
     rules = rules_of(load_station(station))
+    if not as_json:
+        tell_waiting(pictures)
     with TraceStore.open(database) as store:
-        found = forecast(store, ImageStore.open(pictures), rules, at=datetime.now(UTC))
+        found = forecast(store, pictures, rules, at=datetime.now(UTC))
     click.echo(RoomAnswer.of(found).model_dump_json(indent=2) if as_json else _said(found))
 
 
@@ -46,16 +48,37 @@ def room(station: str, as_json: bool, database: str, pictures: str) -> None:
 @_station_option
 @database_option
 @pictures_option
-def prune(station: str, database: str, pictures: str) -> None:
+def prune(station: str, database: str, pictures: ImageStore) -> None:
     language = language_of_environment()
     rules = rules_of(load_station(station))
     with TraceStore.open(database) as store:
-        done = give_up(store, ImageStore.open(pictures), rules, at=datetime.now(UTC))
+        done = give_up(store, pictures, rules, at=datetime.now(UTC))
     for one in done:
         rule = say(f"picture_rule.{one.rule}", language)
         click.echo(say("cli.pictures.pruned", language, pictures=len(one.pictures), rule=rule))
     if not done:
         click.echo(say("cli.pictures.nothing", language))
+
+
+@pictures.command("send", help=_help("send"))
+@pictures_option
+def send(pictures: ImageStore) -> None:
+    language = language_of_environment()
+    sent = pictures.send_on()
+    click.echo(say("cli.pictures.sent", language, pictures=sent.pictures))
+    for sha256 in sent.spoilt:
+        click.echo(say("cli.pictures.spoilt", language, sha256=sha256), err=True)
+    if sent.spoilt:
+        raise click.exceptions.Exit(1)
+
+
+def tell_waiting(images: ImageStore) -> None:
+    """Say how many pictures wait here for their bucket, where any do."""
+    waiting = images.waiting()
+    if waiting:
+        size = _mb(sum(waiting.values()))
+        told = say("cli.pictures.waiting", language_of_environment(), pictures=len(waiting), size=size)
+        click.echo(told, err=True)
 
 
 def _said(found: Forecast) -> str:

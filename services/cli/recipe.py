@@ -40,7 +40,7 @@ def recipe() -> None:
 @click.option("--look-again", is_flag=True, help=_help("cli.recipe.look_again"))
 @pictures_option
 @database_option
-def what_if(name: str, units: int, look_again: bool, pictures: str, database: str) -> None:
+def what_if(name: str, units: int, look_again: bool, pictures: ImageStore, database: str) -> None:
     language = language_of_environment()
     changed = load_recipe(name)
     with TraceStore.open(database) as store:
@@ -60,9 +60,7 @@ def what_if(name: str, units: int, look_again: bool, pictures: str, database: st
             progress.advance(task)
             return True
 
-        found = compare(
-            seen, changed, images=ImageStore.open(pictures) if look_again else None, progress=done
-        )
+        found = compare(seen, changed, images=pictures if look_again else None, progress=done)
     console = Console(highlight=False)
     key = "cli.recipe.flips_looked" if look_again else "cli.recipe.flips"
     told = say(key, language, flips=len(found.flips), units=found.units, recipe=changed.settings.name)

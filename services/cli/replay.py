@@ -34,14 +34,14 @@ def replay(
     recipe_file: str | None,
     as_json: bool,
     database: str,
-    pictures: str,
+    pictures: ImageStore,
 ) -> int:
     with TraceStore.open(database) as store:
         of_unit = store.inspections_of(parse(code))
     wanted = [one for one in of_unit if inspection in (None, one.id)]
     if not wanted:
         raise click.BadParameter(_help("none_such"), param_hint="--inspection")
-    done = judge_again(ImageStore.open(pictures), wanted[-1], recipe_file=recipe_file)
+    done = judge_again(pictures, wanted[-1], recipe_file=recipe_file)
     if as_json:
         click.echo(json.dumps(_as_json(done), ensure_ascii=False))
     else:

@@ -8,13 +8,17 @@ from pathlib import Path
 FIRST_RUN_FILE = "first-run-code"
 """In the station's folder: what the first administrator shows."""
 
+SPOOL = "spool"
+"""In the station's folder: pictures that wait for a bucket that is away."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ServicePlace:
     """Where the service keeps things and where it is reached. `seed_history` None: no simulated history.
 
     pictures  a folder, or `s3://bucket/prefix`
-    folder    what else the station keeps here: the first-run code, what the engine could not deliver yet
+    folder    what else the station keeps here: the first-run code, what the engine could not deliver yet, pictures that
+              wait for their bucket
     ledger    folder of the key and the heads; best on another disk than the database
     tls       folder of certificate and key (`tls.py`); None: what is sent goes in the clear
     """

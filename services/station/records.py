@@ -28,7 +28,7 @@ from services.station.messages import (
 from services.station.proofs import keep_proof
 from services.station.recipes import Wishes
 from station_config import Recipe, load_recipe
-from traceability.errors import DiskFull
+from traceability.errors import BucketDenied, BucketUnreachable, DiskFull
 from traceability.images import ImageStore
 from traceability.retention import LOWERED_TO, Rules, prune
 from traceability.store import TraceStore
@@ -113,7 +113,7 @@ class Records:
             self._show(message)
         if self._stored_pictures >= PRUNE_EVERY:
             self._stored_pictures = 0
-            self._prune(self._retention)
+            self._prune_now_or_later()
         if inspections and self._is_first:
             self._is_first = False
             self._first(FirstOnRecord(unit=inspections[0].unit, verdict=inspections[0].verdict))
@@ -151,6 +151,13 @@ class Records:
             if not self._prune(replace(self._retention, max_bytes=int(LOWERED_TO * there))):
                 raise
             self._images.put(picture)
+
+    def _prune_now_or_later(self) -> None:
+        try:
+            self._prune(self._retention)
+        except (BucketUnreachable, BucketDenied) as error:
+            # What it holds cannot be told now, and the batch is on record.
+            logger.warning("No pictures are given up for now: %s", error)
 
     def _prune(self, rules: Rules) -> bool:
         """Whether any picture was given up."""

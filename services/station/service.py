@@ -6,6 +6,7 @@ import gc
 import logging
 import secrets
 import threading
+from collections.abc import Callable
 from contextlib import ExitStack
 from datetime import UTC, datetime
 from multiprocessing.connection import Connection
@@ -28,7 +29,7 @@ from services.station.ending import stop_when_told
 from services.station.history import simulate_shifts
 from services.station.link import Address, Reception
 from services.station.logs import keep_logs
-from services.station.place import FIRST_RUN_FILE, ServicePlace
+from services.station.place import FIRST_RUN_FILE, SPOOL, ServicePlace
 from services.station.recipes import LaneRecipes, Wishes
 from services.station.records import Records
 from services.station.tls import tls_files
@@ -49,6 +50,9 @@ AUDIT_EVERY_S: Final = 10.0
 WATCH_EVERY_S: Final = 30.0
 """So often what a promoted model does is compared with what the one before did."""
 
+SEND_EVERY_S: Final = 10.0
+"""So often a bucket that was away is tried again."""
+
 SEAL_EVERY_S: Final = 600
 """What was recorded since the last head can be taken back without a trace: so long at most."""
 
@@ -60,7 +64,7 @@ def run_service(station: StationSettings, address: Address, place: ServicePlace,
     with ExitStack() as held:
         try:
             store = held.enter_context(TraceStore.open(place.database))
-            images = ImageStore.open(place.pictures)
+            images = ImageStore.open(place.pictures, spool=place.folder / SPOOL)
             sealer = Sealer(place.ledger)
             live = LiveState()
             journal = AlarmJournal(store, live.board)
@@ -129,6 +133,9 @@ def run_service(station: StationSettings, address: Address, place: ServicePlace,
         threading.Thread(target=_audit, args=(accounting, stop), name="audit", daemon=True).start()
         threading.Thread(target=journal.keep_noting, args=(stop,), name="alarms", daemon=True).start()
         threading.Thread(target=webhooks.keep_telling, args=(stop,), name="webhooks", daemon=True).start()
+        threading.Thread(
+            target=keep_sending, args=(images, live.metrics.waiting, stop), name="spool", daemon=True
+        ).start()
         threading.Thread(target=_watch, args=(store, stop), name="models", daemon=True).start()
         if place.seed_history is not None:
             threading.Thread(
@@ -160,6 +167,27 @@ def _audit(accounting: Accounting, stop: threading.Event) -> None:
         except InspectionError:
             logger.exception("The records could not be audited; they are again in %g s", AUDIT_EVERY_S)
         stop.wait(AUDIT_EVERY_S)
+
+
+def keep_sending(images: ImageStore, told: Callable[[int], None], stop: threading.Event) -> None:
+    """Bring pictures to their bucket that waited here while it was away."""
+    is_away = False
+    while not stop.is_set():
+        try:
+            told(len(images.waiting()))
+            sent = images.send_on()
+            if sent.pictures:
+                logger.info("%d pictures that waited here are in their bucket", sent.pictures)
+            for sha256 in sent.spoilt:
+                logger.error("Picture %s was spoilt while it waited for its bucket; it is gone", sha256)
+            is_away = False
+        except InspectionError as error:
+            # Once, not every ten seconds for as long as it lasts.
+            if not is_away:
+                logger.error("Pictures wait here: %s %s", error.code, error)
+            is_away = True
+        told(len(images.waiting()))
+        stop.wait(SEND_EVERY_S)
 
 
 def _watch(store: TraceStore, stop: threading.Event) -> None:

@@ -17,6 +17,7 @@ from inspection.types import Verdict
 from services.access import Access, AccessHere, Caller, Right, Who
 from services.api.cases import Disposer, WrittenAct, sign
 from services.api.charts import SignalAnswer
+from services.api.pictures import room_of
 from services.api.serving import Here, Language, Serving
 from services.api.spc import Selection, chart_of
 from services.problems import status_of
@@ -25,7 +26,6 @@ from services.web.rendering import page
 from traceability.accounts import Role
 from traceability.cases import Act, Case, Cases, Source
 from traceability.errors import TooFewSubgroups
-from traceability.retention import forecast
 
 router = APIRouter(include_in_schema=False, default_response_class=HTMLResponse)
 
@@ -87,7 +87,7 @@ def today(request: Request, here: Here, access: AccessHere, language: Language) 
         cases=Cases(here.store).all(is_open=True),
         now=now,
         signals=_signals(here, language, now, station),
-        room=None if here.retention is None else forecast(here.store, here.images, here.retention, at=now),
+        room=room_of(here, at=now),
         soon_full_days=SOON_FULL_DAYS,
     )
 

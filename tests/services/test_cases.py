@@ -9,11 +9,15 @@ import pytest
 from fastapi.testclient import TestClient
 
 from inspection.types import Verdict
+from tests.a_bucket import UNREACHABLE, FakeBucket
 from tests.a_station import a_part, jpeg_of
 from tests.builders import an_inspection
 from tests.services.signed_in import PASSWORD, signed_in
 from traceability.accounts import Role
+from traceability.images import ImageStore
 from traceability.retention import Rules
+from traceability.shelf import Folder
+from traceability.spool import Spooled
 
 HTML = {"Accept": "text/html"}
 NEW = {"source": "signal", "key": "p:parts", "title": "Parts refused"}
@@ -137,3 +141,36 @@ def test_a_disk_that_is_full_soon_is_told_as_an_alarm_is(station, engineer):
     page = engineer.get("/today", headers=HTML).text
     assert '<p class="banner banner-failure" role="status">' in page
     assert "Full in 3 days" in page
+
+
+@pytest.mark.parametrize(
+    ("language", "away", "sending"),
+    [
+        ("en", "wait here and are sent on when it is back: 1 so far", "that waited here are being sent"),
+        ("zh", "恢复后自动补传：目前 1 张", "正在补传到存储桶"),
+    ],
+)
+def test_a_bucket_that_is_away_is_told_where_the_day_begins_and_the_page_still_opens(
+    station, engineer, tmp_path, language, away, sending
+):
+    bucket = FakeBucket(tmp_path / "bucket")
+    serving = engineer.app.state.serving
+    engineer.app.state.serving = replace(
+        serving, images=ImageStore(Spooled(bucket, Folder(tmp_path / "spool")))
+    )
+    bucket.refuses = UNREACHABLE
+    engineer.app.state.serving.images.put(b"a picture")
+    shown = engineer.get("/today", headers=HTML | {"Accept-Language": language})
+    assert shown.status_code == 200
+    assert '<p class="banner banner-failure" role="status">' in shown.text
+    assert "s3://pictures/" in shown.text
+    assert away in shown.text
+    assert "AWS_ENDPOINT_URL_S3" in shown.text
+    # Back, and not everything is sent yet: nothing to see to any more.
+    bucket.refuses = None
+    engineer.app.state.serving = replace(
+        serving, images=ImageStore(Spooled(bucket, Folder(tmp_path / "spool")))
+    )
+    shown = engineer.get("/today", headers=HTML | {"Accept-Language": language})
+    assert sending in shown.text
+    assert "banner-failure" not in shown.text

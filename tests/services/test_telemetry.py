@@ -27,6 +27,7 @@ def test_what_the_engine_reports_is_counted_per_lane():
             failures={"INS-IMAGE-UNFIT": 2},
         )
     )
+    live.metrics.waiting(5)
     live.metrics.backlog(Backlog(waiting=3, given_up=7))
     lines = set(live.metrics.exposition().decode().splitlines())
     assert {
@@ -36,6 +37,7 @@ def test_what_the_engine_reports_is_counted_per_lane():
         'frames_not_inspected_total{failure="INS-IMAGE-UNFIT",lane="strip"} 2.0',
         'frames_unaccounted_total{lane="strip"} 0.0',
         "outbox_waiting 3.0",
+        "pictures_waiting 5.0",
         "pictures_given_up 7.0",
         'units_total{lane="strip",verdict="NOT_INSPECTED"} 1.0',
         'defects_total{kind="scratch",lane="strip"} 1.0',

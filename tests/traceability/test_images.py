@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from traceability.errors import DiskFull, PictureAltered, PictureMissing, PicturesNotWritable
-from traceability.images import ImageStore, refusal
+from traceability.images import ImageStore
+from traceability.shelf import refusal
 
 
 @pytest.fixture

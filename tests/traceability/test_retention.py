@@ -17,9 +17,10 @@ from tests.builders import NOON, a_picture, a_unit, an_inspection
 from traceability import holds, tables
 from traceability.accounts import Accounts, Role
 from traceability.errors import DiskFull
-from traceability.images import Folder, ImageStore
+from traceability.images import ImageStore
 from traceability.retention import PictureClass, Rule, Rules, forecast, given_up, kept, prune
 from traceability.reviews import Decision, Reviews
+from traceability.shelf import Folder
 from traceability.store import TraceStore
 from traceability.verification import verify
 

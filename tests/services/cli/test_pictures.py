@@ -5,9 +5,13 @@ import pytest
 from click.testing import CliRunner
 
 from inspection.types import Verdict
+from services.cli.options import open_pictures
 from services.cli.pictures import pictures
 from station_config.errors import ConfigInvalid
+from tests.a_bucket import S3Server, a_bucket
 from tests.builders import a_picture, a_unit, an_inspection
+from traceability.bucket import Bucket
+from traceability.errors import BucketUnreachable
 from traceability.images import ImageStore
 from traceability.store import TraceStore
 
@@ -69,3 +73,44 @@ def test_an_age_of_no_days_is_refused(folder: Path):
     (folder / "s.toml").write_text(STATION.format(days=0), encoding="utf-8")
     with pytest.raises(ConfigInvalid):
         asked(folder, "prune")
+
+
+@pytest.mark.parametrize(("language", "said"), [("en", "1 pictures that waited"), ("zh", "暂存的 1 张图像")])
+def test_what_waits_for_a_bucket_is_told_and_sent_on(tmp_path: Path, monkeypatch, language, said):
+    monkeypatch.chdir(tmp_path)
+    server = S3Server()
+    with a_bucket(server.address) as bucket:
+        address = f"s3://{bucket}/line-1"
+        server.away()
+        kept = open_pictures(address).put(b"a picture")
+
+        def ask(*call: str):
+            return CliRunner(env={"LYNCEUS_LANGUAGE": language}).invoke(
+                pictures, [*call, "--pictures", address], catch_exceptions=True
+            )
+
+        refused = ask("send")
+        assert isinstance(refused.exception, BucketUnreachable)
+        server.back()
+        there = ask("room", "--database", f"sqlite:///{tmp_path / 'lynceus.db'}")
+        assert (there.exit_code, "lynceus pictures send" in there.stderr) == (0, True)
+        sent = ask("send")
+        assert (sent.exit_code, said in sent.output) == (0, True)
+        assert Bucket(bucket, "line-1").get(kept) == b"a picture"
+    server.away()
+
+
+def test_a_picture_that_was_spoilt_while_it_waited_is_named(tmp_path: Path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    server = S3Server()
+    with a_bucket(server.address) as bucket:
+        address = f"s3://{bucket}"
+        server.away()
+        kept = open_pictures(address).put(b"a picture")
+        server.back()
+        (file,) = (tmp_path / "var" / "spool").rglob(kept)
+        file.write_bytes(b"")
+        result = CliRunner(env={"LYNCEUS_LANGUAGE": "en"}).invoke(pictures, ["send", "--pictures", address])
+        assert result.exit_code == 1
+        assert f"Picture {kept} was spoilt" in result.stderr
+    server.away()

@@ -11,7 +11,7 @@ from inspection.vision.drawing import draw_strip_patch
 from services.cli.inspect import inspect
 from services.cli.replay import replay
 from services.ingredients import software_sha256
-from tests.a_bucket import a_bucket, an_s3_server
+from tests.a_bucket import S3Server, a_bucket, an_s3_server
 from tests.builders import uuid7
 from traceability.images import ImageStore
 from traceability.store import TraceStore
@@ -186,8 +186,21 @@ def test_what_was_inspected_into_a_bucket_is_judged_again_from_there(tmp_path, m
         said = replayed(on_record())
         assert said["is_same"]
         assert said["differences"] == []
-        images = ImageStore.open(f"s3://{bucket}/line-1")
+        images = ImageStore.open(f"s3://{bucket}/line-1", spool=tmp_path / "spool")
         images.remove(on_record().pictures[0].sha256)
         (difference,) = replayed(on_record())["differences"]
         assert difference["what"] == "picture"
     assert not Path("var/pictures").exists()
+
+
+def test_what_was_inspected_while_the_bucket_was_away_is_judged_again_from_here(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    cv2.imwrite("one.png", draw_strip_patch(7).pixels)
+    server = S3Server()
+    with a_bucket(server.address) as bucket:
+        server.away()
+        monkeypatch.setenv("LYNCEUS_PICTURES", f"s3://{bucket}/line-1")
+        done = CliRunner(env={"LYNCEUS_LANGUAGE": "en"}).invoke(inspect, ["one.png"], catch_exceptions=False)
+        assert "wait here for their bucket" in done.stderr
+        said = replayed(on_record())
+        assert (said["is_same"], said["differences"]) == (True, [])

@@ -14,10 +14,13 @@ from services.station.link import Hello
 from services.station.messages import FirstOnRecord, FrameSeen, LaneState, RecipeState
 from services.station.recipes import Wishes
 from services.station.records import ENGINE_LOST, PRUNE_EVERY, Records
+from tests.a_bucket import UNREACHABLE, FakeBucket
 from tests.builders import a_defect, a_unit, an_inspection, an_inspection_begun
 from traceability.errors import DiskFull, PictureMissing
-from traceability.images import Folder, ImageStore
+from traceability.images import ImageStore
 from traceability.retention import LOWERED_TO, Rules, given_up
+from traceability.shelf import Folder
+from traceability.spool import Spooled
 from traceability.store import TraceStore
 
 NOW = datetime(2026, 11, 20, 12, tzinfo=UTC)
@@ -257,3 +260,23 @@ def test_after_so_many_pictures_the_oldest_accepted_ones_go_and_none_of_a_unit_i
     books.commit(batch)
     kept = int(LOWERED_TO * (PRUNE_EVERY - 1))
     assert images.sizes().keys() == set(names[-kept:])
+
+
+def test_while_the_bucket_is_away_records_are_complete_and_no_rule_gives_anything_up(place, tmp_path):
+    store, _, live = place
+    bucket = FakeBucket(tmp_path / "bucket")
+    images = ImageStore(Spooled(bucket, Folder(tmp_path / "spool")))
+    books = a_books((store, images, live), max_bytes=len(JPEG))
+    bucket.refuses = UNREACHABLE
+    units = [an_inspection_begun(unit=a_unit(f"86.1/{number}")) for number in range(PRUNE_EVERY)]
+    batch, names = [], []
+    for number, begun in enumerate(units):
+        frame, picture = a_picture_of(begun, number)
+        names.append(picture.sha256)
+        batch += [begun, frame, a_seen(begun, picture)]
+    books.commit(batch)
+    assert [store.inspections_of(begun.unit)[0].pictures[0].sha256 for begun in units] == names
+    assert all(hashlib.sha256(images.read(name)).hexdigest() == name for name in names)
+    bucket.refuses = None
+    assert images.send_on().pictures == PRUNE_EVERY
+    assert bucket.sizes().keys() == set(names)
