@@ -35,6 +35,13 @@ _DISPOSITIONS: Final[Mapping[Verdict, str]] = {
     Verdict.NOT_INSPECTED: "unknown",
 }
 
+_DECIDED: Final[Mapping[str, str]] = {
+    "use_as_is": "available",
+    "rework": "in_progress",
+    # To be scrapped; that it was destroyed nobody has said.
+    "scrap": "non_sellable_other",
+}
+
 _QUANTITIES: Final = {
     "mm": ("Length", "MMT"),
     "m": ("Length", "MTR"),
@@ -110,6 +117,34 @@ def decommissioned(code: IdentifierCode, at: datetime) -> Event:
             "bizStep": "decommissioning",
             "disposition": "inactive",
             "epcList": [epc_of(code)],
+        }
+    )
+
+
+def put_on_hold(code: IdentifierCode, at: datetime) -> Event:
+    """Nobody may use or ship a unit. The reason is free text, and may name people: it stays here."""
+    return _complete(
+        {
+            "type": "ObjectEvent",
+            "eventTime": _time(at),
+            "action": "OBSERVE",
+            "bizStep": "holding",
+            "disposition": "non_sellable_other",
+            "epcList": [epc_of(code)],
+        }
+    )
+
+
+def released(code: IdentifierCode, decision: str, at: datetime) -> Event:
+    """What was decided about a unit on hold: `use_as_is`, `rework` or `scrap`. No step of the vocabulary means that."""
+    return _complete(
+        {
+            "type": "ObjectEvent",
+            "eventTime": _time(at),
+            "action": "OBSERVE",
+            "disposition": _DECIDED[decision],
+            "epcList": [epc_of(code)],
+            "lynceus:decision": decision,
         }
     )
 

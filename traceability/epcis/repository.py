@@ -25,6 +25,8 @@ from traceability.epcis.events import (
     inspected,
     key_of_epc,
     made_from,
+    put_on_hold,
+    released,
     with_id,
 )
 from traceability.epcis.schema import mistakes
@@ -231,7 +233,7 @@ class EpcisRepository:
         return _paged(connection, (_received, wanted, table.event_time), query, after, limit)
 
     def _own(self, connection: Connection, query: Query, after: Place | None, limit: int) -> list[Event]:
-        """Events of our records: inspections, codes given and given up, and what was made of what."""
+        """Events of our records: inspections, codes given and given up, what was made of what, holds and decisions."""
         units: list[UUID] | None = None
         if query.matches:
             units = self._units(connection, [epc for epcs in query.matches.values() for epc in epcs])
@@ -245,6 +247,8 @@ class EpcisRepository:
             (_inspected, _inspections(units), tables.inspection.c.finished_at),
             (_of_codes, _code_events(units), tables.code_event.c.at),
             (_made, _children(units), tables.unit.c.created_at),
+            (_held, _holds(units), tables.hold.c.placed_at),
+            (_decided, _releases(units), tables.hold_release.c.released_at),
         )
         return [event for one in sources for event in _paged(connection, one, query, after, limit)]
 
@@ -352,6 +356,37 @@ def _of_codes(connection: Connection, wanted: Select[Any]) -> list[Event]:
         (decommissioned if row.kind == "retired" else commissioned)(
             parse(row.canon, scheme=row.scheme), row.at
         )
+        for row in connection.execute(wanted)
+    ]
+
+
+def _holds(units: list[UUID] | None) -> Select[Any]:
+    named, hold = tables.identifier.c, tables.hold.c
+    wanted = select(hold.placed_at, named.canon, named.scheme).join(
+        tables.identifier, named.id == hold.identifier_id
+    )
+    return wanted if units is None else wanted.where(hold.unit_id.in_(units))
+
+
+def _held(connection: Connection, wanted: Select[Any]) -> list[Event]:
+    return [
+        put_on_hold(parse(row.canon, scheme=row.scheme), row.placed_at) for row in connection.execute(wanted)
+    ]
+
+
+def _releases(units: list[UUID] | None) -> Select[Any]:
+    named, hold, done = tables.identifier.c, tables.hold.c, tables.hold_release.c
+    wanted = (
+        select(done.released_at, done.decision, named.canon, named.scheme)
+        .join(tables.hold, hold.id == done.hold_id)
+        .join(tables.identifier, named.id == hold.identifier_id)
+    )
+    return wanted if units is None else wanted.where(hold.unit_id.in_(units))
+
+
+def _decided(connection: Connection, wanted: Select[Any]) -> list[Event]:
+    return [
+        released(parse(row.canon, scheme=row.scheme), row.decision, row.released_at)
         for row in connection.execute(wanted)
     ]
 

@@ -25,6 +25,7 @@ from traceability.epcis.schema import mistakes
 from traceability.errors import EventsRefused
 from traceability.genealogy.cuts import Link, LinkKind
 from traceability.genealogy.recording import record
+from traceability.holds import Decision, place, release
 from traceability.identifiers import parse
 from traceability.store import TraceStore
 
@@ -192,6 +193,31 @@ def test_commissioning_transformation_and_retirement_are_told(epcis: EpcisReposi
         "TransformationEvent"
     ]
     assert found(epcis, matches={"MATCH_outputEPC": (epc_of(SLAB),)}) == []
+
+
+@pytest.mark.parametrize(
+    ("decision", "disposition"),
+    [("use_as_is", "available"), ("rework", "in_progress"), ("scrap", "non_sellable_other")],
+)
+def test_a_hold_and_what_was_decided_are_told_without_their_reasons(
+    epcis: EpcisRepository, store: TraceStore, decision: Decision, disposition: str
+):
+    codes = CodeRegister(store)
+    codes.register(COIL, reason="rolled")
+    codes.register(SLAB, reason="cast")
+    place(store, [COIL], ids=[UUID(int=1)], reason="Li Wei saw rust", at=NOON, by="Li Wei")
+    held = found(epcis, matches={"MATCH_epc": (epc_of(COIL),)}, biz_steps=("holding",))
+    later = NOON + timedelta(hours=1)
+    release(store, COIL, id=UUID(int=2), decision=decision, reason="Li Wei wiped it", at=later, by="Li Wei")
+    told = found(epcis, since=NOON, until=later + timedelta(seconds=1))
+    assert [event["eventID"] for event in told[:1]] == [event["eventID"] for event in held]
+    assert [(event["disposition"], event.get("lynceus:decision")) for event in told] == [
+        ("non_sellable_other", None),
+        (disposition, decision),
+    ]
+    assert found(epcis, matches={"MATCH_epc": (epc_of(SLAB),)}, biz_steps=("holding",)) == []
+    assert mistakes(query_document(told, at=NOON)) == ()
+    assert "Li Wei" not in repr(told)
 
 
 @pytest.mark.parametrize(
