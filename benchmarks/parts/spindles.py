@@ -1,0 +1,116 @@
+"""How well detectors tell pitting on the ball screws of BSData, whole pieces of 400 px from places that taught nothing.
+
+PYTHONPATH=. python benchmarks/parts/spindles.py [--shared ../shared] [--good 50] [--model NAME --models FOLDER]
+PYTHONPATH=. python benchmarks/parts/spindles.py --lay-out FOLDER
+
+Judged on the val list: of each picture a piece with pitting and one without, at places of spindles that the train list
+does not show. Without --model: fitted from good pieces of the train list alone (`models/anomaly.py`). --lay-out writes
+the train list's pieces as a labelled set, to train from (`models/training/labelled.py`).
+"""
+
+from __future__ import annotations
+
+import argparse
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from models.anomaly import KIND, fit
+from models.boxes import BoxDetector
+from models.evaluation import Judged, auroc, misses, precision
+from models.labels import LabelledFile, LabelledSet, Truth, write_labels
+from models.maps import MapDetector
+from models.session import Session
+from models.store import ModelStore, ReleasedModel
+from models.training.dataset import Labelled, piece_of, read_spindles
+
+LOWEST_SCORE = 0.001
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--shared", type=Path, default=Path("../shared"))
+    parser.add_argument("--good", type=int, default=50)
+    parser.add_argument("--model", default=None, help="a detector of boxes, in place of a fit")
+    parser.add_argument("--models", type=Path, default=None, help="folder that holds it; else those released")
+    parser.add_argument("--lay-out", type=Path, default=None)
+    given = parser.parse_args()
+    folder = given.shared / "data" / "bsdata"
+    if given.lay_out is not None:
+        lay_out(
+            [*pieces(folder, "train.txt", pitted=True), *pieces(folder, "train.txt", pitted=False)],
+            given.lay_out,
+        )
+        return
+    judged_by = [*pieces(folder, "val.txt", pitted=True), *pieces(folder, "val.txt", pitted=False)]
+    if given.model is None:
+        judge(fitted(pieces(folder, "train.txt", pitted=False), given.good), judged_by)
+    else:
+        store = ModelStore() if given.models is None else ModelStore(given.models)
+        judge(store.find(given.model), judged_by)
+
+
+def pieces(folder: Path, list_name: str, *, pitted: bool) -> list[Labelled]:
+    found = [piece_of(one, pitted=pitted) for one in read_spindles(folder, list_name)]
+    return [one for one in found if one is not None]
+
+
+def fitted(good: Sequence[Labelled], count: int) -> ReleasedModel:
+    chosen = [good[i].pixels for i in np.random.default_rng(0).permutation(len(good))[:count]]
+    used = time.process_time()
+    model = fit(chosen, name="spindle-good", source="BSData train.txt, pieces of 400 px without pitting")
+    print(f"fitted from {len(chosen)} good pieces, {time.process_time() - used:.0f} s of processor time")
+    return model
+
+
+def judge(model: ReleasedModel, judged_by: Sequence[Labelled]) -> None:
+    runs = BoxDetector if model.card.task == "boxes" else MapDetector
+    surest, reporting = runs(Session(model), min_score=LOWEST_SCORE), runs(Session(model))
+    looked = [judged(one, surest) for one in judged_by]
+    defective = np.array([bool(one.truth_kind) for one in looked])
+    score = np.array([one.found.score.max(initial=0) for one in looked], np.float64)
+    print(f"{model.card.name} {model.card.version}: {len(looked)} pieces, {defective.sum()} with pitting")
+    print(f"AUROC of pieces {auroc(score, defective):.4f}")
+    if model.card.kinds != (KIND,):
+        print(f"AP50 of pits {precision(looked, ['pits']).ap50['pits']:.4f}")
+    counted = misses([judged(one, reporting) for one in judged_by])
+    print(
+        f"by its card: {counted.escapes} of {counted.defective} escape, {counted.overkill} of {counted.clean} alarm"
+    )
+    took = []
+    for one in judged_by[:20]:
+        used = time.process_time()
+        reporting.detect(one.pixels)
+        took.append((time.process_time() - used) * 1e3)
+    print(f"{np.median(took):.1f} ms of one core for a piece, in tiles of {model.card.tile_px} px")
+
+
+def judged(one: Labelled, detector: BoxDetector | MapDetector) -> Judged:
+    corners = [(d.box_px.x1, d.box_px.y1, d.box_px.x2, d.box_px.y2) for d in one.truth]
+    return Judged(
+        truth_xyxy=np.array(corners, np.float32).reshape(-1, 4),
+        truth_kind=tuple(defect.kind for defect in one.truth),
+        found=detector.detect(one.pixels),
+    )
+
+
+def lay_out(some: Sequence[Labelled], folder: Path) -> None:
+    (folder / "images").mkdir(parents=True)
+    told = []
+    for one in some:
+        name = f"images/{one.name}.png"
+        cv2.imwrite(str(folder / name), one.pixels)
+        height, width = one.pixels.shape[:2]
+        truth = tuple(Truth(kind=defect.kind, box_px=defect.box_px) for defect in one.truth)
+        told.append(LabelledFile(name=name, width_px=width, height_px=height, truth=truth))
+    write_labels(LabelledSet(folder=folder, kinds=("pits",), pictures=tuple(told)))
+    print(f"{folder}: {len(told)} pieces")
+
+
+if __name__ == "__main__":
+    main()
