@@ -377,7 +377,8 @@ def write(model: ReleasedModel, into: Path) -> Path:
     return folder
 
 
-def _say(share: float) -> None:
+def say_progress(share: float) -> None:
+    """On a line of its own, for whoever began this process: 0 to 1."""
     sys.stdout.write(f"{PROGRESS}{share:.3f}\n")
     sys.stdout.flush()
 
@@ -427,7 +428,7 @@ def main(arguments: list[str]) -> int:
             source=asked.good.name,
             licence=asked.licence,
             steps=asked.steps,
-            progress=_say if asked.progress else lambda share: None,
+            progress=say_progress if asked.progress else lambda share: None,
         ),
     )
     return 0

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from collections import Counter
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import PurePosixPath
 from typing import Any, Final
 
 import cv2
@@ -20,7 +22,14 @@ SAME_UP_TO: Final = 40
 """Of 256 bits: pictures whose fingerprints differ in no more show the same, mirrored, turned or re-encoded. Between
 the public strip sets and what was held back of them, the smallest distance of different pictures was 58."""
 
+LEAST_LABELLED: Final = 20
+"""Pictures, to train from."""
+JUDGED_BY: Final = 0.2
+"""Of the groups: they teach nothing."""
+
 _SIDE: Final = 16
+_SEEDS: Final = 20
+_INSPECTION = re.compile("[0-9a-f]{32}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,12 +45,11 @@ def version_of(labelled: LabelledSet) -> str:
     """SHA-256 over kinds, pictures' bytes and labels, whatever the order and the names of the files."""
     entries = []
     for one in labelled.pictures:
-        picture = hashlib.sha256(labelled.file(one).read_bytes()).hexdigest()
         truth = sorted(
             f"{t.kind} {t.box_px.x1:.2f} {t.box_px.y1:.2f} {t.box_px.x2:.2f} {t.box_px.y2:.2f} {t.outline_px}"
             for t in one.truth
         )
-        entries.append(f"{picture} {truth}")
+        entries.append(f"{_digest(labelled, one)} {truth}")
     return hashlib.sha256("\n".join([*labelled.kinds, "", *sorted(entries)]).encode()).hexdigest()
 
 
@@ -107,6 +115,48 @@ def split(
         LabelledSet(folder=labelled.folder, kinds=labelled.kinds, pictures=tuple(side)) for side in sides
     )
     return learn, judge
+
+
+def unit_of(picture: LabelledFile) -> str:
+    """The folder of a unit's pictures, as they come from the review queue; of any other picture, itself."""
+    folder = PurePosixPath(picture.name).parent
+    return folder.name if _INSPECTION.fullmatch(folder.name) else picture.name
+
+
+def to_train_from(labelled: LabelledSet) -> tuple[LabelledSet, LabelledSet]:
+    """To learn from, and to judge by: no unit and no picture in both, each kind on both sides.
+
+    The same picture is one of the same bytes: parts in one pose all look alike to the fingerprint of `twice`.
+
+    Raises SetUnfit as `check_fit`, for fewer than LEAST_LABELLED, or where a kind is on one unit alone.
+    """
+    check_fit(labelled)
+    count = len(labelled.pictures)
+    if count < LEAST_LABELLED:
+        raise _unfit(labelled, f"{count} labelled pictures, at least {LEAST_LABELLED} are needed")
+    units = Counter(
+        kind for _, kind in {(unit_of(one), kind) for one in labelled.pictures for kind in one.kinds}
+    )
+    if alone := sorted(kind for kind, there in units.items() if there < 2):
+        raise _unfit(labelled, f"{', '.join(alone)} on one unit alone, which cannot both teach and judge")
+    for seed in range(_SEEDS):
+        try:
+            learn, judge = split(labelled, unit_of, share=JUDGED_BY, seed=str(seed))
+        except SetUnfit:
+            continue
+        learnt = {_digest(learn, one) for one in learn.pictures}
+        unseen = tuple(one for one in judge.pictures if _digest(judge, one) not in learnt)
+        if set(units) <= _kinds(learn.pictures) & _kinds(unseen):
+            return learn, replace(judge, pictures=unseen)
+    raise _unfit(labelled, "it cannot be parted so that each kind both teaches and judges")
+
+
+def _digest(labelled: LabelledSet, picture: LabelledFile) -> str:
+    return hashlib.sha256(labelled.file(picture).read_bytes()).hexdigest()
+
+
+def _kinds(pictures: Iterable[LabelledFile]) -> set[str]:
+    return {kind for one in pictures for kind in one.kinds}
 
 
 def _fingerprints(labelled: LabelledSet) -> NDArray[np.float32]:

@@ -55,6 +55,8 @@ from services.station.accounting import Accounting
 from services.station.cores import Cores
 from services.station.recipes import LaneRecipes, Wishes
 from services.training import Trainings
+from services.training_book import TrainingBook
+from services.training_desk import TrainingDesk
 from services.web import (
     account_pages,
     alarm_pages,
@@ -113,12 +115,13 @@ def create_app(
     lane_titles: Mapping[str, Title],
     coil_lanes: frozenset[str],
     sealer: Sealer,
+    folder: Path,
     first_run_code: str | None = None,
     resolver: ResolverSettings = NO_RESOLVER_SETTINGS,
     retention: Rules | None = None,
     lane_workers: Mapping[str, int] | None = None,
-    folder: Path | None = None,
     oidc: Oidc | None = None,
+    training_python: Path | None = None,
 ) -> FastAPI:
     """Pages and API over what it is given; it opens and closes none of it.
 
@@ -134,7 +137,8 @@ def create_app(
     oidc         the plant's identity provider; None: nobody signs in there
     retention    how long the station keeps pictures; None where there is no station
     lane_workers  cores that each lane inspects on; a lane of which that is not told needs all of them
-    folder       where the station's logs are kept; None where there are none
+    folder       where the station keeps its logs and its trainings
+    training_python  interpreter of the environment in which detectors learn from labels; None: they do not
 
     Raises StaticMissing where the package was built without the pages' libraries, DatabaseUnreachable.
     """
@@ -156,7 +160,12 @@ def create_app(
     app.state.oidc = oidc
     app.state.what_ifs = WhatIfs(store, images, station if live is not None else None)
     app.state.trainings = Trainings(
-        store, images, Cores(lane_workers or {}, partial(_inspecting, live)), frozenset(catalogue)
+        store,
+        images,
+        Cores(lane_workers or {}, partial(_inspecting, live)),
+        frozenset(catalogue),
+        TrainingBook(folder.resolve() / "trainings"),
+        TrainingDesk(training_python),
     )
     app.state.serving = Serving(
         store=store,

@@ -18,6 +18,7 @@ from scipy import stats
 from inspection.errors import InspectionError
 from inspection.types import Inspection, Verdict
 from models.in_force import ModelsInForce
+from models.session import Session
 from models.store import ModelStore
 from services.access import Right, check_right_of
 from services.evaluating import Evaluated, compare
@@ -192,20 +193,24 @@ class ModelLife:
     def note_training(
         self,
         name: str,
-        what: Literal["started", "ended", "cancelled", "failed"],
+        what: Literal["started", "ended", "cancelled", "failed", "interrupted"],
         told: Mapping[str, Any],
         *,
-        by: Person,
+        by: Person | None,
         at: datetime,
     ) -> None:
-        """Of a training of that model on this station, into the audit."""
-        check_right_of(by, Right.CONFIGURE)
+        """Of a training of that model on this station, into the audit. `by` None: the station itself says it."""
+        if by is not None:
+            check_right_of(by, Right.CONFIGURE)
         self._keep(name, f"model.training_{what}", told, by=by, at=at)
 
     def propose(self, name: str, version: str, *, by: Person, at: datetime) -> Standing:
-        """From now on it looks on beside the model in force. Raises what ModelStore.find raises."""
+        """From now on it looks on beside the model in force. Raises what ModelStore.find and Session raise."""
         check_right_of(by, Right.CONFIGURE)
-        digest = self.models.find(name, version).card.sha256
+        found = self.models.find(name, version)
+        # A folder may have been laid here by hand: what cannot run is refused now, not where it was to look on.
+        Session(found)
+        digest = found.card.sha256
         if version == self.models.in_force(name):
             raise InForceAlready(
                 f"{name} {version} is in force already.",

@@ -22,8 +22,10 @@ from models.errors import (
     LabelsWrong,
     LicenceRefused,
     ModelAltered,
+    ModelDrifted,
     ModelMismatch,
     ModelMissing,
+    ProviderMissing,
     SetUnfit,
     SignerUnknown,
     TrainingDataMissing,
@@ -45,6 +47,7 @@ from services.recipe_life import RecipeGateClosed, RecipeOfAnother, RecipeTextUn
 from services.setting_up import BenchFull, CameraUnknown, DoctorBusy, DoctorFailed, NoLivePicture
 from services.text import explain
 from services.training import CannotTrain, NoCoreLeft, TrainingBusy
+from services.training_desk import DeskMissing
 from services.web.language import language_of
 from services.web.policy import SECURITY_HEADERS
 from services.web.rendering import page
@@ -314,8 +317,11 @@ STATUS: tuple[tuple[type[InspectionError], HTTPStatus], ...] = (
     (TrainingBusy, HTTPStatus.CONFLICT),
     (NoCoreLeft, HTTPStatus.CONFLICT),
     (CannotTrain, HTTPStatus.UNPROCESSABLE_ENTITY),
+    (DeskMissing, HTTPStatus.CONFLICT),
     (ModelAltered, HTTPStatus.UNPROCESSABLE_ENTITY),
     (ModelMismatch, HTTPStatus.UNPROCESSABLE_ENTITY),
+    (ModelDrifted, HTTPStatus.UNPROCESSABLE_ENTITY),
+    (ProviderMissing, HTTPStatus.UNPROCESSABLE_ENTITY),
     (SignerUnknown, HTTPStatus.UNPROCESSABLE_ENTITY),
     (BundleUnreadable, HTTPStatus.UNPROCESSABLE_ENTITY),
     (LicenceRefused, HTTPStatus.UNPROCESSABLE_ENTITY),

@@ -1,7 +1,8 @@
 """A training beside the lanes: a process of its own, on cores that no running lane needs, whose model is proposed.
 
-What people accepted teaches it what good parts look like (`models/anomaly.py`). The process has the least share of the
-processor; where the lanes come to need its cores it stands still, and goes on when they are free again.
+What people accepted teaches it what good parts look like (`models/anomaly.py`), or a data set of the plant what defects
+look like (`models/training/labelled.py`, at the training desk). The process has the least share of the processor; where
+the lanes come to need its cores it stands still, and goes on when they are free again.
 """
 
 from __future__ import annotations
@@ -11,28 +12,32 @@ import os
 import signal
 import subprocess
 import sys
-import tempfile
 import threading
 from collections.abc import Collection
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final, Literal
 
 from inspection.errors import InspectionError
-from models.anomaly import KIND, LEAST_PICTURES, PROGRESS, STEPS
+from models.anomaly import KIND, LEAST_PICTURES, STEPS
+from models.bundle import Policy
+from models.datasets import to_train_from
 from models.exchange import bring_in_network
+from models.labels import write_yolo
 from models.store import ModelStore
+from services.datasets import DataSets
 from services.model_life import ModelLife
 from services.reviewed import reviewed
 from services.station.cores import Cores
+from services.training_book import Training, TrainingBook, Trouble
+from services.training_desk import TrainingDesk
 from traceability.accounts import Person
 from traceability.images import ImageStore
 from traceability.store import TraceStore
 
 logger = logging.getLogger(__name__)
-
-LINES_KEPT: Final = 200
 
 _LOOK_S: Final = 0.5
 _NICENESS: Final = 19
@@ -51,7 +56,7 @@ class NoCoreLeft(InspectionError):
 
 
 class CannotTrain(InspectionError):
-    """That model cannot be fitted from good parts, or not from these. Facts: model, wrong."""
+    """That model cannot be trained in that way, or not from these pictures. Facts: model, wrong."""
 
     code = "MOD-CANNOT-TRAIN"
 
@@ -62,87 +67,99 @@ class TrainingFailed(InspectionError):
     code = "MOD-TRAINING-FAILED"
 
 
-Condition = Literal["collecting", "fitting", "waiting", "done", "cancelled", "failed"]
-"""waiting: it stands still, since the lanes need its cores."""
+class TrainingInterrupted(InspectionError):
+    """The service ended under the training. Facts: model."""
+
+    code = "MOD-TRAINING-INTERRUPTED"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Training:
-    """One training.
-
-    since      decisions from then on teach it
-    share      of the work done, 0 to 1
-    cores      it runs on
-    pictures   good ones that it learns from; None while they are collected
-    proposed   whether its model looks on as a candidate: a name's first version is in force at once
-    log        the last lines that it said
-    """
-
-    model: str
-    version: str
-    by: str
-    since: datetime
-    began_at: datetime
-    condition: Condition = "collecting"
-    share: float = 0.0
-    cores: tuple[int, ...] = ()
-    pictures: int | None = None
-    proposed: bool = False
-    log: tuple[str, ...] = ()
-    problem: InspectionError | None = None
-    ended_at: datetime | None = None
-
-    @property
-    def is_running(self) -> bool:
-        return self.condition in ("collecting", "fitting", "waiting")
+End = Literal["ended", "cancelled", "failed", "interrupted"]
 
 
 @dataclass(slots=True)
 class Trainings:
-    """Makes one training at a time, and keeps the last. Safe to use from any thread.
+    """Makes one training at a time. Safe to use from any thread.
 
     codes   of the defect catalogue
-    steps   of a fit
+    book    of all trainings; no other service writes into it
+    desk    where detectors learn from labels
+    steps   of a fit from good parts
+    epochs  of a training from labels; None: as many as it takes by itself
     """
 
     store: TraceStore
     images: ImageStore
     cores: Cores
     codes: Collection[str]
+    book: TrainingBook
+    desk: TrainingDesk
     steps: int = STEPS
+    epochs: int | None = None
     _lock: threading.Lock = field(default_factory=threading.Lock)
     _now: Training | None = None
     _stop: threading.Event = field(default_factory=threading.Event)
     _thread: threading.Thread | None = None
+    _closing: bool = False
 
     @property
     def now(self) -> Training | None:
         """The one being made, or the last; None: none was asked for yet."""
-        return self._now
+        return self.book.last()
 
-    def start(self, model: str, *, since: datetime, by: Person, at: datetime) -> Training:
-        """Begin. The version is the next after the newest of that name.
+    def say_interrupted(self, *, at: datetime) -> None:
+        """Of trainings that an earlier service left in the making: end what still runs of them, and say so. Once,
+        before the first is begun here."""
+        life = ModelLife(self.store, ModelStore.of_plant())
+        self.book.forget_oldest()
+        for left in self.book.all():
+            if left.is_running:
+                _end_strays(self.book.work(left))
+                self.book.over(left)
+                self.book.keep(_interrupted(left, at))
+                life.note_training(left.model, "interrupted", {"version": left.version}, by=None, at=at)
 
-        Raises TrainingBusy, NoCoreLeft, CannotTrain, RightMissing.
+    def start(
+        self,
+        model: str,
+        *,
+        since: datetime | None = None,
+        data_set: str | None = None,
+        by: Person,
+        at: datetime,
+    ) -> Training:
+        """Begin, with one of the two to learn from. The version is the next after the newest of that name.
+
+        Raises TrainingBusy, NoCoreLeft, CannotTrain, RightMissing; from a data set DeskMissing, DataSetUnknown and
+        LabelsWrong as well.
         """
         models = ModelStore.of_plant()
+        if data_set is not None:
+            self.desk.check()
+            self._check_labels(model, data_set, models)
         life = ModelLife(self.store, models)
         with self._lock:
             now = self._now
             if now is not None and now.is_running:
                 raise TrainingBusy(
-                    f"{now.by} is training {now.model} ({now.share:.0%}).",
+                    f"{now.by} is training {now.model}.",
                     action="Wait until it is done, or cancel it.",
                     by=now.by,
                     model=now.model,
                 )
             cores = self._cores_left()
-            version = _next_version(models, model)
+            version = _next_version(models, model, labelled=data_set is not None)
             life.note_training(model, "started", {"version": version, "cores": cores}, by=by, at=at)
             self._stop = threading.Event()
             self._now = Training(
-                model=model, version=version, by=by.name, since=since, began_at=at, cores=cores
+                model=model,
+                version=version,
+                by=by.name,
+                since=since,
+                data_set=data_set,
+                began_at=at,
+                cores=cores,
             )
+            self.book.keep(self._now)
             self._thread = threading.Thread(
                 target=self._work, args=(self._now, life, by, self._stop), name="training", daemon=True
             )
@@ -154,8 +171,9 @@ class Trainings:
         self._stop.set()
 
     def close(self) -> None:
-        """Cancel, and wait until its process is gone."""
-        self.cancel()
+        """The service ends: so does the one being made, and its process is gone after this."""
+        self._closing = True
+        self._stop.set()
         if self._thread is not None:
             self._thread.join()
 
@@ -171,93 +189,133 @@ class Trainings:
             )
         return cores
 
+    def _check_labels(self, model: str, data_set: str, models: ModelStore) -> None:
+        """What would only show when all is learnt. Raises CannotTrain, DataSetUnknown, LabelsWrong."""
+        labelled = DataSets.of_plant().find(data_set).labelled
+        wrong = None
+        if labelled is None:
+            wrong = f"nothing of {data_set} is labelled"
+        elif unknown := sorted(set(labelled.kinds) - set(self.codes)):
+            wrong = f"the catalogue of defects has no {', '.join(unknown)}"
+        elif models.plant is not None and "agpl" in Policy.read(models.plant).refuse:
+            wrong = "the plant's licence policy refuses agpl, the licence of the training tool"
+        if wrong is not None:
+            raise _cannot(model, wrong)
+
     def _work(self, training: Training, life: ModelLife, by: Person, stop: threading.Event) -> None:
         # Collecting pictures, too, is nothing that a lane should wait for.
         os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), _NICENESS)
-        ended: Literal["ended", "cancelled", "failed"] = "ended"
         told: dict[str, Any] = {"version": training.version}
+        problem: InspectionError | None = None
+        ended: End = "ended"
         try:
-            with tempfile.TemporaryDirectory(prefix="lynceus-training-") as folder:
-                made = self._fitted(training, Path(folder), stop)
-                if made is None:
-                    ended = "cancelled"
-                else:
-                    card = bring_in_network(
-                        life.models, made / "model.onnx", made / "card.toml", codes=self.codes
-                    )
-                    told |= {"sha256": card.sha256, "pictures": self._pictures()}
+            work = self.book.work(training)
+            command = (
+                self._from_labels(training, work) if training.data_set else self._from_good(training, work)
+            )
+            if not self._ran(training, command, stop):
+                ended = "interrupted" if self._closing else "cancelled"
+            else:
+                made = work / "made" / training.model / training.version
+                card = bring_in_network(
+                    life.models, made / "model.onnx", made / "card.toml", codes=self.codes
+                )
+                told |= {"sha256": card.sha256, "pictures": self._pictures()}
         except InspectionError as error:
-            ended = "failed"
+            ended, problem = "failed", error
             told |= {"reason": error.code}
-            self._change(problem=error)
         except Exception as error:
             logger.exception("A training failed")
-            ended = "failed"
+            ended, problem = "failed", _failed(training, f"{type(error).__name__}: {error}")
             told |= {"reason": f"{type(error).__name__}: {error}"}
-            self._change(problem=_failed(training, f"{type(error).__name__}: {error}"))
+        finally:
+            self.book.over(training)
+        at = datetime.now(UTC)
         try:
-            proposed = self._recorded(life, training, ended, told, by=by)
+            proposed = self._recorded(life, training, ended, told, by=by, at=at)
         except Exception as error:
             logger.exception("The end of a training could not be recorded")
-            self._change(problem=_failed(training, f"{type(error).__name__}: {error}"))
             ended, proposed = "failed", False
-        condition = {"ended": "done"}.get(ended, ended)
-        share = 1.0 if ended == "ended" else self._share()
-        self._change(condition=condition, proposed=proposed, share=share, ended_at=datetime.now(UTC))
+            problem = _failed(training, f"{type(error).__name__}: {error}")
+        if ended == "interrupted":
+            problem = _interruption(training)
+        self._change(
+            condition="done" if ended == "ended" else ended,
+            problem=None if problem is None else Trouble.of(problem),
+            proposed=proposed,
+            ended_at=at,
+        )
 
     def _recorded(
         self,
         life: ModelLife,
         training: Training,
-        ended: Literal["ended", "cancelled", "failed"],
+        ended: End,
         told: dict[str, Any],
         *,
         by: Person,
+        at: datetime,
     ) -> bool:
         """The end in the audit, and whether its model was proposed."""
-        at = datetime.now(UTC)
-        life.note_training(training.model, ended, told, by=by, at=at)
+        who = None if ended == "interrupted" else by
+        life.note_training(training.model, ended, told, by=who, at=at)
         if ended != "ended" or life.models.in_force(training.model) == training.version:
             return False
         life.propose(training.model, training.version, by=by, at=at)
         return True
 
-    def _fitted(self, training: Training, folder: Path, stop: threading.Event) -> Path | None:
-        """Where the fitted model lies; None where it was cancelled."""
+    def _from_good(self, training: Training, folder: Path) -> list[str | Path]:
+        """What fits it into `folder`/made. Raises SetUnfit, CannotTrain."""
+        assert training.since is not None
         made = reviewed(
             self.store, self.images, folder / "set", since=training.since, until=datetime.now(UTC)
         )
         good = [one.name for one in made.labelled.pictures if not one.truth]
         self._change(pictures=len(good), condition="fitting")
         if len(good) < LEAST_PICTURES:
-            wrong = f"{len(good)} good pictures, at least {LEAST_PICTURES} are needed"
-            raise CannotTrain(
-                f"{training.model} cannot be trained: {wrong}.",
-                action="Choose an earlier day, or accept more good units in the reviews.",
-                model=training.model,
-                wrong=wrong,
-            )
+            raise _cannot(training.model, f"{len(good)} good pictures, at least {LEAST_PICTURES} are needed")
         listed = folder / "good.txt"
         listed.write_text("\n".join(good), encoding="utf-8")
-        # Its libraries count their threads from this.
-        few = {name: str(len(training.cores)) for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS")}
-        process = subprocess.Popen(  # noqa: S603 - our own interpreter and module, no shell
+        return [
+            *(sys.executable, "-m", "models.anomaly", "--good", folder / "set", "--list", listed),
+            *("--name", training.model, "--version", training.version, "--into", folder / "made"),
+            *("--steps", str(self.steps), "--progress"),
+        ]
+
+    def _from_labels(self, training: Training, folder: Path) -> list[str | Path]:
+        """What trains it into `folder`/made. Raises SetUnfit, LabelsWrong, DeskMissing."""
+        assert training.data_set is not None
+        labelled = DataSets.of_plant().find(training.data_set).labelled
+        if labelled is None:
+            raise _cannot(training.model, f"nothing of {training.data_set} is labelled")
+        learn, judge = to_train_from(labelled)
+        # As it is now: who labels on meanwhile changes no training.
+        write_yolo(labelled, folder / "set")
+        self._change(pictures=len(learn.pictures) + len(judge.pictures), condition="fitting")
+        return self.desk.command(
             [
-                *(sys.executable, "-m", "models.anomaly", "--good", folder / "set", "--list", listed),
+                *("--data", folder / "set", "--set", training.data_set, "--work", folder / "run"),
                 *("--name", training.model, "--version", training.version, "--into", folder / "made"),
-                *("--steps", str(self.steps), "--progress"),
-            ],
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            env=os.environ | few,
+                *(() if self.epochs is None else ("--epochs", str(self.epochs))),
+            ]
         )
+
+    def _ran(self, training: Training, command: list[str | Path], stop: threading.Event) -> bool:
+        """To its end, beside the lanes; False where it was stopped. Raises TrainingFailed."""
+        # Its libraries count their threads from this. Lines come when they are said, not when some pages are full.
+        few = {name: str(len(training.cores)) for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS")}
+        # Into a file: what was said by then is there, even where this service is not.
+        with self.book.log_file(training).open("wb") as log:
+            process = subprocess.Popen(  # noqa: S603 - interpreters and modules of ours, no shell
+                command,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                env=os.environ | few | {"PYTHONUNBUFFERED": "1"},
+            )
         # Before it has loaded anything: the threads that it begins have it from here.
         os.setpriority(os.PRIO_PROCESS, process.pid, _NICENESS)
         os.sched_setaffinity(process.pid, training.cores)
-        reader = threading.Thread(target=self._listen, args=(process,), name="training log", daemon=True)
-        reader.start()
         try:
             while process.poll() is None and not stop.wait(_LOOK_S):
                 self._give_way(process)
@@ -265,40 +323,25 @@ class Trainings:
             if process.poll() is None:
                 process.kill()
             process.wait()
-            reader.join()
         if stop.is_set():
-            return None
+            return False
         if process.returncode != 0:
-            raise _failed(training, (self._log() or ("-",))[-1])
-        return folder / "made" / training.model / training.version
+            raise _failed(training, (self.book.followed(training).log or ("-",))[-1])
+        return True
 
-    def _give_way(self, process: subprocess.Popen[str]) -> None:
+    def _give_way(self, process: subprocess.Popen[bytes]) -> None:
         """Stand still while the lanes need its cores; go on where they leave some, on those."""
         cores = self.cores.left()
+        if self._now is None or cores == self._now.cores:
+            return
         if not cores:
             process.send_signal(signal.SIGSTOP)
             self._change(condition="waiting", cores=())
             return
-        if self._now is not None and cores != self._now.cores:
-            for thread in Path(f"/proc/{process.pid}/task").iterdir():
-                os.sched_setaffinity(int(thread.name), cores)
-            process.send_signal(signal.SIGCONT)
-            self._change(condition="fitting", cores=cores)
-
-    def _listen(self, process: subprocess.Popen[str]) -> None:
-        assert process.stdout is not None
-        with process.stdout as lines:
-            for line in lines:
-                if line.startswith(PROGRESS):
-                    self._change(share=float(line.removeprefix(PROGRESS)))
-                elif line.strip():
-                    self._change(log=(*self._log(), line.rstrip())[-LINES_KEPT:])
-
-    def _log(self) -> tuple[str, ...]:
-        return () if self._now is None else self._now.log
-
-    def _share(self) -> float:
-        return 0.0 if self._now is None else self._now.share
+        for thread in Path(f"/proc/{process.pid}/task").iterdir():
+            os.sched_setaffinity(int(thread.name), cores)
+        process.send_signal(signal.SIGCONT)
+        self._change(condition="fitting", cores=cores)
 
     def _pictures(self) -> int | None:
         return None if self._now is None else self._now.pictures
@@ -307,24 +350,31 @@ class Trainings:
         with self._lock:
             if self._now is not None:
                 self._now = replace(self._now, **changes)
+                self.book.keep(self._now)
 
 
-def _next_version(models: ModelStore, name: str) -> str:
+def _next_version(models: ModelStore, name: str, *, labelled: bool) -> str:
     """Raises CannotTrain where models of that name are of another sort."""
     there = models.versions().get(name, ())
     if not there:
         return "1.0.0"
-    kinds = models.find(name, there[-1]).card.kinds
-    if kinds != (KIND,):
-        wrong = f"{name} {there[-1]} finds {', '.join(kinds)}; what is fitted from good parts finds {KIND}"
-        raise CannotTrain(
-            f"{name} cannot be trained: {wrong}.",
-            action="Choose another name.",
-            model=name,
-            wrong=wrong,
-        )
+    card = models.find(name, there[-1]).card
+    if labelled and card.task != "boxes":
+        raise _cannot(name, f"{name} {there[-1]} gives {card.task}; what learns from labels here gives boxes")
+    if not labelled and card.kinds != (KIND,):
+        found = ", ".join(card.kinds)
+        raise _cannot(name, f"{name} {there[-1]} finds {found}; what is fitted from good parts finds {KIND}")
     major, minor, _ = (int(part) for part in there[-1].split("."))
     return f"{major}.{minor + 1}.0"
+
+
+def _cannot(model: str, wrong: str) -> CannotTrain:
+    return CannotTrain(
+        f"{model} cannot be trained: {wrong}.",
+        action="Choose another name or other pictures, or review and label more of them.",
+        model=model,
+        wrong=wrong,
+    )
 
 
 def _failed(training: Training, reason: str) -> TrainingFailed:
@@ -334,3 +384,25 @@ def _failed(training: Training, reason: str) -> TrainingFailed:
         model=training.model,
         reason=reason,
     )
+
+
+def _interruption(training: Training) -> TrainingInterrupted:
+    return TrainingInterrupted(
+        f"The service ended while {training.model} was being trained.",
+        action="Begin the training again. Its log says how far it was.",
+        model=training.model,
+    )
+
+
+def _interrupted(training: Training, at: datetime) -> Training:
+    return replace(
+        training, condition="interrupted", cores=(), problem=Trouble.of(_interruption(training)), ended_at=at
+    )
+
+
+def _end_strays(work: Path) -> None:
+    """Processes that were begun to work in that folder and outlived their service."""
+    for place in Path("/proc").glob("[0-9]*"):
+        with suppress(OSError):
+            if any(part.startswith(bytes(work)) for part in (place / "cmdline").read_bytes().split(b"\0")):
+                os.kill(int(place.name), signal.SIGKILL)

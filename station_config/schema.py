@@ -959,6 +959,21 @@ class WebhookSettings(Settings):
         return self
 
 
+class TrainingSettings(Settings):
+    """Where detectors learn from labelled pictures: an environment of its own, of which nothing is imported here.
+
+    python   its interpreter, with the same lynceus and its extra `training`
+    """
+
+    python: Path
+
+    @model_validator(mode="after")
+    def _is_absolute(self) -> Self:
+        if not self.python.is_absolute():
+            raise ValueError(f"python = {str(self.python)!r} does not begin with /")
+        return self
+
+
 class LinkSettings(Settings):
     """A network link that several cameras share, as the port of a switch: what it carries, in 10⁶ bytes a second."""
 
@@ -997,6 +1012,7 @@ class StationSettings(Settings):
     resolver: ResolverSettings = ResolverSettings()
     oidc: OidcSettings | None = None
     webhooks: tuple[WebhookSettings, ...] = ()
+    training: TrainingSettings | None = None
     links: dict[Name, LinkSettings] = Field(default_factory=dict)
     lanes: Annotated[tuple[LaneSettings, ...], Field(min_length=1)]
 

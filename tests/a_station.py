@@ -50,6 +50,7 @@ class AStation:
     live: LiveState
     accounting: Accounting
     sealer: Sealer
+    folder: Path
     wishes: Wishes = field(default_factory=Wishes)
 
     @property
@@ -70,6 +71,7 @@ class AStation:
             lane_titles={lane.name: lane.title for lane in load_station("demo").lanes},
             coil_lanes=frozenset({"strip"}),
             sealer=self.sealer,
+            folder=self.folder,
             retention=Rules(max_bytes=10**9) if has_live else None,
         )
         # Nobody shouts over the test machine's networks.
@@ -116,6 +118,7 @@ def an_empty_station(folder: Path, *, database: str | None = None) -> AStation:
         live=live,
         accounting=Accounting(store, STATION, alarmed=live.alarms),
         sealer=Sealer(folder / "ledger"),
+        folder=folder,
     )
 
 

@@ -172,10 +172,11 @@ def drawn_strip(seeds: range, *, clean: bool, size_px: int = 200) -> Iterator[La
         left, top = (int(place) for place in rng.integers(0, size_px * 3 // 5, 2))
         window = Box(left, top, left + size_px, top + size_px)
         pixels = np.ascontiguousarray(drawing.pixels[top : top + size_px, left : left + size_px])
-        yield Labelled(name=f"drawn_{seed}", pixels=pixels, truth=_cropped(drawing.truth, window))
+        yield Labelled(name=f"drawn_{seed}", pixels=pixels, truth=cropped(drawing.truth, window))
 
 
-def _cropped(truth: Sequence[DrawnDefect], window: Box) -> tuple[DrawnDefect, ...]:
+def cropped(truth: Sequence[DrawnDefect], window: Box) -> tuple[DrawnDefect, ...]:
+    """What of the defects is recognisable in the window, px of the window."""
     kept = []
     for defect in truth:
         box = defect.box_px
@@ -219,14 +220,14 @@ def make_strip_set(neu: Path, folder: Path, *, drawn: int = 300, clean: int = 36
         ),
         ("drawn strip, defect-free", DRAWN_LICENCE, list(drawn_strip(range(5000, 5000 + clean), clean=True))),
     ]
-    return _write(folder, STRIP_KINDS, parts, choose_by=read_neu(neu, "val.txt"))
+    return write_set(folder, STRIP_KINDS, parts, choose_by=read_neu(neu, "val.txt"))
 
 
 def make_part_set(folder: Path, *, images: int = 600, choose_by: int = 150) -> TrainingSet:
     """Drawn parts, two thirds with defects; others, drawn from another seed, to choose by."""
     learn = list(drawn_parts(11, range(images), defective_share=2 / 3))
     choose = list(drawn_parts(12, range(choose_by), defective_share=2 / 3))
-    return _write(folder, PART_KINDS, [("drawn parts", DRAWN_LICENCE, learn)], choose_by=choose)
+    return write_set(folder, PART_KINDS, [("drawn parts", DRAWN_LICENCE, learn)], choose_by=choose)
 
 
 def make_metal_set(tiles: Path, spindles: Path, folder: Path) -> TrainingSet:
@@ -248,7 +249,7 @@ def make_metal_set(tiles: Path, spindles: Path, folder: Path) -> TrainingSet:
         ("magnetic tiles train.txt", TILE_LICENCE, [*bad, *again, *good[::2]]),
         ("BSData train.txt, pieces of 400 px", SPINDLE_LICENCE, [one for one in pieces if one is not None]),
     ]
-    return _write(folder, METAL_KINDS, parts, choose_by=[one for one in choose if one is not None])
+    return write_set(folder, METAL_KINDS, parts, choose_by=[one for one in choose if one is not None])
 
 
 def good_tiles(folder: Path, list_name: str) -> list[Labelled]:
@@ -269,7 +270,7 @@ def piece_of(one: Labelled, *, pitted: bool, size_px: int = 400) -> Labelled | N
     for _ in range(100):
         left, top = int(rng.integers(0, width - side + 1)), int(rng.integers(0, height - side + 1))
         window = Box(left, top, left + side, top + side)
-        truth = _cropped(one.truth, window)
+        truth = cropped(one.truth, window)
         touched = any(_touch(defect.box_px, window) for defect in one.truth)
         if bool(truth) == pitted and touched == pitted:
             pixels = np.ascontiguousarray(one.pixels[top : top + side, left : left + side])
@@ -281,13 +282,18 @@ def _touch(a: Box, b: Box) -> bool:
     return a.x1 < b.x2 and b.x1 < a.x2 and a.y1 < b.y2 and b.y1 < a.y2
 
 
-def _write(
+def write_set(
     folder: Path,
     kinds: Sequence[str],
     parts: Sequence[tuple[str, str, Sequence[Labelled]]],
     *,
     choose_by: Sequence[Labelled],
 ) -> TrainingSet:
+    """A YOLO folder as ultralytics reads it.
+
+    parts       name, licence and pictures of each source learnt from
+    choose_by   the pictures of `val`
+    """
     digest = hashlib.sha256()
     learn_from = [one for _, _, some in parts for one in some]
     for split, pictures in (("train", learn_from), ("val", choose_by)):

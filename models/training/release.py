@@ -67,7 +67,7 @@ INT8_LOSS = 0.01
 THRESHOLDS_BY = (
     "per kind the highest F1 at an overlap of 0.5 on the list that chose; lowered together, by a tenth at a time, "
     "until at most 1 % of its defective pictures escape; but for every kind so high that all kinds together alarm on "
-    "at most 1.5 % of the defect-free drawn pictures set aside for this, and never below 0.05"
+    "at most 1.5 % of the defect-free pictures set aside for this, and never below 0.05"
 )
 LOWEST_THRESHOLD = 0.05
 ESCAPED_SHARE = 0.01
@@ -210,8 +210,30 @@ def release(name: str, *, version: str, run: Path, neu: Path, into: Path, looks:
 
     Raises RuntimeError when the exported file does not answer as the trained network does.
     """
-    exhibit = EXHIBITS[name](neu)
-    plan = train.PLANS[name]
+    return release_run(
+        EXHIBITS[name](neu),
+        train.PLANS[name],
+        run=run,
+        version=version,
+        command=f"make train-{name}",
+        resumed=json.loads((run / "run.json").read_text(encoding="utf-8"))["resumed"],
+        into=into,
+        looks=looks,
+    )
+
+
+def release_run(
+    exhibit: Exhibit,
+    plan: train.Plan,
+    *,
+    run: Path,
+    version: str,
+    command: str,
+    resumed: bool,
+    into: Path,
+    looks: int = 1,
+) -> ModelCard:
+    """As `release`, of a run of any plan: `run` holds data/ and weights/."""
     made = TrainingSet.load(run / "data")
     weights = run / "weights" / "best.pt"
     network = train.export_onnx(weights, input_px=plan.input_px, opset=OPSET).read_bytes()
@@ -236,10 +258,10 @@ def release(name: str, *, version: str, run: Path, neu: Path, into: Path, looks:
             tool=f"ultralytics {train.tool_version()}, from {plan.goes_on_from or 'scratch'} (no downloaded weights)",
             tool_licence="AGPL-3.0; used for training only, no part of it is in the product",
             network=train.NETWORK,
-            command=f"make train-{name}",
+            command=command,
             seed=plan.seed,
             epochs=plan.epochs,
-            interrupted=json.loads((run / "run.json").read_text(encoding="utf-8"))["resumed"],
+            interrupted=resumed,
             digest=made.digest,
             chosen_by=exhibit.chosen_by,
             by_its_own_tool=f"mAP50 {by_tool[0]:.4f}, mAP50-95 {by_tool[1]:.4f} on the list that chose",
@@ -444,8 +466,10 @@ def quiet_from(
     defective, clean   (N, K): the highest score of each kind on each picture
 
     From the thresholds at which none alarms, one clean picture after the other is let through: that of the kind whose
-    threshold, so lowered, catches most.
+    threshold, so lowered, catches most. Without a clean picture all thresholds are 0.
     """
+    if not len(clean):
+        return np.zeros(clean.shape[1])
     ordered = -np.sort(-clean, axis=0)
     through = np.zeros(clean.shape[1], np.intp)
 

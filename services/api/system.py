@@ -97,13 +97,13 @@ def support_bundle(request: Request, here: Here, access: AccessHere, caller: Int
     )
 
 
-def folder_of(request: Request) -> FilePath | None:
-    """Where the station's logs are; None where none are kept."""
-    found: FilePath | None = request.app.state.folder
+def folder_of(request: Request) -> FilePath:
+    """Where the station's logs are."""
+    found: FilePath = request.app.state.folder
     return found
 
 
-def system_answer(here: Serving, folder: FilePath | None) -> SystemAnswer:
+def system_answer(here: Serving, folder: FilePath) -> SystemAnswer:
     seen: dict[str, datetime] = {}
     for one in here.store.latest(limit=NEWEST):
         seen.setdefault(one.station, one.finished_at)
@@ -114,13 +114,13 @@ def system_answer(here: Serving, folder: FilePath | None) -> SystemAnswer:
         room=None if room is None or room.forecast is None else RoomAnswer.of(room.forecast),
         pictures_waiting=0 if room is None else room.waiting,
         computer=cleaned(this_computer()),
-        logs=[] if folder is None else [file.stem for file in log_files(folder)],
+        logs=[file.stem for file in log_files(folder)],
     )
 
 
-def log_of(folder: FilePath | None, process: str) -> str:
+def log_of(folder: FilePath, process: str) -> str:
     """Raises PageUnknown."""
-    for file in () if folder is None else log_files(folder):
+    for file in log_files(folder):
         if file.stem == process:
             return tail_of(file, bytes_=SHOWN_BYTES)
     raise PageUnknown(
@@ -128,7 +128,7 @@ def log_of(folder: FilePath | None, process: str) -> str:
     )
 
 
-def made_bundle(here: Serving, folder: FilePath | None, *, by: Person, at: datetime) -> bytes:
+def made_bundle(here: Serving, folder: FilePath, *, by: Person, at: datetime) -> bytes:
     documents: dict[str, Mapping[str, Any]] = {
         "system": system_answer(here, folder).model_dump(mode="json"),
         "station": {lane.name: lane.model_dump(mode="json") for lane in here.recipes.lanes},
@@ -150,7 +150,7 @@ def made_bundle(here: Serving, folder: FilePath | None, *, by: Person, at: datet
             texts[f"recipes/{name}.toml"] = load_recipe(name).text.decode("utf-8", "replace")
         except InspectionError as error:
             texts[f"recipes/{name}.error.txt"] = str(error)
-    logs = () if folder is None else log_files(folder)
+    logs = log_files(folder)
     with here.store.writing() as connection:
         note(connection, at=at, by=by, action="support.bundle", subject=f"station:{here.station}", after=None)
     return bundle(documents=documents, texts=texts, logs=logs, by=by.title)

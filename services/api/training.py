@@ -4,43 +4,66 @@ from __future__ import annotations
 
 from datetime import datetime
 from http import HTTPStatus
-from typing import Annotated
+from typing import Annotated, Self
 
 from fastapi import APIRouter, Depends, Request
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from services.access import AccessHere, Caller, Right, needs
 from services.api.serving import Language, Moment
-from services.problems import Problem, problems, status_of
-from services.text import explain
-from services.training import Condition, Training, Trainings
+from services.problems import problems
+from services.text import explain_code
+from services.training import Trainings
+from services.training_book import Condition, Training
 
 router = APIRouter(prefix="/training", tags=["models"])
 
 Integrator = Annotated[Caller, Depends(needs(Right.CONFIGURE))]
 
 NAME = r"^[a-z0-9][a-z0-9-]*$"
+DATA_SET = r"^[a-z0-9][a-z0-9-]{0,39}$"
 
 NOT_FOR_ALL = problems(HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN, HTTPStatus.UNPROCESSABLE_ENTITY)
 
+REFUSED = NOT_FOR_ALL | problems(HTTPStatus.NOT_FOUND, HTTPStatus.CONFLICT)
+
 
 class NewTraining(BaseModel):
-    """`model`: whose next version is made, or a new name. `since`: what people accepted from then on teaches it."""
+    """`model`: whose next version is made, or a new name. One of two teaches it: what people accepted from `since` on
+    (it finds what good parts have not), or the labels of a `data_set` (it finds those kinds)."""
 
     model_config = ConfigDict(extra="forbid")
 
     model: str = Field(pattern=NAME, max_length=100)
-    since: Moment
+    since: Moment | None = None
+    data_set: str | None = Field(default=None, pattern=DATA_SET)
+
+    @model_validator(mode="after")
+    def _one_teaches(self) -> Self:
+        if (self.since is None) == (self.data_set is None):
+            raise ValueError("either since or data_set")
+        return self
+
+
+class TroubleAnswer(BaseModel):
+    """Why there is no model, in the reader's language."""
+
+    code: str
+    what: str
+    action: str
 
 
 class TrainingAnswer(BaseModel):
-    """`condition` is `waiting` while the lanes need its `cores`. `proposed`: its model looks on as a
-    candidate; the first version of a name is not proposed, it is in force at once."""
+    """`condition` is `waiting` while the lanes need its `cores`, `interrupted` where the service ended under it.
+    `proposed`: its model looks on as a candidate; the first version of a name is not proposed: it is in force at once.
+    """
 
+    id: str
     model: str
     version: str
     by: str
-    since: datetime
+    since: datetime | None
+    data_set: str | None
     began_at: datetime
     ended_at: datetime | None
     condition: Condition
@@ -49,7 +72,7 @@ class TrainingAnswer(BaseModel):
     pictures: int | None
     proposed: bool
     log: list[str]
-    problem: Problem | None
+    problem: TroubleAnswer | None
 
 
 def trainings_of(request: Request) -> Trainings:
@@ -60,19 +83,28 @@ def trainings_of(request: Request) -> Trainings:
 TrainingsHere = Annotated[Trainings, Depends(trainings_of)]
 
 
-@router.post("", status_code=HTTPStatus.ACCEPTED, responses=NOT_FOR_ALL | problems(HTTPStatus.CONFLICT))
+@router.post("", status_code=HTTPStatus.ACCEPTED, responses=REFUSED)
 def begin_training(
     trainings: TrainingsHere, access: AccessHere, language: Language, caller: Integrator, given: NewTraining
 ) -> TrainingAnswer:
-    """Fit a model from the pictures of units that people accepted. One training at a time; `GET` follows it."""
-    begun = trainings.start(given.model, since=given.since, by=caller.person, at=access.now())
+    """Fit a model from pictures of good parts, or train one from labels. One training at a time; `GET` follows it."""
+    begun = trainings.start(
+        given.model, since=given.since, data_set=given.data_set, by=caller.person, at=access.now()
+    )
     return answer_of(begun, language)
 
 
 @router.get("", responses=NOT_FOR_ALL)
 def training_now(trainings: TrainingsHere, language: Language, _: Integrator) -> TrainingAnswer | None:
     """The training being made, or the last one; null before the first."""
-    return None if trainings.now is None else answer_of(trainings.now, language)
+    now = trainings.now
+    return None if now is None else answer_of(now, language)
+
+
+@router.get("/past", responses=NOT_FOR_ALL)
+def trainings_past(trainings: TrainingsHere, language: Language, _: Integrator) -> list[TrainingAnswer]:
+    """The newest trainings, the last first, whether or not the service ran through since."""
+    return [answer_of(one, language) for one in trainings.book.all()]
 
 
 @router.delete("", status_code=HTTPStatus.NO_CONTENT, responses=NOT_FOR_ALL)
@@ -81,23 +113,14 @@ def cancel_training(trainings: TrainingsHere, _: Integrator) -> None:
     trainings.cancel()
 
 
-def answer_of(now: Training, language: str) -> TrainingAnswer:
-    problem = None
-    if now.problem is not None:
-        said = explain(now.problem, language)
-        problem = Problem(
-            type=f"urn:lynceus:error:{said.code}",
-            title=said.what,
-            status=status_of(now.problem).value,
-            instance="/api/v1/training",
-            code=said.code,
-            action=said.action,
-        )
-    simple = ("model", "version", "by", "since", "began_at", "ended_at", "condition", "share", "pictures")
+def answer_of(training: Training, language: str) -> TrainingAnswer:
+    asked = ("id", "model", "version", "by", "since", "data_set", "began_at")
+    stands = ("ended_at", "condition", "share", "pictures", "proposed")
+    problem = training.problem
+    said = None if problem is None else explain_code(problem.code, problem.facts, language)
     return TrainingAnswer(
-        **{name: getattr(now, name) for name in simple},
-        cores=list(now.cores),
-        proposed=now.proposed,
-        log=list(now.log),
-        problem=problem,
+        **{name: getattr(training, name) for name in (*asked, *stands)},
+        cores=list(training.cores),
+        log=list(training.log),
+        problem=None if said is None else TroubleAnswer(code=said.code, what=said.what, action=said.action),
     )

@@ -91,7 +91,9 @@ def run_service(station: StationSettings, address: Address, place: ServicePlace,
                 lane_workers={lane.name: workers_of(station, lane) for lane in station.lanes},
                 folder=place.folder,
                 oidc=None if station.oidc is None else Oidc(station.oidc),
+                training_python=None if station.training is None else station.training.python,
             )
+            app.state.trainings.say_interrupted(at=datetime.now(UTC))
             held.callback(app.state.trainings.close)
         except InspectionError as error:
             parent.send(error)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
 from http import HTTPStatus
 from typing import Annotated
@@ -11,19 +12,32 @@ from fastapi.responses import HTMLResponse, RedirectResponse, Response
 
 from inspection.errors import InspectionError
 from models.anomaly import KIND
+from models.datasets import LEAST_LABELLED
 from services.access import AccessHere
 from services.api.models import LifeHere
 from services.api.serving import Here, Language
-from services.api.training import NAME, Integrator, TrainingsHere
+from services.api.training import DATA_SET, NAME, Integrator, TrainingsHere
+from services.datasets import DataSets
 from services.model_life import ModelLife
-from services.problems import status_of
-from services.text import Explanation, explain
-from services.training import Training, Trainings
+from services.problems import RequestInvalid, status_of
+from services.text import Explanation, explain, explain_code
+from services.training import Trainings
+from services.training_book import Training
+from services.training_desk import DeskMissing
 from services.web.rendering import page
 
 router = APIRouter(include_in_schema=False, default_response_class=HTMLResponse)
 
 USUAL_DAYS = 30
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Asked:
+    """What stands in the forms."""
+
+    since: date
+    model: str = ""
+    data_set: str | None = None
 
 
 @router.get("/training")
@@ -36,8 +50,7 @@ def training_page(
     life: LifeHere,
     _: Integrator,
 ) -> Response:
-    since = (access.now() - timedelta(days=USUAL_DAYS)).astimezone().date()
-    return _page(request, language, trainings, life, since=since)
+    return _page(request, language, trainings, life, asked=Asked(since=_usual(access)))
 
 
 @router.post("/training")
@@ -49,14 +62,21 @@ def begin(
     life: LifeHere,
     caller: Integrator,
     model: Annotated[str, Form(max_length=100, pattern=NAME)],
-    since: Annotated[date, Form(ge=date(1971, 1, 1), le=date(2199, 1, 1))],
+    since: Annotated[date | None, Form(ge=date(1971, 1, 1), le=date(2199, 1, 1))] = None,
+    data_set: Annotated[str | None, Form(pattern=DATA_SET)] = None,
 ) -> Response:
-    """`since` is a day of this place, from its midnight on."""
+    """From a data set's labels, or else from good parts: `since` is a day of this place, from its midnight on."""
+    if data_set is None and since is None:
+        mistake = "either since or data_set"
+        raise RequestInvalid(
+            f"The request is not valid: {mistake}.", action="Correct the parameters.", mistakes=mistake
+        )
+    midnight = None if since is None or data_set else datetime.combine(since, time()).astimezone()
+    asked = Asked(model=model, data_set=data_set, since=since or _usual(access))
     try:
-        midnight = datetime.combine(since, time()).astimezone()
-        trainings.start(model, since=midnight, by=caller.person, at=access.now())
+        trainings.start(model, since=midnight, data_set=data_set, by=caller.person, at=access.now())
     except InspectionError as error:
-        return _page(request, language, trainings, life, since=since, model=model, problem=error)
+        return _page(request, language, trainings, life, asked=asked, problem=error)
     return RedirectResponse("/training#state", HTTPStatus.SEE_OTHER)
 
 
@@ -69,8 +89,7 @@ def cancel(trainings: TrainingsHere, _: Integrator) -> Response:
 @router.get("/training/state")
 def state(request: Request, language: Language, trainings: TrainingsHere, _: Integrator) -> Response:
     """The part of the page that follows the training being made."""
-    now = trainings.now
-    return page(request, "_training.html", now=now, failed=_failed(now, language))
+    return page(request, "_training.html", now=_shown(trainings.now, language))
 
 
 def _page(
@@ -79,29 +98,44 @@ def _page(
     trainings: Trainings,
     life: ModelLife,
     *,
-    since: date,
-    model: str = "",
+    asked: Asked,
     problem: InspectionError | None = None,
 ) -> Response:
-    now = trainings.now
+    now, *past = [_shown(one, language) for one in trainings.book.all()] or [None]
     return page(
         request,
         "training.html",
         status=HTTPStatus.OK if problem is None else status_of(problem).value,
-        names=_names(life),
-        model=model,
-        since=since.isoformat(),
+        names=_names(life, labelled=False),
+        labelled_names=_names(life, labelled=True),
+        asked=asked,
         pattern=NAME,
+        sets=DataSets.of_plant().names(),
+        desk=_desk(trainings, language),
+        least=LEAST_LABELLED,
         cores=trainings.cores.left(),
         lanes=sorted(trainings.cores.running()),
         problem=None if problem is None else explain(problem, language),
         now=now,
-        failed=_failed(now, language),
+        past=past,
     )
 
 
-def _names(life: ModelLife) -> list[str]:
-    """Of the models that were fitted from good parts."""
+def _usual(access: AccessHere) -> date:
+    return (access.now() - timedelta(days=USUAL_DAYS)).astimezone().date()
+
+
+def _desk(trainings: Trainings, language: str) -> Explanation | None:
+    """What is missing to train from labels; None: nothing."""
+    try:
+        trainings.desk.check()
+    except DeskMissing as error:
+        return explain(error, language)
+    return None
+
+
+def _names(life: ModelLife, *, labelled: bool) -> list[str]:
+    """Of the models that were fitted from good parts; or of those whose next version may learn from labels."""
     found = []
     for name, versions in life.models.versions().items():
         try:
@@ -109,10 +143,14 @@ def _names(life: ModelLife) -> list[str]:
         except InspectionError:
             # One that may not be used here is told on the page of the models.
             continue
-        if card.kinds == (KIND,):
+        if card.task == "boxes" if labelled else card.kinds == (KIND,):
             found.append(name)
     return found
 
 
-def _failed(now: Training | None, language: str) -> Explanation | None:
-    return None if now is None or now.problem is None else explain(now.problem, language)
+def _shown(training: Training | None, language: str) -> tuple[Training, Explanation | None] | None:
+    """With why it has no model, in the reader's language."""
+    if training is None:
+        return None
+    problem = training.problem
+    return training, None if problem is None else explain_code(problem.code, problem.facts, language)

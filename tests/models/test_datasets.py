@@ -10,7 +10,7 @@ import pytest
 
 from inspection.types import Box
 from inspection.vision.drawing import draw_strip_patch
-from models.datasets import balance, check_fit, split, twice, version_of
+from models.datasets import balance, check_fit, split, to_train_from, twice, unit_of, version_of
 from models.errors import SetUnfit
 from models.labels import LabelledFile, LabelledSet, Truth
 
@@ -105,3 +105,50 @@ def test_a_group_is_never_on_both_sides_and_a_picture_added_moves_no_other(tmp_p
 def test_one_group_cannot_be_split(tmp_path):
     with pytest.raises(SetUnfit, match="1 groups"):
         split(a_set(tmp_path, strips(1, 2)), lambda one: "coil", share=0.5)
+
+
+def units_of(count, folder, truths):
+    """A picture each of as many units, filed as the review queue files them."""
+    (folder / "images").mkdir(parents=True)
+    told = []
+    for number in range(count):
+        name = f"images/{number:032x}/a.png"
+        (folder / name).parent.mkdir()
+        cv2.imwrite(str(folder / name), draw_strip_patch(number).pixels)
+        told.append(LabelledFile(name=name, width_px=200, height_px=200, truth=truths[number % len(truths)]))
+    return LabelledSet(folder=folder, kinds=("scratch", "pits"), pictures=tuple(told))
+
+
+def test_what_judges_is_of_other_units_than_what_teaches_and_each_kind_is_on_both_sides(tmp_path):
+    whole = units_of(30, tmp_path, [(SCRATCH,), (PITS,), ()])
+    learn, judge = to_train_from(whole)
+    assert not {unit_of(one) for one in learn.pictures} & {unit_of(one) for one in judge.pictures}
+    assert len(learn.pictures) + len(judge.pictures) == 30
+    for side in (learn, judge):
+        assert {kind for one in side.pictures for kind in one.kinds} == {"scratch", "pits"}
+    assert to_train_from(whole) == (learn, judge)
+
+
+def test_a_picture_that_taught_does_not_judge_under_another_name(tmp_path):
+    whole = units_of(30, tmp_path, [(SCRATCH,), (PITS,), ()])
+    for one in whole.pictures[3:6]:
+        whole.file(one).write_bytes(whole.file(whole.pictures[0]).read_bytes())
+    learn, judge = to_train_from(whole)
+    shown = [{whole.file(one).read_bytes() for one in side.pictures} for side in (learn, judge)]
+    assert not shown[0] & shown[1]
+
+
+@pytest.mark.parametrize(
+    ("count", "truths", "wrong"),
+    [
+        (19, [(SCRATCH,), ()], "19 labelled pictures, at least 20"),
+        (20, [(SCRATCH,)] * 19 + [(PITS,)], "pits on one unit alone"),
+        (20, [(SCRATCH,)], "every picture shows scratch"),
+        (20, [()], "no picture has a defect"),
+    ],
+)
+def test_a_set_that_cannot_both_teach_and_judge_is_refused_with_what_is_missing(
+    tmp_path, count, truths, wrong
+):
+    with pytest.raises(SetUnfit, match=wrong):
+        to_train_from(units_of(count, tmp_path, truths))

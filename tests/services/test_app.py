@@ -265,6 +265,7 @@ def test_every_route_for_programs_is_in_the_openapi_document(client):
         "/api/v1/models/{name}/propose",
         "/api/v1/models/{name}/take-back",
         "/api/v1/training",
+        "/api/v1/training/past",
         "/api/v1/people",
         "/api/v1/people/{name}",
         "/api/v1/people/{name}/secret",

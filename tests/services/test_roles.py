@@ -209,6 +209,7 @@ RIGHT_OF: dict[str, object] = {
     "DELETE /api/v1/training": Right.CONFIGURE,
     "DELETE /api/v1/what-if": Right.CONFIGURE,
     "GET /api/v1/training": Right.CONFIGURE,
+    "GET /api/v1/training/past": Right.CONFIGURE,
     "GET /api/v1/what-if": Right.CONFIGURE,
     "GET /training": Right.CONFIGURE,
     "GET /training/state": Right.CONFIGURE,

@@ -3,28 +3,37 @@
 from __future__ import annotations
 
 import os
+import sys
 import time
 from datetime import timedelta
+from html import unescape
+from multiprocessing import get_context
 from pathlib import Path
 
 import cv2
 import pytest
+from fastapi.testclient import TestClient
 
+from inspection.errors import InspectionError
 from inspection.types import PictureRef, Verdict
+from inspection.vision.drawing import draw_part
 from models.anomaly import KIND, LEAST_PICTURES
 from models.bundle import MANIFEST
 from models.store import ModelStore
 from services.access import RightMissing
+from services.datasets import DataSets
 from services.model_life import ModelLife
 from services.station.cores import Cores, workers_of
-from services.training import CannotTrain, NoCoreLeft, Training, TrainingBusy, Trainings
+from services.training import CannotTrain, NoCoreLeft, TrainingBusy, Trainings
+from services.training_book import KEPT, Training, TrainingBook
+from services.training_desk import DeskMissing, TrainingDesk
 from station_config import load_catalogue, load_station
 from tests.a_station import AStation, an_empty_station, needs_libraries
 from tests.builders import NOON, a_defect, an_inspection
 from tests.models.releases import STRIP
 from tests.models.test_anomaly import surface
 from tests.services.signed_in import signed_in
-from traceability.accounts import Accounts, Role
+from traceability.accounts import Accounts, Person, Role
 from traceability.reviews import Decision, Reviews
 
 NAME = "ground-metal"
@@ -32,24 +41,36 @@ CORES = tuple(sorted(os.sched_getaffinity(0)))
 YESTERDAY = NOON - timedelta(days=1)
 
 
+def a_service(station: AStation, workers, running, *, steps: int) -> Trainings:
+    made = Trainings(
+        station.store,
+        station.images,
+        Cores(workers, running),
+        frozenset(load_catalogue()),
+        TrainingBook(station.folder / "trainings"),
+        TrainingDesk(None),
+        steps=steps,
+    )
+    made.say_interrupted(at=NOON)
+    return made
+
+
 class Plant:
     def __init__(self, station: AStation) -> None:
         self.station = station
         self.lanes: set[str] = set()
         self.workers = {"strip": len(CORES)}
-        self.trainings = Trainings(
-            station.store,
-            station.images,
-            Cores(self.workers, lambda: frozenset(self.lanes)),
-            frozenset(load_catalogue()),
-            steps=100,
-        )
+        self.trainings = self.a_service()
         self.life = ModelLife(station.store, ModelStore.of_plant())
         accounts = Accounts(station.store)
         self.chen, self.li = (
             accounts.add(name=name, title=name, role=role, password_hash=None, by=None, at=NOON)
             for name, role in (("chen", Role.INTEGRATOR), ("li", Role.OPERATOR))
         )
+
+    def a_service(self) -> Trainings:
+        """As it begins, with what the one before has left."""
+        return a_service(self.station, self.workers, lambda: frozenset(self.lanes), steps=100)
 
     def accepted_after_all(self, count: int) -> None:
         """Units that were withheld, of whose pictures a person said that they are good."""
@@ -92,8 +113,8 @@ def plant(tmp_path, monkeypatch):
         made.trainings.close()
 
 
-def the_fit() -> list[int]:
-    """Process ids of fits that were begun here."""
+def the_fit(*, of: int | None = None) -> list[int]:
+    """Process ids of fits that were begun here, or by another process."""
     found = []
     for place in Path("/proc").glob("[0-9]*"):
         try:
@@ -101,7 +122,7 @@ def the_fit() -> list[int]:
             parent = int((place / "stat").read_text().rsplit(")", 1)[1].split()[1])
         except OSError:
             continue
-        if b"models.anomaly" in told and parent == os.getpid():
+        if b"models.anomaly" in told and parent == (of or os.getpid()):
             found.append(int(place.name))
     return found
 
@@ -176,12 +197,72 @@ def test_a_training_stands_still_while_lanes_need_its_cores_goes_on_after_and_is
     assert NAME not in plant.life.models.versions()
 
 
+def a_service_that_trains(folder: Path, by: Person) -> None:
+    """Main of a process that is going to be killed."""
+    station = an_empty_station(folder)
+    trainings = a_service(station, {}, frozenset, steps=100_000)
+    trainings.start(NAME, since=YESTERDAY, by=by, at=NOON)
+    time.sleep(600)
+
+
+@pytest.mark.timeout(600)
+def test_a_training_whose_service_dies_is_said_to_be_interrupted_with_its_log_and_its_process_ends(plant):
+    plant.accepted_after_all(LEAST_PICTURES)
+    plant.start()
+    first = plant.ended()
+    service = get_context("spawn").Process(
+        target=a_service_that_trains, args=(plant.station.folder, plant.chen), daemon=True
+    )
+    service.start()
+    plant.when(lambda now: now.id != first.id and now.share > 0.001)
+    (process,) = the_fit(of=service.pid)
+    service.kill()
+    service.join()
+    again = plant.a_service()
+    until = time.monotonic() + 20
+    while Path(f"/proc/{process}").exists():
+        assert time.monotonic() < until
+        time.sleep(0.02)
+    left = again.now
+    assert (left.condition, left.problem.code) == ("interrupted", "MOD-TRAINING-INTERRUPTED")
+    assert 0.001 < left.share < 1
+    assert again.book.all() == (left, first)
+    kept = (again.book.folder / left.id).iterdir()
+    assert {path.name for path in kept} == {"training.json", "log.txt"}
+    assert plant.steps()[-2:] == ["training_started", "training_interrupted"]
+    assert plant.life.steps(NAME)[-1].person is None
+
+
+@pytest.mark.timeout(600)
+def test_a_service_that_ends_in_good_order_says_so_too_and_cancels_in_nobodys_name(plant):
+    plant.accepted_after_all(LEAST_PICTURES)
+    plant.trainings.steps = 100_000
+    plant.start()
+    plant.when(lambda now: now.condition == "fitting" and bool(the_fit()))
+    plant.trainings.close()
+    assert the_fit() == []
+    assert (plant.now.condition, plant.steps()[-1]) == ("interrupted", "training_interrupted")
+    assert not list(plant.trainings.book.folder.glob("*/work"))
+
+
+def test_of_many_trainings_the_newest_are_kept(plant):
+    book = plant.trainings.book
+    made = [
+        Training(model=NAME, version=f"1.{number}.0", by="chen", since=NOON, began_at=NOON, condition="done")
+        for number in range(KEPT + 2)
+    ]
+    for one in made:
+        book.keep(one)
+    book.forget_oldest()
+    assert [one.version for one in book.all()] == [one.version for one in made[:1:-1]]
+
+
 def test_from_too_few_good_parts_nothing_is_trained_and_it_says_how_many_are_needed(plant):
     plant.accepted_after_all(LEAST_PICTURES - 1)
     plant.start()
     ended = plant.ended()
     assert ended.condition == "failed"
-    assert isinstance(ended.problem, CannotTrain)
+    assert ended.problem.code == CannotTrain.code
     assert ended.problem.facts["wrong"] == f"{LEAST_PICTURES - 1} good pictures, at least 10 are needed"
     assert plant.steps() == ["training_started", "training_failed"]
     assert plant.life.steps(NAME)[-1].after["reason"] == "MOD-CANNOT-TRAIN"
@@ -224,6 +305,9 @@ def test_a_training_is_begun_on_the_page_and_followed_there_and_by_programs(stat
     assert (told["model"], told["version"], told["condition"]) == (NAME, "1.0.0", "failed")
     assert told["problem"]["code"] == "MOD-SET-UNFIT"
     assert "MOD-SET-UNFIT" in integrator.get("/training/state").text
+    assert integrator.get("/api/v1/training/past").json() == [told]
+    again = TestClient(station.app(), cookies=integrator.cookies)
+    assert again.get("/api/v1/training").json() == told
     assert integrator.delete("/api/v1/training").status_code == 204
     assert integrator.post("/training/cancel").status_code == 303
 
@@ -239,3 +323,119 @@ def test_on_a_station_whose_lanes_need_all_cores_the_page_says_so_and_nothing_be
     given = {"model": NAME, "since": "2026-11-01T00:00:00Z"}
     told = integrator.post("/api/v1/training", json=given)
     assert (told.status_code, told.json()["code"]) == (409, "MOD-NO-CORE-LEFT")
+
+
+@pytest.fixture
+def labelled(tmp_path, monkeypatch) -> DataSets:
+    """A data set as people label it on the pages: parts of a plant, two of three with defects."""
+    monkeypatch.setenv("LYNCEUS_DATASETS", str(tmp_path / "datasets"))
+    sets = DataSets.of_plant()
+    sets.make("flange", ("chip", "crack", "stain"))
+    return sets
+
+
+def is_labelled(sets: DataSets, count: int) -> None:
+    for number in range(count):
+        drawing = draw_part(41, number, size_px=128, defective=number % 3 != 0)
+        picture = sets.add("flange", f"{number:032x}/a", cv2.imencode(".png", drawing.pixels)[1].tobytes())
+        boxes = [(one.kind, one.box_px) for one in drawing.truth]
+        given = [{"kind": kind, "box": [box.x1, box.y1, box.x2, box.y2]} for kind, box in boxes]
+        sets.label("flange", picture, given)
+
+
+TRAINING_PYTHON = Path(
+    os.environ.get("LYNCEUS_TRAINING_PYTHON", Path(__file__).parents[2] / ".venv-training" / "bin" / "python")
+)
+
+
+@pytest.mark.timeout(1800)
+@pytest.mark.skipif(not TRAINING_PYTHON.exists(), reason="not there: make .venv-training/ready")
+def test_labels_of_a_data_set_become_a_signed_detector_of_their_kinds(plant, labelled, monkeypatch):
+    monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parents[2]))
+    is_labelled(labelled, 24)
+    plant.trainings.desk, plant.trainings.epochs = TrainingDesk(TRAINING_PYTHON), 1
+    plant.trainings.start("flange-surface", data_set="flange", by=plant.chen, at=NOON)
+    made = plant.when(lambda now: not now.is_running, timeout_s=1500)
+    assert (made.condition, made.data_set, made.problem) == ("done", "flange", None), made.log
+    assert any(line.startswith("epoch 1 of 1: loss ") for line in made.log)
+    card = plant.life.models.find("flange-surface", "1.0.0").card
+    assert (card.task, card.kinds) == ("boxes", ("chip", "crack", "stain"))
+    assert (card.training.sources[0].name, card.restrictions) == ("flange", ("agpl",))
+    assert "torch" not in sys.modules
+
+
+def test_without_an_environment_to_train_in_the_page_says_what_to_install_and_nothing_begins(
+    station, labelled
+):
+    is_labelled(labelled, 1)
+    integrator = signed_in(station.app(), Role.INTEGRATOR)
+    asked = integrator.get("/training").text
+    assert "MOD-TRAINING-DESK-MISSING" in asked
+    assert 'pip install "lynceus[training]==' in unescape(asked)
+    refused = integrator.post("/training", data={"model": "flange-surface", "data_set": "flange"})
+    assert (refused.status_code, "MOD-TRAINING-DESK-MISSING" in refused.text) == (409, True)
+    given = {"model": "flange-surface", "data_set": "flange"}
+    told = integrator.post("/api/v1/training", json=given)
+    assert (told.status_code, told.json()["code"]) == (409, "MOD-TRAINING-DESK-MISSING")
+    assert integrator.get("/api/v1/training").json() is None
+
+
+@pytest.mark.parametrize("python", ["/nowhere/python", "/bin/false"])
+def test_an_environment_that_does_not_run_is_refused_by_its_path(python):
+    with pytest.raises(DeskMissing, match=python):
+        TrainingDesk(Path(python)).check()
+
+
+def test_an_environment_that_lacks_the_tools_is_refused_by_their_names():
+    with pytest.raises(DeskMissing, match="ultralytics, torch"):
+        TrainingDesk(Path(sys.executable)).check()
+
+
+class ReadyDesk(TrainingDesk):
+    """Complete, though nothing is ever run in it."""
+
+    def check(self) -> None:
+        pass
+
+
+READY = ReadyDesk(Path(sys.executable))
+
+
+def test_from_a_data_set_with_nothing_labelled_or_of_kinds_that_the_plant_has_not_nothing_begins(
+    plant, labelled
+):
+    plant.trainings.desk = READY
+    for name, wrong in (("flange", "nothing of flange is labelled"), ("nowhere", "nowhere")):
+        with pytest.raises(InspectionError, match=wrong):
+            plant.trainings.start("flange-surface", data_set=name, by=plant.chen, at=NOON)
+    is_labelled(labelled, 1)
+    plant.trainings.codes = frozenset({"chip"})
+    with pytest.raises(CannotTrain, match="no crack, stain"):
+        plant.trainings.start("flange-surface", data_set="flange", by=plant.chen, at=NOON)
+    assert plant.trainings.now is None
+
+
+def test_a_policy_that_refuses_the_training_tool_is_heard_before_anything_is_learnt(plant, labelled):
+    plant.trainings.desk = READY
+    is_labelled(labelled, 1)
+    folder = Path(os.environ["LYNCEUS_MODELS"])
+    folder.mkdir(exist_ok=True)
+    (folder / "policy.toml").write_text('refuse = ["agpl"]')
+    with pytest.raises(CannotTrain, match="agpl"):
+        plant.trainings.start("flange-surface", data_set="flange", by=plant.chen, at=NOON)
+
+
+def test_a_model_that_gives_maps_is_not_trained_from_labels(plant, labelled):
+    plant.trainings.desk = READY
+    is_labelled(labelled, 1)
+    with pytest.raises(CannotTrain, match="gives maps"):
+        plant.trainings.start("magnetic-tile", data_set="flange", by=plant.chen, at=NOON)
+
+
+def test_of_a_data_set_too_small_to_train_from_the_training_says_how_many_are_needed(plant, labelled):
+    plant.trainings.desk = READY
+    is_labelled(labelled, 6)
+    plant.trainings.start("flange-surface", data_set="flange", by=plant.chen, at=NOON)
+    ended = plant.ended()
+    assert (ended.condition, ended.problem.code) == ("failed", "MOD-SET-UNFIT")
+    assert ended.problem.facts["wrong"] == "6 labelled pictures, at least 20 are needed"

@@ -106,6 +106,14 @@ def test_two_lanes_of_one_name_are_refused(tmp_path):
         load_station(written(tmp_path, text))
 
 
+def test_a_station_names_the_environment_to_train_in_by_its_whole_path(tmp_path):
+    text = (HERE / "stations" / "demo.toml").read_text(encoding="utf-8")
+    named = f'{text}\n[training]\npython = "/opt/training/bin/python"\n'
+    assert load_station(written(tmp_path, named)).training.python == Path("/opt/training/bin/python")
+    with pytest.raises(ConfigInvalid, match="does not begin with /"):
+        load_station(written(tmp_path, named.replace("/opt", "opt")))
+
+
 GRADED = (
     RECIPE
     + """

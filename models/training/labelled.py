@@ -1,0 +1,207 @@
+"""Trains a detector of boxes from a plant's own labelled pictures: what a station's page Training begins here.
+
+    python -m models.training.labelled --data SET --name NAME --into FOLDER --work FOLDER
+
+SET is a folder as YOLO has it (docs/models.md). A fifth of its units teach nothing: they choose the epoch and the
+thresholds, and say how good the detector is.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from pathlib import Path
+from typing import Any, Final
+
+import cv2
+import numpy as np
+
+from inspection.types import Box
+from inspection.vision.decoding import decode_image
+from inspection.vision.drawing import DrawnDefect
+from inspection.vision.tiles import cut_into_tiles
+from models.anomaly import say_progress
+from models.datasets import to_train_from, version_of
+from models.labels import LabelledSet, read_yolo
+from models.training import train
+from models.training.dataset import Labelled, TrainingSet, cropped, write_set
+from models.training.release import Exhibit, Gold, release_run
+
+EPOCHS: Final = 60
+
+LARGEST_PX: Final = 416
+"""Of a tile: what is larger is cut into such. An epoch takes four times as long as of 224 px."""
+
+_STRIDE_PX: Final = 32
+_LICENCE: Final = "as the plant says of its pictures"
+
+# As for our own metal, with mosaic given up early enough for the network to learn whole pieces.
+AUGMENT: Final = {
+    "fliplr": 0.5,
+    "flipud": 0.5,
+    "hsv_h": 0.0,
+    "hsv_s": 0.0,
+    "hsv_v": 0.35,
+    "scale": 0.3,
+    "translate": 0.1,
+    "mosaic": 0.5,
+    "close_mosaic": 15,
+}
+
+
+def pieces_of(picture: Labelled, tile_px: int) -> list[Labelled]:
+    """The picture as a station will show it to the network: whole, or in tiles."""
+    height, width = picture.pixels.shape[:2]
+    found = []
+    for number, tile in enumerate(cut_into_tiles((height, width), tile_px=tile_px)):
+        window = Box(tile.left, tile.top, tile.right, tile.bottom)
+        pixels = np.ascontiguousarray(tile.of(picture.pixels))
+        found.append(
+            Labelled(name=f"{picture.name}_{number}", pixels=pixels, truth=cropped(picture.truth, window))
+        )
+    return found
+
+
+def make_labelled_set(
+    learn: LabelledSet, judge: LabelledSet, folder: Path, *, tile_px: int, source: str
+) -> TrainingSet:
+    """Pieces with defects, and of those without about as many, spread evenly; to choose by, all pieces."""
+    kinds = sorted({kind for one in learn.pictures for kind in one.kinds})
+    pieces = [piece for one in read(learn) for piece in pieces_of(one, tile_px)]
+    bad, even = [one for one in pieces if one.truth], [one for one in pieces if not one.truth]
+    step = max(1, len(even) // max(len(bad), 1))
+    choose = [piece for one in read(judge) for piece in pieces_of(one, tile_px)]
+    return write_set(folder, kinds, [(source, _LICENCE, [*bad, *even[::step]])], choose_by=choose)
+
+
+def read(labelled: LabelledSet) -> list[Labelled]:
+    """Its pictures in grey, with their boxes."""
+    found = []
+    for number, one in enumerate(labelled.pictures):
+        pixels = decode_image(labelled.file(one).read_bytes())
+        grey = pixels if pixels.ndim == 2 else np.asarray(cv2.cvtColor(pixels, cv2.COLOR_BGR2GRAY), np.uint8)
+        truth = tuple(DrawnDefect(kind=truth.kind, box_px=truth.box_px) for truth in one.truth)
+        found.append(Labelled(name=f"{number:05}", pixels=grey, truth=truth))
+    return found
+
+
+def train_from_labels(
+    labelled: LabelledSet, *, name: str, source: str, version: str, work: Path, into: Path, epochs: int
+) -> Path:
+    """The folder of the released model. Raises SetUnfit, and RuntimeError where the exported file answers otherwise
+    than the network."""
+    learn, judge = to_train_from(labelled)
+    tile_px = min(LARGEST_PX, max(max(one.width_px, one.height_px) for one in labelled.pictures))
+    input_px = -(-tile_px // _STRIDE_PX) * _STRIDE_PX
+    plan = train.Plan(input_px=input_px, epochs=epochs, seed=0, augment=AUGMENT)
+    made = make_labelled_set(learn, judge, work / "data", tile_px=tile_px, source=source)
+    _say(f"{made.sources[0].images} pieces of {tile_px} px with {made.sources[0].boxes} defects teach")
+    _say(f"{len(judge.pictures)} pictures of other units judge")
+    _run(plan, work)
+    judged_by = read(judge)
+    exhibit = Exhibit(
+        released_as=name,
+        tile_px=tile_px,
+        licence=_LICENCE,
+        chosen_by="the pictures set aside (epoch by ultralytics' fitness; thresholds)",
+        choose=judged_by,
+        clean=[one for one in judged_by if not one.truth],
+        calibrate=[],
+        gold=(
+            Gold(
+                on=f"{len(judge.pictures)} pictures of other units than taught it",
+                pictures=judged_by,
+                note=f"They also chose the epoch and the thresholds. The set is {version_of(labelled)}.",
+            ),
+        ),
+        unlabelled=None,
+    )
+    command = f"python -m models.training.labelled --name {name} --epochs {epochs}"
+    card = release_run(exhibit, plan, run=work, version=version, command=command, resumed=False, into=into)
+    measured = card.measured[0]
+    _say(
+        f"AP50 {measured.map50 or 0:.3f}, {measured.escapes} of {measured.defective} defective pictures escape, "
+        f"{measured.overkill} of {measured.clean} good ones are reported"
+    )
+    return into / card.name / card.version
+
+
+def _run(plan: train.Plan, folder: Path) -> None:
+    """From nothing to `folder`/weights/best.pt, saying each epoch."""
+    network = train.load_network(train.NETWORK)
+    train._make_it_fast(network, len(os.sched_getaffinity(0)))
+    train._validate_late(network)
+    network.add_callback("on_fit_epoch_end", _tell)
+    network.train(
+        data=str(folder / "data" / "data.yaml"),
+        project=str(folder.parent),
+        name=folder.name,
+        exist_ok=True,
+        imgsz=plan.input_px,
+        epochs=plan.epochs,
+        batch=plan.batch,
+        seed=plan.seed,
+        optimizer="AdamW",
+        lr0=plan.learning_rate,
+        cos_lr=True,
+        patience=0,
+        pretrained=False,
+        cache="ram",
+        device="cpu",
+        workers=0,
+        amp=False,
+        plots=False,
+        **plan.augment,
+    )
+
+
+def _tell(trainer: Any) -> None:
+    """An epoch is over; or all are, and the best weights are looked at again."""
+    epoch, epochs = trainer.epoch + 1, trainer.epochs
+    if epoch > epochs:
+        return
+    chosen = f", mAP50 {trainer.metrics['metrics/mAP50(B)']:.3f}" if trainer.args.val else ""
+    _say(f"epoch {epoch} of {epochs}: loss {sum(float(one) for one in trainer.tloss.values()):.2f}{chosen}")
+    # The release takes little against all of them.
+    say_progress(0.95 * epoch / epochs)
+
+
+def _say(line: str) -> None:
+    sys.stdout.write(f"{line}\n")
+    sys.stdout.flush()
+
+
+def main(arguments: list[str]) -> int:
+    parser = argparse.ArgumentParser(
+        prog="python -m models.training.labelled", description=__doc__.splitlines()[0]
+    )
+    parser.add_argument("--data", type=Path, required=True, help="images/, labels/ and classes.txt")
+    parser.add_argument("--name", required=True, help="of the model")
+    parser.add_argument(
+        "--set", default=None, help="what the card calls the pictures; else the folder's name"
+    )
+    parser.add_argument("--version", default="1.0.0")
+    parser.add_argument("--into", type=Path, required=True, help="where the model is written to")
+    parser.add_argument("--work", type=Path, required=True, help="an empty folder for pieces and weights")
+    parser.add_argument("--epochs", type=int, default=EPOCHS)
+    asked = parser.parse_args(arguments)
+    # Before its first import: it says every batch, and writes settings into a home that a service need not have.
+    os.environ["YOLO_VERBOSE"] = "false"
+    os.environ["YOLO_CONFIG_DIR"] = str(asked.work.resolve())
+    labelled = read_yolo(asked.data)
+    folder = train_from_labels(
+        labelled,
+        name=asked.name,
+        source=asked.set or asked.data.resolve().name,
+        version=asked.version,
+        work=asked.work.resolve(),
+        into=asked.into,
+        epochs=asked.epochs,
+    )
+    _say(str(folder))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
