@@ -107,6 +107,7 @@ def test_the_board_counts_down_to_nothing_open(plant):
     page = engineer.get("/containment", headers={**HTML, "Accept-Language": "en"}).text
     assert "<b>2</b> open" in page
     assert "customer found a crack" in page
+    assert "Station demo, never proven before: all it accepted until" in page
     (one,) = engineer.get("/api/v1/containments").json()["containments"]
     engineer.post(f"/containment/{one['id']}/hold")
     for unit in ("P-1", "P-2"):
