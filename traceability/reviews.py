@@ -82,7 +82,8 @@ class Decided:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Task:
-    """A unit to be looked at, and how many wait. Nothing says whether it is a repeat."""
+    """A unit to be looked at, and how often this person looks until nothing waits, repeats among that: it falls by one
+    with each decision. Nothing says whether it is a repeat."""
 
     inspection: Inspection
     waiting: int
@@ -122,42 +123,41 @@ class Reviews:
         with self._store.reading() as connection:
             mine = self._commitment(connection, person)
             waits = _waiting(mine, since=since, station=station, lane=lane)
-            waiting = connection.execute(select(func.count()).select_from(waits.subquery())).scalar_one()
-            repeat = self._repeat(connection, person, mine, at=at, station=station, lane=lane)
-            first: UUID | None = connection.execute(
-                waits.order_by(tables.inspection.c.finished_at, tables.inspection.c.id).limit(1)
-            ).scalar_one_or_none()
-            chosen = first if repeat is None or first is None else repeat
-            if chosen is None:
+            fresh: int = connection.execute(select(func.count()).select_from(waits.subquery())).scalar_one()
+            if not fresh:
                 return None
+            decided = self._decided(connection, mine)
+            repeats = self._repeats(connection, mine, at=at, station=station, lane=lane)
+            if repeats and _draws_repeat(person, decided):
+                chosen = repeats[_lot(person, f"{decided}:which") % len(repeats)]
+            else:
+                oldest = waits.order_by(tables.inspection.c.finished_at, tables.inspection.c.id).limit(1)
+                chosen = connection.execute(oldest).scalar_one()
             (found,) = inspections_selected(
                 connection, inspections_query().where(tables.inspection.c.id == chosen)
             )
-        return Task(inspection=found, waiting=int(waiting))
+        return Task(inspection=found, waiting=_looks_left(person, decided, fresh=fresh, repeats=len(repeats)))
 
-    def _repeat(
+    def _decided(self, connection: Connection, mine: str | None) -> int:
+        """How many decisions of this person stand."""
+        if mine is None:
+            return 0
+        counted = select(func.count()).select_from(tables.review).where(tables.review.c.by == mine, _stands())
+        count: int = connection.execute(counted).scalar_one()
+        return count
+
+    def _repeats(
         self,
         connection: Connection,
-        person: Person,
         mine: str | None,
         *,
         at: datetime,
         station: str | None,
         lane: str | None,
-    ) -> UUID | None:
-        """A unit decided long enough ago that this person did not see again yet, if the lot falls on one.
-
-        The lot is drawn from who decides and how often they have: asking again draws no other.
-        """
-        if mine is None:
-            return None
+    ) -> list[UUID]:
+        """Units decided long enough ago that this person did not see again yet, those decided last first."""
         review, head = tables.review.c, tables.inspection.c
-        decided = connection.execute(
-            select(func.count()).select_from(tables.review).where(review.by == mine)
-        ).scalar_one()
-        if not decided or sha256(f"{person.id}:{decided}".encode()).digest()[0] * REPEAT_ONE_IN >= 256:
-            return None
-        again = tables.review.alias("again")
+        again, back = tables.review.alias("again"), tables.review.alias("taken")
         candidates = (
             select(head.id)
             .join(tables.review, review.inspection_id == head.id)
@@ -166,17 +166,20 @@ class Reviews:
                 review.decision != Decision.SECOND_LOOK.value,
                 review.is_repeat.is_(False),
                 _stands(),
-                ~exists().where(again.c.inspection_id == head.id, again.c.by == mine, again.c.is_repeat),
+                ~exists().where(
+                    again.c.inspection_id == head.id,
+                    again.c.by == mine,
+                    again.c.is_repeat,
+                    # A slip about a repeat is taken back as any other: it comes again at once.
+                    ~exists().where(back.c.takes_back == again.c.id),
+                ),
                 *([head.station == station] if station else []),
                 *([head.lane == lane] if lane else []),
             )
-            .order_by(review.at.desc())
+            .order_by(review.at.desc(), review.id)
             .limit(50)
         )
-        found: list[UUID] = list(connection.execute(candidates).scalars())
-        return (
-            found[sha256(f"{person.id}:{decided}:which".encode()).digest()[0] % len(found)] if found else None
-        )
+        return list(connection.execute(candidates).scalars())
 
     def decide(
         self,
@@ -422,6 +425,27 @@ def decided_among(connection: Connection, inspections: Sequence[UUID]) -> set[UU
         )
         found |= set(connection.execute(decided).scalars())
     return found
+
+
+def _lot(person: Person, draw: str) -> int:
+    """0..255, from who decides and the draw: asking again draws no other."""
+    return sha256(f"{person.id}:{draw}".encode()).digest()[0]
+
+
+def _draws_repeat(person: Person, decided: int) -> bool:
+    """Whether after so many decisions a person looks at a unit again, if there is one."""
+    return decided > 0 and _lot(person, str(decided)) * REPEAT_ONE_IN < 256
+
+
+def _looks_left(person: Person, decided: int, *, fresh: int, repeats: int) -> int:
+    looks = 0
+    while fresh:
+        if repeats and _draws_repeat(person, decided + looks):
+            repeats -= 1
+        else:
+            fresh -= 1
+        looks += 1
+    return looks
 
 
 def _agrees(repeat: Review, standing: dict[UUID, Review]) -> bool:

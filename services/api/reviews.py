@@ -11,7 +11,14 @@ from fastapi import APIRouter, Depends, Query
 from pydantic import BaseModel, ConfigDict, Field
 
 from services.access import AccessHere, Caller, Right, needs
-from services.api.answers import InspectionAnswer
+from services.api.answers import (
+    CodeAnswer,
+    DefectAnswer,
+    InspectionAnswer,
+    MeasurementAnswer,
+    PictureAnswer,
+    VerdictName,
+)
 from services.api.once import OnceRoute
 from services.api.paging import NEXT, Paged
 from services.api.serving import Here, Language, Moment
@@ -25,14 +32,34 @@ LOOKS_BACK = timedelta(days=7)
 
 DecisionName = Literal["accept", "reject", "second_look"]
 Operator = Annotated[Caller, Depends(needs(Right.OPERATE))]
+Disposer = Annotated[Caller, Depends(needs(Right.DISPOSE))]
 
 NOT_FOR_ALL = problems(HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN, HTTPStatus.UNPROCESSABLE_ENTITY)
 
 
-class TaskAnswer(BaseModel):
-    """`waiting` counts all units that wait, this one included."""
+class WithheldAnswer(BaseModel):
+    """What a person decides about, from its inspection. Without its times: a unit of this morning among those of the
+    last minutes would be told for a repeat."""
 
-    inspection: InspectionAnswer
+    id: UUID
+    unit: CodeAnswer
+    station: str
+    lane: str
+    verdict: VerdictName
+    defects: list[DefectAnswer]
+    measurements: list[MeasurementAnswer]
+    failures: dict[str, int]
+    pictures: list[PictureAnswer]
+
+    @staticmethod
+    def of(answer: InspectionAnswer) -> WithheldAnswer:
+        return WithheldAnswer.model_validate(answer.model_dump(include=set(WithheldAnswer.model_fields)))
+
+
+class TaskAnswer(BaseModel):
+    """`waiting` counts all units that wait for this person, this one included."""
+
+    inspection: WithheldAnswer
     waiting: int
 
 
@@ -47,15 +74,12 @@ class NewReview(BaseModel):
 
 
 class ReviewAnswer(BaseModel):
-    """`is_repeat`: the unit had been decided before, and this shows how reviewers agree. It changes nothing."""
-
     id: UUID
     inspection: UUID
     at: datetime
     by: str
     decision: DecisionName
     reason: str | None
-    is_repeat: bool
     is_taken_back: bool
 
     @staticmethod
@@ -87,9 +111,8 @@ def next_task(
     )
     if task is None:
         return None
-    return TaskAnswer(
-        inspection=InspectionAnswer.of(task.inspection, here.catalogue, language), waiting=task.waiting
-    )
+    told = InspectionAnswer.of(task.inspection, here.catalogue, language)
+    return TaskAnswer(inspection=WithheldAnswer.of(told), waiting=task.waiting)
 
 
 @router.post(
@@ -122,11 +145,12 @@ def decided(
     here: Here,
     page: Paged,
     access: AccessHere,
-    caller: Operator,
+    caller: Disposer,
     since: Moment | None = None,
     until: Moment | None = None,
 ) -> list[ReviewAnswer]:
-    """Decisions that stand, the newest first. Default: the last seven days."""
+    """Decisions that stand, the newest first. Default: the last seven days. Not for operators: among these
+    they would find a blind repeat."""
     end = until or access.now()
     found = Reviews(here.store).decided(
         since=since or end - LOOKS_BACK, until=end, limit=page.limit, before=page.before
@@ -139,7 +163,7 @@ def decided(
 def agreement(
     here: Here,
     access: AccessHere,
-    caller: Annotated[Caller, Depends(needs(Right.DISPOSE))],
+    caller: Disposer,
     since: Moment | None = None,
 ) -> list[AgreementAnswer]:
     """How often each reviewer decided a blind repeat as it had been decided before. Default: 30 days."""

@@ -8,7 +8,8 @@ from inspection.types import Verdict
 from tests.a_station import a_part, defects_of
 from tests.builders import a_unit, an_inspection
 from tests.services.signed_in import signed_in
-from traceability.accounts import Role
+from traceability import reviews
+from traceability.accounts import Accounts, Role
 
 
 @pytest.fixture
@@ -39,7 +40,8 @@ def test_a_program_reviews_what_waits(station, operator):
     )
     assert decided.status_code == 201
     assert operator.get("/api/v1/reviews/next").json() is None
-    (listed,) = operator.get("/api/v1/reviews").json()
+    engineer = signed_in(station.app(), Role.ENGINEER)
+    (listed,) = engineer.get("/api/v1/reviews").json()
     assert (listed["by"], listed["decision"], listed["reason"]) == ("operator", "reject", "chip")
     assert operator.delete(f"/api/v1/reviews/{listed['id']}").status_code == 204
     assert operator.get("/api/v1/reviews/next").json()["waiting"] == 1
@@ -82,6 +84,45 @@ def test_the_desk_says_that_somebody_was_faster_and_goes_on(station, operator):
     assert late.status_code == 409
     assert "TRC-REVIEW-STANDS" in late.text
     assert str(second.id) in late.text
+
+
+@pytest.mark.parametrize("language", ["en", "zh"])
+def test_a_blind_repeat_is_blind_nothing_tells_it_from_a_first_look(station, operator, monkeypatch, language):
+    monkeypatch.setattr(reviews, "REPEAT_ONE_IN", 1)
+    headers = {"Accept": "text/html", "Accept-Language": language}
+
+    def looks() -> tuple[str, dict]:
+        return operator.get("/review", headers=headers).text, operator.get("/api/v1/reviews/next").json()
+
+    unit, other = _withheld(station), _withheld(station, "86.999.1/PART-2")
+    first_look = looks()
+    assert first_look[1]["inspection"]["id"] == str(unit.id)
+    person = Accounts(station.store).secrets_of(name="operator").person
+    long_ago = datetime.now(UTC) - 2 * reviews.REPEAT_AFTER
+    reviews.Reviews(station.store).decide(unit.id, reviews.Decision.REJECT, by=person, at=long_ago)
+    assert looks() == first_look
+    for field in ("started_at", "finished_at"):
+        assert field not in first_look[1]["inspection"]
+
+    # Nor what is answered to a decision, what the desk says then, and what becomes of a slip.
+    given = [{"inspection": str(one.id), "decision": "accept"} for one in (unit, other)]
+    repeat, fresh = (operator.post("/api/v1/reviews", json=one) for one in given)
+    assert repeat.status_code == fresh.status_code == 201
+    assert [{**one.json(), "id": "", "inspection": "", "at": ""} for one in (repeat, fresh)] == [
+        {
+            "id": "",
+            "inspection": "",
+            "at": "",
+            "by": "operator",
+            "decision": "accept",
+            "reason": None,
+            "is_taken_back": False,
+        }
+    ] * 2
+    assert operator.delete(f"/api/v1/reviews/{fresh.json()['id']}").status_code == 204
+    assert operator.delete(f"/api/v1/reviews/{repeat.json()['id']}").status_code == 204
+    assert looks() == first_look
+    assert operator.get("/api/v1/reviews").status_code == 403
 
 
 def test_who_may_not_operate_reviews_nothing(station):

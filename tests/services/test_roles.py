@@ -164,7 +164,6 @@ RIGHT_OF: dict[str, object] = {
     "POST /spc/p/entries": SIGNED_IN,
     # At the line.
     "DELETE /api/v1/reviews/{id}": Right.OPERATE,
-    "GET /api/v1/reviews": Right.OPERATE,
     "GET /api/v1/reviews/next": Right.OPERATE,
     "GET /review": Right.OPERATE,
     "POST /api/v1/lanes/{lane}/alarms/{code}/acknowledge": Right.OPERATE,
@@ -177,6 +176,7 @@ RIGHT_OF: dict[str, object] = {
     "POST /review": Right.OPERATE,
     "POST /review/{id}/take-back": Right.OPERATE,
     # Quality.
+    "GET /api/v1/reviews": Right.DISPOSE,
     "GET /api/v1/reviews/agreement": Right.DISPOSE,
     "POST /api/v1/cases": Right.DISPOSE,
     "POST /api/v1/cases/{id}/acts": Right.DISPOSE,

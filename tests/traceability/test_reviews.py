@@ -162,6 +162,31 @@ def test_now_and_then_a_reviewer_sees_a_unit_again_without_being_told_and_it_cha
     assert {one.decision for one in standing} == {Decision.REJECT}
 
 
+def test_what_waits_falls_by_one_with_each_decision_also_with_one_about_a_repeat(store, reviews, li, wang):
+    units = _withheld(store, 130)
+    for unit in units[:60]:
+        reviews.decide(unit.id, Decision.REJECT, by=wang, at=NOW)
+    later, told, repeats = NOW + 2 * REPEAT_AFTER, [], 0
+    while (task := reviews.next_for(li, at=later, since=SINCE)) is not None:
+        told.append(task.waiting)
+        repeats += reviews.decide(task.inspection.id, Decision.ACCEPT, by=li, at=later).is_repeat
+    assert repeats > 0
+    assert told == list(range(70 + repeats, 0, -1))
+
+
+def test_a_slip_about_a_repeat_is_taken_back_as_any_other_and_the_unit_comes_again(store, reviews, li, wang):
+    units = _withheld(store, 130)
+    for unit in units[:60]:
+        reviews.decide(unit.id, Decision.REJECT, by=wang, at=NOW)
+    later, is_repeat = NOW + 2 * REPEAT_AFTER, False
+    while not is_repeat:
+        task = reviews.next_for(li, at=later, since=SINCE)
+        review = reviews.decide(task.inspection.id, Decision.ACCEPT, by=li, at=later)
+        is_repeat = review.is_repeat
+    reviews.take_back(review.id, by=li, at=later)
+    assert reviews.next_for(li, at=later, since=SINCE) == task
+
+
 def test_everything_decided_is_in_the_audit(store, reviews, li):
     unit = _withheld(store)
     review = reviews.decide(unit.id, Decision.ACCEPT, by=li, at=NOW)
