@@ -19,11 +19,16 @@ from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 from typing import Any, Final, Literal
 
+import numpy as np
+
 from inspection.errors import InspectionError
-from inspection.types import Box
+from inspection.types import Box, ModelRef
 from inspection.vision.decoding import decode_image
+from models import ModelStore, open_detector
+from models.card import ModelCard, read_card
 from models.datasets import balance
 from models.errors import LabelsWrong, SetUnfit
+from models.in_force import IN_FORCE
 from models.labels import (
     PICTURES,
     LabelledFile,
@@ -66,6 +71,17 @@ class DataSet:
     pictures: tuple[str, ...]
     waiting: tuple[str, ...]
     labelled: LabelledSet | None
+
+    def guessers(self, store: ModelStore) -> tuple[ModelCard, ...]:
+        """Of the models in force, those that find any of the set's kinds, who finds most of them first. Raises
+        ModelMismatch."""
+        cards = [
+            read_card(store.folder_of(name, version) / "card.toml")
+            for name in store.versions()
+            if (version := store.in_force(name)) is not None
+        ]
+        known = {card.name: len(set(card.kinds) & set(self.kinds)) for card in cards}
+        return tuple(sorted((card for card in cards if known[card.name]), key=lambda card: -known[card.name]))
 
     @property
     def balance(self) -> Mapping[str, Any]:
@@ -155,6 +171,28 @@ class DataSets:
         write_labels(LabelledSet(folder=self.folder / name, kinds=kinds, pictures=(done,)))
         return done
 
+    def guess(
+        self, name: str, picture: str, model: str, *, store: ModelStore
+    ) -> tuple[ModelRef, tuple[Truth, ...]]:
+        """What the version in force of a model sees on a picture, of the set's kinds alone, the surest first; and which
+        version that is. Boxes, also where the model finds outlines. Nothing is kept: a guess is no label.
+
+        Raises DataSetUnknown, LabelsWrong; MOD- errors of the model.
+        """
+        image = decode_image(self.picture(name, picture).read_bytes())
+        kinds = self.find(name).kinds
+        detector = open_detector(model, version=IN_FORCE, store=store)
+        found = detector.detect(image)
+        height, width = image.shape[:2]
+        # Some networks draw boxes a little beyond the picture, where no label may lie.
+        sides = np.clip(found.xyxy, 0, (width, height, width, height)).tolist()
+        seen = [
+            Truth(kind=kind, box_px=Box(*box))
+            for kind, box in zip(found.kind, sides, strict=True)
+            if kind in kinds and box[0] < box[2] and box[1] < box[3]
+        ]
+        return detector.ref, tuple(seen[:MOST_TRUTHS])
+
     def archive(self, name: str, format: Format) -> bytes:
         """All that is labelled, good pictures too, as a zip. Raises DataSetUnknown, LabelsWrong, SetUnfit."""
         found = self.find(name)
@@ -191,15 +229,31 @@ class DataSets:
             )
         with tempfile.TemporaryDirectory() as made:
             unpacked = Path(made)
-            _unpack(data, unpacked)
-            tables = sorted(unpacked.rglob("*.json"))
-            if tables:
-                labelled = read_coco(tables[0], _pictures_of_coco(tables[0]))
-            else:
-                classes = sorted(unpacked.rglob("classes.txt"))
-                labelled = read_yolo(classes[0].parent if classes else unpacked)
+            try:
+                labelled = _read_archive(data, unpacked)
+            except InspectionError as error:
+                raise _without(unpacked, error) from error
             write_yolo(labelled, self.folder / name)
         return self.find(name)
+
+
+def _read_archive(data: bytes, unpacked: Path) -> LabelledSet:
+    _unpack(data, unpacked)
+    tables = sorted(unpacked.rglob("*.json"))
+    if tables:
+        return read_coco(tables[0], _pictures_of_coco(tables[0]))
+    classes = sorted(unpacked.rglob("classes.txt"))
+    return read_yolo(classes[0].parent if classes else unpacked)
+
+
+def _without(unpacked: Path, error: InspectionError) -> InspectionError:
+    """The same refusal by the paths inside the archive: where it was unpacked says nothing to who sent it."""
+
+    def told(text: str) -> str:
+        return text.replace(f"{unpacked}/", "").replace(str(unpacked), "zip")
+
+    facts = {key: told(value) if isinstance(value, str) else value for key, value in error.facts.items()}
+    return type(error)(told(error.what), action=told(error.action), **facts)
 
 
 def _pictures_of_coco(table: Path) -> Path:

@@ -8,6 +8,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Path, Query, Response
 from pydantic import BaseModel, ConfigDict, Field
 
+from models.store import ModelStore
 from services.access import AccessHere
 from services.api.cameras import Integrator
 from services.api.serving import Here
@@ -19,6 +20,7 @@ router = APIRouter(prefix="/datasets", tags=["data sets"])
 
 Name = Annotated[str, Path(pattern=r"^[a-z0-9][a-z0-9-]{0,39}$")]
 Picture = Annotated[str, Query(max_length=400, description="as the data set's list names it")]
+Model = Annotated[str, Query(pattern=r"^[a-z0-9][a-z0-9-]*$", max_length=100)]
 
 REFUSED = problems(
     HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN, HTTPStatus.NOT_FOUND, HTTPStatus.UNPROCESSABLE_ENTITY
@@ -71,6 +73,14 @@ class LabelsGiven(BaseModel):
     labels: list[LabelGiven] = Field(max_length=MOST_TRUTHS)
 
 
+class GuessAnswer(BaseModel):
+    """What a model in force sees on a picture. Nobody has looked at it: none of it is a label yet."""
+
+    model: str
+    version: str
+    labels: list[LabelGiven]
+
+
 @router.get("", responses=REFUSED)
 def datasets(_: Integrator) -> list[DataSetAnswer]:
     """Every data set of the plant."""
@@ -102,6 +112,17 @@ def label_picture(
             after={"picture": picture, "defects": len(done.truth)},
         )
     return DataSetAnswer.of(sets.find(name))
+
+
+@router.get("/{name}/guess", responses=REFUSED)
+def guess(_: Integrator, name: Name, picture: Picture, model: Model) -> GuessAnswer:
+    """A first guess at what is on a picture, of the set's kinds alone, for a person to accept or to mend."""
+    ref, seen = DataSets.of_plant().guess(name, picture, model, store=ModelStore.of_plant())
+    labels = [
+        LabelGiven(kind=one.kind, box=[one.box_px.x1, one.box_px.y1, one.box_px.x2, one.box_px.y2])
+        for one in seen
+    ]
+    return GuessAnswer(model=ref.name, version=ref.version, labels=labels)
 
 
 @router.get(

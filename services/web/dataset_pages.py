@@ -15,6 +15,7 @@ from fastapi.responses import HTMLResponse, RedirectResponse, Response
 from inspection.errors import ImageUnreadable, ImageUnsuitable, InspectionError
 from models.errors import LabelsWrong, SetUnfit, TrainingDataMissing
 from models.labels import LabelledFile
+from models.store import ModelStore
 from services.access import AccessHere, Caller
 from services.api.cameras import Integrator
 from services.api.serving import Here, Language, Serving
@@ -156,14 +157,17 @@ def label(
     name: Name,
     picture: Picture,
     labels: Annotated[str, Form(max_length=1_000_000)],
+    guessed_by: Annotated[str, Form(max_length=150)] = "",
 ) -> Response:
-    """Kept, and on to the next picture that waits."""
+    """Kept, and on to the next picture that waits. `guessed_by`: the model of whose guess a person took something."""
     sets = DataSets.of_plant()
     try:
         done = sets.label(name, picture, _labels(labels))
     except (LabelsWrong, RequestInvalid) as error:
         return _editor_page(request, language, name, picture, error)
-    counts = {"picture": picture, "defects": len(done.truth)}
+    counts: dict[str, Any] = {"picture": picture, "defects": len(done.truth)}
+    if guessed_by:
+        counts["guessed_by"] = guessed_by
     _note(here.store, access, caller, name, "dataset.labelled", counts)
     waiting = sets.find(name).waiting
     if not waiting:
@@ -186,7 +190,6 @@ def _labels(text: str) -> list[dict[str, Any]]:
 
 
 def _digest(data: bytes) -> str:
-
     return sha256(data).hexdigest()[:16]
 
 
@@ -255,6 +258,7 @@ def _editor_page(
         after=found.pictures[place + 1] if place + 1 < len(found.pictures) else None,
         number=place + 1,
         is_waiting=picture in found.waiting,
+        guessers=[one.name for one in found.guessers(ModelStore.of_plant())],
         problem=None if error is None else explain(error, language),
     )
 

@@ -1,7 +1,7 @@
 """An integrator's day, in both languages: from a new camera to a promoted model.
 
-What a page cannot do is done as the command does it: a candidate is judged on a gold set where the pictures are, and
-looks on beside the lane.
+What a page cannot do is done by its command: a gold set is locked and a candidate judged on it, where the pictures are.
+That it looked on beside a lane is written as a lane writes it.
 """
 
 from __future__ import annotations
@@ -17,11 +17,14 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+from click.testing import CliRunner, Result
 from playwright.sync_api import Page, expect
 
 from inspection.types import Image
 from models.anomaly import KIND, write
 from models.store import ModelStore
+from services.cli.model import model
+from services.datasets import DataSets
 from station_config import load_recipe
 from tests.a_station import (
     AStation,
@@ -36,7 +39,7 @@ from tests.browsing import served
 from tests.inspection.vision.drawn_scenes import CHECKERS, views
 from tests.models.networks import a_model, answering
 from tests.services.signed_in import PASSWORD, adds, with_quick_passwords
-from tests.services.test_model_pages import NAME, VERSIONS, has_looked_on, has_passed
+from tests.services.test_model_pages import NAME, VERSIONS, has_looked_on
 from traceability.accounts import Accounts, Role
 
 
@@ -85,9 +88,61 @@ def signs_in(page: Page, name: str, to: str) -> None:
     page.wait_for_url(f"**{to}")
 
 
+def by_command(folder: Path, step: str, *, by: str) -> Result:
+    """A step of the model's life that runs where the labelled pictures are; what is chip or crack there, the model
+    finds as an anomaly."""
+    return CliRunner().invoke(
+        model,
+        [
+            *(step, NAME, "--data", str(folder / "datasets" / "flange"), "--by", by),
+            *("--as", f"chip={KIND}", "--as", f"crack={KIND}"),
+            *("--database", f"sqlite:///{folder / 'trace.sqlite'}"),
+        ],
+        input=f"{PASSWORD}\n",
+    )
+
+
 def even_surface() -> Image:
     light = 120 + 60 * np.cos(np.linspace(-1, 1, 400))
     return np.repeat(light[None, :], 400, axis=0).astype(np.uint8)
+
+
+@pytest.mark.parametrize("language", ["en", "zh"])
+def test_a_models_guess_is_saved_only_once_a_person_has_answered_each(station, browser, language):
+    app = station.app(language=language)
+    adds(with_quick_passwords(app), Role.INTEGRATOR)
+    sets = DataSets.of_plant()
+    sets.make("flange", ["chip", "crack", "stain"])
+    picture = sets.add("flange", "brought/1", jpeg_of(a_part(3, defective=True)))
+    wrong: list[str] = []
+    with served(app) as address:
+        context = browser.new_context(base_url=address, viewport={"width": 1280, "height": 800})
+        page = context.new_page()
+        page.on("pageerror", lambda error: wrong.append(str(error)))
+        signs_in(page, "integrator", "/datasets/flange")
+        page.locator("a[href*='/label']").first.click()
+        page.wait_for_function("() => customElements.get('label-editor') !== undefined")
+        page.keyboard.press("g")
+        guesses = page.locator(".labelling-picture .is-guess")
+        expect(guesses.first).to_be_visible(timeout=30_000)
+        count = guesses.count()
+        page.keyboard.press("s")
+        status = page.locator("[data-status]")
+        expect(status).to_have_text(status.get_attribute("data-unsaved") or "")
+        assert sets.find("flange").waiting == (picture,)
+        for _ in range(count):
+            expect(guesses).not_to_have_count(0)
+            page.keyboard.press("a")
+        expect(guesses).to_have_count(0)
+        page.keyboard.press("s")
+        page.wait_for_url("**/datasets/flange")
+        station.live.close()
+        context.close()
+    assert wrong == []
+    assert len(sets.truth("flange", picture).truth) == count
+    labelled = Accounts(station.store).audit(limit=1)[0]
+    assert labelled.after is not None
+    assert labelled.after["guessed_by"] == "part-surface 1.0.0"
 
 
 @pytest.mark.parametrize("language", ["en", "zh"])
@@ -215,7 +270,13 @@ def test_an_integrator_goes_from_a_new_camera_to_a_promoted_model(station, brows
         page.goto(f"/models/{NAME}")
         page.locator("form[action$='/propose'] select").select_option("1.1.0")
         page.locator("form[action$='/propose'] button").click()
-        has_passed(station, "1.1.0")
+        locked = by_command(tmp_path, "lock-gold", by="engineer")
+        assert locked.exit_code == 0, locked.output
+        judged = by_command(tmp_path, "judge", by="integrator")
+        assert judged.exit_code == 0, judged.output
+        page.reload()
+        gates = page.locator("li:has(.table-tight) tbody tr")
+        expect(gates).to_have_count(4)
         has_looked_on(station, "1.1.0", seen=250)
         second.goto(f"/models/{NAME}")
         second.locator("form[action$='/approve'] input[type=password]").fill(PASSWORD)
@@ -236,5 +297,7 @@ def test_an_integrator_goes_from_a_new_camera_to_a_promoted_model(station, brows
         "recipe.approved",
         "recipe.published",
         "dataset.labelled",
+        "model.gold_locked",
+        "model.passed",
         "model.promoted",
     } <= acts

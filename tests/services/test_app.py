@@ -247,6 +247,7 @@ def test_every_route_for_programs_is_in_the_openapi_document(client):
         "/api/v1/datasets",
         "/api/v1/datasets/{name}",
         "/api/v1/datasets/{name}/file",
+        "/api/v1/datasets/{name}/guess",
         "/api/v1/datasets/{name}/labels",
         "/api/v1/recipes",
         "/api/v1/recipes/{name}",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import tempfile
 import zipfile
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -146,6 +147,48 @@ def test_programs_label_too(integrator):
     assert integrator.put(url, params={"picture": "../x.jpg"}, json={"labels": []}).status_code == 404
 
 
+def test_a_model_guesses_what_is_on_a_picture_and_nothing_of_it_is_a_label(station, integrator):
+    has_a_set(integrator)
+    (picture,) = gets_pictures(integrator, 1)
+    drawn = a_part(1, defective=True).truth
+    asked = {"picture": picture, "model": "part-surface"}
+    guess = integrator.get("/api/v1/datasets/flange/guess", params=asked).json()
+    assert (guess["model"], guess["version"]) == ("part-surface", "1.0.0")
+    assert {one["kind"] for one in guess["labels"]} == {one.kind for one in drawn} & {"chip", "crack"}
+    assert integrator.get("/api/v1/datasets/flange").json()["waiting"] == [picture]
+    assert DataSets.of_plant().truth("flange", picture).truth == ()
+
+
+@pytest.mark.parametrize(
+    "asked", [{"model": "nobodys-model"}, {"picture": "../x.jpg"}, {"model": "../../part-surface"}]
+)
+def test_of_what_is_not_there_there_is_no_guess(integrator, asked):
+    has_a_set(integrator)
+    (picture,) = gets_pictures(integrator, 1)
+    answer = integrator.get(
+        "/api/v1/datasets/flange/guess", params={"picture": picture, "model": "part-surface"} | asked
+    )
+    assert answer.status_code in (404, 422)
+
+
+def test_a_model_that_finds_none_of_the_sets_kinds_is_not_offered(integrator):
+    made = integrator.post("/datasets", data={"name": "coil", "kinds": ["scratch"]})
+    assert made.status_code == 303
+    (picture,) = gets_pictures(integrator, 1, name="coil")
+    page = integrator.get("/datasets/coil/label", params={"picture": picture}).text
+    assert "strip-surface" in page
+    assert "part-surface" not in page
+
+
+def test_what_a_person_took_of_a_guess_is_in_the_audit(station, integrator):
+    has_a_set(integrator)
+    (picture,) = gets_pictures(integrator, 1)
+    sent = {"labels": json.dumps([CHIP]), "guessed_by": "part-surface 1.0.0"}
+    assert integrator.post("/datasets/flange/label", params={"picture": picture}, data=sent).is_redirect
+    labelled = Accounts(station.store).audit(limit=1)[0]
+    assert labelled.after == {"picture": picture, "defects": 1, "guessed_by": "part-surface 1.0.0"}
+
+
 @pytest.mark.parametrize("name", ["../evil.jpg", "/etc/evil.jpg", "a/../../evil.jpg", "..\\evil.jpg"])
 def test_an_archive_that_leads_out_of_its_folder_is_refused(integrator, tmp_path, name):
     picture = cv2.imencode(".png", a_part(1, defective=False).pixels)[1].tobytes()
@@ -193,11 +236,12 @@ def a_table(*, images: object = None, annotations: object = ()) -> bytes:
         {"c.json": a_table(images=[{"id": 1, "file_name": "{inside}/stolen.png"}])},
         {"c.json": a_table(images=[{"id": 1}])},
         {"c.json": a_table(images=[7])},
+        {"c.json": a_table(images=[{"id": 1, "file_name": "missing.png"}])},
         {"c.json": a_table(annotations=[{"image_id": 1, "category_id": [1], "bbox": [1, 2, 3, 4]}])},
         {"c.json": b"[" * 100_000},
         {"labels/a.txt": b"\xff\xfe0 0.5 0.5 0.1 0.1", "classes.txt": b"pits"},
     ],
-    ids=["up", "absolute", "no name", "no picture", "class of lists", "deep", "no text"],
+    ids=["up", "absolute", "no name", "no picture", "a missing picture", "class of lists", "deep", "no text"],
 )
 def test_labels_that_cannot_be_right_are_refused_with_their_place_and_leave_nothing(
     integrator, tmp_path, files
@@ -210,8 +254,29 @@ def test_labels_that_cannot_be_right_are_refused_with_their_place_and_leave_noth
         "/datasets/bring-in", data={"name": "bad"}, files={"archive": ("a.zip", data, "application/zip")}
     )
     assert (sent.status_code, "MOD-LABELS-WRONG" in sent.text) == (422, True)
+    # Nor where the station unpacks what it is sent.
+    assert tempfile.gettempdir() not in sent.text.replace(str(tmp_path), "")
     assert integrator.get("/api/v1/datasets/bad").status_code == 404
     assert not list((tmp_path / "datasets").rglob("*.png"))
+
+
+@pytest.mark.parametrize(
+    "files",
+    [
+        {"a.txt": b"a file and a folder at once", "a.txt/b.txt": b""},
+        {"classes.txt": b"pits"},
+        {"notes.txt": b"nothing else"},
+    ],
+    ids=["file and folder", "no picture", "no classes"],
+)
+def test_a_refused_archive_says_nothing_of_the_stations_own_folders(integrator, files):
+    sent = integrator.post(
+        "/datasets/bring-in",
+        data={"name": "bad"},
+        files={"archive": ("a.zip", zipped(files), "application/zip")},
+    )
+    assert sent.status_code == 422
+    assert tempfile.gettempdir() not in sent.text
 
 
 def test_a_set_is_not_made_twice(integrator):

@@ -237,6 +237,7 @@ RIGHT_OF: dict[str, object] = {
     "GET /api/v1/datasets": Right.CONFIGURE,
     "GET /api/v1/datasets/{name}": Right.CONFIGURE,
     "GET /api/v1/datasets/{name}/file": Right.CONFIGURE,
+    "GET /api/v1/datasets/{name}/guess": Right.CONFIGURE,
     "PUT /api/v1/datasets/{name}/labels": Right.CONFIGURE,
     "GET /datasets": Right.CONFIGURE,
     "GET /datasets/{name}": Right.CONFIGURE,

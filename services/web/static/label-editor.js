@@ -1,5 +1,6 @@
 // <label-editor>: boxes and outlines on a picture, by mouse or by keys alone. What is drawn goes into a form's hidden
-// field as JSON, in the picture's pixels; the station checks it again.
+// field as JSON, in the picture's pixels; the station checks it again. What a model guessed is drawn dotted and goes into
+// that field only once a person has accepted it, or moved it or named it otherwise.
 
 const SVG = "http://www.w3.org/2000/svg";
 const ARROWS = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] };
@@ -12,6 +13,9 @@ class LabelEditor extends HTMLElement {
     this.chosen = this.labels.length ? 0 : -1;
     this.canvas = this.querySelector(".labelling-picture");
     this.svg = this.querySelector("svg");
+    this.form = this.querySelector("form");
+    this.said = null;
+    this.form.addEventListener("submit", (event) => this.saves(event));
     this.field = this.querySelector("input[name=labels]");
     this.canvas.style.width = `min(100%, ${(76 * this.width) / this.height}vh)`;
     this.at = [this.width / 2, this.height / 2];
@@ -43,11 +47,13 @@ class LabelEditor extends HTMLElement {
   }
 
   rename() {
-    if (this.labels[this.chosen]) this.labels[this.chosen].kind = this.kind();
+    if (this.labels[this.chosen]) this.accepted(this.labels[this.chosen]).kind = this.kind();
     this.draw();
   }
 
   does(what) {
+    this.said = null;
+    if (what === "guess") return this.guess();
     if (what === "box") {
       const [w, h] = [this.width / 10, this.height / 10];
       const [x, y] = this.at;
@@ -57,7 +63,56 @@ class LabelEditor extends HTMLElement {
     } else if (what === "remove" && this.labels[this.chosen]) {
       this.labels.splice(this.chosen, 1);
       this.chosen = Math.min(this.chosen, this.labels.length - 1);
+      this.choose(this.nextGuess());
+    } else if (what === "accept" && this.labels[this.chosen]) {
+      this.accepted(this.labels[this.chosen]);
+      this.choose(this.nextGuess());
     }
+    this.draw();
+  }
+
+  async guess() {
+    const button = this.querySelector("[data-does=guess]");
+    if (!button || button.disabled) return;
+    button.disabled = true;
+    this.says("looking");
+    try {
+      const answer = await fetch(`${button.dataset.url}&model=${this.querySelector("[name=model]").value}`);
+      if (!answer.ok) throw new Error((await answer.json()).title);
+      const { model, version, labels } = await answer.json();
+      // Asked once more, it takes the place of what nobody answered.
+      const kept = this.labels.filter(({ guess }) => !guess);
+      this.labels = [...kept, ...labels.map(({ kind, box }) => ({ kind, box, guess: `${model} ${version}` }))];
+      this.choose(labels.length ? kept.length : kept.length - 1);
+      this.says(labels.length ? null : "nothing");
+    } catch (error) {
+      this.says("failed", error.message);
+    }
+    button.disabled = false;
+  }
+
+  accepted(label) {
+    if (label.guess) this.form.elements.guessed_by.value = label.guess;
+    delete label.guess;
+    this.said = null;
+    return label;
+  }
+
+  nextGuess() {
+    const numbers = [...this.labels.keys()];
+    const onwards = [...numbers.slice(Math.max(this.chosen, 0)), ...numbers];
+    return onwards.find((number) => this.labels[number].guess) ?? this.chosen;
+  }
+
+  saves(event) {
+    if (!this.labels.some(({ guess }) => guess)) return;
+    event.preventDefault();
+    this.choose(this.nextGuess());
+    this.says("unsaved");
+  }
+
+  says(what, more = "") {
+    this.said = what && this.querySelector("[data-status]").dataset[what] + (more && ` ${more}`);
     this.draw();
   }
 
@@ -84,6 +139,8 @@ class LabelEditor extends HTMLElement {
     else if (key === "n" || key === "N") this.does("box");
     else if (key === "m" || key === "M") this.does("outline");
     else if (key === "Delete" || key === "Backspace") this.does("remove");
+    else if (key === "g" || key === "G") this.does("guess");
+    else if (key === "a" || key === "A") this.does("accept");
     else if (key === "[" || key === "]") this.step(key === "]" ? 1 : -1);
     else if (key === "s" || key === "S") return this.querySelector("[data-save]").click();
     else if (key === "," || key === ".") return this.querySelector(key === "," ? "[data-before]" : "[data-after]")?.click();
@@ -97,9 +154,12 @@ class LabelEditor extends HTMLElement {
 
   step(by) {
     const count = this.labels.length;
-    if (!count) return;
-    this.chosen = (this.chosen + by + count) % count;
-    const radio = this.kinds().find(({ value }) => value === this.labels[this.chosen].kind);
+    if (count) this.choose((this.chosen + by + count) % count);
+  }
+
+  choose(number) {
+    this.chosen = number;
+    const radio = this.kinds().find(({ value }) => value === this.labels[number]?.kind);
     if (radio) radio.checked = true;
   }
 
@@ -109,7 +169,7 @@ class LabelEditor extends HTMLElement {
     const label = this.outline ? null : this.labels[this.chosen];
     if (!label) {
       this.at = [Math.min(Math.max(this.at[0] + dx * far, 0), this.width), Math.min(Math.max(this.at[1] + dy * far, 0), this.height)];
-    } else if (label.box) {
+    } else if (this.accepted(label).box) {
       const [x1, y1, x2, y2] = label.box;
       if (event.altKey) label.box = this.inside([x1, y1, Math.max(x2 + dx * far, x1 + 1), Math.max(y2 + dy * far, y1 + 1)]);
       else {
@@ -156,7 +216,7 @@ class LabelEditor extends HTMLElement {
         const [x1, y1, x2, y2] = one.box ?? this.around(one.outline);
         return x1 <= x && x <= x2 && y1 <= y && y <= y2;
       });
-      if (hit >= 0) this.chosen = hit;
+      if (hit >= 0) this.choose(hit);
     }
     this.from = this.drag = null;
     this.draw();
@@ -181,7 +241,7 @@ class LabelEditor extends HTMLElement {
     };
     const told = new Map(this.kinds().map((radio) => [radio.value, radio.dataset]));
     const shapes = this.labels.map((one, number) => {
-      const look = { stroke: told.get(one.kind)?.colour ?? "#fff", class: number === this.chosen ? "is-chosen" : "" };
+      const look = { stroke: told.get(one.kind)?.colour ?? "#fff", class: `${number === this.chosen ? "is-chosen" : ""} ${one.guess ? "is-guess" : ""}` };
       if (one.outline) return shape("polygon", { ...look, points: one.outline.join(" ") });
       const [x1, y1, x2, y2] = one.box;
       return shape("rect", { ...look, x: x1, y: y1, width: x2 - x1, height: y2 - y1 });
@@ -191,20 +251,22 @@ class LabelEditor extends HTMLElement {
     const [x, y] = this.at;
     shapes.push(shape("path", { d: `M${x - 8} ${y}h16M${x} ${y - 8}v16`, stroke: "#fff", class: "is-cross" }));
     this.svg.replaceChildren(...shapes);
+    const status = this.querySelector("[data-status]");
     const list = this.querySelector(".labels-list");
     list.replaceChildren(
       ...this.labels.map((one, number) => {
         const item = document.createElement("li");
         const [x1, y1, x2, y2] = one.box ?? this.around(one.outline);
-        item.textContent = `${told.get(one.kind)?.name ?? one.kind} ${Math.round(x1)}, ${Math.round(y1)} – ${Math.round(x2)}, ${Math.round(y2)}`;
+        const guess = one.guess ? `${status.dataset.guess} ` : "";
+        item.textContent = `${guess}${told.get(one.kind)?.name ?? one.kind} ${Math.round(x1)}, ${Math.round(y1)} – ${Math.round(x2)}, ${Math.round(y2)}`;
         if (number === this.chosen) item.setAttribute("aria-current", "true");
         return item;
       }),
     );
-    const status = this.querySelector("[data-status]");
-    const text = this.outline ? status.dataset.drawing : this.labels.length ? status.dataset.some : status.dataset.none;
+    const guessed = this.labels.some(({ guess }) => guess) ? status.dataset.guessed : null;
+    const text = this.outline ? status.dataset.drawing : this.said ?? guessed ?? (this.labels.length ? status.dataset.some : status.dataset.none);
     if (status.textContent !== text) status.textContent = text;
-    this.field.value = JSON.stringify(this.labels);
+    this.field.value = JSON.stringify(this.labels.filter(({ guess }) => !guess));
   }
 }
 
