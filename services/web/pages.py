@@ -87,6 +87,7 @@ def station(request: Request, here: Here, language: Language) -> Response:
         request,
         "station.html",
         panels=[_panel(here, lane, language) for lane in here.lanes()],
+        coil_lanes=here.coil_lanes,
         mode=_mode(live),
         engine_connected=live.engine_connected,
         stale_after_s=STALE_AFTER_S,

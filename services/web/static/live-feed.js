@@ -106,6 +106,7 @@ class LiveFeed extends HTMLElement {
   // The coil in view grows with every frame; once a second is as often as anyone looks.
   async redrawMap(lane) {
     const map = this.section(lane).querySelector("[data-map]");
+    if (!map) return; // its units are parts
     map.isBehind = true;
     if (map.isWaiting) return;
     map.isWaiting = true;
