@@ -39,6 +39,8 @@ from models.errors import TrainingDataMissing
 from models.store import RELEASED, ModelStore, ReleasedModel
 
 KIND = "anomaly"
+PRECISION = "precision "
+"""Begins the lines in which a training from labels says after which epoch it was how good."""
 PROGRESS = "progress "
 """Begins the lines in which the command, asked to, says what share of its work is done."""
 TILE_PX = 256
@@ -375,6 +377,12 @@ def write(model: ReleasedModel, into: Path) -> Path:
         tomli_w.dumps(model.card.model_dump(exclude_none=True)), encoding="utf-8"
     )
     return folder
+
+
+def say_precision(epoch: int, map50: float) -> None:
+    """As `say_progress`: how good it is by now on what teaches nothing, 0 to 1."""
+    sys.stdout.write(f"{PRECISION}{epoch} {map50:.3f}\n")
+    sys.stdout.flush()
 
 
 def say_progress(share: float) -> None:

@@ -15,7 +15,7 @@ from typing import Any, Final, Literal
 from uuid_utils.compat import uuid7
 
 from inspection.errors import InspectionError
-from models.anomaly import PROGRESS
+from models.anomaly import PRECISION, PROGRESS
 
 LINES_KEPT: Final = 200
 """Of a log, shown; its file has all of it."""
@@ -59,6 +59,7 @@ class Training:
     pictures   that it learns from, or is judged by; None while they are collected
     proposed   whether its model looks on as a candidate: a name's first version is in force at once
     log        the last lines that it said
+    curve      epoch and mAP50 by then, on pictures that teach nothing; of a training from labels
     """
 
     id: str = field(default_factory=lambda: uuid7().hex)
@@ -74,6 +75,7 @@ class Training:
     pictures: int | None = None
     proposed: bool = False
     log: tuple[str, ...] = ()
+    curve: tuple[tuple[int, float], ...] = ()
     problem: Trouble | None = None
     ended_at: datetime | None = None
 
@@ -109,7 +111,7 @@ class TrainingBook:
         shutil.rmtree(self.folder / training.id / _WORK, ignore_errors=True)
 
     def followed(self, training: Training) -> Training:
-        """With the share and the last lines that its process has told by now."""
+        """With the share, the curve and the last lines that its process has told by now."""
         try:
             with self.log_file(training).open("rb") as file:
                 file.seek(max(0, file.seek(0, 2) - _TAIL_BYTES))
@@ -118,9 +120,12 @@ class TrainingBook:
         except FileNotFoundError:
             return training
         told = [line.removeprefix(PROGRESS) for line in lines if line.startswith(PROGRESS)]
-        said = [shown for line in lines if not line.startswith(PROGRESS) and (shown := _as_on_a_screen(line))]
+        points = [line.removeprefix(PRECISION).split() for line in lines if line.startswith(PRECISION)]
+        others = [line for line in lines if not line.startswith((PROGRESS, PRECISION))]
+        said = [shown for line in others if (shown := _as_on_a_screen(line))]
         share = 1.0 if training.condition == "done" else float(told[-1]) if told else training.share
-        return replace(training, share=share, log=tuple(said[-LINES_KEPT:]))
+        curve = tuple((int(epoch), float(map50)) for epoch, map50 in points)
+        return replace(training, share=share, log=tuple(said[-LINES_KEPT:]), curve=curve)
 
     def all(self) -> tuple[Training, ...]:
         """The newest KEPT, the last first."""

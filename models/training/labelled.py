@@ -21,7 +21,7 @@ from inspection.types import Box
 from inspection.vision.decoding import decode_image
 from inspection.vision.drawing import DrawnDefect
 from inspection.vision.tiles import cut_into_tiles
-from models.anomaly import say_progress
+from models.anomaly import say_precision, say_progress
 from models.datasets import to_train_from, version_of
 from models.labels import LabelledSet, read_yolo
 from models.training import train
@@ -161,7 +161,11 @@ def _tell(trainer: Any) -> None:
     epoch, epochs = trainer.epoch + 1, trainer.epochs
     if epoch > epochs:
         return
-    chosen = f", mAP50 {trainer.metrics['metrics/mAP50(B)']:.3f}" if trainer.args.val else ""
+    chosen = ""
+    if trainer.args.val:
+        map50 = float(trainer.metrics["metrics/mAP50(B)"])
+        chosen = f", mAP50 {map50:.3f}"
+        say_precision(epoch, map50)
     _say(f"epoch {epoch} of {epochs}: loss {sum(float(one) for one in trainer.tloss.values()):.2f}{chosen}")
     # The release takes little against all of them.
     say_progress(0.95 * epoch / epochs)

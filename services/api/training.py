@@ -53,6 +53,13 @@ class TroubleAnswer(BaseModel):
     action: str
 
 
+class CurvePoint(BaseModel):
+    """How good a training from labels was after an epoch, on pictures of units that teach nothing."""
+
+    epoch: int
+    map50: float
+
+
 class TrainingAnswer(BaseModel):
     """`condition` is `waiting` while the lanes need its `cores`, `interrupted` where the service ended under it.
     `proposed`: its model looks on as a candidate; the first version of a name is not proposed: it is in force at once.
@@ -72,6 +79,7 @@ class TrainingAnswer(BaseModel):
     pictures: int | None
     proposed: bool
     log: list[str]
+    curve: list[CurvePoint]
     problem: TroubleAnswer | None
 
 
@@ -122,5 +130,6 @@ def answer_of(training: Training, language: str) -> TrainingAnswer:
         **{name: getattr(training, name) for name in (*asked, *stands)},
         cores=list(training.cores),
         log=list(training.log),
+        curve=[CurvePoint(epoch=epoch, map50=map50) for epoch, map50 in training.curve],
         problem=None if said is None else TroubleAnswer(code=said.code, what=said.what, action=said.action),
     )

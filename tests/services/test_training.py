@@ -245,6 +245,20 @@ def test_a_service_that_ends_in_good_order_says_so_too_and_cancels_in_nobodys_na
     assert not list(plant.trainings.book.folder.glob("*/work"))
 
 
+def test_what_a_process_writes_becomes_share_curve_and_log_as_on_a_screen(plant):
+    book = plant.trainings.book
+    asked = Training(model=NAME, version="1.0.0", by="chen", since=NOON, began_at=NOON, condition="fitting")
+    book.keep(asked)
+    book.log_file(asked).write_text(
+        "\x1b[Kcaching 5%\r\x1b[34mcaching 100%\x1b[0m\nprecision 10 0.250\nepoch 10 of 60\nprogress 0.158\n"
+        "precision 20 0.500\nepoch 20 of 60\nprogress 0.317\nprogress 0.4"
+    )
+    told = book.last()
+    assert told.log == ("caching 100%", "epoch 10 of 60", "epoch 20 of 60")
+    assert told.curve == ((10, 0.25), (20, 0.5))
+    assert told.share == 0.317
+
+
 def test_of_many_trainings_the_newest_are_kept(plant):
     book = plant.trainings.book
     made = [
