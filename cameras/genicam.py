@@ -296,7 +296,7 @@ class GenicamCamera:
                 raise CameraSilent(
                     f"Camera {self._name} sent no whole frame for {self._settings.silent_after_s:g} s"
                     f" ({incomplete} came damaged).",
-                    action="Check power, cable and trigger, then press Retry.",
+                    action="Check power, cable and trigger; a lane opens it again by itself.",
                     camera=self._name,
                     timeout_s=self._settings.silent_after_s,
                     incomplete=incomplete,
@@ -410,7 +410,7 @@ class GenicamCamera:
         reason = _words(error)
         return CameraLost(
             f"Camera {self._name} was lost: {reason}",
-            action="Check power and cable, then press Retry.",
+            action="Check power and cable; a lane opens it again by itself.",
             camera=self._name,
             reason=reason,
         )
@@ -442,7 +442,7 @@ def connected(camera: str, settings: GenicamSettings) -> Iterator[Any]:
         except (gentl.ResourceInUseException, gentl.AccessDeniedException) as error:
             raise CameraInUse(
                 f"Camera {camera}: another program or lane has opened {_serial(info)}.",
-                action="Close the vendor's viewer or the other lane, then press Retry.",
+                action="Close the vendor's viewer or the other lane; a lane opens it again by itself.",
                 camera=camera,
                 wanted=_serial(info),
             ) from error

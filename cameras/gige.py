@@ -192,7 +192,7 @@ class GigeCamera:
                 raise CameraSilent(
                     f"Camera {self._name} sent no whole frame for {self._settings.silent_after_s:g} s"
                     f" ({incomplete} came damaged).",
-                    action="Check power, cable and trigger, then press Retry.",
+                    action="Check power, cable and trigger; a lane opens it again by itself.",
                     camera=self._name,
                     timeout_s=self._settings.silent_after_s,
                     incomplete=incomplete,
@@ -307,7 +307,7 @@ class GigeCamera:
     def _lost(self, error: Exception) -> CameraLost:
         return CameraLost(
             f"Camera {self._name} was lost: {error}",
-            action="Check power and cable, then press Retry.",
+            action="Check power and cable; a lane opens it again by itself.",
             camera=self._name,
             reason=str(error),
         )
@@ -466,7 +466,7 @@ def _connected(name: str, device: Announced) -> Any:
             raise
         raise CameraInUse(
             f"Camera {name}: another program or lane has opened {device.serial}.",
-            action="Close the vendor's viewer or the other lane, then press Retry.",
+            action="Close the vendor's viewer or the other lane; a lane opens it again by itself.",
             camera=name,
             wanted=device.serial,
         ) from error

@@ -206,7 +206,7 @@ class IsolatedCamera:
 def _lost(camera: str, reason: str) -> CameraLost:
     return CameraLost(
         f"Camera {camera} was lost: {reason}.",
-        action="Check power and cable, then press Retry.",
+        action="Check power and cable; a lane opens it again by itself.",
         camera=camera,
         reason=reason,
     )

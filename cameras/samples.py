@@ -168,7 +168,7 @@ class SampleStream:
             if datagram is None and self._clock.monotonic_s() - last_s > self._settings.silent_after_s:
                 raise CameraSilent(
                     f"Camera {self._name} sent no whole frame for {self._settings.silent_after_s:g} s.",
-                    action="Check power, cable and trigger, then press Retry.",
+                    action="Check power, cable and trigger; a lane opens it again by itself.",
                     camera=self._name,
                     timeout_s=self._settings.silent_after_s,
                     incomplete=damaged,

@@ -160,13 +160,12 @@ class AlarmJournal:
     def _note(self, *, raised: Mapping[str, Alarm], over: Iterable[str]) -> None:
         at = self._now()
         acts = [
-            (
-                AlarmAct.RAISED,
-                subject,
-                {"since": alarm.since.astimezone(UTC).isoformat(), "withholds": alarm.withholds},
-            )
-            for subject, alarm in raised.items()
-        ] + [(AlarmAct.OVER, subject, None) for subject in over]
+            *(
+                (AlarmAct.RAISED, subject, {"withholds": alarm.withholds})
+                for subject, alarm in raised.items()
+            ),
+            *((AlarmAct.OVER, subject, None) for subject in over),
+        ]
         if not acts:
             return
         with self._store.writing() as connection:

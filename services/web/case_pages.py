@@ -222,8 +222,8 @@ def _case(
 
 def _signals(
     here: Serving, language: str, now: datetime, station: str | None
-) -> list[tuple[str, list[SignalAnswer]]]:
-    """The lanes whose p chart of the last days signals."""
+) -> list[tuple[str, list[tuple[SignalAnswer, datetime]]]]:
+    """The lanes whose p chart of the last days signals, each signal with when its subgroup was."""
     found = []
     for lane in here.lanes():
         selected = Selection(by="hour", station=station, lane=lane.lane, since=now - CHARTED, until=None)
@@ -232,5 +232,6 @@ def _signals(
         except TooFewSubgroups:
             continue
         if chart.signals:
-            found.append((lane.lane, chart.signals))
+            signals = [(signal, chart.points[signal.index].at) for signal in chart.signals]
+            found.append((lane.lane, signals))
     return found

@@ -161,7 +161,7 @@ def test_an_alarm_is_told_when_it_is_raised_and_when_it_is_over(store, settings,
     telling.tell()
     assert acts(program) == [("parts", "CAM-LOST", "raised"), ("parts", "CAM-LOST", "over")]
     raised, _ = program.told
-    assert (raised["event"], raised["withholds"], raised["since"]) == ("alarm", True, NOON.isoformat())
+    assert (raised["event"], raised["withholds"], raised["at"]) == ("alarm", True, NOON.isoformat())
 
 
 def test_an_alarm_that_came_and_went_between_two_looks_is_told_all_the_same_and_again_when_it_comes_again(
