@@ -124,9 +124,7 @@ def restore(place: Path, url: str, *, images: ImageStore, heads: Path) -> Backup
 
 
 def _dump(engine: Engine, folder: Path) -> dict[str, Any]:
-    # PostgreSQL would else show each table as of another moment.
-    level = {} if engine.dialect.name == "sqlite" else {"isolation_level": "REPEATABLE READ"}
-    with engine.execution_options(**level).begin() as connection:
+    with database.reading(engine) as connection:
         revision: str = connection.execute(text("SELECT version_num FROM alembic_version")).scalar_one()
         listed = {}
         for table in _tables_of(connection):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import select
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,7 +16,7 @@ from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import URL, Connection, Engine, Executable, Table, create_engine, event, make_url, text
 from sqlalchemy.dialects import postgresql, sqlite
-from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError
+from sqlalchemy.exc import ArgumentError, DBAPIError, DisconnectionError, NoSuchModuleError
 
 from inspection.errors import InspectionError
 from traceability.errors import DatabaseNewer, DatabaseReadOnly, DatabaseUnreachable, DiskFull
@@ -53,7 +54,12 @@ def open_engine(url: str, *, revision: str = "head") -> Engine:
 @contextmanager
 def reading(engine: Engine) -> Iterator[Connection]:
     """A transaction in which everything is seen as of one moment."""
-    with ours(engine.url.render_as_string(hide_password=True)), engine.begin() as connection:
+    # PostgreSQL would else answer each question as of another one. SQLite's readers have it so anyway.
+    level = {"isolation_level": "REPEATABLE READ"} if engine.dialect.name == "postgresql" else {}
+    with (
+        ours(engine.url.render_as_string(hide_password=True)),
+        engine.execution_options(**level).begin() as connection,
+    ):
         yield connection
 
 
@@ -201,13 +207,23 @@ def _sqlite(address: URL) -> Engine:
 
 def _postgresql(address: URL) -> Engine:
     try:
-        # A plant server restarts; a connection that went with it is replaced before it is used.
-        return create_engine(address, pool_pre_ping=True, connect_args={"connect_timeout": 5})
+        engine = create_engine(address, connect_args={"connect_timeout": 5})
     except (NoSuchModuleError, ModuleNotFoundError) as error:
         raise _unreachable(
             address.render_as_string(hide_password=True),
             "psycopg is not installed (pip install 'lynceus[plant]')",
         ) from error
+
+    @event.listens_for(engine, "checkout")
+    def replace_what_went(connection: Any, _record: object, _proxy: object) -> None:
+        # A plant server restarts. Who closes a connection that rests says so on it: there is something to read, though
+        # nothing was asked. Asking (`pool_pre_ping`) would cost each question a way there and back.
+        said = select.poll()
+        said.register(connection.fileno(), select.POLLIN)
+        if said.poll(0):
+            raise DisconnectionError
+
+    return engine
 
 
 def _upgrade(engine: Engine, shown: str, revision: str) -> None:

@@ -10,6 +10,7 @@ from sqlalchemy import func, inspect, select, text
 from sqlalchemy.exc import DBAPIError, IntegrityError
 
 from tests.builders import NOON, a_unit, an_inspection
+from tests.databases import a_database
 from traceability import tables
 from traceability.database import open_engine, ours, reading, writing
 from traceability.errors import DatabaseNewer, DatabaseReadOnly, DatabaseUnreachable, DiskFull
@@ -59,6 +60,33 @@ def test_processes_that_open_a_new_database_at_once_all_find_it_ready(database_u
         assert pool.starmap(_open_and_record, [(database_url, unit) for unit in units]) == [1, 1, 1]
     with TraceStore.open(database_url) as store:
         assert len(store.latest()) == 3
+
+
+def test_who_reads_sees_everything_as_of_one_moment_though_others_write(database_url: str):
+    with TraceStore.open(database_url) as reader, TraceStore.open(database_url) as writer:
+        counted = select(func.count()).select_from(tables.inspection)
+        with reader.reading() as connection:
+            assert connection.execute(counted).scalar_one() == 0
+            writer.record([an_inspection()])
+            assert connection.execute(counted).scalar_one() == 0
+        with reader.reading() as connection:
+            assert connection.execute(counted).scalar_one() == 1
+
+
+def test_a_connection_that_the_server_closed_is_replaced_before_it_is_used(tmp_path: Path):
+    with (
+        a_database("postgresql", tmp_path) as url,
+        TraceStore.open(url) as store,
+        TraceStore.open(url) as other,
+    ):
+        with store.reading() as connection:
+            resting = connection.execute(text("SELECT pg_backend_pid()")).scalar_one()
+        with other.reading() as connection:
+            # Waits until it is gone, 10 s at most.
+            ended = text("SELECT pg_terminate_backend(:pid, 10000)")
+            assert connection.execute(ended, {"pid": resting}).scalar_one()
+        with store.reading() as connection:
+            assert connection.execute(text("SELECT pg_backend_pid()")).scalar_one() != resting
 
 
 def test_a_database_of_a_later_version_is_left_alone(database_url: str):
