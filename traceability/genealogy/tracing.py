@@ -7,13 +7,28 @@ tables and label trees gain nothing over it.
 from __future__ import annotations
 
 from collections import defaultdict, deque
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from operator import attrgetter, itemgetter
 from typing import Any, Final
 from uuid import UUID
 
-from sqlalchemy import Connection, Select, String, and_, bindparam, cast, or_, select
+from sqlalchemy import (
+    CTE,
+    ColumnElement,
+    Connection,
+    Double,
+    FromClause,
+    Select,
+    String,
+    and_,
+    bindparam,
+    case,
+    cast,
+    literal,
+    or_,
+    select,
+)
 
 from inspection.identity import IdentifierCode
 from inspection.types import Box
@@ -160,25 +175,30 @@ class _Step:
 
 
 def _links_above(connection: Connection, root: UUID) -> list[_Step]:
-    reached = walk(root, downwards=False)
-    rows = _steps_query().where(tables.link.c.child_id.in_(select(reached.c.id)))
+    reached, link, cut = walk(root, downwards=False), tables.link, tables.link_cut
+    rows = (
+        select(*_STEP_COLUMNS)
+        .select_from(link.outerjoin(cut, cut.c.link_id == link.c.id))
+        .where(link.c.voided_by.is_(None), link.c.child_id.in_(select(reached.c.id)))
+        .order_by(link.c.id, cut.c.position)
+    )
     return _steps(connection.execute(rows).all())
 
 
-def _steps_query() -> Select[Any]:
-    link, cut = tables.link, tables.link_cut
-    return (
-        select(link.c.id, link.c.parent_id, link.c.child_id, *(cut.c[name] for name in CUT_COLUMNS))
-        .select_from(link.outerjoin(cut, cut.c.link_id == link.c.id))
-        .where(link.c.voided_by.is_(None))
-        .order_by(link.c.id, cut.c.position)
-    )
+_STEP_COLUMNS: Final = (
+    tables.link.c.id,
+    tables.link.c.parent_id,
+    tables.link.c.child_id,
+    tables.link_cut.c.position,
+    *(tables.link_cut.c[name] for name in CUT_COLUMNS),
+)
+"""In the order in which `_steps` takes them."""
 
 
 def _steps(rows: Sequence[Any]) -> list[_Step]:
     ends: dict[UUID, tuple[UUID, UUID]] = {}
     cuts: dict[UUID, list[Cut]] = defaultdict(list)
-    for id_, parent, child, *cut in rows:
+    for id_, parent, child, _, *cut in rows:
         ends[id_] = parent, child
         if cut[0] is not None:
             cuts[id_].append(cut_of(cut))
@@ -213,16 +233,25 @@ def _carried_down(connection: Connection, root: UUID, start: Region) -> _Reached
     reached: _Reached = {root: (1.0, (start,))}
     frontier = dict(reached)
     while frontier:
-        found: _Reached = {}
-        for one in _links_below(connection, frontier):
-            _reach(found, one.child, *_through(frontier[one.parent], one.cuts, downwards))
-        frontier = {}
-        for unit, (probability, regions) in found.items():
-            before = reached.get(unit)
-            _reach(reached, unit, probability, regions)
-            if reached[unit] != before:
-                frontier[unit] = probability, regions
+        below = _links_below(connection, frontier)
+        for _ in range(LEVELS):
+            frontier = _one_down(frontier, below, reached)
     return reached
+
+
+def _one_down(frontier: _Reached, below: Mapping[UUID, Sequence[_Step]], reached: _Reached) -> _Reached:
+    """What is reached from the frontier by one link, added to what was; returns what of it is news."""
+    found: _Reached = {}
+    for parent, here in frontier.items():
+        for one in below.get(parent, ()):
+            _reach(found, one.child, *_through(here, one.cuts, downwards))
+    news: _Reached = {}
+    for unit, (probability, regions) in found.items():
+        before = reached.get(unit)
+        _reach(reached, unit, probability, regions)
+        if reached[unit] != before:
+            news[unit] = probability, regions
+    return news
 
 
 def _through(
@@ -245,31 +274,74 @@ def _reach(reached: _Reached, unit: UUID, probability: float, regions: tuple[Reg
     reached[unit] = max(before, probability), both
 
 
-_WIDE: Final = 1e300
+LEVELS: Final = 8
+"""So many links down are asked for at once: each question of a server costs more than what it answers."""
+
+_WIDE: Final = 1e12
+"""Millimetres beyond any unit: anywhere on it."""
 
 
-def _links_below(connection: Connection, frontier: _Reached) -> list[_Step]:
-    """Links from these units on; from one alone only those that may hold some of its regions."""
-    low, high = -_WIDE, _WIDE
+def _links_below(connection: Connection, frontier: _Reached) -> dict[UUID, list[_Step]]:
+    """Links from these units down LEVELS, by their parents; from one alone what may hold some of its regions."""
+    low, high, sigma = -_WIDE, _WIDE, 0.0
     if len(frontier) == 1:
         ((_, regions),) = frontier.values()
         if regions:
-            low = min(one.box_mm.y1 - 4 * one.sigma_y_mm for one in regions)
-            high = max(one.box_mm.y2 + 4 * one.sigma_y_mm for one in regions)
-    steps: list[_Step] = []
+            low = min(one.box_mm.y1 for one in regions)
+            high = max(one.box_mm.y2 for one in regions)
+            sigma = max(one.sigma_y_mm for one in regions)
+    below: dict[UUID, list[_Step]] = defaultdict(list)
     for some in portions(list(frontier)):
-        steps += _steps(connection.execute(_BELOW, {"units": some, "low": low, "high": high}).all())
-    return steps
+        asked = {"units": some, "low": low, "high": high, "sigma": sigma}
+        for one in _steps(connection.execute(_BELOW, asked).all()):
+            below[one.parent].append(one)
+    return below
 
 
 def _below() -> Select[Any]:
-    cut = tables.link_cut.c
-    margin = 4 * cut.sigma_y_mm + 1.0
-    holds = and_(
-        cut.parent_y1_mm - margin <= bindparam("high"), cut.parent_y2_mm + margin >= bindparam("low")
+    """A walk that carries along where on each unit the place may lie, from `low` to `high` with an error of `sigma`.
+
+    It only leaves out what cannot hold any of it, so it may be coarse: errors are added, not their squares, and across
+    the strip, or where the child was turned, anything may.
+    """
+    unit, link, cut = tables.unit.c, tables.link.c, tables.link_cut.c
+    given = (cast(bindparam(name), Double).label(name) for name in ("low", "high", "sigma"))
+    seeds = select(unit.id, *given, literal(1).label("level"))
+    walk = seeds.where(unit.id.in_(bindparam("units", expanding=True))).cte("below", recursive=True)
+    here, (joined, holds) = walk.c, _joined_below(walk)
+    stretch = (cut.child_y2_mm - cut.child_y1_mm) / (cut.parent_y2_mm - cut.parent_y1_mm)
+
+    def on_child(place: ColumnElement[float]) -> ColumnElement[float]:
+        clipped = case(
+            (place < cut.parent_y1_mm, cut.parent_y1_mm),
+            (place > cut.parent_y2_mm, cut.parent_y2_mm),
+            else_=place,
+        )
+        along = (clipped - cut.parent_y1_mm) * stretch
+        return case((cut.is_reversed, cut.child_y2_mm - along), else_=cut.child_y1_mm + along)
+
+    anywhere = or_(cut.link_id.is_(None), cut.is_turned, here.low <= -_WIDE)
+    low, high = on_child(here.low), on_child(here.high)
+    further = select(
+        link.child_id,
+        case((anywhere, -_WIDE), (cut.is_reversed, high), else_=low),
+        case((anywhere, _WIDE), (cut.is_reversed, low), else_=high),
+        case((anywhere, 0.0), else_=(here.sigma + cut.sigma_y_mm) * stretch),
+        here.level + 1,
     )
-    units = tables.link.c.parent_id.in_(bindparam("units", expanding=True))
-    return _steps_query().where(units, or_(cut.link_id.is_(None), holds))
+    walk = walk.union(further.select_from(joined).where(here.level < LEVELS, holds))
+    joined, holds = _joined_below(walk)
+    # Of a unit that is reached by several ways each link comes several times.
+    return select(*_STEP_COLUMNS).select_from(joined).where(holds).distinct().order_by(link.id, cut.position)
+
+
+def _joined_below(walk: CTE) -> tuple[FromClause, ColumnElement[bool]]:
+    """Links and cuts below the units of a walk, and whether one may hold some of the place there."""
+    link, cut, here = tables.link, tables.link_cut.c, walk.c
+    margin = 4 * (here.sigma + cut.sigma_y_mm) + 1.0
+    near = and_(cut.parent_y1_mm - margin <= here.high, cut.parent_y2_mm + margin >= here.low)
+    joined = walk.join(link, and_(link.c.parent_id == here.id, link.c.voided_by.is_(None)))
+    return joined.outerjoin(tables.link_cut, cut.link_id == link.c.id), or_(cut.link_id.is_(None), near)
 
 
 _BELOW: Final = _below()

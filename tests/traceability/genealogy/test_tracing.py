@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import replace
+from itertools import pairwise
 
 import pytest
 from hypothesis import given, settings
@@ -31,7 +32,7 @@ from tests.drawn_coil import (
 from traceability.errors import UnitUnknown
 from traceability.genealogy.cuts import Cut, Face, Link, LinkKind, Region, downwards, upwards
 from traceability.genealogy.recording import record, void
-from traceability.genealogy.tracing import ancestors, at_risk, descendants, family, place_up
+from traceability.genealogy.tracing import LEVELS, ancestors, at_risk, descendants, family, place_up
 from traceability.store import TraceStore
 
 
@@ -123,6 +124,21 @@ def test_a_defect_on_the_mirrored_strip_is_measured_from_its_own_operator_side(c
     assert found.regions == (Region(box_mm=Box(480, 10, 500, 20)),)
 
 
+def test_a_defect_is_followed_down_more_links_than_are_asked_for_at_once(store: TraceStore):
+    units = [a_unit(f"86.1/{number:02}") for number in range(2 * LEVELS + 3)]
+    cut = Cut(parent_mm=Box(0, 0, 100, 50), child_mm=Box(0, 0, 100, 50), is_reversed=True, sigma_y_mm=1.0)
+    links = [
+        Link(id=uuid7(), parent=parent, child=child, kind=LinkKind.CUT, cuts=(cut,))
+        for parent, child in pairwise(units)
+    ]
+    record(store, links=links)
+    found = places(at_risk(store, units[0], Box(10, 20, 20, 21)))
+    assert found.keys() == {str(unit) for unit in units[1:]}
+    along = [found[str(unit)][1] for unit in units[1:]]
+    # A nanometre: what a chain of maps loses to floating point.
+    assert along == pytest.approx([20 if number % 2 else 29 for number in range(len(along))], abs=1e-6)
+
+
 def test_a_defect_on_the_edge_of_two_segments_is_at_risk_on_both(coil: TraceStore):
     """On the cut itself, with 5 mm of standard error, as likely on one as on the other."""
     found = {
@@ -193,15 +209,16 @@ cut = st.one_of(
     st.just(()),
     st.tuples(
         st.builds(
-            lambda low, size, reversed_, turned, sigma: Cut(
+            lambda low, size, stretch, reversed_, turned, sigma: Cut(
                 parent_mm=Box(0, low, 100, low + size),
-                child_mm=Box(0, 0, size, 100) if turned else Box(0, 0, 100, size),
+                child_mm=Box(0, 0, size, 100) if turned else Box(0, 0, 100, size * stretch),
                 is_reversed=reversed_,
                 is_turned=turned,
                 sigma_y_mm=sigma,
             ),
             st.integers(0, 80),
             st.integers(5, 60),
+            st.sampled_from([0.5, 1.0, 3.0]),
             st.booleans(),
             st.booleans(),
             st.sampled_from([0.0, 3.0]),
