@@ -408,7 +408,7 @@ def draw(pdf: Any, chart: ChartAnswer, top: float, height: float, language: str)
         pdf.set_dash_pattern()
 
     def zone(line: int, point: PointAnswer) -> float | None:
-        return point.zones[line] if point.zones else None
+        return point.zones[line] if point.zones and line < len(point.zones) else None
 
     for line in range(4):
         stepped(partial(zone, line), GRID, width=0.15)

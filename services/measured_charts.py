@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from functools import cache
 from typing import Any, Final, Literal, get_args
 
@@ -17,17 +17,20 @@ from traceability.spc.charts import (
     ChartPair,
     ControlChart,
     Limits,
+    PreControl,
+    deviations,
     individuals_chart,
     make_chart,
+    pre_control,
     residual_chart,
     stage_rows,
     subgroup_chart,
     z_mr_chart,
 )
 from traceability.spc.checks import within
-from traceability.spc.multivariate import t2_individuals
-from traceability.spc.rules import BEYOND_LIMITS, PRESETS
-from traceability.spc.run_length import cusum_h, ewma_sigmas
+from traceability.spc.multivariate import mewma_chart, t2_individuals
+from traceability.spc.rules import BEYOND_LIMITS, PRESETS, Signal
+from traceability.spc.run_length import cusum_h, ewma_sigmas, mewma_h
 from traceability.spc.time_weighted import cusum_chart, ewma_chart
 from traceability.subgroups import subgroups_of
 
@@ -42,7 +45,10 @@ MeasuredChart = Literal[
     "cusum",
     "residuals",
     "short_runs",
+    "dnom",
     "t_squared",
+    "mewma",
+    "pre_control",
 ]
 
 CHARTS: Final[tuple[MeasuredChart, ...]] = get_args(MeasuredChart)
@@ -55,16 +61,21 @@ OF_SUBGROUPS: Final[
     "median": ("median", "range"),
 }
 
+OF_SEVERAL: Final = ("t_squared", "mewma")
+"""Charts of several measurements of the same units."""
+
 WITH_KEPT_LIMITS: Final = ("individuals", *OF_SUBGROUPS, "ewma", "cusum")
 """Of the others there is nothing to freeze: their limits are those of a model fitted to the values shown."""
 
 WEIGHT: Final = 0.2
 REFERENCE: Final = 0.5
 ARL0: Final = 370.4
-"""EWMA with lambda 0.2 and CUSUM with k 0.5 are for shifts of about one sigma (Montgomery, chapter 9); limits are set
-for as few false alarms as three-sigma limits give."""
+"""EWMA and MEWMA with lambda 0.2 and CUSUM with k 0.5 are for shifts of about one sigma (Montgomery, chapter 9); limits
+are set for as few false alarms as three-sigma limits give."""
 
 LEAST_FOR_RESIDUALS: Final = 8
+
+PRE_CONTROL_RULES: Final = ("stop_red", "stop_variation", "adjust")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -74,6 +85,7 @@ class Made:
     points    the values behind each point
     limits    of the newest stage, to be frozen; None where there is nothing to freeze
     shares    of T²: by measurement, what its part of each point is; empty otherwise
+    zones     of pre-control
     """
 
     points: tuple[tuple[MeasuredValue, ...], ...]
@@ -82,6 +94,17 @@ class Made:
     limits: Limits | None
     left_over: int = 0
     shares: tuple[Floats, ...] = ()
+    zones: PreControl | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NotOnRecord:
+    """What a chart takes that stands in no record: specification limits (pre-control), and the nominal values of
+    recipes with their revision (DNOM); a recipe without one has the mean of its units."""
+
+    lower: float | None = None
+    upper: float | None = None
+    nominals: Mapping[str, float] = field(default_factory=dict)
 
 
 def key_of(point: Sequence[MeasuredValue]) -> str:
@@ -97,6 +120,7 @@ def made(
     preset: Preset,
     by_stage: bool,
     book: Book,
+    given: NotOnRecord,
 ) -> Made:
     """Any chart of one measurement. Raises SpcError where nothing can be drawn."""
     if chart in OF_SUBGROUPS:
@@ -108,13 +132,20 @@ def made(
     x = np.array([one.value for one in values])
     stages = [one.stage for one in values] if by_stage else None
     if chart == "short_runs":
-        # A part number is what the units were made by: its recipe, the first of what they were judged under.
-        pair = z_mr_chart(x, [one.stage.split(", ")[0] for one in values], rules=PRESETS[preset]).chart
+        pair = z_mr_chart(x, _parts(values), rules=PRESETS[preset]).chart
         return Made(points=points, location=pair.location, spread=pair.spread, limits=None)
     if chart == "residuals":
         return _residuals(points, x, stages, preset)
+    if chart == "pre_control":
+        return _pre_control(points, x, given)
     left_out = exclusions(book, [key_of(point) for point in points])
     rules = PRESETS[preset]
+    if chart == "dnom":
+        parts = _parts(values)
+        nominal = _means(x, parts, {one.index for one in left_out}) | dict(given.nominals)
+        pair = individuals_chart(deviations(x, parts, nominal), excluded=left_out, rules=rules)
+        location = replace(pair.location, statistic="deviation")
+        return Made(points=points, location=location, spread=pair.spread, limits=None)
     pair = individuals_chart(x, stages=stages, excluded=left_out, rules=rules)
 
     def against(held: Limits) -> ChartPair:
@@ -130,8 +161,14 @@ def made(
     return Made(points=points, location=location, spread=spread, limits=pair.limits)
 
 
-def made_together(units: Sequence[tuple[MeasuredValue, ...]], *, by_stage: bool, book: Book) -> Made:
-    """T² of several measurements of the same units, stage by stage; a stage too short for it is shown without."""
+def made_together(
+    units: Sequence[tuple[MeasuredValue, ...]],
+    *,
+    chart: Literal["t_squared", "mewma"],
+    by_stage: bool,
+    book: Book,
+) -> Made:
+    """T² or MEWMA of several measurements of the same units, stage by stage; a stage too short is shown without."""
     variables = len(units[0]) if units else 0
     within(variables, parameter="beside", allowed=">= 1 other measurement", is_allowed=variables >= 2)
     points = tuple((unit[0],) for unit in units)
@@ -145,11 +182,66 @@ def made_together(units: Sequence[tuple[MeasuredValue, ...]], *, by_stage: bool,
         if stages and len(kept) < variables + 3:
             continue
         known = t2_individuals(x[kept])
+        if chart == "mewma":
+            limit = _limit_of_mewma(variables)
+            mean, covariance = known.established.mean, known.established.covariance
+            # As of EWMA: what was left out of the limits is left out of what the chart remembers.
+            drawn = mewma_chart(x[kept], weight=WEIGHT, mean=mean, covariance=covariance, h=limit)
+            value[kept], upper[rows] = drawn.value, limit
+            continue
         all_of_them = t2_individuals(x[rows], established=known.established)
         value[rows], upper[rows] = all_of_them.value, known.upper
         shares[rows] = all_of_them.contribution
-    location = _one_sided("t_squared", value, upper, method="t_squared", stage=stages)
-    return Made(points=points, location=location, spread=None, limits=None, shares=tuple(shares.T))
+    location = _one_sided(chart, value, upper, method=chart, stage=stages)
+    is_shared = tuple(shares.T) if chart == "t_squared" else ()
+    return Made(points=points, location=location, spread=None, limits=None, shares=is_shared)
+
+
+def _parts(values: Sequence[MeasuredValue]) -> list[str]:
+    """A part number is what the units were made by: its recipe, the first of what they were judged under."""
+    return [one.stage.split(", ")[0] for one in values]
+
+
+def _means(x: Floats, parts: Sequence[str], left_out: set[int]) -> dict[str, float]:
+    """Of each part the mean of its values that were not left out; a part of which all were has none."""
+    of_part: dict[str, list[float]] = {}
+    for index, (value, part) in enumerate(zip(x, parts, strict=True)):
+        if index not in left_out:
+            of_part.setdefault(part, []).append(float(value))
+    return {part: float(np.mean(some)) for part, some in of_part.items()}
+
+
+def _pre_control(points: tuple[tuple[MeasuredValue, ...], ...], x: Floats, given: NotOnRecord) -> Made:
+    """Values against their specification: no control limits, and a rule of its own."""
+    lower, upper = (np.nan if limit is None else limit for limit in (given.lower, given.upper))
+    within(
+        0,
+        parameter="lower, upper",
+        allowed="both specification limits",
+        is_allowed=given.lower is not None and given.upper is not None,
+    )
+    found = pre_control(x, lower=lower, upper=upper)
+    drawn = make_chart(
+        statistic="individual",
+        value=x,
+        centre=(lower + upper) / 2,
+        sigma=0.0,
+        lower=np.full(x.size, lower),
+        upper=np.full(x.size, upper),
+        method="pre_control",
+        rules=(),
+    )
+    signals = tuple(
+        Signal(
+            rule=what,
+            index=index,
+            members=(index,),
+            side="above" if x[index] > drawn.centre[index] else "below",
+        )
+        for index, what in found.decisions
+    )
+    location = replace(drawn, rules=PRE_CONTROL_RULES, signals=signals)
+    return Made(points=points, location=location, spread=None, limits=None, zones=found)
 
 
 def _of_subgroups(
@@ -318,6 +410,11 @@ def _one_sided(
 @cache
 def _sigmas_of_ewma() -> float:
     return ewma_sigmas(weight=WEIGHT, arl0=ARL0)
+
+
+@cache
+def _limit_of_mewma(variables: int) -> float:
+    return mewma_h(weight=WEIGHT, variables=variables, arl0=ARL0)
 
 
 @cache

@@ -16,6 +16,7 @@ from sqlalchemy import select
 from traceability import people, tables
 from traceability.accounts import Person
 from traceability.chart_book import Entry, chart_name, enter
+from traceability.spc.checks import within
 from traceability.store import TraceStore
 
 Part = Literal["camera", "lamp", "lens"]
@@ -52,7 +53,9 @@ def record_change(
     by: Person,
     said_at: datetime,
 ) -> UUID:
-    """Keep one, and say so in the audit. Raises ParameterOutOfRange where nobody says what was changed."""
+    """Keep one, and say so in the audit. Raises ParameterOutOfRange where nobody says what was changed, or where it is
+    still to be changed."""
+    within(0, parameter="at", allowed="<= now", is_allowed=at <= said_at)
     return enter(
         store,
         chart_name(CHANGES, station, lane),

@@ -181,7 +181,7 @@ def places(
     kind: str | None = None,
     limit: int = MOST_DEFECTS,
 ) -> tuple[Place, ...]:
-    """Where defects with a place in millimetres lie, of the newest units first."""
+    """Where defects of production with a place in millimetres lie, of the newest units first."""
     head, defect = tables.inspection.c, tables.defect.c
     wanted: list[ColumnElement[bool]] = of(tables.inspection, station=station, lane=lane, simulated=None)
     rows = (
@@ -197,6 +197,7 @@ def places(
         .join(tables.inspection, head.id == defect.inspection_id)
         .where(
             *wanted,
+            rollups.produced(),
             head.finished_at >= since,
             defect.x1_mm.is_not(None),
             defect.kind == kind if kind is not None else true(),

@@ -126,11 +126,13 @@ def _steps(
         before.c.started_at < head.started_at,
         before.c.station == head.station,
         before.c.lane == head.lane,
+        rollups.produced(before),
     )
     seen = (
         select(head.station, head.lane, head.verdict, is_again, head.simulated, func.count())
         .where(
             *of(tables.inspection, station=station, lane=lane, simulated=None),
+            rollups.produced(),
             _within(head.finished_at, windows),
         )
         .group_by(head.station, head.lane, head.verdict, is_again, head.simulated)
@@ -140,6 +142,7 @@ def _steps(
         select(rollup.station, rollup.lane, func.sum(rollup.defects))
         .where(
             *of(tables.rollup_defects, station=station, lane=lane, simulated=None),
+            rollup.verdict != Verdict.NOT_INSPECTED,
             or_(
                 *(
                     and_(rollup.quarter >= rollups.quarter_of(one.since), rollup.quarter < one.until)

@@ -10,8 +10,9 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 
-from sqlalchemy import Connection, Table
+from sqlalchemy import ColumnElement, Connection, FromClause, Table, or_
 
+from inspection.tally import IN_CHALLENGE, IN_SETUP
 from inspection.types import Inspection, Verdict
 from traceability import tables
 from traceability.database import insert_adding
@@ -52,10 +53,16 @@ def add(connection: Connection, inspections: Iterable[Inspection]) -> None:
             sums = measured.setdefault((*of_one, value.name, value.unit), {"values": 0, "total": 0.0})
             sums["values"] += 1
             sums["total"] += value.value
-        for kind, number in Counter(defect.kind for defect in one.defects).items():
-            defects.setdefault((*of_one, kind), Counter()).update(defects=number, units=1)
+        found = Counter(defect.kind for defect in one.defects) if was_produced(one) else Counter[str]()
+        for kind, number in found.items():
+            defects.setdefault((*of_one, one.verdict, kind), Counter()).update(defects=number, units=1)
     _add_to(connection, tables.rollup_units, ("quarter", "station", "lane", "simulated", "verdict"), units)
-    _add_to(connection, tables.rollup_defects, ("quarter", "station", "lane", "simulated", "kind"), defects)
+    _add_to(
+        connection,
+        tables.rollup_defects,
+        ("quarter", "station", "lane", "simulated", "verdict", "kind"),
+        defects,
+    )
     _add_to(
         connection,
         tables.rollup_stages,
@@ -68,6 +75,26 @@ def add(connection: Connection, inspections: Iterable[Inspection]) -> None:
         ("quarter", "station", "lane", "simulated", "name", "unit"),
         measured,
     )
+
+
+NOT_PRODUCED = (IN_SETUP, IN_CHALLENGE)
+"""A unit that was withheld for one of these, and of which no frame was judged, was shown to the lane while somebody
+worked on it, or because it is known to be bad: its defects are none of production."""
+
+
+def was_produced(one: Inspection) -> bool:
+    """Whether the defects of an inspection are those of production; in SQL `produced`."""
+    return (
+        one.verdict != Verdict.NOT_INSPECTED
+        or one.frames_inspected > 0
+        or not any(failure in one.failures for failure in NOT_PRODUCED)
+    )
+
+
+def produced(head: FromClause = tables.inspection) -> ColumnElement[bool]:
+    """The condition on inspections that `was_produced` is on one; `head` their table, or an alias of it."""
+    shown = [head.c.failures[failure].as_integer().is_not(None) for failure in NOT_PRODUCED]
+    return or_(head.c.verdict != Verdict.NOT_INSPECTED, head.c.frames_inspected > 0, ~or_(*shown))
 
 
 def stage_of(recipe: str, revision: int, models: Iterable[tuple[str, str]]) -> str:

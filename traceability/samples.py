@@ -45,6 +45,9 @@ By = Literal["hour", "shift"]
 Weigh = Literal["count", "area", "cost"]
 """What the bars of a Pareto are as long as."""
 
+Counting = Literal["units", "defects"]
+"""What a chart counts: units that were refused, or that have a kind of defect; or the defects themselves."""
+
 # Three months of hours. A chart with more points cannot be read, and SQLite takes 32 766 values at most.
 MOST_SUBGROUPS = 2500
 
@@ -111,7 +114,7 @@ class KindCount:
     cumulative_share: float
 
 
-def rejected_samples(
+def count_samples(
     store: TraceStore,
     *,
     by: By,
@@ -122,11 +125,14 @@ def rejected_samples(
     simulated: bool | None = None,
     shifts: Shifts | None = None,
     stratum: Stratum | None = None,
+    counting: Counting = "units",
 ) -> tuple[CountSample, ...]:
-    """Refused units per hour or shift, oldest first; subgroups in which nothing was finished are left out.
+    """Refused units per hour or shift, or the defects of all that were judged, oldest first; subgroups in which nothing
+    was finished are left out.
 
     since    the subgroup it falls into is counted whole
-    until    None: up to now, the subgroup in progress included; with a stratum, the quarter of an hour it falls into
+    until    None: up to now, the subgroup in progress included; with a stratum or of defects, the quarter of an hour it
+             falls into
     stratum  None: all units
 
     Samples have a stage where one lane is asked for, or one stage. Raises TooManySubgroups.
@@ -140,7 +146,7 @@ def rejected_samples(
     if not windows:
         return ()
     wanted = _Wanted(station=station, lane=lane, simulated=simulated)
-    is_in_sums = chosen.camera is None and (chosen.kind is None or chosen.stage is None)
+    is_of_refused = chosen.kind is None and counting == "units"
     happened = () if lane is None else changes(store, station=station, lane=lane)
     with store.reading() as connection:
         # Of several lanes the one with most units would set the stage of all.
@@ -154,11 +160,20 @@ def rejected_samples(
                 for number, of_stage in stages.items()
                 if (units := of_stage.get(chosen.stage)) is not None
             }
-        with_kind = None
-        if not is_in_sums:
-            with_kind = _with_defect(connection, windows, end, chosen, wanted)
-        elif chosen.kind is not None:
-            with_kind = _with_kind(connection, windows, chosen.kind, wanted)
+        found = None
+        if not (chosen.camera is None and (chosen.stage is None or is_of_refused)):
+            found = _from_records(connection, windows, end, chosen, wanted, counting)
+        elif not is_of_refused:
+            found = _in_sums(connection, windows, chosen.kind, wanted, counting)
+            if counting == "units":
+                # Sums of quarters may go beyond the end: no more can be bad than were judged before it.
+                found = Counter(
+                    {
+                        number: min(units, _judged(counted[number][0]))
+                        for number, units in found.items()
+                        if number in counted
+                    }
+                )
     return tuple(
         _sample(
             windows[number],
@@ -172,7 +187,7 @@ def rejected_samples(
                 happened,
                 lane=lane,
             ),
-            count=None if with_kind is None else with_kind[number],
+            count=None if found is None else found[number],
         )
         for number, (units, made_up) in sorted(counted.items())
     )
@@ -339,30 +354,42 @@ def _stages(
     return found
 
 
-def _with_kind(connection: Connection, windows: Sequence[Window], kind: str, wanted: _Wanted) -> Counter[int]:
+def _in_sums(
+    connection: Connection, windows: Sequence[Window], kind: str | None, wanted: _Wanted, counting: Counting
+) -> Counter[int]:
+    """Judged units with a kind of defect, or the defects on them; of all kinds only defects can be told."""
     found: Counter[int] = Counter()
-    for number, units in _sums(
+    for number, verdict, counted in _sums(
         connection,
         tables.rollup_defects,
         _numbered(windows),
         {**wanted.equal, "kind": kind},
-        by=(),
-        of_columns=("units",),
+        by=("verdict",),
+        of_columns=(counting,),
     ):
-        found[number] += int(units)
+        if verdict != Verdict.NOT_INSPECTED:
+            found[number] += int(counted)
     return found
 
 
-def _with_defect(
-    connection: Connection, windows: Sequence[Window], end: datetime, chosen: Stratum, wanted: _Wanted
+def _from_records(
+    connection: Connection,
+    windows: Sequence[Window],
+    end: datetime,
+    chosen: Stratum,
+    wanted: _Wanted,
+    counting: Counting,
 ) -> Counter[int]:
-    """Judged units with a defect of a kind, of a camera, under a stage: from the records, as no sum tells them apart.
+    """Judged units with a defect of a kind, of a camera, under a stage, or these defects: from the records, as no sum
+    tells them apart.
 
     Those without a defect are not read, and they are nearly all.
     """
     head, defect = tables.inspection.c, tables.defect.c
     rows = (
-        select(head.id, head.finished_at, head.recipe_name, head.recipe_revision)
+        select(
+            head.id, head.finished_at, head.recipe_name, head.recipe_revision, func.count().label("defects")
+        )
         .join(tables.defect, defect.inspection_id == head.id)
         .where(
             *of(tables.inspection, **wanted.equal),
@@ -372,23 +399,23 @@ def _with_defect(
             defect.kind == chosen.kind if chosen.kind is not None else true(),
             defect.camera == chosen.camera if chosen.camera is not None else true(),
         )
-        .distinct()
+        .group_by(head.id, head.finished_at, head.recipe_name, head.recipe_revision)
     )
     seen = connection.execute(rows).all()
     models: dict[UUID, list[tuple[str, str]]] = {}
     if chosen.stage is not None:
-        models = _models_of(connection, [row.id for row in seen])
+        models = models_of(connection, [row.id for row in seen])
     begins = [window.since for window in windows]
     found: Counter[int] = Counter()
     for row in seen:
         number = bisect_right(begins, row.finished_at) - 1
         stage = rollups.stage_of(row.recipe_name, row.recipe_revision, models.get(row.id, []))
         if row.finished_at < windows[number].until and chosen.stage in (None, stage):
-            found[number] += 1
+            found[number] += 1 if counting == "units" else row.defects
     return found
 
 
-def _models_of(connection: Connection, ids: Sequence[UUID]) -> dict[UUID, list[tuple[str, str]]]:
+def models_of(connection: Connection, ids: Sequence[UUID]) -> dict[UUID, list[tuple[str, str]]]:
     """Name and version of the models behind each inspection, in their order."""
     model = tables.inspection_model.c
     models: dict[UUID, list[tuple[str, str]]] = {}
@@ -441,6 +468,22 @@ def _counted(
         for row in plain_rows(connection, rows):
             count(*row)
     return found
+
+
+def judged_between(
+    connection: Connection,
+    moments: Sequence[datetime],
+    *,
+    station: str | None = None,
+    lane: str | None = None,
+) -> list[int]:
+    """How many judged units were finished from each of the moments, ascending, up to, not including, the next."""
+    windows = [Window(since=since, until=until) for since, until in pairwise(moments)]
+    if not windows:
+        return []
+    wanted = _Wanted(station=station, lane=lane, simulated=None)
+    counted = _counted(connection, windows, moments[-1], wanted)
+    return [_judged(counted[number][0]) if number in counted else 0 for number in range(len(windows))]
 
 
 def units_of_subgroup(
@@ -528,7 +571,8 @@ def pareto(
     weigh: Weigh = "count",
     costs: Mapping[str, float] | None = None,
 ) -> tuple[KindCount, ...]:
-    """All defects found in units finished in the window, by kind, the heaviest first.
+    """All defects found in units finished in the window, by kind, the heaviest first; none of units that were shown
+    to a lane in setup or because they are known to be bad.
 
     weigh  count: the defects; area: their mm², where known; cost: the defects times `costs` of their kind, 0 for others
     """
@@ -552,7 +596,7 @@ def pareto(
         select(defect.kind, func.count(), func.count(func.distinct(defect.inspection_id)))
         .select_from(tables.inspection)
         .join(tables.defect, defect.inspection_id == head.id)
-        .where(*wanted(tables.inspection), beside)
+        .where(*wanted(tables.inspection), beside, rollups.produced())
         .group_by(defect.kind)
     )
     defects: Counter[str] = Counter()
@@ -563,7 +607,7 @@ def pareto(
                 defects[kind] += int(of_kind)
                 units[kind] += int(with_it)
     if weigh == "area":
-        weights = _areas(store, wanted(tables.inspection), since=since, until=until)
+        weights = _areas(store, [*wanted(tables.inspection), rollups.produced()], since=since, until=until)
     elif weigh == "cost":
         weights = {kind: number * (costs or {}).get(kind, 0.0) for kind, number in defects.items()}
     else:
@@ -694,7 +738,7 @@ def measured_values(
                 break
         looked_at.close()
         found = newest_first[:most][::-1]
-        models = _models_of(connection, [row.id for row, *_ in found])
+        models = models_of(connection, [row.id for row, *_ in found])
     return tuple(
         MeasuredValue(
             id=row.id,
@@ -850,19 +894,21 @@ def _sample(
 ) -> CountSample:
     begins = window.since.astimezone(plan.time_zone)
     ends = window.until.astimezone(plan.time_zone)
-    judged = units[Verdict.ACCEPT] + units[Verdict.REVIEW] + units[Verdict.REJECT]
     return CountSample(
         key=window.key,
         label=f"{begins:%Y-%m-%d %H:%M}" + (f"–{ends:%H:%M}" if by == "shift" else ""),
         at=window.since,
-        # A kind may be found on units that were not judged whole: no more can be bad than were judged.
-        count=units[Verdict.REJECT] if count is None else min(count, judged),
-        opportunity=judged,
+        count=units[Verdict.REJECT] if count is None else count,
+        opportunity=_judged(units),
         review=units[Verdict.REVIEW],
         not_inspected=units[Verdict.NOT_INSPECTED],
         simulated=simulated,
         stage=stage,
     )
+
+
+def _judged(units: Mapping[Verdict, int]) -> int:
+    return units[Verdict.ACCEPT] + units[Verdict.REVIEW] + units[Verdict.REJECT]
 
 
 def _shift_start(moment: datetime, plan: Shifts) -> time:

@@ -212,6 +212,7 @@ rollup_units = Table(
     ),
 )
 
+# Of units that were produced: not of those shown to a lane in setup, or because they are known to be bad.
 rollup_defects = Table(
     "rollup_defects",
     metadata,
@@ -219,6 +220,7 @@ rollup_defects = Table(
     Column("station", Text, primary_key=True),
     Column("lane", Text, primary_key=True),
     Column("simulated", Boolean, primary_key=True),
+    Column("verdict", _VERDICT, primary_key=True),
     Column("kind", Text, primary_key=True),
     Column("defects", BigInteger, nullable=False),
     Column("units", BigInteger, nullable=False),

@@ -18,6 +18,11 @@ from traceability.spc.rules import NELSON, PRESETS, Side
 
 ChartKind = Literal[
     "p",
+    "np",
+    "u",
+    "c",
+    "g",
+    "t",
     "corrected_p",
     "individuals",
     "moving_range",
@@ -30,7 +35,10 @@ ChartKind = Literal[
     "cusum_below",
     "residual",
     "z",
+    "deviation",
     "t_squared",
+    "mewma",
+    "pre_control",
 ]
 
 Preset = Literal[
@@ -59,7 +67,8 @@ class ExclusionAnswer(BaseModel):
 class PointAnswer(BaseModel):
     """One subgroup, or one unit. `value` is None where there is nothing to show, as the first moving range of a stage.
 
-    `lower`, `upper`  the limits at this point; `zones` the lines one and two sigmas off the centre, lowest first
+    `lower`, `upper`  the limits at this point; `zones` the lines one and two sigmas off the centre, lowest first;
+                      of pre-control its two lines, half-way to the limits
     `simulated`       how many of its units come from a demo's history
     `count`, `opportunity`, `review`, `not_inspected`  of subgroups of counts: units refused, judged, waiting for a
                       person, and those nobody could judge, which are no part of `opportunity`
@@ -197,10 +206,15 @@ def exclusions(book: Book, keys: Sequence[str]) -> tuple[Exclusion, ...]:
     )
 
 
+OWN_RULES = {"zeros_in_a_row": 0, "stop_red": 1, "stop_variation": 2, "adjust": 3}
+"""Of charts with rules of their own, which no preset of handbooks has: g and pre-control."""
+
+
 def numbered(preset: str) -> dict[str, int]:
-    """A rule's number is its place in its handbook; of Nelson's, which the trade calls by them, his own."""
+    """A rule's number is its place in its handbook; of Nelson's, which the trade calls by them, his own. A chart's own
+    rules have theirs."""
     rules = NELSON if preset == "nelson_1_2" else PRESETS[preset]
-    return {rule.name: place for place, rule in enumerate(rules, start=1)}
+    return OWN_RULES | {rule.name: place for place, rule in enumerate(rules, start=1)}
 
 
 def point_of(chart: ControlChart, index: int, book: Book, **given: Any) -> PointAnswer:

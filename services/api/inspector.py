@@ -17,13 +17,14 @@ from services.api.serving import Here, Language, Moment, OnRecord
 from services.problems import problems
 from services.text import explain, say
 from services.web.rendering import quantity_name, subgroup_url
+from traceability.changes import Change, changes
 from traceability.chart_book import Book, chart_name
 from traceability.errors import ProofStale, SpcError, TooFewSubgroups
 from traceability.factors import places
 from traceability.gauge_studies import Accuracy, Study, result_of, studies
 from traceability.own_series import Own, by_hour, own_series
-from traceability.samples import MeasuredMean, Window, hourly_means, rejected_samples
-from traceability.spc.attributes import CountSample, p_chart
+from traceability.samples import MeasuredMean, Window, count_samples, hourly_means
+from traceability.spc.attributes import CountSample, count_chart
 from traceability.spc.causes import change_point
 from traceability.spc.charts import ControlChart, individuals_chart
 from traceability.spc.detection import PodCurve
@@ -35,6 +36,7 @@ from traceability.spc.inspector import (
     require_fresh,
     score_drift,
     who_moved,
+    why_stale,
 )
 from traceability.spc.rules import PRESETS
 from traceability.spc.sampling import EscapeAudit
@@ -192,7 +194,7 @@ def inspector_of(
     """Raises TooFewSubgroups where fewer than six hours were judged."""
     counted = [
         sample
-        for sample in rejected_samples(
+        for sample in count_samples(
             here.store, by="hour", since=since, until=until, station=station, lane=lane
         )
         if sample.opportunity > 0
@@ -212,8 +214,9 @@ def inspector_of(
     }
     known = studies(here.store, characteristic=lane)
     proofs = _proofs(known)
+    happened = changes(here.store, station=station, lane=lane)
     plain, corrected, refusal = _charts(
-        here, language, counted, proofs, lane=lane, station=station, since=since
+        language, counted, proofs, happened, lane=lane, station=station, since=since
     )
     moved = change_point(
         [sample.count for sample in counted],
@@ -243,7 +246,7 @@ def inspector_of(
         plain=plain,
         corrected=corrected,
         refusal=refusal,
-        proofs=[_proof_answer(study, accuracy) for study, accuracy in proofs.values()],
+        proofs=[_proof_answer(*of_model[0]) for of_model in proofs.values()],
         own=[
             *(
                 _own_chart(language, name, series, lane=lane, station=station, since=since)
@@ -302,14 +305,17 @@ def _movers(
     return found
 
 
-def _proofs(known: Sequence[Study]) -> dict[str, tuple[Study, Accuracy]]:
-    """The newest of each model."""
-    found: dict[str, tuple[Study, Accuracy]] = {}
+Proofs = Mapping[str, Sequence[tuple[Study, Accuracy]]]
+"""Accuracy studies by model, the newest first."""
+
+
+def _proofs(known: Sequence[Study]) -> Proofs:
+    found: dict[str, list[tuple[Study, Accuracy]]] = {}
     for study in known:
-        if study.kind == "accuracy" and study.model not in found:
+        if study.kind == "accuracy":
             result = result_of(study)
             assert isinstance(result, Accuracy)
-            found[study.model] = (study, result)
+            found.setdefault(study.model, []).append((study, result))
     return found
 
 
@@ -328,11 +334,13 @@ def _proof_answer(study: Study, accuracy: Accuracy) -> ProofAnswer:
     )
 
 
-def _proof_for(sample: CountSample, proofs: Mapping[str, tuple[Study, Accuracy]]) -> Proof:
-    """Raises ProofStale where the models that judged the sample are not proven, or not any more."""
-    # A stage names recipe, then models.
-    models = sample.stage.split(", ")[1:]
-    proven = [proofs[model][1].proof for model in models if model in proofs]
+def _proof_for(sample: CountSample, proofs: Proofs, happened: Sequence[Change]) -> Proof:
+    """The newest that holds for a sample. Raises ProofStale where the models that judged it are not proven, not any
+    more, or were only before camera, lamp or lens changed."""
+    optics = [(one.at, one.label) for one in happened]
+    # A stage names recipe, then models, then the newest change of optics.
+    models = [name for name in sample.stage.split(", ")[1:] if name not in {label for _, label in optics}]
+    proven = [accuracy.proof for model in models for _, accuracy in proofs.get(model, ())]
     if not proven:
         name = ", ".join(models) or "–"
         raise ProofStale(
@@ -340,16 +348,18 @@ def _proof_for(sample: CountSample, proofs: Mapping[str, tuple[Study, Accuracy]]
             action="Review rejects and audit passed parts under the present model.",
             reason=f"{name}: n = 0",
         )
-    (proof,) = proven[:1]
-    require_fresh(proof, at=sample.at, model=proof.model)
-    return proof
+    for proof in proven:
+        if why_stale(proof, at=sample.at, model=proof.model, optics=optics) is None:
+            return proof
+    require_fresh(proven[0], at=sample.at, model=proven[0].model, optics=optics)
+    return proven[0]
 
 
 def _charts(
-    here: OnRecord,
     language: str,
     counted: Sequence[CountSample],
-    proofs: Mapping[str, tuple[Study, Accuracy]],
+    proofs: Proofs,
+    happened: Sequence[Change],
     *,
     lane: str,
     station: str | None,
@@ -400,7 +410,7 @@ def _charts(
     as_seen = corrected_chart(counts, sizes, sensitivity=1.0, specificity=1.0, stages=stages, rules=rules)
     plain = answer(as_seen, as_seen.plain, "plain")
     try:
-        fresh = [_proof_for(sample, proofs) for sample in counted]
+        fresh = [_proof_for(sample, proofs, happened) for sample in counted]
         found = corrected_chart(
             counts,
             sizes,
@@ -503,7 +513,7 @@ def _rates(
     for name, samples in (("false_calls", false_calls), ("escapes", escapes)):
         if len(samples) < LEAST_RATES:
             continue
-        chart = p_chart(samples, rules=PRESETS[RULES]).chart
+        chart = count_chart(samples, rules=PRESETS[RULES]).chart
         points = [
             point_of(
                 chart,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -20,6 +21,7 @@ from services.access import Caller, SignedIn
 from services.api.charts import (
     ChartAnswer,
     ChartKind,
+    PointAnswer,
     Preset,
     Stages,
     comments_of,
@@ -30,14 +32,25 @@ from services.api.charts import (
 )
 from services.api.once import OnceRoute
 from services.api.serving import Here, Language, Moment, OnRecord, Serving
-from services.api.spc import NOT_FOR_ALL, EntryMade, EntrySaid, decide, file_of
+from services.api.spc import (
+    NOT_FOR_ALL,
+    EntryMade,
+    EntrySaid,
+    decide,
+    file_of,
+    inspection_id,
+    inspection_url,
+    named_numbers,
+)
 from services.api.units import recorded
 from services.chart_files import Format
 from services.measured_charts import (
+    OF_SEVERAL,
     OF_SUBGROUPS,
     WITH_KEPT_LIMITS,
     Made,
     MeasuredChart,
+    NotOnRecord,
     key_of,
     made,
     made_together,
@@ -46,7 +59,7 @@ from services.problems import problems
 from services.text import say
 from services.web.rendering import quantity_name
 from traceability.chart_book import Book, book_of, chart_name
-from traceability.errors import ParameterOutOfRange, SubgroupUnknown
+from traceability.errors import ParameterOutOfRange
 from traceability.samples import (
     MOST_SUBGROUPS,
     MeasuredValue,
@@ -55,7 +68,7 @@ from traceability.samples import (
     measurements_seen,
     shift_at,
 )
-from traceability.spc.charts import ControlChart, autocorrelation
+from traceability.spc.charts import ControlChart, PreControl, autocorrelation
 from traceability.subgroups import LARGEST, SMALLEST, measured_together
 
 router = APIRouter(prefix="/spc", tags=["statistics"], route_class=OnceRoute)
@@ -65,6 +78,8 @@ SHOWN_BY_DEFAULT = timedelta(days=3)
 FEWEST_FOR_AUTOCORRELATION = 4
 
 USUAL_SIZE = 5
+
+NOTHING_GIVEN = NotOnRecord()
 
 
 class MeasurementAnswer(BaseModel):
@@ -76,8 +91,32 @@ class MeasurementAnswer(BaseModel):
     values: int
 
 
+class PreControlAnswer(BaseModel):
+    """Values in each zone; `qualified` is the label of the value that completed five greens in a row, from which on
+    pairs decide; null before there were five."""
+
+    green: int
+    yellow: int
+    red: int
+    qualified: str | None
+
+    @staticmethod
+    def of(found: PreControl | None, points: Sequence[PointAnswer]) -> PreControlAnswer | None:
+        if found is None:
+            return None
+        colours = Counter(zone.split("_")[0] for zone in found.zones)
+        return PreControlAnswer(
+            green=colours["green"],
+            yellow=colours["yellow"],
+            red=colours["red"],
+            qualified=None if found.qualified_at is None else points[found.qualified_at].label,
+        )
+
+
 class MeasuredAnswer(BaseModel):
     """A chart of a measurement, ready to be drawn: location above, spread below where there is one.
+
+    `pre_control` says where the values lay and when the set-up was good; null for all other charts
 
     `size`      of the subgroups; 1 for charts of single values
     `left_over` values that filled no whole subgroup
@@ -94,6 +133,7 @@ class MeasuredAnswer(BaseModel):
     spread: ChartAnswer | None
     stages: list[str]
     lag_1: float | None
+    pre_control: PreControlAnswer | None = None
 
     @property
     def charts(self) -> list[ChartAnswer]:
@@ -118,7 +158,7 @@ class Measured:
     """Which values a chart is of, which chart it is, and by what rules they are judged.
 
     size    of subgroups, where the chart has any
-    beside  other measurements of the same units, for T²
+    beside  other measurements of the same units, for T² and MEWMA
     """
 
     measurement: str
@@ -130,12 +170,15 @@ class Measured:
     chart: MeasuredChart = "individuals"
     size: int = USUAL_SIZE
     beside: tuple[str, ...] = ()
+    given: NotOnRecord = NOTHING_GIVEN
 
     @property
     def name(self) -> str:
         """Under which what people decide about this chart is kept: of single values one for all their charts."""
-        if self.chart == "t_squared":
-            return chart_name(self.chart, "+".join((self.measurement, *self.beside)), self.station, self.lane)
+        if self.chart in OF_SEVERAL:
+            return chart_name(
+                "t_squared", "+".join((self.measurement, *self.beside)), self.station, self.lane
+            )
         if self.chart in OF_SUBGROUPS:
             return chart_name(f"{self.chart}_{self.size}", self.measurement, self.station, self.lane)
         return chart_name("individuals", self.measurement, self.station, self.lane)
@@ -150,9 +193,14 @@ def asked_for(
     since: Annotated[Moment | None, Query(description="default: 3 days")] = None,
     chart: MeasuredChart = "individuals",
     size: Annotated[int, Query(ge=SMALLEST, le=LARGEST, description="of subgroups")] = USUAL_SIZE,
-    beside: Annotated[list[str] | None, Query(max_length=20, description="for T²")] = None,
+    beside: Annotated[list[str] | None, Query(max_length=20, description="for T² and MEWMA")] = None,
+    lower: Annotated[float | None, Query(description="specification limit, for pre_control")] = None,
+    upper: Annotated[float | None, Query(description="specification limit, for pre_control")] = None,
+    nominals: Annotated[
+        str, Query(max_length=2000, description="of recipes, for dnom: demo-part 3=40, demo-part 4=42")
+    ] = "",
 ) -> Measured:
-    """Which values a chart is of."""
+    """Which values a chart is of. Raises ReadingsUnreadable for nominals that are not `recipe=number`."""
     return Measured(
         measurement=measurement,
         since=since or datetime.now(UTC) - SHOWN_BY_DEFAULT,
@@ -163,6 +211,9 @@ def asked_for(
         chart=chart,
         size=size,
         beside=tuple(dict.fromkeys(one for one in beside or () if one != measurement)),
+        given=NotOnRecord(
+            lower=lower, upper=upper, nominals=named_numbers(nominals, columns="recipe=nominal")
+        ),
     )
 
 
@@ -171,7 +222,8 @@ Asked = Annotated[Measured, Depends(asked_for)]
 
 @router.get("/measured", responses=problems(HTTPStatus.UNPROCESSABLE_ENTITY))
 def measured(here: Here, language: Language, asked: Asked) -> MeasuredAnswer:
-    """Single values, subgroups of consecutive units, EWMA, CUSUM, residuals, short runs, or T²: at most 2500 points."""
+    """Single values, subgroups of consecutive units, EWMA, CUSUM, residuals, short runs, T², MEWMA, or pre-control: at
+    most 2500 points."""
     return measured_of(here, language, asked)
 
 
@@ -195,16 +247,6 @@ def decide_measured(here: Serving, caller: Caller, asked: Measured, said: EntryS
     return decide(here, caller, asked.name, said, limits=lambda: limits_to_freeze(here, asked))
 
 
-def inspection_id(point: str) -> UUID:
-    """The inspection that a point's key names. Raises SubgroupUnknown."""
-    try:
-        return UUID(point)
-    except ValueError as error:
-        raise SubgroupUnknown(
-            f"{point!r} names no point.", action="Open the chart again and choose the point there.", key=point
-        ) from error
-
-
 def seen(
     here: OnRecord, language: str, *, since: datetime, station: str | None, lane: str | None
 ) -> list[MeasurementAnswer]:
@@ -222,8 +264,20 @@ def measured_of(here: OnRecord, language: str, asked: Measured) -> MeasuredAnswe
     drawn = _made(here, asked, book)
     first = drawn.points[0][0]
     titles = [quantity_name(language, name) for name in (asked.measurement, *asked.beside)]
-    kind: ChartKind = "z" if asked.chart == "short_runs" else _KINDS[drawn.location.statistic]
-    is_plain = asked.chart in ("individuals", *OF_SUBGROUPS, "ewma")
+    of_values: Mapping[str, ChartKind] = {"short_runs": "z", "pre_control": "pre_control"}
+    kind = of_values.get(asked.chart) or _KINDS[drawn.location.statistic]
+    is_plain = asked.chart in ("individuals", *OF_SUBGROUPS, "ewma", "dnom", "pre_control")
+    location = _answer(
+        drawn.location,
+        kind,
+        drawn,
+        book,
+        asked,
+        " + ".join(titles) if asked.chart in OF_SEVERAL else titles[0],
+        language,
+        unit=first.unit if is_plain else say("web.spc.sigmas", language),
+        titles=titles,
+    )
     return MeasuredAnswer(
         measurement=MeasurementAnswer(
             name=asked.measurement,
@@ -239,17 +293,7 @@ def measured_of(here: OnRecord, language: str, asked: Measured) -> MeasuredAnswe
         preset=asked.rules,
         size=len(drawn.points[0]),
         left_over=drawn.left_over,
-        location=_answer(
-            drawn.location,
-            kind,
-            drawn,
-            book,
-            asked,
-            " + ".join(titles) if asked.chart == "t_squared" else titles[0],
-            language,
-            unit=first.unit if is_plain else say("web.spc.sigmas", language),
-            titles=titles,
-        ),
+        location=location,
         spread=None
         if drawn.spread is None
         else _answer(
@@ -266,6 +310,7 @@ def measured_of(here: OnRecord, language: str, asked: Measured) -> MeasuredAnswe
         ),
         stages=list(dict.fromkeys(drawn.location.stage)),
         lag_1=_resemblance(drawn.location) if asked.chart == "individuals" else None,
+        pre_control=PreControlAnswer.of(drawn.zones, location.points),
     )
 
 
@@ -280,14 +325,16 @@ _KINDS: Mapping[str, ChartKind] = {
     "cusum_above": "cusum_above",
     "cusum_below": "cusum_below",
     "residual": "residual",
+    "deviation": "deviation",
     "t_squared": "t_squared",
+    "mewma": "mewma",
 }
 """Of a chart's statistic, what kind of chart it is."""
 
 
 def _made(here: OnRecord, asked: Measured, book: Book) -> Made:
     by_stage = asked.stages == "by_change"
-    if asked.chart == "t_squared":
+    if asked.chart == "t_squared" or asked.chart == "mewma":
         units = measured_together(
             here.store,
             (asked.measurement, *asked.beside),
@@ -295,7 +342,7 @@ def _made(here: OnRecord, asked: Measured, book: Book) -> Made:
             station=asked.station,
             lane=asked.lane,
         )
-        return made_together(units, by_stage=by_stage, book=book)
+        return made_together(units, chart=asked.chart, by_stage=by_stage, book=book)
     values = measured_values(
         here.store,
         asked.measurement,
@@ -305,7 +352,15 @@ def _made(here: OnRecord, asked: Measured, book: Book) -> Made:
         lane=asked.lane,
         most=MOST_SUBGROUPS * (asked.size if asked.chart in OF_SUBGROUPS else 1),
     )
-    return made(values, chart=asked.chart, size=asked.size, preset=asked.rules, by_stage=by_stage, book=book)
+    return made(
+        values,
+        chart=asked.chart,
+        size=asked.size,
+        preset=asked.rules,
+        by_stage=by_stage,
+        book=book,
+        given=asked.given,
+    )
 
 
 def _resemblance(location: ControlChart) -> float | None:
@@ -332,10 +387,6 @@ def limits_to_freeze(here: OnRecord, asked: Measured) -> dict[str, Any]:
         )
     stage = drawn.location.stage
     return drawn.limits.as_dict() | {"stage": stage[-1] if stage else ""}
-
-
-def inspection_url(id: UUID) -> str:
-    return f"/inspection/{id}"
 
 
 def point_url(point: Sequence[MeasuredValue]) -> str:
@@ -372,6 +423,8 @@ def _answer(
         )
         for index, point in enumerate(drawn.points)
     ]
+    if drawn.zones is not None:
+        points = [point.model_copy(update={"zones": list(drawn.zones.lines)}) for point in points]
     return ChartAnswer(
         chart=kind,
         name=asked.name,

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, time, timedelta
 from http import HTTPStatus
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal, get_args
 from uuid import UUID
 
 from fastapi import APIRouter, Depends, Query
@@ -19,6 +19,7 @@ from services.api.charts import (
     BaselineAnswer,
     ChartAnswer,
     DispersionAnswer,
+    PointAnswer,
     Preset,
     Stages,
     comments_of,
@@ -31,16 +32,19 @@ from services.api.charts import (
 )
 from services.api.once import OnceRoute
 from services.api.serving import Here, Language, Moment, OnRecord, Serving
+from services.api.units import recorded
 from services.chart_files import MEDIA_TYPES, Format, Table, as_file, table_as_file
 from services.problems import problems
+from services.rare_charts import RareChart, plotted, rare_chart
 from services.text import say
 from services.web.rendering import kind_colour, kind_name, subgroup_url
 from station_config.catalogue import Catalogue
 from traceability import samples
-from traceability.chart_book import Entry, book_of, chart_name, enter
-from traceability.errors import ReadingsUnreadable
+from traceability.chart_book import Book, Entry, book_of, chart_name, enter
+from traceability.errors import ReadingsUnreadable, SubgroupUnknown
+from traceability.rare_events import rare_events
 from traceability.samples import KindCount, UnitSeen
-from traceability.spc.attributes import Baseline, p_chart
+from traceability.spc.attributes import count_chart
 from traceability.spc.charts import ControlChart
 from traceability.spc.checks import within
 from traceability.spc.rules import PRESETS
@@ -49,6 +53,13 @@ from traceability.spc.rules import PRESETS
 SHOWN_BY_DEFAULT = {"hour": timedelta(days=3), "shift": timedelta(days=30)}
 
 ALL_UNITS = samples.Stratum()
+
+CountedChart = Literal["p", "np", "u", "c", "g", "t"]
+"""Share and number of refused units, defects per unit and per subgroup; units and hours between two refused units."""
+
+COUNTED: tuple[CountedChart, ...] = get_args(CountedChart)
+RARE: tuple[RareChart, ...] = get_args(RareChart)
+OF_DEFECTS = ("u", "c")
 
 router = APIRouter(prefix="/spc", tags=["statistics"], route_class=OnceRoute)
 
@@ -65,15 +76,18 @@ class Selection:
     stratum: samples.Stratum = ALL_UNITS
     stages: Stages = "by_change"
     rules: Preset = "nelson_1_2"
+    chart: CountedChart = "p"
 
     @property
     def name(self) -> str:
-        """Under which what people decide about this chart is kept."""
+        """Under which what people decide about this chart is kept: of p and np, which have the same limits, one."""
+        if self.chart in RARE:
+            return chart_name(self.chart, self.station, self.lane, self.stratum.kind)
         shift = None if self.stratum.shift is None else f"{self.stratum.shift:%H:%M}"
         parts = [self.by, self.station, self.lane, self.stratum.kind, self.stratum.stage, shift]
         # Last, and only where there is one: charts without keep the name they always had.
         camera = [] if self.stratum.camera is None else [self.stratum.camera]
-        return chart_name("p", *parts, *camera)
+        return chart_name("p" if self.chart == "np" else self.chart, *parts, *camera)
 
 
 ShiftStart = Annotated[str, Query(pattern=r"^([01]\d:[0-5]\d)|(2[0-3]:[0-5]\d)$|^$", max_length=5)]
@@ -95,6 +109,10 @@ def selection(
         Stages, Query(description="do limits start anew with recipe and models?")
     ] = "by_change",
     rules: Preset = "nelson_1_2",
+    chart: Annotated[
+        CountedChart,
+        Query(description="p, np: refused units; u, c: defects; g, t: units, hours between refused units"),
+    ] = "p",
 ) -> Selection:
     """Which units a chart is about."""
     end = until or datetime.now(UTC)
@@ -112,6 +130,7 @@ def selection(
         ),
         stages=stages,
         rules=rules,
+        chart=chart,
     )
 
 
@@ -131,22 +150,28 @@ def weighing(
     costs: Annotated[str, Query(max_length=2000, description="of a defect: scratch=3.5, dent=2")] = "",
 ) -> Weighing:
     """Raises ReadingsUnreadable for costs that are not `kind=number`."""
+    return Weighing(by=weigh, costs=named_numbers(costs, columns="kind=cost"))
+
+
+def named_numbers(text: str, *, columns: str) -> dict[str, float]:
+    """Of `scratch=3.5, dent=2` each number by its name. Raises ReadingsUnreadable, which says what `columns` are
+    wanted."""
     found: dict[str, float] = {}
-    for part in costs.replace("，", ",").replace(";", ",").split(","):
+    for part in text.replace("，", ",").replace(";", ",").split(","):
         if not part.strip():
             continue
-        kind, _, cost = part.partition("=")
+        name, _, number = part.rpartition("=")
         try:
-            found[kind.strip()] = float(cost)
+            found[name.strip()] = float(number)
         except ValueError as error:
             raise ReadingsUnreadable(
-                f"{part[:60]!r} is not kind=cost.",
-                action="Write the costs as scratch=3.5, dent=2.",
+                f"{part[:60]!r} is not {columns}.",
+                action="Write name=number, parted by commas, as scratch=3.5, dent=2.",
                 line=1,
                 text=part[:60],
-                columns="kind=cost",
+                columns=columns,
             ) from error
-    return Weighing(by=weigh, costs=found)
+    return found
 
 
 Weighed = Annotated[Weighing, Depends(weighing)]
@@ -223,7 +248,8 @@ class SubgroupAnswer(BaseModel):
 
 @router.get("/p", responses=problems(HTTPStatus.UNPROCESSABLE_ENTITY))
 def p(here: Here, language: Language, selected: Selected) -> ChartAnswer:
-    """p chart of refused units by hour or shift, with three-sigma limits and the run rules' signals."""
+    """Chart of what is counted by hour or shift, with three-sigma limits and the run rules' signals: the p chart of
+    refused units, or another; and of what is rare, event by event."""
     return chart_of(here, language, selected)
 
 
@@ -306,7 +332,7 @@ def subgroup(
 def p_file(here: Here, language: Language, selected: Selected, format: Format = "pdf") -> Response:
     """The same chart as a file: CSV, XLSX, or PDF for A4."""
     chart = chart_of(here, language, selected)
-    return file_of([chart], format, "p", station=here.station, language=language)
+    return file_of([chart], format, selected.chart, station=here.station, language=language)
 
 
 def file_of(
@@ -354,8 +380,10 @@ def enter_p(
 
 
 def decide_p(here: Serving, caller: Caller, language: str, selected: Selection, said: EntrySaid) -> UUID:
-    """Raises RightMissing, SubgroupUnknown, and what drawing the chart raises."""
-    if said.point is not None:
+    """Raises RightMissing, SubgroupUnknown, InspectionUnknown, and what drawing the chart raises."""
+    if said.point is not None and selected.chart in RARE:
+        recorded(here, inspection_id(said.point))
+    elif said.point is not None:
         samples.window_of(said.point)
     return decide(
         here, caller, selected.name, said, limits=lambda: limits_to_freeze(here, language, selected)
@@ -396,9 +424,25 @@ def decide(
     )
 
 
+def inspection_id(point: str) -> UUID:
+    """The inspection that a point's key names. Raises SubgroupUnknown."""
+    try:
+        return UUID(point)
+    except ValueError as error:
+        raise SubgroupUnknown(
+            f"{point!r} names no point.", action="Open the chart again and choose the point there.", key=point
+        ) from error
+
+
+def inspection_url(id: UUID) -> str:
+    return f"/inspection/{id}"
+
+
 def chart_of(here: OnRecord, language: str, selected: Selection) -> ChartAnswer:
-    """Raises TooFewSubgroups and TooManySubgroups."""
-    counted = samples.rejected_samples(
+    """Raises TooFewSubgroups, TooManySubgroups; of rare events TooFewValues, NoVariation, ParameterOutOfRange."""
+    if selected.chart == "g" or selected.chart == "t":
+        return _rare_chart_of(here, language, selected, selected.chart)
+    counted = samples.count_samples(
         here.store,
         by=selected.by,
         since=selected.since,
@@ -406,21 +450,25 @@ def chart_of(here: OnRecord, language: str, selected: Selection) -> ChartAnswer:
         station=selected.station,
         lane=selected.lane,
         stratum=selected.stratum,
+        counting="defects" if selected.chart in OF_DEFECTS else "units",
     )
     book = book_of(here.store, selected.name)
     # Of several lanes the one with most units would set the stage, and the others' changes be missed.
     by_stage = selected.stages == "by_change" and selected.lane is not None
     rules = PRESETS[selected.rules]
-    own = p_chart(
+    own = count_chart(
         counted,
+        kind=selected.chart,
         by_stage=by_stage,
         excluded=exclusions(book, [sample.key for sample in counted]),
         rules=rules,
     )
 
     def kept(value: Mapping[str, Any]) -> ControlChart:
-        baseline = Baseline(centre=value["centre"], sigma_z=value["sigma_z"], subgroups=value["subgroups"])
-        return p_chart(counted, baseline=baseline, rules=rules).chart
+        baseline = replace(
+            own.baseline, centre=value["centre"], sigma_z=value["sigma_z"], subgroups=value["subgroups"]
+        )
+        return count_chart(counted, kind=own.baseline.kind, baseline=baseline, rules=rules).chart
 
     chart = with_frozen(own.chart, kept, book.frozen)
     points = [
@@ -441,19 +489,14 @@ def chart_of(here: OnRecord, language: str, selected: Selection) -> ChartAnswer:
         )
         for index, sample in enumerate(counted)
     ]
-    kind = selected.stratum.kind
-    return ChartAnswer(
-        chart="p",
-        name=selected.name,
-        title=say("spc.title.p", language)
-        if kind is None
-        else say("spc.title.kind", language, kind=kind_name(here.catalogue, language, kind)),
-        unit="",
-        statistic=chart.statistic,
-        method=chart.method,
-        method_text=say(f"spc.method.{chart.method}", language),
+    return _answer(
+        here,
+        language,
+        selected,
+        chart,
+        points,
+        book,
         by=selected.by,
-        since=selected.since,
         baseline=BaselineAnswer(
             centre=own.centre,
             sigma_z=own.baseline.sigma_z,
@@ -462,17 +505,85 @@ def chart_of(here: OnRecord, language: str, selected: Selection) -> ChartAnswer:
             is_provisional=own.baseline.is_provisional,
         ),
         dispersion=DispersionAnswer.of(own.dispersion),
+    )
+
+
+def _rare_chart_of(here: OnRecord, language: str, selected: Selection, kind: RareChart) -> ChartAnswer:
+    within(
+        0,
+        parameter="stage, shift, camera",
+        allowed=f"none of them with a {kind} chart",
+        is_allowed=replace(selected.stratum, kind=None) == ALL_UNITS,
+    )
+    found = rare_events(
+        here.store,
+        since=selected.since,
+        until=selected.until,
+        station=selected.station,
+        lane=selected.lane,
+        kind=selected.stratum.kind,
+    )
+    book = book_of(here.store, selected.name)
+    by_stage = selected.stages == "by_change" and selected.lane is not None
+    events = plotted(found, kind)
+    chart = rare_chart(events, chart=kind, by_stage=by_stage, book=book)
+    points = [
+        point_of(
+            chart,
+            index,
+            book,
+            key=str(event.id),
+            label=f"{event.at.astimezone():%Y-%m-%d %H:%M:%S}",
+            at=event.at,
+            stage=event.stage,
+            simulated=int(event.simulated),
+            url=inspection_url(event.id),
+        )
+        for index, event in enumerate(events)
+    ]
+    return _answer(here, language, selected, chart, points, book)
+
+
+def _answer(
+    here: OnRecord,
+    language: str,
+    selected: Selection,
+    chart: ControlChart,
+    points: list[PointAnswer],
+    book: Book,
+    **of_counts: Any,
+) -> ChartAnswer:
+    kind = selected.stratum.kind
+    name = "all" if kind is None else kind_name(here.catalogue, language, kind)
+    of_kind = "" if kind is None else "_kind"
+    return ChartAnswer(
+        chart=selected.chart,
+        name=selected.name,
+        title=say(f"spc.title.{selected.chart}{of_kind}", language, kind=name),
+        unit=say(f"web.counted_unit.{selected.chart}", language) if selected.chart != "p" else "",
+        statistic=chart.statistic,
+        method=chart.method,
+        method_text=say(f"spc.method.{chart.method}", language),
+        since=selected.since,
         points=points,
         rules=rules_of(chart, selected.rules, language),
         signals=signals_of(chart, points, selected.rules, language),
         stages=list(dict.fromkeys(chart.stage)),
         frozen=frozen_of(book),
         comments=comments_of(book),
+        **of_counts,
     )
 
 
 def limits_to_freeze(here: OnRecord, language: str, selected: Selection) -> dict[str, Any]:
-    """The limits of the newest stage as they are now, to be kept. Raises as `chart_of` does."""
+    """The limits of the newest stage as they are now, to be kept. Raises as `chart_of` does, and ParameterOutOfRange
+    for a chart that has none to keep."""
+    within(
+        0,
+        parameter="chart",
+        allowed=", ".join(one for one in COUNTED if one not in RARE),
+        is_allowed=selected.chart not in RARE,
+    )
     chart = chart_of(here, language, selected)
     assert chart.baseline is not None
     return {

@@ -1,12 +1,10 @@
-"""`lynceus spc`: charts and capability of what is on record, and what run rules cost, for people and programs."""
+"""`lynceus spc p` and `alarms`: the chart of refused units in a terminal, and what run rules cost."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
 from math import isnan
-from typing import Any
 
 import click
 from rich.console import Console
@@ -15,11 +13,8 @@ from rich.text import Text
 
 from services.cli.options import database_option
 from services.text import language_of_environment, say
-from traceability.gauge_studies import is_gauge_proven
-from traceability.samples import By, MeasuredValue, measured_values, rejected_samples
-from traceability.spc.attributes import ESTABLISHED_FROM, CountChart, p_chart
-from traceability.spc.capability import Naming, Specification, capability, named, release
-from traceability.spc.charts import individuals_chart
+from traceability.samples import By, count_samples
+from traceability.spc.attributes import ESTABLISHED_FROM, CountChart, count_chart
 from traceability.spc.rules import PRESETS
 from traceability.spc.run_length import false_alarms
 from traceability.store import TraceStore
@@ -66,7 +61,7 @@ def p(
     # A time without a zone, as typed, is local.
     start = datetime.now(UTC) - SHOWN_BY_DEFAULT[by] if since is None else since.astimezone(UTC)
     with TraceStore.open(database) as store:
-        samples = rejected_samples(
+        samples = count_samples(
             store,
             by=by,
             since=start,
@@ -74,25 +69,11 @@ def p(
             lane=lane,
             simulated=False if measured_only else None,
         )
-    chart = p_chart(samples)
+    chart = count_chart(samples)
     if as_json:
         click.echo(json.dumps(chart.as_dict(), ensure_ascii=False, indent=2))
     else:
         show(chart, by, language_of_environment(), Console(highlight=False))
-
-
-def _window_options(command: Callable[..., None]) -> Callable[..., None]:
-    """What the commands on measured values ask for in the same words."""
-    for option in (
-        click.option("--station", help=_help("cli.spc.station")),
-        click.option("--lane", help=_help("cli.spc.lane")),
-        click.option("--since", type=click.DateTime(), help=_help("cli.spc.since_days")),
-        click.option("--measured-only", is_flag=True, help=_help("cli.spc.measured_only")),
-        click.option("--json", "as_json", is_flag=True, help=_help("cli.spc.json")),
-        database_option,
-    ):
-        command = option(command)
-    return command
 
 
 preset_option = click.option(
@@ -103,86 +84,6 @@ preset_option = click.option(
     show_default=True,
     help=_help("cli.spc.rules"),
 )
-
-
-@spc.command("capability", help=_help("cli.spc.capability"))
-@click.argument("measurement")
-@click.option("--lower", type=float, help=_help("cli.spc.lower"))
-@click.option("--upper", type=float, help=_help("cli.spc.upper"))
-@click.option("--target", type=float, help=_help("cli.spc.target"))
-@click.option(
-    "--naming",
-    type=click.Choice(["aiag_2005", "iso22514", "aiag_vda_2026", "machine"]),
-    default="aiag_vda_2026",
-    show_default=True,
-    help=_help("cli.spc.naming"),
-)
-@click.option("--although-unstable", metavar="REASON", default="", help=_help("cli.spc.although_unstable"))
-@click.option("--without-gauge-study", metavar="REASON", default="", help=_help("cli.spc.without_gauge"))
-@_window_options
-def capability_report(
-    measurement: str,
-    lower: float | None,
-    upper: float | None,
-    target: float | None,
-    naming: Naming,
-    although_unstable: str,
-    without_gauge_study: str,
-    station: str | None,
-    lane: str | None,
-    since: datetime | None,
-    measured_only: bool,
-    as_json: bool,
-    database: str,
-) -> None:
-    specification = Specification(lower=lower, upper=upper, target=target)
-    values = _measured(database, measurement, station, lane, since, measured_only)
-    with TraceStore.open(database) as store:
-        is_proven = is_gauge_proven(store, measurement, at=datetime.now(UTC))
-    numbers = [one.value for one in values]
-    chart = individuals_chart(numbers, rules=PRESETS["nelson_1_2"]).location
-    found = capability(numbers, specification, is_subgrouped=False)
-    assert found.within is not None
-    index = named(
-        naming,
-        is_stable=not chart.signals,
-        nearest_within=found.within.nearest,
-        nearest_overall=found.overall.nearest,
-        spread_within=found.within.spread,
-        spread_overall=found.overall.spread,
-    )
-    # Indices from sigma within are an aid to analysis there, and must not stand in a report (AIAG & VDA, 2026).
-    reported = {name: value for name, value in index.values.items() if not name.startswith("Cw")}
-    released = release(
-        index=next(iter(reported)),
-        characteristic=measurement,
-        signals=len(chart.signals),
-        is_gauge_proven=is_proven,
-        reason_unstable=although_unstable,
-        reason_no_gauge=without_gauge_study,
-    )
-    report = {
-        "measurement": measurement,
-        "unit": values[0].unit,
-        "n": found.n,
-        "mean": found.mean,
-        "sigma_within": found.sigma_within,
-        "sigma_overall": found.sigma_overall,
-        "estimator": found.estimator,
-        "naming": naming,
-        "indices": reported,
-        "warning": index.warning,
-        "nearest_overall_interval": list(found.overall.nearest_interval or ()),
-        "expected_ppm": found.expected_overall.total,
-        "observed_ppm": found.observed.total,
-        "signals": len(chart.signals),
-        "normality_p": None if found.normality is None else found.normality.anderson_darling_p,
-        "reasons": list(released.reasons),
-    }
-    if as_json:
-        click.echo(json.dumps(report, ensure_ascii=False, indent=2))
-    else:
-        show_capability(report, language_of_environment(), Console(highlight=False))
 
 
 @spc.command(help=_help("cli.spc.alarms"))
@@ -221,59 +122,6 @@ def alarms(charts: int, as_json: bool) -> None:
     console = Console(highlight=False)
     console.print(table)
     console.print(say("cli.spc.alarms_read", language, charts=charts), markup=False)
-
-
-def _measured(
-    database: str,
-    measurement: str,
-    station: str | None,
-    lane: str | None,
-    since: datetime | None,
-    measured_only: bool,
-) -> tuple[MeasuredValue, ...]:
-    start = datetime.now(UTC) - SHOWN_BY_DEFAULT["shift"] if since is None else since.astimezone(UTC)
-    with TraceStore.open(database) as store:
-        return measured_values(
-            store,
-            measurement,
-            since=start,
-            station=station,
-            lane=lane,
-            simulated=False if measured_only else None,
-        )
-
-
-def show_capability(report: Mapping[str, Any], language: str, console: Console) -> None:
-    """Indices under the names of the standard chosen, then what must be read with them."""
-    table = Table(box=None, show_header=False)
-    rows = [
-        ("measurement", f"{report['measurement']} ({report['unit']})"),
-        ("units", str(report["n"])),
-        ("mean", _figure(report["mean"])),
-        ("sigma_within", f"{_figure(report['sigma_within'])} ({report['estimator']})"),
-        ("sigma_overall", _figure(report["sigma_overall"])),
-        ("naming_used", report["naming"]),
-    ]
-    for key, text in rows:
-        table.add_row(say(f"cli.spc.{key}", language), text)
-    for name, value in report["indices"].items():
-        table.add_row(name, f"{value:.3f}")
-    low, high = report["nearest_overall_interval"]
-    table.add_row(say("cli.spc.interval", language), f"{low:.3f} … {high:.3f}")
-    table.add_row(say("cli.spc.expected_ppm", language), f"{report['expected_ppm']:.4g}")
-    table.add_row(say("cli.spc.observed_ppm", language), f"{report['observed_ppm']:.4g}")
-    console.print(table)
-    p = report["normality_p"]
-    if p is not None and p < 0.05:
-        console.print(say("cli.spc.not_normal", language, p=f"{p:.2g}"), markup=False)
-    if report["signals"]:
-        console.print(say("cli.spc.unstable", language, signals=report["signals"]), markup=False)
-    for reason in report["reasons"]:
-        console.print(say("cli.spc.reason", language, reason=reason), markup=False)
-
-
-def _figure(value: float) -> str:
-    return "–" if isnan(value) else f"{value:.5g}"
 
 
 def show(chart: CountChart, by: By, language: str, console: Console) -> None:

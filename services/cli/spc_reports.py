@@ -1,4 +1,5 @@
-"""`lynceus spc pareto|measured|causes|maps|inspector|studies|merit|sampling|file`: what the pages about charts show."""
+"""What the pages about charts show: `lynceus spc counts`, `measured`, `capability`, `pareto`, `causes`, `maps`,
+`inspector`, `changes`, `studies`, `merit`, `sampling` and `file`; and `change`, which says one."""
 
 from __future__ import annotations
 
@@ -9,20 +10,32 @@ from datetime import UTC, datetime, timedelta
 from functools import wraps
 from itertools import groupby
 from pathlib import Path
-from typing import TypeVar, get_args
+from typing import Any, TypeVar, get_args
 
 import click
 from pydantic import BaseModel, TypeAdapter
 from rich.console import Console
 from rich.table import Table
 
+from services.access import Right, check_right_of
+from services.api.capability import CapabilityAnswer, NamingName, Shape, Specified, report_of
 from services.api.causes import CausesAnswer, PositionsAnswer, causes_of, positions_of
+from services.api.changes import ChangeAnswer
 from services.api.charts import ChartAnswer, Preset
 from services.api.inspector import InspectorAnswer, inspector_of
-from services.api.measured import USUAL_SIZE, Measured, MeasuredAnswer, measured_of
+from services.api.measured import USUAL_SIZE, Measured, MeasuredAnswer, asked_for, measured_of
 from services.api.merit import FiguresAnswer, Given, Place, figures_of, given_figures
 from services.api.sampling import LevelName, SeverityName, sampling_plan, zero_acceptance
-from services.api.spc import ParetoAnswer, Selection, chart_of, pareto_of, pareto_table, weighing
+from services.api.spc import (
+    COUNTED,
+    CountedChart,
+    ParetoAnswer,
+    Selection,
+    chart_of,
+    pareto_of,
+    pareto_table,
+    weighing,
+)
 from services.api.studies import StudyAnswer
 from services.chart_files import Format, as_file
 from services.cli.options import database_option
@@ -31,7 +44,9 @@ from services.measured_charts import CHARTS, MeasuredChart
 from services.text import language_of_environment, say
 from station_config import Catalogue, load_catalogue
 from traceability import gauge_studies
-from traceability.samples import By, Weigh
+from traceability.accounts import Accounts
+from traceability.changes import Part, changes, record_change
+from traceability.samples import By, Stratum, Weigh
 from traceability.store import TraceStore
 from traceability.subgroups import LARGEST, SMALLEST
 
@@ -115,10 +130,40 @@ def _chart_options(command: Callable[..., None]) -> Callable[..., None]:
             help=_help("cli.spc.size"),
         ),
         click.option("--beside", multiple=True, help=_help("cli.spc.beside_option")),
+        click.option("--lower", type=float, help=_help("cli.spc.limits_of_pre_control")),
+        click.option("--upper", type=float, help=_help("cli.spc.limits_of_pre_control")),
+        click.option("--nominal", "nominals", multiple=True, help=_help("cli.spc.nominals")),
         preset_option,
     ):
         command = option(command)
     return command
+
+
+@spc.command(help=_help("cli.spc.counts"))
+@click.option(
+    "--chart", type=click.Choice(COUNTED), default="p", show_default=True, help=_help("cli.spc.chart")
+)
+@click.option(
+    "--by", type=click.Choice(["hour", "shift"]), default="hour", show_default=True, help=_help("cli.spc.by")
+)
+@kind_option
+@preset_option
+@json_option
+@_on_record
+def counts(
+    asked: _Asked, chart: CountedChart, by: By, kind: str | None, preset: Preset, as_json: bool
+) -> None:
+    selected = Selection(
+        by=by,
+        station=asked.station,
+        lane=asked.lane,
+        since=asked.since,
+        until=None,
+        stratum=Stratum(kind=kind),
+        rules=preset,
+        chart=chart,
+    )
+    _told(chart_of(asked, asked.language, selected), as_json, _show_chart)
 
 
 @spc.command(help=_help("cli.spc.pareto"))
@@ -153,12 +198,10 @@ def measured(
     asked: _Asked,
     measurement: str,
     chart: MeasuredChart,
-    size: int,
-    beside: tuple[str, ...],
-    preset: Preset,
     as_json: bool,
+    **options: Any,
 ) -> None:
-    found = measured_of(asked, asked.language, _measured(asked, measurement, chart, size, beside, preset))
+    found = measured_of(asked, asked.language, _measured(asked, measurement, chart, **options))
     _told(found, as_json, _show_measured)
 
 
@@ -166,61 +209,192 @@ def _measured(
     asked: _Asked,
     measurement: str,
     chart: MeasuredChart,
+    *,
     size: int,
     beside: tuple[str, ...],
     preset: Preset,
+    lower: float | None,
+    upper: float | None,
+    nominals: tuple[str, ...],
 ) -> Measured:
-    return Measured(
-        measurement=measurement,
+    return asked_for(
+        measurement,
         since=asked.since,
         station=asked.station,
         lane=asked.lane,
         rules=preset,
         chart=chart,
         size=size,
-        beside=beside,
+        beside=list(beside),
+        lower=lower,
+        upper=upper,
+        nominals=",".join(nominals),
     )
 
 
 def _show_measured(found: MeasuredAnswer, language: str, console: Console) -> None:
-    """A row per stage, then every signal with the time of its point."""
     for chart in found.charts:
-        console.print(f"{chart.title} ({chart.unit}): {chart.method_text}", style="bold", markup=False)
-        table = Table(box=None)
-        for key in ("stage", "points", "centre_column", "limits_column"):
-            table.add_column(
-                say(f"cli.spc.{key}", language, unit=chart.unit),
-                justify="left" if key == "stage" else "right",
-            )
-        for stage, some in groupby(chart.points, key=lambda point: point.stage if chart.stages else ""):
-            points = list(some)
-            last = points[-1]
-            table.add_row(
-                stage,
-                str(len(points)),
-                _figure(last.centre),
-                f"{_figure(last.lower)} … {_figure(last.upper)}",
-            )
-        console.print(table)
-        if not chart.signals:
-            console.print(say("cli.spc.no_signals", language), markup=False)
-        for signal in chart.signals:
-            line = say(
-                "cli.spc.one_signal",
-                language,
-                label=chart.points[signal.index].label,
-                rule=signal.text,
-                side=say(f"spc.side.{signal.side}", language),
-            )
-            console.print("  " + line, markup=False)
+        _show_chart(chart, language, console)
     if found.lag_1 is not None:
         console.print(say("cli.spc.autocorrelated", language, lag_1=f"{found.lag_1:.2f}"), markup=False)
-    simulated = found.location.simulated
-    if simulated:
-        console.print(
-            say("cli.spc.simulated", language, simulated=simulated, units=found.measurement.values),
-            markup=False,
+    zones = found.pre_control
+    if zones is not None:
+        told = say("web.spc.pre_control", language, green=zones.green, yellow=zones.yellow, red=zones.red)
+        key = "not_qualified" if zones.qualified is None else "qualified"
+        console.print(told, say(f"web.spc.{key}", language, at=zones.qualified), markup=False)
+
+
+def _show_chart(chart: ChartAnswer, language: str, console: Console) -> None:
+    """A row per stage, then every signal with the time of its point."""
+    console.print(f"{chart.title} ({chart.unit}): {chart.method_text}", style="bold", markup=False)
+    table = Table(box=None)
+    for key in ("stage", "points", "centre_column", "limits_column"):
+        table.add_column(
+            say(f"cli.spc.{key}", language, unit=chart.unit),
+            justify="left" if key == "stage" else "right",
         )
+    for stage, some in groupby(chart.points, key=lambda point: point.stage if chart.stages else ""):
+        points = list(some)
+        last = points[-1]
+        table.add_row(
+            stage,
+            str(len(points)),
+            _figure(last.centre),
+            f"{_figure(last.lower)} … {_figure(last.upper)}",
+        )
+    console.print(table)
+    if not chart.signals:
+        console.print(say("cli.spc.no_signals", language), markup=False)
+    for signal in chart.signals:
+        line = say(
+            "cli.spc.one_signal",
+            language,
+            label=chart.points[signal.index].label,
+            rule=signal.text,
+            side=say(f"spc.side.{signal.side}", language),
+        )
+        console.print("  " + line, markup=False)
+    if chart.simulated:
+        told = say("cli.spc.simulated", language, simulated=chart.simulated, units=chart.units)
+        console.print(told, markup=False)
+
+
+@spc.command(help=_help("cli.spc.capability"))
+@click.argument("measurement")
+@click.option("--lower", type=float, help=_help("cli.spc.lower"))
+@click.option("--upper", type=float, help=_help("cli.spc.upper"))
+@click.option("--target", type=float, help=_help("cli.spc.target"))
+@click.option("--natural-lower", type=float, help=_help("cli.spc.natural"))
+@click.option("--natural-upper", type=float, help=_help("cli.spc.natural"))
+@click.option(
+    "--naming",
+    type=click.Choice(get_args(NamingName)),
+    default="aiag_vda_2026",
+    show_default=True,
+    help=_help("cli.spc.naming"),
+)
+@click.option(
+    "--shape",
+    type=click.Choice(get_args(Shape)),
+    default="normal",
+    show_default=True,
+    help=_help("cli.spc.shape"),
+)
+@click.option("--although-unstable", metavar="REASON", default="", help=_help("cli.spc.although_unstable"))
+@click.option(
+    "--without-gauge-study",
+    "without_gauge",
+    metavar="REASON",
+    default="",
+    help=_help("cli.spc.without_gauge"),
+)
+@preset_option
+@json_option
+@_on_record
+def capability(asked: _Asked, measurement: str, preset: Preset, as_json: bool, **wanted: Any) -> None:
+    charted = Measured(
+        measurement=measurement, since=asked.since, station=asked.station, lane=asked.lane, rules=preset
+    )
+    _told(report_of(asked, asked.language, charted, Specified(**wanted)), as_json, _show_capability)
+
+
+def _show_capability(report: CapabilityAnswer, language: str, console: Console) -> None:
+    """Indices under the names of the standard chosen, then what must be read with them."""
+    table = Table(box=None, show_header=False)
+
+    def row(key: str, text: str) -> None:
+        table.add_row(say(f"cli.spc.{key}", language), text)
+
+    row("measurement", f"{report.title} ({report.unit})")
+    row("units", str(report.n))
+    row("mean", f"{report.mean:.5g}")
+    row("sigma_within", f"{report.sigma_within:.5g}")
+    row("sigma_overall", f"{report.sigma_overall:.5g}")
+    row("naming_used", say(f"web.naming.{report.naming}", language))
+    shape = report.shape
+    if shape is not None:
+        table.add_row(say("web.capability.shape", language), say(f"web.shape.{shape.family}", language))
+        percentiles = " / ".join(f"{value:.5g}" for value in (shape.low, shape.median, shape.high))
+        table.add_row(say("web.capability.percentiles", language), percentiles)
+    for index in report.indices:
+        bounds = "" if index.interval is None else "  ({:.3f} … {:.3f})".format(*index.interval)
+        table.add_row(index.name, f"{index.value:.3f}{bounds}")
+    row("expected_ppm", f"{report.expected_ppm:.4g}")
+    row("observed_ppm", f"{report.observed_ppm:.4g}")
+    console.print(table)
+    if report.is_normal is False and shape is None:
+        console.print(say("cli.spc.not_normal", language, p=f"{report.normality_p:.2g}"), markup=False)
+    if report.signals:
+        console.print(say("cli.spc.unstable", language, signals=report.signals), markup=False)
+    for reason in report.reasons:
+        console.print(say("cli.spc.reason", language, reason=reason), markup=False)
+
+
+@spc.command("change", help=_help("cli.spc.change"))
+@click.argument("part", type=click.Choice(get_args(Part)))
+@click.argument("what")
+@click.option("--station", required=True, help=_help("cli.spc.change_station"))
+@click.option("--lane", required=True, help=_help("cli.spc.change_lane"))
+@click.option("--at", type=click.DateTime(), help=_help("cli.spc.changed_at"))
+@click.option("--by", metavar="NAME", required=True, help=_help("cli.spc.change_by"))
+@database_option
+def change(
+    part: Part, what: str, station: str, lane: str, at: datetime | None, by: str, database: str
+) -> None:
+    now = datetime.now(UTC)
+    with TraceStore.open(database) as store:
+        person = Accounts(store).named(by)
+        check_right_of(person, Right.DISPOSE)
+        moment = now if at is None else at.astimezone(UTC)
+        record_change(
+            store, part=part, station=station, lane=lane, at=moment, what=what, by=person, said_at=now
+        )
+        (*_, newest) = changes(store, station=station, lane=lane)
+    click.echo(f"{newest.station} {newest.lane}: {newest.label}")
+
+
+@spc.command("changes", help=_help("cli.spc.changes"))
+@click.option("--station", help=_help("cli.spc.station"))
+@click.option("--lane", help=_help("cli.spc.lane"))
+@json_option
+@database_option
+def changes_said(station: str | None, lane: str | None, as_json: bool, database: str) -> None:
+    with TraceStore.open(database) as store:
+        found = [ChangeAnswer.of(one) for one in changes(store, station=station, lane=lane)]
+    if as_json:
+        click.echo(TypeAdapter(list[ChangeAnswer]).dump_json(found, indent=2).decode())
+        return
+    language = language_of_environment()
+    table = _table(language, "changes.part", "spc.lane", "changes.at_column", "changes.what", "changes.by")
+    for one in found:
+        table.add_row(
+            say(f"web.changes.{one.part}", language),
+            f"{one.station} {one.lane}",
+            f"{one.at.astimezone():%Y-%m-%d %H:%M}",
+            one.what,
+            one.person,
+        )
+    Console(highlight=False).print(table)
 
 
 @spc.command(help=_help("cli.spc.causes"))
@@ -348,6 +522,9 @@ def studies(characteristic: str | None, as_json: bool, database: str) -> None:
 @click.argument("target", type=click.Path(dir_okay=False, path_type=Path))
 @click.option("--measurement", help=_help("cli.spc.file_measurement"))
 @click.option("--by", type=click.Choice(["hour", "shift"]), default="hour", show_default=True)
+@click.option(
+    "--counted", type=click.Choice(COUNTED), default="p", show_default=True, help=_help("cli.spc.counts")
+)
 @_chart_options
 @_on_record
 def file(
@@ -355,21 +532,27 @@ def file(
     target: Path,
     measurement: str | None,
     by: By,
+    counted: CountedChart,
     chart: MeasuredChart,
-    size: int,
-    beside: tuple[str, ...],
     preset: Preset,
+    **options: Any,
 ) -> None:
     format: Format | None = next((one for one in get_args(Format) if target.suffix == f".{one}"), None)
     if format is None:
         raise click.UsageError(_help("cli.spc.file_kinds"))
     if measurement is None:
         selected = Selection(
-            by=by, station=asked.station, lane=asked.lane, since=asked.since, until=None, rules=preset
+            by=by,
+            station=asked.station,
+            lane=asked.lane,
+            since=asked.since,
+            until=None,
+            rules=preset,
+            chart=counted,
         )
         charts: list[ChartAnswer] = [chart_of(asked, asked.language, selected)]
     else:
-        which = _measured(asked, measurement, chart, size, beside, preset)
+        which = _measured(asked, measurement, chart, preset=preset, **options)
         charts = measured_of(asked, asked.language, which).charts
     target.write_bytes(as_file(charts, format, station=asked.station or "–", language=asked.language))
     click.echo(str(target))

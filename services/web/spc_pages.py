@@ -13,7 +13,7 @@ from fastapi import APIRouter, Depends, Form, Query, Request
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
 
 from services.access import Caller, Right, SignedIn, Who
-from services.api.capability import CapabilityAnswer, NamingName, Shape, Wanted, facts, report_of
+from services.api.capability import CapabilityAnswer, Limit, NamingName, Shape, Wanted, facts, report_of
 from services.api.cases import Disposer
 from services.api.causes import CausesAnswer, causes_of, positions_of
 from services.api.changes import ChangeSaid, change_said
@@ -25,12 +25,16 @@ from services.api.measured import (
     Measured,
     MeasuredAnswer,
     MeasurementAnswer,
+    asked_for,
     decide_measured,
     measured_of,
     seen,
 )
 from services.api.serving import Here, Language, Serving
 from services.api.spc import (
+    COUNTED,
+    RARE,
+    CountedChart,
     EntrySaid,
     Selected,
     Selection,
@@ -41,7 +45,7 @@ from services.api.spc import (
     weighing,
 )
 from services.api.studies import Reader, StudyAnswer, readings_of
-from services.measured_charts import CHARTS, OF_SUBGROUPS, WITH_KEPT_LIMITS, MeasuredChart
+from services.measured_charts import CHARTS, OF_SEVERAL, OF_SUBGROUPS, WITH_KEPT_LIMITS, MeasuredChart
 from services.problems import status_of
 from services.text import Explanation, explain, say
 from services.web.language import language_of
@@ -177,10 +181,11 @@ def spc(
     camera: Name = "",
     stages: Stages = "by_change",
     rules: Preset = "nelson_1_2",
+    chart: CountedChart = "p",
     weigh: samples.Weigh = "count",
     costs: Annotated[str, Query(max_length=2000)] = "",
 ) -> Response:
-    """The p chart of refused units and the Pareto beside it; every point leads to its subgroup."""
+    """The chart of what is counted and the Pareto beside it; every point leads to its subgroup, or to its unit."""
     station = station_of(here, station)
     since = datetime.now(UTC) - timedelta(days=int(days))
     asked: dict[str, object] = {
@@ -193,10 +198,11 @@ def spc(
         "camera": camera,
         "stages": stages,
         "rules": rules,
+        "chart": chart,
         "weigh": weigh,
         "costs": costs,
     }
-    chart: ChartAnswer | None = None
+    found: ChartAnswer | None = None
     problem: Explanation | None = None
     try:
         selected: Selection = selection(
@@ -211,9 +217,10 @@ def spc(
             camera=camera,
             stages=stages,
             rules=rules,
+            chart=chart,
         )
         weighing(weigh, costs)
-        chart = chart_of(here, language, selected)
+        found = chart_of(here, language, selected)
     except SpcError as error:
         problem = explain(error, language)
     query = urlencode(asked | {"since": f"{since:%Y-%m-%dT%H:%M:%SZ}"})
@@ -226,18 +233,20 @@ def spc(
         lanes=lanes_of(here),
         periods=PERIODS,
         presets=get_args(Preset),
+        counted_charts=COUNTED,
+        is_rare=chart in RARE,
         kinds=samples.kinds_seen(here.store, since=since, station=station or None, lane=lane or None),
         all_stages=samples.stages_seen(here.store, since=since, station=station or None, lane=lane or None),
         cameras=samples.cameras_seen(here.store, since=since, station=station or None, lane=lane or None),
         weights=WEIGHTS,
         shifts=[f"{start:%H:%M}" for start in Shifts().starts],
-        chart_texts=chart_texts(language, value="share"),
+        chart_texts=chart_texts(language, value="share" if chart == "p" else "value"),
         query=query,
         enter_url=f"/spc/p/entries?{query}",
         back=f"{request.url.path}?{request.url.query}",
-        chart=chart,
+        chart=found,
         problem=problem,
-        may_freeze=True,
+        may_freeze=chart not in RARE,
         **rights_over_charts(who),
     )
 
@@ -254,35 +263,43 @@ def measured_page(
     beside: Annotated[list[str] | None, Query(max_length=20)] = None,
     rules: Preset = "nelson_1_2",
     stages: Stages = "by_change",
+    lower: Limit = None,
+    upper: Limit = None,
+    nominals: Annotated[str, Query(max_length=2000)] = "",
 ) -> Response:
     """What was measured: single values, subgroups, charts that remember, or several measurements together."""
     names = look.measurements(language)
     chosen = measurement or (names[0].name if names else "")
     others = [one for one in names if one.name != chosen]
     with_it = tuple(one for one in beside or () if one != chosen)
-    if chart == "t_squared" and not with_it:
+    if chart in OF_SEVERAL and not with_it:
         with_it = tuple(one.name for one in others if not is_inspectors(one.name))[:USUAL_BESIDE]
-    asked = Measured(
-        measurement=chosen,
-        since=look.since,
-        station=look.station,
-        lane=look.lane or None,
-        rules=rules,
-        stages=stages,
-        chart=chart,
-        size=size,
-        beside=with_it,
-    )
     found: MeasuredAnswer | None = None
     problem: Explanation | None = None
     if chosen:
         try:
+            asked = asked_for(
+                chosen,
+                since=look.since,
+                station=look.station,
+                lane=look.lane or None,
+                rules=rules,
+                stages=stages,
+                chart=chart,
+                size=size,
+                beside=list(with_it),
+                lower=lower,
+                upper=upper,
+                nominals=nominals,
+            )
             found = measured_of(look.here, language, asked)
         except SpcError as error:
             problem = explain(error, language)
+    given = {"lower": lower, "upper": upper, "nominals": nominals or None}
     query = urlencode(
         {"measurement": chosen, "rules": rules, "stages": stages, "chart": chart, "size": size}
         | {"beside": with_it}
+        | {name: value for name, value in given.items() if value is not None}
         | look.asked,
         doseq=True,
     )
@@ -296,6 +313,8 @@ def measured_page(
         charts=CHARTS,
         kind_of_chart=chart,
         has_subgroups=chart in OF_SUBGROUPS,
+        is_of_several=chart in OF_SEVERAL,
+        given=given,
         may_freeze=chart in WITH_KEPT_LIMITS,
         size=size,
         presets=get_args(Preset),

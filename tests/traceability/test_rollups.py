@@ -7,13 +7,15 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from sqlalchemy import MetaData, Table, delete, func, select
+from sqlalchemy import Column, MetaData, Table, delete, func, select
 
-from inspection.types import Verdict
-from tests.builders import NOON, a_defect, a_measurement, an_inspection
-from traceability import rollups, tables
+from inspection.tally import IN_CHALLENGE, IN_SETUP, UNPROVEN
+from inspection.types import Box, Verdict
+from tests.builders import NOON, a_defect, a_measurement, a_unit, an_inspection
+from traceability import merit, rollups, tables
+from traceability.factors import places
 from traceability.rollups import QUARTER, quarter_of, whole_quarters
-from traceability.samples import Stratum, hourly_means, kinds_seen, pareto, rejected_samples, stages_seen
+from traceability.samples import Stratum, count_samples, hourly_means, kinds_seen, pareto, stages_seen
 from traceability.store import TraceStore
 
 MOMENTS = st.integers(0, 4_000_000_000_000_000).map(
@@ -95,7 +97,7 @@ def test_the_subgroup_in_progress_is_counted_up_to_its_moment(store: TraceStore)
     inspections = _some()
     store.record(inspections)
     until = NOON + timedelta(hours=1, minutes=20, seconds=31)
-    samples = rejected_samples(store, by="hour", since=NOON, until=until)
+    samples = count_samples(store, by="hour", since=NOON, until=until)
     seen = [one for one in inspections if one.finished_at < until]
     assert sum(sample.count for sample in samples) == sum(one.verdict is Verdict.REJECT for one in seen)
     assert sum(sample.simulated for sample in samples) == sum(one.simulated for one in seen)
@@ -123,18 +125,124 @@ def test_what_could_not_be_recorded_is_not_counted(store: TraceStore):
 
 def test_what_was_on_record_before_there_were_sums_is_counted_by_the_upgrade(store: TraceStore):
     store.record(_some())
-    rollup = (tables.rollup_units, tables.rollup_defects)
     with store.writing() as connection:
-        grown = [set(connection.execute(select(table)).all()) for table in rollup]
-        for table in rollup:
-            connection.execute(delete(table))
+        grown = set(connection.execute(select(tables.rollup_units)).all())
+        by_kind = _defects_by_kind(connection, tables.rollup_defects)
+        connection.execute(delete(tables.rollup_units))
         # The migration knows its own tables, as they were when it was written.
-        own = MetaData()
-        _upgrade().count_what_is_there(
-            connection, *(Table(table.name, own, autoload_with=connection) for table in rollup)
+        columns = [
+            Column(column.name, column.type, primary_key=column.primary_key)
+            for column in tables.rollup_defects.c
+            if column.name != "verdict"
+        ]
+        Table("defects_of_0011", MetaData(), *columns).create(connection)
+        units, defects = (
+            Table(name, MetaData(), autoload_with=connection) for name in ("rollup_units", "defects_of_0011")
         )
-        counted = [set(connection.execute(select(table)).all()) for table in rollup]
+        _upgrade("0011_rollups.py").count_what_is_there(connection, units, defects)
+        counted = set(connection.execute(select(tables.rollup_units)).all())
+        assert _defects_by_kind(connection, defects) == by_kind
     assert counted == grown
+
+
+def _defects_by_kind(connection, table):
+    sums = select(table.c.kind, func.sum(table.c.defects), func.sum(table.c.units)).group_by(table.c.kind)
+    return {kind: (int(defects), int(units)) for kind, defects, units in connection.execute(sums)}
+
+
+SHOWN = (
+    {IN_SETUP: 3},
+    {IN_CHALLENGE: 3, "INS-DARK": 1},
+)
+
+
+@pytest.mark.parametrize("failures", SHOWN)
+def test_defects_of_units_shown_in_setup_or_known_to_be_bad_are_in_no_pareto_rate_or_map(
+    store: TraceStore, failures
+):
+    """Nor in kinds, yields and charts; a unit withheld in production, or judged in part, has its defects counted."""
+    scratched = {"defects": (a_defect(box_mm=Box(0, 0, 1, 1)),), "verdict": Verdict.NOT_INSPECTED}
+    shown = [
+        an_inspection(
+            unit=a_unit("C-1"),
+            failures=failures,
+            frames_inspected=0,
+            frames_failed=sum(failures.values()),
+            finished_at=NOON + timedelta(minutes=minute),
+            **{**scratched, "defects": (a_defect(kind="pits", box_mm=Box(0, 0, 1, 1)),)},
+        )
+        for minute in (1, 20, 59)
+    ]
+    real = [
+        an_inspection(
+            unit=a_unit("C-2"), failures={UNPROVEN: 1}, frames_inspected=0, frames_failed=1, **scratched
+        ),
+        an_inspection(
+            unit=a_unit("C-3"), failures=failures, frames_inspected=1, frames_failed=4, **scratched
+        ),
+        an_inspection(unit=a_unit("C-1"), finished_at=NOON + timedelta(hours=1)),
+    ]
+    store.record([*shown, *real])
+    since, until = NOON, NOON + timedelta(minutes=75)
+    for weigh in ("count", "area"):
+        assert pareto(store, since=since + timedelta(seconds=1), until=until, weigh=weigh) == ()
+        bars = pareto(store, since=since, until=until, weigh=weigh)
+        assert [(bar.kind, bar.defects, bar.units) for bar in bars] == [("scratch", 2, 2)]
+    assert kinds_seen(store, since=since) == ("scratch",)
+    assert {place.kind for place in places(store, since=since)} == {"scratch"}
+    (step,) = merit.counted(store, since=since, until=until).steps
+    assert (step.units, step.first_passes[Verdict.ACCEPT], step.defects) == (3, 1, 0)
+
+
+def test_what_was_counted_of_setup_before_is_taken_out_by_the_upgrade(store: TraceStore):
+    store.record(_some())
+    store.record(
+        [
+            an_inspection(
+                verdict=Verdict.NOT_INSPECTED,
+                defects=(a_defect(kind="pits"),),
+                failures=failures,
+                frames_inspected=0,
+                frames_failed=4,
+            )
+            for failures in SHOWN
+        ]
+    )
+    with store.writing() as connection:
+        grown = set(connection.execute(select(tables.rollup_defects)).all())
+        connection.execute(delete(tables.rollup_defects))
+        own = Table("rollup_defects", MetaData(), autoload_with=connection)
+        _upgrade("0027_defects_of_production.py").count_what_is_there(connection, own)
+        counted = set(connection.execute(select(tables.rollup_defects)).all())
+    assert counted == grown
+
+
+def test_defects_are_counted_on_units_that_were_judged(store: TraceStore):
+    inspections = _some()
+    store.record(inspections)
+    until = NOON + timedelta(hours=3)
+
+    def counted(**stratum):
+        chosen = Stratum(**stratum)
+        samples = count_samples(
+            store, by="hour", since=NOON, until=until, lane="strip", stratum=chosen, counting="defects"
+        )
+        return sum(sample.count for sample in samples), sum(sample.opportunity for sample in samples)
+
+    judged = [
+        one
+        for one in inspections
+        if one.lane == "strip" and one.verdict is not Verdict.NOT_INSPECTED and one.finished_at < until
+    ]
+    (stage,) = stages_seen(store, since=NOON, lane="strip")
+    for kinds, asked in (
+        (("scratch", "pits", "scale"), {}),
+        (("scratch", "pits", "scale"), {"stage": stage}),
+        (("scratch",), {"kind": "scratch"}),
+        (("scratch",), {"kind": "scratch", "camera": a_defect().camera}),
+    ):
+        expected = sum(defect.kind in kinds for one in judged for defect in one.defects)
+        assert counted(**asked) == (expected, len(judged)), asked
 
 
 def test_stages_and_measurements_on_record_before_there_were_sums_of_them_are_counted_by_the_upgrade(
@@ -179,7 +287,7 @@ def test_a_stratum_holds_its_own_units_only(store: TraceStore):
     until = NOON + timedelta(hours=3)
 
     def counted(lane=None, **stratum):
-        samples = rejected_samples(
+        samples = count_samples(
             store, by="hour", since=NOON, until=until, lane=lane, stratum=Stratum(**stratum)
         )
         return [sample.count for sample in samples], [sample.opportunity for sample in samples]
@@ -196,7 +304,7 @@ def test_a_stratum_holds_its_own_units_only(store: TraceStore):
     assert kinds_seen(store, since=NOON) == ("pits", "scratch")
 
 
-def _upgrade(file="0011_rollups.py"):
+def _upgrade(file):
     path = Path(rollups.__file__).parent / "migrations" / "versions" / file
     spec = importlib.util.spec_from_file_location("upgrade_to_rollups", path)
     module = importlib.util.module_from_spec(spec)

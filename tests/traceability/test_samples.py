@@ -16,8 +16,8 @@ from traceability.samples import (
     Window,
     _hours,
     _shifts,
+    count_samples,
     pareto,
-    rejected_samples,
     units_of_subgroup,
     window_of,
 )
@@ -39,7 +39,7 @@ def test_a_subgroup_counts_rejects_among_judged_units_and_tells_the_others_besid
     store.record(
         [an_inspection(verdict=verdict, simulated=verdict == Verdict.REVIEW) for verdict in verdicts]
     )
-    (sample,) = rejected_samples(store, by="hour", since=NOON, until=NOON + timedelta(hours=1))
+    (sample,) = count_samples(store, by="hour", since=NOON, until=NOON + timedelta(hours=1))
     assert (sample.count, sample.opportunity) == (3, 10)
     assert (sample.review, sample.not_inspected, sample.simulated) == (2, 4, 2)
 
@@ -48,7 +48,7 @@ def test_a_night_shift_goes_on_past_midnight(store: TraceStore):
     before, after = local(SHANGHAI, 2026, 11, 20, 23, 59), local(SHANGHAI, 2026, 11, 21, 5, 59)
     morning = local(SHANGHAI, 2026, 11, 21, 6)
     store.record([an_inspection(finished_at=moment) for moment in (before, after, morning)])
-    night, day = rejected_samples(
+    night, day = count_samples(
         store, by="shift", since=before, until=morning + timedelta(hours=1), shifts=SHANGHAI
     )
     assert (night.label, night.opportunity) == ("2026-11-20 22:00–06:00", 2)
@@ -58,7 +58,7 @@ def test_a_night_shift_goes_on_past_midnight(store: TraceStore):
 def test_the_night_the_clock_goes_back_has_nine_hours(store: TraceStore):
     start = local(BERLIN, 2026, 10, 24, 22)
     store.record([an_inspection(finished_at=start + timedelta(hours=hour)) for hour in range(10)])
-    night, morning = rejected_samples(
+    night, morning = count_samples(
         store, by="shift", since=start, until=start + timedelta(hours=10), shifts=BERLIN
     )
     assert (night.opportunity, morning.opportunity) == (9, 1)
@@ -67,7 +67,7 @@ def test_the_night_the_clock_goes_back_has_nine_hours(store: TraceStore):
 def test_the_hour_that_comes_twice_in_autumn_is_two_subgroups(store: TraceStore):
     start = local(BERLIN, 2026, 10, 25, 2)
     store.record([an_inspection(finished_at=start + timedelta(hours=hour)) for hour in range(3)])
-    found = rejected_samples(store, by="hour", since=start, until=start + timedelta(hours=3), shifts=BERLIN)
+    found = count_samples(store, by="hour", since=start, until=start + timedelta(hours=3), shifts=BERLIN)
     assert [sample.label[-5:] for sample in found] == ["02:00", "02:00", "03:00"]
     assert len({sample.key for sample in found}) == 3
 
@@ -75,7 +75,7 @@ def test_the_hour_that_comes_twice_in_autumn_is_two_subgroups(store: TraceStore)
 def test_hours_are_those_of_the_plants_clock(store: TraceStore):
     moment = local(KOLKATA, 2026, 11, 20, 8, 10)
     store.record([an_inspection(finished_at=moment)])
-    (sample,) = rejected_samples(
+    (sample,) = count_samples(
         store, by="hour", since=moment, until=moment + timedelta(minutes=1), shifts=KOLKATA
     )
     assert sample.label == "2026-11-20 08:00"
@@ -84,7 +84,7 @@ def test_hours_are_those_of_the_plants_clock(store: TraceStore):
 
 def test_the_subgroup_that_since_falls_into_is_counted_whole(store: TraceStore):
     store.record([an_inspection(finished_at=NOON), an_inspection(finished_at=NOON + timedelta(minutes=59))])
-    (sample,) = rejected_samples(
+    (sample,) = count_samples(
         store,
         by="hour",
         since=NOON + timedelta(minutes=30),
@@ -96,7 +96,7 @@ def test_the_subgroup_that_since_falls_into_is_counted_whole(store: TraceStore):
 
 def test_hours_in_which_nothing_ran_are_left_out(store: TraceStore):
     store.record([an_inspection(finished_at=NOON), an_inspection(finished_at=NOON + timedelta(hours=5))])
-    found = rejected_samples(store, by="hour", since=NOON, until=NOON + timedelta(hours=6), shifts=SHANGHAI)
+    found = count_samples(store, by="hour", since=NOON, until=NOON + timedelta(hours=6), shifts=SHANGHAI)
     assert [sample.at for sample in found] == [NOON, NOON + timedelta(hours=5)]
 
 
@@ -112,7 +112,7 @@ def test_samples_may_be_of_one_station_one_lane_and_of_what_was_really_seen(stor
     window = {"since": NOON, "until": NOON + timedelta(hours=1)}
 
     def units(**chosen: object) -> int:
-        (sample,) = rejected_samples(store, by="hour", **window, **chosen)  # type: ignore[arg-type]
+        (sample,) = count_samples(store, by="hour", **window, **chosen)  # type: ignore[arg-type]
         return sample.opportunity
 
     assert units() == 4
@@ -123,13 +123,13 @@ def test_samples_may_be_of_one_station_one_lane_and_of_what_was_really_seen(stor
 
 
 def test_nothing_seen_makes_no_samples(store: TraceStore):
-    assert rejected_samples(store, by="shift", since=NOON, until=NOON + timedelta(days=9)) == ()
-    assert rejected_samples(store, by="hour", since=NOON, until=NOON) == ()
+    assert count_samples(store, by="shift", since=NOON, until=NOON + timedelta(days=9)) == ()
+    assert count_samples(store, by="hour", since=NOON, until=NOON) == ()
 
 
 def test_a_time_too_long_for_one_chart_is_refused(store: TraceStore):
     with pytest.raises(TooManySubgroups):
-        rejected_samples(store, by="hour", since=NOON - timedelta(days=200), until=NOON)
+        count_samples(store, by="hour", since=NOON - timedelta(days=200), until=NOON)
 
 
 def test_the_key_of_a_subgroup_leads_back_to_its_units_the_withheld_first(store: TraceStore):
@@ -138,7 +138,7 @@ def test_the_key_of_a_subgroup_leads_back_to_its_units_the_withheld_first(store:
         unit=a_unit("C-1"), verdict=Verdict.REJECT, defects=(a_defect(), a_defect(kind="pit"))
     )
     store.record([accepted, rejected, an_inspection(finished_at=NOON + timedelta(hours=1))])
-    first, _ = rejected_samples(store, by="hour", since=NOON, until=NOON + timedelta(hours=2))
+    first, _ = count_samples(store, by="hour", since=NOON, until=NOON + timedelta(hours=2))
     units = units_of_subgroup(store, first.key)
     assert [unit.id for unit in units] == [rejected.id, accepted.id]
     assert [(unit.defects, unit.picture) for unit in units] == [(2, None), (0, "ab" * 32)]
@@ -185,7 +185,7 @@ def test_every_moment_is_in_exactly_one_subgroup(moment: datetime, shifts: Shift
 def test_shifts_may_be_two(store: TraceStore):
     two = Shifts(starts=(time(7), time(19)), time_zone=UTC)
     store.record([an_inspection(finished_at=NOON)])
-    (sample,) = rejected_samples(store, by="shift", since=NOON, until=NOON + timedelta(hours=1), shifts=two)
+    (sample,) = count_samples(store, by="shift", since=NOON, until=NOON + timedelta(hours=1), shifts=two)
     assert sample.label == "2026-11-20 07:00–19:00"
 
 

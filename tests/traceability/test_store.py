@@ -262,7 +262,7 @@ def test_both_engines_give_the_same_answers_and_the_counts_balance(
 
     def answers(store: TraceStore) -> list[object]:
         window = {"since": NOON, "until": NOON + timedelta(days=4), "station": station}
-        subgroups = samples.rejected_samples(store, by=by, **window)
+        subgroups = samples.count_samples(store, by=by, **window)
         counts = store.counts(**window)
         assert counts.unaccounted == 0
         assert sum(counts.units.values()) == len(inspections)

@@ -2,7 +2,7 @@
 
 p, np, c and u charts in one function, with limits at so many sigmas, at exact binomial or Poisson quantiles, or
 widened by Laney where subgroups differ more than chance; g and t charts for what is too rare to be counted by
-subgroup; and the p chart of subgroups from the record.
+subgroup; and the charts of subgroups from the record.
 
 Sources: D. C. Montgomery, Introduction to Statistical Quality Control, 8th ed., chapter 7; D. B. Laney,
 Improved Control Charts for Attributes, Quality Engineering 14 (2002) 531-537; G. W. Snedecor and W. G. Cochran,
@@ -13,11 +13,11 @@ Statistical Methods, 8th ed., section 11.7 (test of dispersion); J. C. Benneyan,
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from math import ceil, log, sqrt
-from typing import Literal
+from typing import Final, Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -38,11 +38,13 @@ from traceability.spc.checks import counts, enough, numbers, positive, share, wi
 from traceability.spc.rules import BEYOND_LIMITS, DEFAULT, NELSONS_READING, Reading, Rule, Signal
 
 Floats = NDArray[np.float64]
-Method = Literal["p", "laney_p"]
 CountKind = Literal["p", "np", "c", "u"]
 CountLimits = Literal["sigmas", "exact", "laney", "laney_if_needed"]
 """Limits at so many sigmas; at binomial or Poisson quantiles; widened by Laney's sigma_z; or widened only where
 the test of dispersion and sigma_z both call for it."""
+
+STATISTICS: Final[Mapping[CountKind, str]] = {"p": "share", "np": "number", "c": "count", "u": "rate"}
+"""What is plotted."""
 
 # Mean moving range of two standard normal values: 2/sqrt(pi).
 D2_OF_2 = 2 / np.sqrt(np.pi)
@@ -51,6 +53,10 @@ D2_OF_2 = 2 / np.sqrt(np.pi)
 ESTABLISHED_FROM = 20
 
 LEAST_SUBGROUPS = 2
+
+# Of a c chart all subgroups have the same area of opportunity; AIAG (SPC, 2nd ed., chapter III) lets sizes be within a
+# quarter of their mean, for which the median stands here, as an hour in progress would pull the mean.
+MOST_OFF_MEDIAN = 0.25
 
 # The level at which spread beyond chance counts as shown.
 OVERDISPERSION_LEVEL = 0.05
@@ -145,7 +151,7 @@ def attribute_chart(
     z = np.concatenate([_z(found[part], area[part], float(middle[part[0]]), is_share) for part in parts])
     widened = bool(np.any(widening != 1)) or laney
     chart = make_chart(
-        statistic={"p": "share", "np": "number", "c": "count", "u": "rate"}[kind],
+        statistic=STATISTICS[kind],
         value=found / area * scale,
         centre=middle * scale,
         sigma=sigma,
@@ -249,14 +255,18 @@ def g_chart(
     limits: Literal["sigmas", "probability"] = "sigmas",
     sigmas: float = 3,
     share: float | None = None,
+    excluded: Sequence[Exclusion] = (),
     rules: Sequence[Rule] = (BEYOND_LIMITS,),
 ) -> RareEventChart:
     """Units between two rare events, 0, 1, 2, …: geometric from 0, mean (1 - p)/p, variance mean (mean + 1).
 
-    share  frozen chance of the event per unit; None: from these data
+    share  frozen chance of the event per unit; None: from these data, without those `excluded`
     """
     x, _ = counts(between, method="g_chart", needed=1 if share is not None else 2)
-    mean = float(x.mean()) if share is None else (1 - share) / share
+    used = np.delete(x, [one.index for one in excluded])
+    if share is None:
+        enough(used.size, method="g_chart", needed=2)
+    mean = float(used.mean()) if share is None else (1 - share) / share
     chance = 1 / (1 + mean)
     tail = float(norm.sf(sigmas))
     low, high = (float(geom.ppf(p, chance, loc=-1)) for p in (tail, 1 - tail))
@@ -273,6 +283,7 @@ def g_chart(
         upper=high if is_exact else None,
         method="g",
         conventions=(f"limits:{limits}", "support:0"),
+        excluded=tuple(excluded),
         rules=rules,
     )
     in_a_row = max(ceil(log(tail) / log(chance)), 1) if chance < 1 else 1
@@ -305,9 +316,12 @@ def t_chart(
     method: Literal["nelson", "weibull", "exponential"] = "nelson",
     power: float = 1 / 3.6,
     sigmas: float = 3,
+    excluded: Sequence[Exclusion] = (),
     rules: Sequence[Rule] = (BEYOND_LIMITS,),
 ) -> TimeChart:
     """Times between rare events: Nelson's power of them on an individuals chart, or Weibull quantiles.
+
+    excluded  points that the limits are estimated without
 
     Raises ParameterOutOfRange for a time that is not above 0.
     """
@@ -315,7 +329,7 @@ def t_chart(
     positive(float(x.min()), parameter="time")
     if method == "nelson":
         transformed: Floats = x**power
-        pair = individuals_chart(transformed, sigmas=sigmas, rules=rules)
+        pair = individuals_chart(transformed, sigmas=sigmas, excluded=excluded, rules=rules)
         single = pair.location
         chart = make_chart(
             statistic="time_transformed",
@@ -326,10 +340,12 @@ def t_chart(
             floor=0,
             method="t_nelson",
             conventions=(f"power:{power:g}",),
+            excluded=tuple(excluded),
             rules=rules,
         )
         return TimeChart(chart=chart, transformed=transformed, shape=float("nan"), scale=float("nan"))
-    shape, scale = weibull_parameters(x) if method == "weibull" else (1.0, float(x.mean()))
+    used = np.delete(x, [one.index for one in excluded])
+    shape, scale = weibull_parameters(used) if method == "weibull" else (1.0, float(used.mean()))
     fitted = weibull_min(shape, scale=scale)
     tail = float(norm.sf(sigmas))
     chart = make_chart(
@@ -343,6 +359,7 @@ def t_chart(
         upper=float(fitted.isf(tail)),
         method=f"t_{method}",
         conventions=("limits:probability", "centre:median"),
+        excluded=tuple(excluded),
         rules=rules,
     )
     return TimeChart(chart=chart, transformed=x, shape=shape, scale=scale)
@@ -370,7 +387,7 @@ class CountSample:
     key            names the subgroup in addresses; `samples.window_of` reads it back
     label          for people: local time
     at             start of the subgroup, aware UTC
-    count          units refused
+    count          units refused; or defects found on the units that were judged
     opportunity    units that were judged: accepted, to be reviewed or refused
     review         of those, how many wait for a person
     not_inspected  units nobody could judge, beside the opportunity: they could not have been refused, and
@@ -394,18 +411,19 @@ class CountSample:
 class Baseline:
     """Limits to be kept: what a chart was set up with, for judging later subgroups.
 
-    centre     share refused, 0..1
-    sigma_z    spread over that of chance alone; 1 for a plain p chart
+    centre     p, np: share refused, 0..1; u: defects per unit; c: defects per subgroup
+    sigma_z    spread over that of chance alone; 1 for a plain chart
     subgroups  from how many it was estimated
     """
 
     centre: float
     sigma_z: float
     subgroups: int
+    kind: CountKind = "p"
 
     @property
-    def method(self) -> Method:
-        return "p" if self.sigma_z == 1 else "laney_p"
+    def method(self) -> str:
+        return self.kind if self.sigma_z == 1 else f"laney_{self.kind}"
 
     @property
     def is_provisional(self) -> bool:
@@ -414,9 +432,10 @@ class Baseline:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class CountChart:
-    """The p chart of samples from the record, ready to be drawn.
+    """The p, np, u or c chart of samples from the record, ready to be drawn.
 
-    chart       shares refused, 0..1; NaN where no unit was judged, and such a point never signals
+    chart       NaN where no unit was judged, and such a point never signals; of a c chart also where the number of
+                units is far from that of the other subgroups
     baseline    that of the newest stage which has one
     is_frozen   the limits came from outside, not from these samples
     dispersion  of these samples about their own mean; None where fewer than two were judged
@@ -455,7 +474,7 @@ class CountChart:
     def as_dict(self) -> dict[str, object]:
         """For JSON: what programs draw from, without computing anything. Texts are keys of `services/texts`."""
         return {
-            "chart": "p",
+            "chart": self.baseline.kind,
             "method": self.baseline.method,
             "method_key": f"spc.method.{self.baseline.method}",
             "baseline": {
@@ -502,52 +521,61 @@ class CountChart:
         }
 
 
-def p_chart(
+def count_chart(
     samples: Sequence[CountSample],
     *,
+    kind: CountKind = "p",
     baseline: Baseline | None = None,
     frozen: Limits | None = None,
     by_stage: bool = False,
     excluded: Sequence[Exclusion] = (),
     rules: Sequence[Rule] = DEFAULT,
 ) -> CountChart:
-    """The p chart of `samples`, against kept limits or against limits of their own.
+    """The chart of `samples`, against kept limits or against limits of their own: p and np of refused units, u (per
+    unit) and c (per subgroup) of defects.
 
-    Limits of their own are Laney's p' where the samples show more spread than chance (see `estimate`).
+    Limits of their own are Laney's where the samples show more spread than chance (see `estimate`).
 
     frozen    the kept limits with their version, author and reason, for the chart to say
     by_stage  limits and patterns start anew where the samples' stage changes; a stage too short for limits of its
               own is shown without
     excluded  points left out of the limits; they stay on the chart
 
+    A c chart takes each subgroup for one area of opportunity: those with more than a quarter more or fewer units than
+    the median are points without a value.
+
     Raises TooFewSubgroups where there are fewer than two judged samples to estimate from.
     """
-    count, opportunity = _arrays(samples)
-    judged = opportunity > 0
+    count, units = _arrays(samples)
+    area = _areas(units, kind)
+    judged = area > 0
     labels = tuple(sample.stage for sample in samples) if by_stage else ()
     left_out = {one.index for one in excluded}
     centre, sigma_z = np.full(len(samples), np.nan), np.ones(len(samples))
     found: Baseline | None = baseline
     for part in stage_rows(labels, len(samples)):
-        kept = [samples[index] for index in part if index not in left_out]
+        kept = [index for index in part if index not in left_out]
         limits = baseline
         if limits is None:
-            if by_stage and sum(sample.opportunity > 0 for sample in kept) < LEAST_SUBGROUPS:
+            if by_stage and np.count_nonzero(judged[kept]) < LEAST_SUBGROUPS:
                 continue
-            limits = found = estimate(kept)
+            limits = found = _estimate(count[kept], area[kept], kind)
         centre[part], sigma_z[part] = limits.centre, limits.sigma_z
     if found is None:
-        found = estimate([sample for index, sample in enumerate(samples) if index not in left_out])
+        kept = [index for index in range(len(samples)) if index not in left_out]
+        found = _estimate(count[kept], area[kept], kind)
         centre[:], sigma_z[:] = found.centre, found.sigma_z
-    of = np.where(judged, opportunity, np.nan)
+    of = np.where(judged, area, np.nan)
+    scale = of if kind == "np" else np.where(judged, 1.0, np.nan)
+    variance = centre * (1 - centre) if kind in ("p", "np") else centre
     chart = make_chart(
-        statistic="share",
-        value=count / of,
-        centre=centre,
-        sigma=sigma_z * np.sqrt(centre * (1 - centre) / of),
+        statistic=STATISTICS[kind],
+        value=count / of * scale,
+        centre=centre * scale,
+        sigma=sigma_z * np.sqrt(variance / of) * scale,
         floor=0,
-        ceiling=1,
-        method="laney_p" if np.any(sigma_z != 1) else "p",
+        ceiling=1 if kind == "p" else np.inf,
+        method=f"laney_{kind}" if np.any(sigma_z != 1) else kind,
         conventions=("limits:sigmas", "sigmas:3"),
         stage=labels,
         frozen=frozen,
@@ -559,25 +587,40 @@ def p_chart(
         chart=chart,
         baseline=found,
         is_frozen=baseline is not None,
-        dispersion=dispersion(samples) if judged.sum() >= LEAST_SUBGROUPS else None,
+        dispersion=_dispersion(count[judged], area[judged], kind in ("p", "np"))
+        if judged.sum() >= LEAST_SUBGROUPS
+        else None,
     )
 
 
-def estimate(samples: Sequence[CountSample], *, method: Method | None = None) -> Baseline:
-    """Centre and spread of these samples, to set up a chart with.
+def _areas(units: Floats, kind: CountKind) -> Floats:
+    """Of each subgroup what its count is out of; 0 where it can be no point of such a chart."""
+    if kind != "c":
+        return units
+    judged = units[units > 0]
+    usual = float(np.median(judged)) if judged.size else 0.0
+    alike = (units > 0) & (np.abs(units - usual) <= MOST_OFF_MEDIAN * usual)
+    return alike.astype(np.float64)
 
-    method  None: Laney's p' where the test of dispersion finds more spread than chance at the 5 % level and
-            neighbours differ more than chance too; the plain p chart otherwise. With the 10^4 units an hour
-            of full inspection, the plain chart's limits are so narrow that most points fall outside.
+
+def estimate(samples: Sequence[CountSample], *, is_widened: bool | None = None) -> Baseline:
+    """Centre and spread of the shares of these samples, to set up a p chart with.
+
+    is_widened  None: Laney's p' where the test of dispersion finds more spread than chance at the 5 % level and
+                neighbours differ more than chance too; the plain p chart otherwise. With the 10^4 units an hour
+                of full inspection, the plain chart's limits are so narrow that most points fall outside.
 
     A shift of level alone is no reason for wider limits: it is what the chart is to find. That is why
     Laney's sigma_z is taken from neighbours, and why it must exceed 1.
 
     Raises TooFewSubgroups below two judged samples.
     """
-    count, opportunity = _arrays(samples)
-    judged = opportunity > 0
-    count, opportunity = count[judged], opportunity[judged]
+    return _estimate(*_arrays(samples), "p", is_widened=is_widened)
+
+
+def _estimate(count: Floats, area: Floats, kind: CountKind, *, is_widened: bool | None = None) -> Baseline:
+    judged = area > 0
+    count, area = count[judged], area[judged]
     if len(count) < LEAST_SUBGROUPS:
         raise TooFewSubgroups(
             f"A control chart needs at least 2 subgroups with inspected units; there are {len(count)}.",
@@ -585,12 +628,12 @@ def estimate(samples: Sequence[CountSample], *, method: Method | None = None) ->
             found=len(count),
             needed=2,
         )
-    centre = float(count.sum() / opportunity.sum())
-    sigma_z = _neighbours(_z(count, opportunity, centre, True))
-    if method is None:
-        wider = sigma_z > 1 and dispersion(samples).p_value < OVERDISPERSION_LEVEL
-        method = "laney_p" if wider else "p"
-    return Baseline(centre=centre, sigma_z=sigma_z if method == "laney_p" else 1.0, subgroups=len(count))
+    is_share = kind in ("p", "np")
+    centre = float(count.sum() / area.sum())
+    sigma_z = _neighbours(_z(count, area, centre, is_share))
+    if is_widened is None:
+        is_widened = sigma_z > 1 and _dispersion(count, area, is_share).p_value < OVERDISPERSION_LEVEL
+    return Baseline(centre=centre, sigma_z=sigma_z if is_widened else 1.0, subgroups=len(count), kind=kind)
 
 
 def dispersion(samples: Sequence[CountSample]) -> Dispersion:

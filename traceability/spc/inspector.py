@@ -105,17 +105,43 @@ class Proof:
     model: str
 
 
-def require_fresh(
-    proof: Proof, *, at: datetime, model: str, most_days: float = 90, least_parts: int = 30
-) -> None:
-    """Raises ProofStale where the proof is too old, of another model, or of too few parts."""
-    reason = None
+def why_stale(
+    proof: Proof,
+    *,
+    at: datetime,
+    model: str,
+    optics: Sequence[tuple[datetime, str]] = (),
+    most_days: float = 90,
+    least_parts: int = 30,
+) -> str | None:
+    """What keeps a proof from holding at a moment, or None: it is of another model, too old, or of too few parts, or
+    camera, lamp or lens changed between the two.
+
+    optics  when they changed, and what each change is called
+    """
+    early, late = sorted((at, proof.proven_at))
+    changed = [name for moment, name in optics if early < moment <= late]
+    fewest = min(proof.bad_parts, proof.good_parts)
     if proof.model != model:
-        reason = f"{proof.model} ≠ {model}"
-    elif at - proof.proven_at > timedelta(days=most_days):
-        reason = f"{proof.proven_at:%Y-%m-%d}, > {most_days:g} d"
-    elif min(proof.bad_parts, proof.good_parts) < least_parts:
-        reason = f"n = {min(proof.bad_parts, proof.good_parts)} < {least_parts}"
+        return f"{proof.model} ≠ {model}"
+    if at - proof.proven_at > timedelta(days=most_days):
+        return f"{proof.proven_at:%Y-%m-%d}, > {most_days:g} d"
+    if fewest < least_parts:
+        return f"n = {fewest} < {least_parts}"
+    return changed[-1] if changed else None
+
+
+def require_fresh(
+    proof: Proof,
+    *,
+    at: datetime,
+    model: str,
+    optics: Sequence[tuple[datetime, str]] = (),
+    most_days: float = 90,
+    least_parts: int = 30,
+) -> None:
+    """Raises ProofStale where `why_stale` has a reason."""
+    reason = why_stale(proof, at=at, model=model, optics=optics, most_days=most_days, least_parts=least_parts)
     if reason is not None:
         raise ProofStale(
             f"The inspection's sensitivity and specificity are not proven for these lots: {reason}.",

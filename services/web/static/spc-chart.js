@@ -81,6 +81,7 @@ class SpcChart extends HTMLElement {
   controlChart() {
     const { points, signals } = this.data;
     const isShare = this.data.unit === "";
+    const isCounted = this.isCounted();
     const rules = new Map(); // index -> rule numbers that are complete there
     const members = new Set();
     for (const { index, number, members: all } of signals) {
@@ -110,7 +111,8 @@ class SpcChart extends HTMLElement {
     const zones = [0, 1, 2, 3].map((line) =>
       stepped("", points.map(({ zones }) => zones?.[line] ?? null), { color: INK.grid, width: 1, type: "solid" }),
     );
-    const highest = Math.max(...points.flatMap(({ value, upper }) => [value ?? 0, upper ?? 0]), 0.001);
+    const highest = Math.max(...points.flatMap(({ value, upper }) => [value ?? 0, upper ?? 0]), 0.001) * 1.12;
+    const top = isShare ? Math.min(1, highest) : highest;
     const starts = this.data.stages.length
       ? points.flatMap(({ stage }, index) => (index && stage !== points[index - 1].stage ? [{ xAxis: index, name: stage }] : []))
       : [];
@@ -126,8 +128,8 @@ class SpcChart extends HTMLElement {
       },
       yAxis: {
         type: "value",
-        ...(isShare ? { max: Math.min(1, highest * 1.12) } : { scale: true }),
-        axisLabel: { color: INK.faint, formatter: (at) => this.told(at), showMaxLabel: !isShare },
+        ...(isCounted ? { min: 0, max: top } : { scale: true }),
+        axisLabel: { color: INK.faint, formatter: (at) => this.told(at), showMaxLabel: !isCounted },
         splitLine: { show: false },
       },
       tooltip: { ...this.common().tooltip, formatter: ([{ dataIndex }]) => this.tip(dataIndex) },
@@ -148,7 +150,7 @@ class SpcChart extends HTMLElement {
           },
           z: 5,
         },
-        ...(isShare
+        ...(isCounted
           ? [
               {
                 name: this.texts.simulated,
@@ -156,7 +158,7 @@ class SpcChart extends HTMLElement {
                 silent: true,
                 barWidth: "100%",
                 barCategoryGap: 0,
-                data: points.map(({ simulated }) => (simulated > 0 ? 1 : null)),
+                data: points.map(({ simulated }) => (simulated > 0 ? top : null)),
                 itemStyle: { color: "rgba(201, 146, 0, 0.07)", decal: HATCH },
               },
             ]
@@ -167,6 +169,11 @@ class SpcChart extends HTMLElement {
         limit(this.texts.centre, "centre", INK.centre, "solid"),
       ],
     };
+  }
+
+  // What begins at 0: shares and numbers of units or defects, and what lies between rare ones.
+  isCounted() {
+    return this.data.unit === "" || ["np", "u", "c", "g", "t"].includes(this.data.chart);
   }
 
   told(value) {
@@ -296,7 +303,7 @@ class SpcChart extends HTMLElement {
   }
 
   tip(index) {
-    return card(this.data.points[index].label, this.facts(index), this.data.unit === "" ? this.texts.open : this.texts.open_unit);
+    return card(this.data.points[index].label, this.facts(index), this.data.points[index].opportunity === null ? this.texts.open_unit : this.texts.open);
   }
 
   facts(index) {

@@ -7,6 +7,7 @@ import pytest
 from inspection.types import Verdict
 from tests.builders import a_defect, a_unit, an_inspection
 from tests.services.signed_in import signed_in
+from traceability import gauge_studies
 from traceability.accounts import Accounts, Role
 from traceability.reviews import Decision, Reviews
 
@@ -77,3 +78,43 @@ def test_the_page_draws_them(a_shift, client, language):
     shown = client.get(f"/spc/inspector?lane=parts&lang={language}", headers={"Accept": "text/html"})
     assert shown.status_code == 200
     assert 'data-part="inspector/latency' in shown.text
+
+
+def _proven(station, *, at):
+    gauge_studies.record(
+        station.store,
+        kind="accuracy",
+        characteristic="parts",
+        model="strip 1.0.0",
+        readings={"bad_parts": 40, "bad_rejected": 38, "good_parts": 40, "good_passed": 39},
+        at=at,
+        by=None,
+    )
+
+
+def test_a_new_lens_ages_the_proof_until_it_is_proven_again(a_shift, station):
+    engineer = signed_in(station.app(), Role.ENGINEER)
+    _proven(station, at=BEGUN - timedelta(days=1))
+    assert _inspector(engineer)["corrected"] is not None
+    changed_at = BEGUN + timedelta(hours=4)
+    said = {"part": "lens", "lane": "parts", "what": "cleaned, refocused", "at": changed_at.isoformat()}
+    assert engineer.post("/api/v1/spc/changes", json=said).status_code == 201
+    stale = _inspector(engineer)
+    assert (stale["corrected"], stale["refusal"]["code"]) == (None, "SPC-PROOF-STALE")
+    assert f"lens {changed_at.astimezone():%Y-%m-%d %H:%M}" in stale["refusal"]["what"]
+    # Each hour by the proof of the optics it was seen through.
+    _proven(station, at=BEGUN + timedelta(hours=6))
+    assert _inspector(engineer)["corrected"] is not None
+
+
+def test_a_change_of_another_lane_ages_nothing(a_shift, station):
+    engineer = signed_in(station.app(), Role.ENGINEER)
+    _proven(station, at=BEGUN - timedelta(days=1))
+    said = {
+        "part": "lamp",
+        "lane": "strip",
+        "what": "new lamp",
+        "at": (BEGUN + timedelta(hours=1)).isoformat(),
+    }
+    assert engineer.post("/api/v1/spc/changes", json=said).status_code == 201
+    assert _inspector(engineer)["corrected"] is not None

@@ -3,12 +3,15 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
+import numpy as np
 import pytest
 
 from inspection.types import RecipeRef, Verdict
 from tests.builders import RECIPE, a_measurement, a_unit, an_inspection
 from tests.services.signed_in import signed_in
 from traceability.accounts import Role
+from traceability.spc.multivariate import mewma_chart, t2_individuals
+from traceability.spc.run_length import mewma_arl
 
 
 def _measured(station, values, *, recipe: RecipeRef = RECIPE, start: int = 0, **given):
@@ -122,6 +125,7 @@ def _chart(client, **asked):
         ("cusum", ["cusum_above", "cusum_below"]),
         ("residuals", ["residual", "moving_range"]),
         ("short_runs", ["individual", "moving_range"]),
+        ("dnom", ["deviation", "moving_range"]),
     ],
 )
 @pytest.mark.parametrize("language", ["en", "zh"])
@@ -136,6 +140,57 @@ def test_any_chart_of_the_library_is_drawn_of_what_was_measured(station, client,
     for format in ("csv", "xlsx"):
         file = client.get(f"/api/v1/spc/measured/file?measurement=width&chart={chart}&format={format}")
         assert file.status_code == 200
+
+
+def test_runs_of_two_recipes_share_a_chart_of_deviations_from_their_nominals(station, client):
+    newer = replace(RECIPE, revision=RECIPE.revision + 1)
+    _measured(station, STEADY)
+    _measured(station, [value + 30 for value in STEADY], start=50, recipe=newer)
+    own = _chart(client, chart="dnom")["location"]
+    assert [point["value"] for point in own["points"]] == pytest.approx(
+        [value - 10.02 for value in STEADY] * 2
+    )
+    assert own["signals"] == []
+    given = _chart(client, chart="dnom", nominals=f"{newer.name} {newer.revision}=42")["location"]
+    assert given["points"][0]["value"] == pytest.approx(-0.02)
+    assert given["points"][10]["value"] == pytest.approx(-2)
+    assert given["points"][0]["centre"] == pytest.approx(-1)
+    answer = client.get("/api/v1/spc/measured?measurement=width&chart=dnom&nominals=demo")
+    assert answer.json()["code"] == "SPC-READINGS-UNREADABLE"
+
+
+def test_pre_control_counts_zones_and_says_when_to_adjust_and_when_to_stop(station, client):
+    good, low, high, out = 10.0, 9.2, 10.8, 11.2
+    _measured(station, [low, good, good, good, good, good, low, low, low, high, good, low, out])
+    found = _chart(client, chart="pre_control", lower=9, upper=11)
+    assert found["pre_control"] == {
+        "green": 6,
+        "yellow": 6,
+        "red": 1,
+        "qualified": found["location"]["points"][5]["label"],
+    }
+    assert [(one["index"], one["rule"], one["side"]) for one in found["location"]["signals"]] == [
+        (7, "adjust", "below"),
+        (9, "stop_variation", "above"),
+        (12, "stop_red", "above"),
+    ]
+    point = found["location"]["points"][0]
+    assert (point["lower"], point["centre"], point["upper"]) == (9, 10, 11)
+    assert point["zones"] == [9.5, 10.5]
+
+
+@pytest.mark.parametrize("asked", [{}, {"lower": 9}, {"lower": 11, "upper": 9}])
+@pytest.mark.parametrize("language", ["en", "zh"])
+def test_pre_control_without_both_limits_is_refused_and_the_page_asks_for_them(
+    station, client, asked, language
+):
+    _measured(station, STEADY)
+    params = {"measurement": "width", "chart": "pre_control", "lang": language} | asked
+    assert client.get("/api/v1/spc/measured", params=params).json()["code"].startswith("SPC-")
+    page = client.get("/spc/measured", params=params, headers={"Accept": "text/html"})
+    assert page.status_code == 200
+    assert 'name="lower"' in page.text
+    assert 'data-kind="measured"' not in page.text
 
 
 def test_a_point_of_a_subgroup_leads_to_its_units(station, client):
@@ -157,10 +212,8 @@ def test_a_small_shift_that_single_values_do_not_show_shows_on_a_chart_that_reme
     assert _chart(client, chart=chart)["location"]["signals"]
 
 
-def test_a_combination_that_neither_measurement_shows_alone_shows_on_t_squared(station, client):
+def _pairs(station, pairs):
     begin = datetime.now(UTC) - timedelta(hours=2)
-    pairs = [(value, value + 5 + 0.01 * (number % 3)) for number, value in enumerate(STEADY * 3)]
-    pairs[20] = (10.2, 14.8)
     station.store.record(
         [
             an_inspection(
@@ -174,12 +227,44 @@ def test_a_combination_that_neither_measurement_shows_alone_shows_on_t_squared(s
             for number, (one, other) in enumerate(pairs)
         ]
     )
+
+
+def test_a_combination_that_neither_measurement_shows_alone_shows_on_t_squared(station, client):
+    pairs = [(value, value + 5 + 0.01 * (number % 3)) for number, value in enumerate(STEADY * 3)]
+    pairs[20] = (10.2, 14.8)
+    _pairs(station, pairs)
     assert _chart(client)["location"]["signals"] == []
     found = _chart(client, chart="t_squared", beside="height")
     assert [one["index"] for one in found["location"]["signals"]] == [20]
     assert set(found["location"]["points"][20]["shares"]) == {"Width, mean", "height"}
     alone = client.get("/api/v1/spc/measured?measurement=width&chart=t_squared")
     assert alone.json()["code"] == "SPC-PARAMETER"
+
+
+def test_a_lasting_shift_of_two_measurements_at_once_shows_on_mewma(station, client):
+    """Half a sigma in each, in the direction in which they do not usually move together."""
+    drawn = np.random.default_rng(5).multivariate_normal([10, 15], [[1, 0.8], [0.8, 1]], 120)
+    drawn[80:] += (0.6, -0.6)
+    _pairs(station, drawn.tolist())
+    found = _chart(client, chart="mewma", beside="height")["location"]
+    known = t2_individuals(drawn).established
+    expected = mewma_chart(
+        drawn, weight=0.2, mean=known.mean, covariance=known.covariance, h=found["points"][0]["upper"]
+    )
+    assert [point["value"] for point in found["points"]] == pytest.approx(list(expected.value))
+    assert mewma_arl(weight=0.2, h=found["points"][0]["upper"], variables=2) == pytest.approx(370.4, rel=1e-6)
+    assert found["signals"]
+    assert not _chart(client, chart="t_squared", beside="height")["location"]["signals"]
+
+
+@pytest.mark.parametrize("language", ["en", "zh"])
+def test_the_page_draws_mewma_and_makes_files_of_it(station, client, language):
+    _pairs(station, np.random.default_rng(5).normal(10, 1, (40, 2)).tolist())
+    page = client.get(f"/spc/measured?chart=mewma&lang={language}", headers={"Accept": "text/html"})
+    assert page.text.count('data-kind="measured"') == 1
+    for format in ("csv", "xlsx"):
+        asked = f"measurement=width&beside=height&chart=mewma&format={format}&lang={language}"
+        assert client.get(f"/api/v1/spc/measured/file?{asked}").status_code == 200
 
 
 def test_limits_that_were_fitted_to_the_values_shown_cannot_be_frozen(station):

@@ -207,8 +207,26 @@ def test_an_unstable_process_has_no_c_index_by_any_name(database: str, naming: s
             told_of(database, *arguments)
         arguments += ("--although-unstable", "customer asks")
     report = json.loads(told_of(database, *arguments, "--json").output)
-    assert index in report["indices"]
+    assert index in [one["name"] for one in report["indices"]]
     assert report["signals"] > 0
+
+
+@pytest.mark.parametrize("language", ["en", "zh"])
+def test_capability_by_another_shape_says_which_and_has_no_index_from_within(database: str, language: str):
+    skewed = [0.01 * 1.12**place for place in range(30)]
+    order = [skewed[7 * place % 30] for place in range(30)]
+    recorded(database, [measured(value, place) for place, value in enumerate(order)])
+    arguments = ("capability", "width_mm", "--upper", "0.9", "--shape", "lognormal")
+    arguments += ("--without-gauge-study", "trial", "--although-unstable", "trial", "--naming", "aiag_2005")
+    report = json.loads(told_of(database, *arguments, "--json").output)
+    assert report["shape"]["family"] == "lognormal"
+    assert [one["name"] for one in report["indices"]] == ["Ppk"]
+    low, median, high = (report["shape"][name] for name in ("low", "median", "high"))
+    assert low < median < high
+    # By percentiles (ISO 22514-2): from the middle to the limit, over from the middle to X99.865 %.
+    assert report["indices"][0]["value"] == pytest.approx((0.9 - median) / (high - median))
+    told = told_of(database, *arguments, language=language).output
+    assert f"{median:.5g}" in told
 
 
 def test_limits_that_enclose_nothing_are_refused_before_anything_is_read(database: str):

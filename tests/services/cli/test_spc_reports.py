@@ -9,9 +9,12 @@ from click.testing import CliRunner
 from uuid_utils.compat import uuid7
 
 from inspection.types import Verdict
+from services.access import RightMissing
 from services.cli.spc_reports import spc
 from tests.builders import a_defect, a_unit, an_inspection
 from traceability import gauge_studies
+from traceability.accounts import Accounts, Role
+from traceability.errors import ParameterOutOfRange
 from traceability.steps import ProcessStep, record_steps
 from traceability.store import TraceStore
 
@@ -108,3 +111,37 @@ def test_the_pareto_is_told_by_count_and_by_costs(database):
     )
     assert by_cost["bars"][0]["weight"] == HOURS * A_HOUR // 4 * 2.5
     assert "100.0%" in asked(database, "pareto").output
+
+
+def test_all_charts_of_counts_are_told_and_made_a_file(database, tmp_path):
+    for chart in ("p", "np", "u", "c", "g", "t"):
+        found = json.loads(asked(database, "counts", "--chart", chart, "--json").stdout)
+        assert found["chart"] == chart
+        told = asked(database, "counts", "--chart", chart, language="zh")
+        assert (told.exit_code, found["method"] in told.stdout) == (0, False)
+        target = tmp_path / f"{chart}.csv"
+        assert asked(database, "file", str(target), "--counted", chart).exit_code == 0
+        assert target.stat().st_size > 100
+    every_other = json.loads(asked(database, "counts", "--chart", "g", "--json").stdout)
+    assert {point["value"] for point in every_other["points"]} == {3}
+
+
+@pytest.mark.parametrize("language", ["en", "zh"])
+def test_a_change_of_optics_is_said_and_listed_and_not_by_anybody(database, language):
+    with TraceStore.open(database) as store:
+        for name, role in (("lin", Role.ENGINEER), ("otto", Role.OPERATOR)):
+            Accounts(store).add(
+                name=name, title=name, role=role, password_hash=None, by=None, at=datetime.now(UTC)
+            )
+    said = ("change", "lens", "50 mm for 35 mm", "--station", "demo", "--lane", "parts", "--by")
+    assert "demo parts: lens " in asked(database, *said, "lin", language=language).stdout
+    (found,) = json.loads(asked(database, "changes", "--json").stdout)
+    assert (found["part"], found["lane"], found["what"]) == ("lens", "parts", "50 mm for 35 mm")
+    assert "50 mm for 35 mm" in asked(database, "changes", "--lane", "parts", language=language).stdout
+    with pytest.raises(RightMissing):
+        CliRunner().invoke(spc, [*said, "otto", "--database", database], catch_exceptions=False)
+    with pytest.raises(ParameterOutOfRange):
+        CliRunner().invoke(
+            spc, [*said, "lin", "--at", "2999-01-01", "--database", database], catch_exceptions=False
+        )
+    assert len(json.loads(asked(database, "changes", "--json").stdout)) == 1

@@ -9,8 +9,8 @@ from station_config import load_station
 from traceability import gauge_studies
 from traceability.factors import marked_coils, rolls_used, units_met
 from traceability.images import ImageStore
-from traceability.samples import measured_values, rejected_samples, shift_at
-from traceability.spc.attributes import p_chart
+from traceability.samples import count_samples, measured_values, shift_at
+from traceability.spc.attributes import count_chart
 from traceability.spc.causes import associated_with_met, change_point
 from traceability.spc.charts import individuals_chart
 from traceability.spc.inspector import corrected_chart
@@ -38,7 +38,7 @@ def test_it_fills_the_two_shifts_before_the_present_one_in_every_lane(history):
     store, _ = history
     now = datetime.now(UTC)
     for lane in STATION.lanes:
-        samples = rejected_samples(store, by="shift", since=now - timedelta(days=3), lane=lane.name)
+        samples = count_samples(store, by="shift", since=now - timedelta(days=3), lane=lane.name)
         assert len(samples) == 2
         assert samples[-1].at < shift_at(now).since
         assert all(sample.not_inspected == 0 for sample in samples)
@@ -62,14 +62,14 @@ def test_a_refused_unit_shows_the_defects_it_was_drawn_with(history):
 
 
 def _hours(store, lane):
-    return rejected_samples(store, by="hour", since=datetime.now(UTC) - timedelta(days=3), lane=lane)
+    return count_samples(store, by="hour", since=datetime.now(UTC) - timedelta(days=3), lane=lane)
 
 
 def test_a_change_of_model_looks_like_a_shift_until_it_is_a_stage_of_its_own(history):
     store, _ = history
     samples = _hours(store, "parts")
-    assert p_chart(samples).signals
-    staged = p_chart(samples, by_stage=True)
+    assert count_chart(samples).signals
+    staged = count_chart(samples, by_stage=True)
     assert (staged.signals, len(set(staged.chart.stage))) == ((), 2)
 
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from tests.builders import NOON
 from tests.where import shared
 from traceability.errors import TooFewSubgroups
-from traceability.spc.attributes import Baseline, CountSample, dispersion, estimate, p_chart
+from traceability.spc.attributes import Baseline, CountSample, count_chart, dispersion, estimate
 from traceability.spc.rules import NELSON
 
 counted = st.lists(
@@ -41,18 +41,18 @@ def case(name: str) -> tuple[Any, list[CountSample]]:
 
 
 def plain(samples: list[CountSample]) -> Baseline:
-    return estimate(samples, method="p")
+    return estimate(samples, is_widened=False)
 
 
 def beyond(samples: list[CountSample], baseline: Baseline) -> list[int]:
-    chart = p_chart(samples, baseline=baseline)
+    chart = count_chart(samples, baseline=baseline)
     return [signal.index + 1 for signal in chart.signals if signal.rule == "beyond_limits"]
 
 
 def test_thirty_cases_of_frozen_orange_juice_give_montgomerys_chart():
     vector, samples = case("p_orangejuice_trial")
     expected = vector["expected"]
-    chart = p_chart(samples, baseline=plain(samples))
+    chart = count_chart(samples, baseline=plain(samples))
     close = {"abs": vector["tolerance"]["abs"], "rel": vector["tolerance"]["rel"]}
     assert chart.centre == pytest.approx(expected["center"], **close)
     assert chart.lower == pytest.approx(np.full(30, expected["lcl"]), **close)
@@ -65,7 +65,7 @@ def test_thirty_cases_of_frozen_orange_juice_give_montgomerys_chart():
 
 def test_the_same_cans_as_numbers_instead_of_shares_signal_alike():
     vector, samples = case("np_orangejuice")
-    chart = p_chart(samples, baseline=plain(samples))
+    chart = count_chart(samples, baseline=plain(samples))
     size = vector["input"]["size"]
     assert chart.centre * size == pytest.approx(vector["expected"]["center"])
     assert chart.lower[0] * size == pytest.approx(vector["expected"]["lcl"])
@@ -76,7 +76,7 @@ def test_the_same_cans_as_numbers_instead_of_shares_signal_alike():
 def test_subgroups_of_differing_size_have_limits_of_their_own():
     vector, samples = case("p_varying_n_jasp")
     expected = vector["expected"]
-    chart = p_chart(samples, baseline=plain(samples))
+    chart = count_chart(samples, baseline=plain(samples))
     assert chart.centre == pytest.approx(expected["center"])
     assert np.column_stack((chart.lower, chart.upper)) == pytest.approx(np.array(expected["limits"]))
     assert beyond(samples, plain(samples)) == expected["beyond_limits"]
@@ -85,8 +85,8 @@ def test_subgroups_of_differing_size_have_limits_of_their_own():
 def test_laneys_limits_are_wider_by_the_spread_of_neighbours():
     vector, samples = case("p_varying_n_jasp")
     expected = vector["expected"]
-    laney = estimate(samples, method="laney_p")
-    chart = p_chart(samples, baseline=laney)
+    laney = estimate(samples, is_widened=True)
+    chart = count_chart(samples, baseline=laney)
     assert laney.sigma_z == pytest.approx(expected["sigma_z"], rel=1e-8)
     assert np.column_stack((chart.lower, chart.upper)) == pytest.approx(np.array(expected["laney_limits"]))
     assert beyond(samples, laney) == expected["laney_beyond"]
@@ -105,18 +105,18 @@ def test_the_test_of_dispersion_gives_the_published_answer():
 
 def test_laney_is_chosen_where_subgroups_differ_more_than_chance():
     _, samples = case("p_varying_n_jasp")
-    assert p_chart(samples).baseline.method == "laney_p"
+    assert count_chart(samples).baseline.method == "laney_p"
 
 
 def test_the_plain_chart_is_kept_where_chance_explains_the_spread():
-    chart = p_chart(samples_of([(5, 100), (6, 100), (4, 100), (5, 100), (7, 100)]))
+    chart = count_chart(samples_of([(5, 100), (6, 100), (4, 100), (5, 100), (7, 100)]))
     assert chart.baseline.method == "p"
     assert chart.baseline.sigma_z == 1
 
 
 def test_a_change_of_level_is_found_not_hidden_by_wider_limits():
     # Overdispersed as a whole, but neighbours are as close as ever: what Laney must not swallow.
-    chart = p_chart(samples_of([(2, 200)] * 15 + [(14, 200)] * 15))
+    chart = count_chart(samples_of([(2, 200)] * 15 + [(14, 200)] * 15))
     assert chart.dispersion is not None
     assert chart.dispersion.p_value < 0.001
     assert chart.baseline.method == "p"
@@ -124,7 +124,7 @@ def test_a_change_of_level_is_found_not_hidden_by_wider_limits():
 
 
 def test_the_lower_limit_is_never_below_nothing_nor_the_upper_above_all():
-    chart = p_chart(
+    chart = count_chart(
         samples_of([(0, 3), (3, 3), (2, 3)]), baseline=Baseline(centre=0.5, sigma_z=1, subgroups=9)
     )
     assert chart.lower.min() == 0
@@ -134,11 +134,11 @@ def test_the_lower_limit_is_never_below_nothing_nor_the_upper_above_all():
 def test_a_point_on_its_limit_is_not_beyond_it():
     # 0.5 + 3 sqrt(0.25 / 9) is exactly 1.
     kept = Baseline(centre=0.5, sigma_z=1, subgroups=25)
-    assert p_chart(samples_of([(9, 9)]), baseline=kept).signals == ()
+    assert count_chart(samples_of([(9, 9)]), baseline=kept).signals == ()
 
 
 def test_a_subgroup_that_nobody_judged_leaves_a_gap_and_no_signal():
-    chart = p_chart(samples_of([(5, 100), (0, 0), (6, 100)]))
+    chart = count_chart(samples_of([(5, 100), (0, 0), (6, 100)]))
     assert np.isnan(chart.value[1])
     assert np.isnan(chart.upper[1])
     assert chart.baseline.subgroups == 2
@@ -147,12 +147,12 @@ def test_a_subgroup_that_nobody_judged_leaves_a_gap_and_no_signal():
 
 def test_the_first_reject_of_a_perfect_process_signals():
     perfect = estimate(samples_of([(0, 100)] * 20))
-    (signal,) = p_chart(samples_of([(0, 100), (1, 100)]), baseline=perfect).signals
+    (signal,) = count_chart(samples_of([(0, 100), (1, 100)]), baseline=perfect).signals
     assert (signal.rule, signal.index, signal.side) == ("beyond_limits", 1, "above")
 
 
 def test_a_process_without_rejects_has_a_quiet_chart():
-    chart = p_chart(samples_of([(0, 100)] * 12))
+    chart = count_chart(samples_of([(0, 100)] * 12))
     assert chart.signals == ()
     assert chart.dispersion is not None
     assert chart.dispersion.p_value == 1
@@ -161,7 +161,7 @@ def test_a_process_without_rejects_has_a_quiet_chart():
 @pytest.mark.parametrize("counts", [[], [(1, 50)], [(1, 50), (0, 0)]])
 def test_limits_need_two_judged_subgroups(counts: list[tuple[int, int]]):
     with pytest.raises(TooFewSubgroups) as refused:
-        p_chart(samples_of(counts))
+        count_chart(samples_of(counts))
     assert refused.value.facts["needed"] == 2
 
 
@@ -172,7 +172,7 @@ def test_limits_from_few_subgroups_are_called_provisional():
 
 def test_kept_limits_do_not_move_with_what_they_judge():
     kept = estimate(samples_of([(5, 100)] * 25))
-    chart = p_chart(samples_of([(40, 100), (5, 100)]), baseline=kept)
+    chart = count_chart(samples_of([(40, 100), (5, 100)]), baseline=kept)
     assert chart.is_frozen
     assert chart.centre == 0.05
     assert [signal.index for signal in chart.signals] == [0]
@@ -181,7 +181,7 @@ def test_kept_limits_do_not_move_with_what_they_judge():
 @given(counted)
 def test_the_limits_enclose_the_centre_and_stay_within_none_and_all(counts: list[tuple[int, int]]):
     assume(sum(n > 0 for _, n in counts) >= 2)
-    chart = p_chart(samples_of(counts), rules=NELSON)
+    chart = count_chart(samples_of(counts), rules=NELSON)
     judged = ~np.isnan(chart.value)
     assert np.all(chart.lower[judged] >= 0)
     assert np.all(chart.upper[judged] <= 1)
@@ -193,7 +193,7 @@ def test_the_limits_enclose_the_centre_and_stay_within_none_and_all(counts: list
 def test_whoever_counts_the_good_units_instead_sees_the_same_signals(counts: list[tuple[int, int]]):
     assume(sum(n > 0 for _, n in counts) >= 2)
     good = [(n - count, n) for count, n in counts]
-    bad_chart, good_chart = p_chart(samples_of(counts)), p_chart(samples_of(good))
+    bad_chart, good_chart = count_chart(samples_of(counts)), count_chart(samples_of(good))
     # Off the limits: shares that are equal in reason may differ in the last digit.
     near = np.isclose(bad_chart.value, bad_chart.upper) | np.isclose(bad_chart.value, bad_chart.lower)
     on_centre = np.isclose(bad_chart.value, bad_chart.centre)
@@ -204,7 +204,7 @@ def test_whoever_counts_the_good_units_instead_sees_the_same_signals(counts: lis
 @given(counted)
 def test_a_chart_is_written_as_json_whatever_it_holds(counts: list[tuple[int, int]]):
     assume(sum(n > 0 for _, n in counts) >= 2)
-    chart = p_chart(samples_of(counts))
+    chart = count_chart(samples_of(counts))
     written = json.loads(json.dumps(chart.as_dict(), allow_nan=False))
     assert [point["key"] for point in written["points"]] == [sample.key for sample in chart.samples]
     assert [signal["members"] for signal in written["signals"]] == [list(s.members) for s in chart.signals]

@@ -245,9 +245,13 @@ def test_the_interval_with_estimated_rates_covers_the_truth_as_often_as_it_says(
         {"model": "strip 1.1.0"},
         {"proven_at": NOON - timedelta(days=91)},
         {"bad_parts": 12},
+        {"proven_at": NOON - timedelta(days=5)},
+        {"proven_at": NOON + timedelta(days=1)},
     ],
 )
 def test_a_stale_proof_is_refused(proof):
+    """The last two: a lens was changed four days ago, a lamp an hour from now."""
+    optics = [(NOON - timedelta(days=4), "lens"), (NOON + timedelta(hours=1), "lamp")]
     fresh = {
         "sensitivity": 0.95,
         "specificity": 0.99,
@@ -256,9 +260,9 @@ def test_a_stale_proof_is_refused(proof):
         "proven_at": NOON - timedelta(days=3),
         "model": "strip 1.2.0",
     }
-    require_fresh(Proof(**fresh), at=NOON, model="strip 1.2.0")
+    require_fresh(Proof(**fresh), at=NOON, model="strip 1.2.0", optics=optics)
     with pytest.raises(ProofStale):
-        require_fresh(Proof(**{**fresh, **proof}), at=NOON, model="strip 1.2.0")
+        require_fresh(Proof(**{**fresh, **proof}), at=NOON, model="strip 1.2.0", optics=optics)
 
 
 def test_looking_at_rejects_more_often_does_not_flatter_the_inspection():
