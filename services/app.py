@@ -16,6 +16,7 @@ from services.access import Access, same_site
 from services.api import (
     accounts,
     alarms,
+    audits,
     cameras,
     capability,
     cases,
@@ -60,6 +61,7 @@ from services.training_desk import TrainingDesk
 from services.web import (
     account_pages,
     alarm_pages,
+    audit_pages,
     camera_pages,
     case_pages,
     containment_pages,
@@ -209,6 +211,7 @@ def create_app(
         merit,
         sampling,
         studies,
+        audits,
         models,
         cameras,
         training,
@@ -238,6 +241,7 @@ def create_app(
     app.include_router(public_pages.router)
     app.include_router(spc_pages.router)
     app.include_router(merit_pages.router)
+    app.include_router(audit_pages.router)
     app.mount("/static", _StaticFiles(directory=static_folder()), name="static")
     app.add_middleware(Limits)
     app.add_middleware(SecurityHeaders)

@@ -76,7 +76,7 @@ def table_as_file(table: Table, format: Format, *, station: str, language: str) 
         writer.writerows([[_safe(cell) for cell in row] for row in table.rows])
         return text.getvalue().encode("utf-8-sig")
     if format == "xlsx":
-        return _table_as_xlsx(table)
+        return table_as_xlsx(table)
     sheet = new_sheet(station=station, language=language, landscape=True)
     sheet.heading(table.title, size=15)
     for note in table.notes:
@@ -86,11 +86,19 @@ def table_as_file(table: Table, format: Format, *, station: str, language: str) 
     return bytes(sheet.pdf.output())
 
 
-def _table_as_xlsx(table: Table) -> bytes:
+def table_as_xlsx(*tables: Table) -> bytes:
+    """A sheet for each."""
     from xlsxwriter import Workbook
 
     target = io.BytesIO()
     book = Workbook(target, {"in_memory": True, "strings_to_formulas": False, "strings_to_urls": False})
+    for table in tables:
+        _add_table(book, table)
+    book.close()
+    return target.getvalue()
+
+
+def _add_table(book: Any, table: Table) -> None:
     sheet = book.add_worksheet()
     for line, note in enumerate((table.title, *table.notes)):
         sheet.write(line, 0, note)
@@ -111,8 +119,6 @@ def _table_as_xlsx(table: Table) -> bytes:
         )
         drawn.set_y_axis({"reverse": True})
         sheet.insert_chart(top + 1, len(table.headings) + 1, drawn)
-    book.close()
-    return target.getvalue()
 
 
 CROWDED: Final = 60

@@ -26,7 +26,8 @@ LONGEST_TEXT = 1000
 
 class Entry(StrEnum):
     """`excluded` and `included` are about a point, `frozen` and `released` about limits, `comment` about either;
-    `target` is about a figure of merit (`merit.py`), `changed` about a lane's camera, lamp or lens (`changes.py`)."""
+    `target` is about a figure of merit (`merit.py`), `changed` about a lane's camera, lamp or lens (`changes.py`),
+    `drawn` and `looked_at` are about an audit of passed parts (`audits.py`)."""
 
     EXCLUDED = "excluded"
     INCLUDED = "included"
@@ -35,6 +36,8 @@ class Entry(StrEnum):
     RELEASED = "released"
     TARGET = "target"
     CHANGED = "changed"
+    DRAWN = "drawn"
+    LOOKED_AT = "looked_at"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -5,9 +5,11 @@ A study is of a characteristic (a measurement's name, or a lane whose verdicts a
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from math import nan
 from typing import Any, Final, Literal, TypeVar
 from uuid import UUID
 
@@ -16,11 +18,31 @@ from uuid_utils.compat import uuid7
 
 from traceability import people, tables
 from traceability.accounts import Person, note
+from traceability.errors import StudyIncomplete
 from traceability.rows import older
-from traceability.spc.agreement import AttributeStudy, attribute_study, exact_share_interval
+from traceability.spc.agreement import (
+    AttributeStudy,
+    McNemar,
+    attribute_study,
+    bowker,
+    exact_share_interval,
+    gwet_ac1_raters,
+    mcnemar,
+)
 from traceability.spc.charts import ChartPair
 from traceability.spc.checks import counts, within
-from traceability.spc.detection import PodCurve, SignalPod, hit_miss, signal_against_size
+from traceability.spc.detection import (
+    AnalyticStudy,
+    Discrimination,
+    PodCurve,
+    SignalDetection,
+    SignalPod,
+    analytic_study,
+    discrimination,
+    hit_miss,
+    signal_against_size,
+    signal_detection,
+)
 from traceability.spc.inspector import Proof
 from traceability.spc.msa import (
     BiasStudy,
@@ -45,15 +67,19 @@ StudyKind = Literal[
     "linearity",
     "stability",
     "attribute",
+    "versions",
+    "grey_zone",
+    "analytic",
     "hit_miss",
     "signal",
     "accuracy",
     "audit",
 ]
 """Gauge R&R (each operator measures all parts, or parts of their own), one part of known value measured often, its
-bias, that over the range, and over time; verdicts of appraisers beside the truth; which defects of known size were
-found, and how strong their signal was; sensitivity and specificity from parts of known state; passed parts looked at
-again."""
+bias, that over the range, and over time; verdicts of appraisers, or of two model versions, beside the truth; verdicts
+on parts of known size near a limit, to see how wide the zone is in which they differ (signal detection, and AIAG's
+analytic method); which defects of known size were found, and how strong their signal was; sensitivity and specificity
+from parts of known state; passed parts looked at again."""
 
 Key = TypeVar("Key", bound=Hashable)
 Value = TypeVar("Value")
@@ -111,13 +137,31 @@ class Stability:
         return len(self.pair.location.signals) + len(spread)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Agreement:
+    """An attribute study, and what its tables say further.
+
+    ac1         agreement of all appraisers beyond chance, that does not collapse where bad parts are rare (Gwet)
+    symmetry_p  the least of Bowker's tests between two appraisers, times their pairs: is one stricter than another?
+    sight       how far apart good and bad look to all appraisers (signal detection theory); None without both
+    """
+
+    study: AttributeStudy
+    ac1: float
+    symmetry_p: float
+    sight: Discrimination | None
+
+
 Result = (
     GaugeStudy
     | TypeOneStudy
     | BiasStudy
     | LinearityStudy
     | Stability
-    | AttributeStudy
+    | Agreement
+    | McNemar
+    | SignalDetection
+    | AnalyticStudy
     | PodCurve
     | SignalPod
     | Accuracy
@@ -142,8 +186,8 @@ def is_good(result: Result) -> bool:
             return result.is_acceptable
         case Stability():
             return result.signals == 0
-        case AttributeStudy():
-            return all(one.effectiveness >= LEAST_EFFECTIVENESS for one in result.appraisers.values())
+        case Agreement():
+            return all(one.effectiveness >= LEAST_EFFECTIVENESS for one in result.study.appraisers.values())
         case _:
             return True
 
@@ -258,7 +302,19 @@ def _computed(kind: StudyKind, readings: Mapping[str, Any], *, made_at: datetime
             )
             return Stability(pair=pair, bias=bias)
         case "attribute":
-            return _attribute(given("part"), given("operator"), given("rating"), given("truth"))
+            return _agreement(given("part"), given("operator"), given("rating"), given("truth"))
+        case "versions":
+            return _versions(given("part"), given("operator"), given("rating"), given("truth"))
+        case "grey_zone":
+            tried = _tried(given("part"), given("master"), given("rating"))
+            return signal_detection(
+                [one.size for one in tried],
+                [one.accepted == one.trials for one in tried],
+                [one.accepted == 0 for one in tried],
+                tolerance=readings.get("tolerance"),
+            )
+        case "analytic":
+            return _analytic(given("part"), given("master"), given("rating"), limit=given("reference"))
         case "hit_miss":
             return hit_miss(given("size"), given("hit"))
         case "signal":
@@ -297,13 +353,23 @@ def _grouped(keys: Sequence[Key], values: Sequence[Value]) -> dict[Key, list[Val
     return found
 
 
-def _attribute(
+def _lines(*columns: Sequence[Any]) -> list[tuple[Any, ...]]:
+    """Raises ParameterOutOfRange where one of the columns is shorter than another."""
+    longest = max(map(len, columns))
+    shortest = min(map(len, columns))
+    within(
+        shortest, parameter="readings", allowed=f"{longest} in each column", is_allowed=shortest == longest
+    )
+    return list(zip(*columns, strict=True))
+
+
+def _agreement(
     part: Sequence[str], operator: Sequence[str], rating: Sequence[str], truth: Sequence[str]
-) -> AttributeStudy:
+) -> Agreement:
     """A line each rating. Raises StudyIncomplete where somebody did not rate a part, or not as often."""
     people = list(dict.fromkeys(operator))
-    of_part = _grouped(part, list(zip(operator, rating, truth, strict=True)))
-    return attribute_study(
+    of_part = _grouped(part, _lines(operator, rating, truth))
+    study = attribute_study(
         [
             [[seen for who, seen, _ in lines if who == person] for person in people]
             for lines in of_part.values()
@@ -311,4 +377,93 @@ def _attribute(
         reference=[lines[0][2] for lines in of_part.values()],
         good=GOOD,
         appraisers=people,
+    )
+    tests = [bowker(table).p for table in study.crosstabs.values()]
+    said = [[seen for _, seen, _ in lines] for lines in of_part.values()]
+    counted = [[sum(seen == category for seen in some) for category in study.categories] for some in said]
+    return Agreement(
+        study=study,
+        ac1=gwet_ac1_raters(counted) if len(said[0]) > 1 else nan,
+        symmetry_p=min(1.0, min(tests) * len(tests)) if tests else nan,
+        sight=_sight(rating, truth),
+    )
+
+
+def _sight(rating: Sequence[str], truth: Sequence[str]) -> Discrimination | None:
+    calls = Counter((called != GOOD, is_so != GOOD) for called, is_so in zip(rating, truth, strict=True))
+    if len({is_bad for _, is_bad in calls}) < 2:
+        return None
+    return discrimination(
+        hits=calls[True, True],
+        misses=calls[False, True],
+        false_alarms=calls[True, False],
+        correct_rejections=calls[False, False],
+    )
+
+
+def _versions(
+    part: Sequence[str], model: Sequence[str], rating: Sequence[str], truth: Sequence[str]
+) -> McNemar:
+    """Two versions on the same parts, the one that was named first before the other. Raises StudyIncomplete where one
+    did not see a part once."""
+    names = list(dict.fromkeys(model))
+    within(len(names), parameter="operator", allowed="2 versions", is_allowed=len(names) == 2)
+    table = [[0, 0], [0, 0]]
+    for name, lines in _grouped(part, _lines(model, rating, truth)).items():
+        right = {version: (called == GOOD) == (is_so == GOOD) for version, called, is_so in lines}
+        if len(lines) != 2 or set(right) != set(names):
+            raise StudyIncomplete(
+                f"versions: {name} has {len(lines)} results where 2 are needed.",
+                action="Give one verdict of each version on each part.",
+                method="versions",
+                cell=name,
+                found=len(lines),
+                needed=2,
+            )
+        table[not right[names[0]]][not right[names[1]]] += 1
+    return mcnemar(table)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Tried:
+    """A part of known size: how often it was tried, and accepted."""
+
+    size: float
+    trials: int
+    accepted: int
+
+
+def _tried(part: Sequence[str], master: Sequence[float], rating: Sequence[str]) -> tuple[_Tried, ...]:
+    of_part = _grouped(part, _lines(master, rating))
+    return tuple(
+        _Tried(size=lines[0][0], trials=len(lines), accepted=sum(called == GOOD for _, called in lines))
+        for lines in of_part.values()
+    )
+
+
+def _analytic(
+    part: Sequence[str], master: Sequence[float], rating: Sequence[str], *, limit: float
+) -> AnalyticStudy:
+    """Of a lower limit where greater parts are accepted more often, else of an upper one. Raises StudyIncomplete where
+    a part was tried more often than another."""
+    tried = _tried(part, master, rating)
+    most = max((one.trials for one in tried), default=0)
+    for name, one in zip(dict.fromkeys(part), tried, strict=True):
+        if one.trials != most:
+            raise StudyIncomplete(
+                f"analytic: {name} has {one.trials} results where {most} are needed.",
+                action="Try each part as often as the others.",
+                method="analytic",
+                cell=name,
+                found=one.trials,
+                needed=most,
+            )
+    by_size = sorted(tried, key=lambda one: one.size)
+    is_rising = not by_size or by_size[-1].accepted >= by_size[0].accepted
+    return analytic_study(
+        [one.size for one in tried],
+        [one.accepted for one in tried],
+        trials=max(most, 1),
+        limit=limit,
+        side="lower" if is_rising else "upper",
     )

@@ -15,8 +15,9 @@ from fastapi.responses import Response
 from pydantic import BaseModel
 
 from services.api.serving import Here, Language, Moment, OnRecord
-from services.api.spc import table_file
+from services.api.spc import downloaded, table_file
 from services.chart_files import Format, Table
+from services.map_files import as_map_file
 from services.problems import problems
 from services.text import say
 from services.web.rendering import kind_colour, kind_name
@@ -394,7 +395,8 @@ def positions_file(
     since: Since = None,
     format: Format = "pdf",
 ) -> Response:
-    """Zones and marks of rolls as a file: CSV, XLSX, or PDF for A4."""
+    """The map as a file: CSV with a line for each defect, XLSX with zones, grid and defects, or PDF for A4 with the map
+    drawn."""
     found = positions_of(
         here,
         language,
@@ -403,8 +405,9 @@ def positions_file(
         kind=kind or None,
         since=since or datetime.now(UTC) - LOOKS_BACK,
     )
-    return table_file(
-        positions_table(found, language), format, "maps", station=here.station, language=language
+    zones = positions_table(found, language)
+    return downloaded(
+        as_map_file(found, zones, format, station=here.station, language=language), format, "maps"
     )
 
 

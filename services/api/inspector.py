@@ -59,6 +59,9 @@ LEAST_RATES = 2
 LEAST_SCORES = 50
 """In each half: below, bins of a tenth hold chance."""
 
+LEAST_LOOKED_AT = 30
+"""Reviewed rejects, and audited passed parts: as many as a proof takes of bad parts, and of good ones."""
+
 BINS = 16
 
 RULES = "nelson_1_2"
@@ -142,7 +145,11 @@ class DriftAnswer(BaseModel):
 
 
 class InspectorAnswer(BaseModel):
-    """`moved_at`: where the share of rejects changed. `verdict`: whose series moved with it (docs/statistics.md)."""
+    """`moved_at`: where the share of rejects changed. `verdict`: whose series moved with it (docs/statistics.md).
+
+    `corrected_by`: the accuracy studies that hold, or, where none does, what reviews and audits say `now`; `refusal`
+    says why none does
+    """
 
     lane: str
     since: datetime
@@ -154,6 +161,7 @@ class InspectorAnswer(BaseModel):
     movers: list[MoverAnswer]
     plain: ChartAnswer
     corrected: ChartAnswer | None
+    corrected_by: Literal["proofs", "now"] | None
     refusal: RefusalAnswer | None
     proofs: list[ProofAnswer]
     own: list[ChartAnswer]
@@ -215,8 +223,9 @@ def inspector_of(
     known = studies(here.store, characteristic=lane)
     proofs = _proofs(known)
     happened = changes(here.store, station=station, lane=lane)
+    now = _now(known, seen, since=since)
     plain, corrected, refusal = _charts(
-        language, counted, proofs, happened, lane=lane, station=station, since=since
+        language, counted, proofs, happened, now, lane=lane, station=station, since=since
     )
     moved = change_point(
         [sample.count for sample in counted],
@@ -245,6 +254,7 @@ def inspector_of(
         movers=movers,
         plain=plain,
         corrected=corrected,
+        corrected_by=None if corrected is None else "proofs" if refusal is None else "now",
         refusal=refusal,
         proofs=[_proof_answer(*of_model[0]) for of_model in proofs.values()],
         own=[
@@ -255,7 +265,7 @@ def inspector_of(
             ),
             *_rates(language, known, seen, lane=lane, station=station, since=since),
         ],
-        now=_now(known, seen, since=since),
+        now=now,
         drift=_drift(seen),
         blind_zone=_blind_zone(here, known, lane=lane, station=station, since=since),
     )
@@ -360,12 +370,14 @@ def _charts(
     counted: Sequence[CountSample],
     proofs: Proofs,
     happened: Sequence[Change],
+    now: NowAnswer | None,
     *,
     lane: str,
     station: str | None,
     since: datetime,
 ) -> tuple[ChartAnswer, ChartAnswer | None, RefusalAnswer | None]:
-    """The plain p chart over all stages, and the corrected one, or why there is none."""
+    """The plain p chart over all stages, and the corrected one by the studies that hold; where one does not, why, and
+    the chart corrected by what reviews and audits say now, or none."""
     counts, sizes = [one.count for one in counted], [one.opportunity for one in counted]
     stages = [one.stage for one in counted]
     rules = PRESETS[RULES]
@@ -409,20 +421,36 @@ def _charts(
     # Sensitivity and specificity of 1 leave the plain chart as it is.
     as_seen = corrected_chart(counts, sizes, sensitivity=1.0, specificity=1.0, stages=stages, rules=rules)
     plain = answer(as_seen, as_seen.plain, "plain")
+
+    def corrected(sensitivity: list[float], specificity: list[float]) -> ChartAnswer:
+        found = corrected_chart(
+            counts, sizes, sensitivity=sensitivity, specificity=specificity, stages=stages, rules=rules
+        )
+        return answer(found, found.chart, "corrected")
+
     try:
         fresh = [_proof_for(sample, proofs, happened) for sample in counted]
-        found = corrected_chart(
-            counts,
-            sizes,
-            sensitivity=[one.sensitivity for one in fresh],
-            specificity=[one.specificity for one in fresh],
-            stages=stages,
-            rules=rules,
-        )
+        return plain, corrected([one.sensitivity for one in fresh], [one.specificity for one in fresh]), None
     except SpcError as error:
         told = explain(error, language)
+        refusal = RefusalAnswer(code=told.code, what=told.what, action=told.action)
+    rates = _usable(now, stages)
+    if rates is None:
+        return plain, None, refusal
+    try:
+        return plain, corrected(*([rate] * len(counted) for rate in rates)), refusal
+    except SpcError as error:
+        # An inspection that guesses cannot be corrected for, whatever it was proven to see.
+        told = explain(error, language)
         return plain, None, RefusalAnswer(code=told.code, what=told.what, action=told.action)
-    return plain, answer(found, found.chart, "corrected"), None
+
+
+def _usable(now: NowAnswer | None, stages: Sequence[str]) -> tuple[float, float] | None:
+    """Sensitivity and specificity now, where enough was looked at and all hours were judged under the same: of several
+    recipes, models or optics they are a mixture that is true of none."""
+    if now is None or now.sensitivity is None or now.specificity is None or len(set(stages)) > 1:
+        return None
+    return (now.sensitivity, now.specificity) if min(now.reviewed, now.audited) >= LEAST_LOOKED_AT else None
 
 
 def _own_chart(

@@ -339,15 +339,15 @@ def file_of(
     charts: Sequence[ChartAnswer], format: Format, name: str, *, station: str, language: str
 ) -> Response:
     """Raises FontMissing for a PDF."""
-    return _downloaded(as_file(charts, format, station=station, language=language), format, name)
+    return downloaded(as_file(charts, format, station=station, language=language), format, name)
 
 
 def table_file(table: Table, format: Format, name: str, *, station: str, language: str) -> Response:
     """Raises FontMissing for a PDF."""
-    return _downloaded(table_as_file(table, format, station=station, language=language), format, name)
+    return downloaded(table_as_file(table, format, station=station, language=language), format, name)
 
 
-def _downloaded(made: bytes, format: Format, name: str) -> Response:
+def downloaded(made: bytes, format: Format, name: str) -> Response:
     headers = {"Content-Disposition": f'attachment; filename="lynceus-{name}.{format}"'}
     return Response(made, media_type=MEDIA_TYPES[format], headers=headers)
 
@@ -397,7 +397,7 @@ def decide(
 
     limits  those to freeze, where that is asked
     """
-    elsewhere = (Entry.TARGET, Entry.CHANGED)
+    elsewhere = (Entry.TARGET, Entry.CHANGED, Entry.DRAWN, Entry.LOOKED_AT)
     within(
         0,
         parameter="kind",

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import asdict
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from http import HTTPStatus
+from math import isfinite
 from typing import Annotated, Any
 from uuid import UUID
 
@@ -14,17 +15,25 @@ from pydantic import BaseModel, ConfigDict, Field
 from services.access import Caller, Right, needs
 from services.api.once import OnceRoute
 from services.api.paging import NEXT, Paged
-from services.api.serving import Here
+from services.api.serving import Here, Moment
 from services.problems import problems
 from traceability import gauge_studies
+from traceability.accounts import Person
 from traceability.errors import ReadingsUnreadable
-from traceability.gauge_studies import Accuracy, Stability, Study, StudyKind, result_of
-from traceability.spc.agreement import AttributeStudy
-from traceability.spc.detection import PodCurve, SignalPod
+from traceability.gauge_studies import Accuracy, Agreement, Stability, Study, StudyKind, result_of
+from traceability.golden_parts import FromRecord, readings_from_record
+from traceability.identifiers import parse
+from traceability.spc.agreement import McNemar
+from traceability.spc.detection import AnalyticStudy, PodCurve, SignalDetection, SignalPod
 from traceability.spc.msa import BiasStudy, GaugeStudy, LinearityStudy, TypeOneStudy
 from traceability.spc.sampling import EscapeAudit
+from traceability.store import TraceStore
 
 router = APIRouter(prefix="/spc", tags=["statistics"], route_class=OnceRoute)
+
+LOOKS_BACK = timedelta(days=30)
+
+NOT_FOR_ALL = problems(HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN, HTTPStatus.UNPROCESSABLE_ENTITY)
 
 Reader = Annotated[Caller, Depends(needs(Right.RECORD))]
 
@@ -42,6 +51,9 @@ class Readings(BaseModel):
     linearity  master (the known value of each part), value
     stability  part (the occasion), value; reference
     attribute  part, operator, rating, truth: `ok` for a good part, any other word for a bad one
+    versions   the same, with two model versions for operators, each once on each part
+    grey_zone  part, master (its known size), rating, tried often; tolerance
+    analytic   the same, each part as often, around one limit: reference
     hit_miss   size, hit (1 found, 0 missed)
     signal     size, value (the signal); threshold
     audit      audited, escapes: passed parts looked at again, and the bad ones among them
@@ -129,7 +141,7 @@ def all_studies(
 @router.post(
     "/studies",
     status_code=HTTPStatus.CREATED,
-    responses=problems(HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN, HTTPStatus.UNPROCESSABLE_ENTITY),
+    responses=NOT_FOR_ALL,
 )
 def new_study(here: Here, caller: Reader, given: NewStudy) -> StudyAnswer:
     """Keep a study. One from which nothing follows is refused with what is wrong in it."""
@@ -141,6 +153,57 @@ def new_study(here: Here, caller: Reader, given: NewStudy) -> StudyAnswer:
         readings=given.readings.model_dump(exclude_none=True),
         at=datetime.now(UTC),
         by=caller.person,
+    )
+    return StudyAnswer.of(study)
+
+
+class FromRecordSaid(BaseModel):
+    """A study of what the lanes measured on golden `parts`, by their codes, from `since` on (default: 30 days)."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    kind: FromRecord
+    characteristic: str = Field(min_length=1, max_length=100)
+    parts: Annotated[list[Annotated[str, Field(min_length=1, max_length=500)]], Field(min_length=1)]
+    since: Moment | None = None
+    station: str | None = Field(default=None, max_length=100)
+    lane: str | None = Field(default=None, max_length=100)
+    model: str = Field(default="", max_length=200)
+    reference: float | None = None
+    tolerance: Annotated[float, Field(gt=0)] | None = None
+
+
+@router.post(
+    "/studies/from-record",
+    status_code=HTTPStatus.CREATED,
+    responses=NOT_FOR_ALL | problems(HTTPStatus.BAD_REQUEST),
+)
+def new_study_from_record(here: Here, caller: Reader, said: FromRecordSaid) -> StudyAnswer:
+    """Gauge R&R over lanes, type 1, bias or stability of what is on record of golden parts: nothing is typed."""
+    return study_from_record(here.store, said, by=caller.person)
+
+
+def study_from_record(store: TraceStore, said: FromRecordSaid, *, by: Person | None) -> StudyAnswer:
+    """Raises CodeNotParsed, and SpcError where nothing follows from what is on record."""
+    now = datetime.now(UTC)
+    readings = readings_from_record(
+        store,
+        said.kind,
+        said.characteristic,
+        [parse(code) for code in said.parts],
+        since=said.since or now - LOOKS_BACK,
+        station=said.station or None,
+        lane=said.lane or None,
+    )
+    known = {"reference": said.reference, "tolerance": said.tolerance}
+    study = gauge_studies.record(
+        store,
+        kind=said.kind,
+        characteristic=said.characteristic,
+        model=said.model,
+        readings=readings | {name: value for name, value in known.items() if value is not None},
+        at=now,
+        by=by,
     )
     return StudyAnswer.of(study)
 
@@ -178,17 +241,44 @@ def figures(result: gauge_studies.Result) -> dict[str, float | None]:
             "bias": result.bias,
             "sd": result.pair.limits.sigma,
         }
-    if isinstance(result, AttributeStudy):
-        of_all = list(result.appraisers.values())
+    if isinstance(result, Agreement):
+        of_all = list(result.study.appraisers.values())
         return {
-            "system_effectiveness": result.system_effectiveness,
+            "system_effectiveness": result.study.system_effectiveness,
             "effectiveness": min(one.effectiveness for one in of_all),
             "miss": max((one.miss for one in of_all if one.miss is not None), default=None),
             "false_alarm": max(
                 (one.false_alarm for one in of_all if one.false_alarm is not None), default=None
             ),
             "kappa": min(one.kappa_reference.kappa for one in of_all),
-            "fleiss": result.fleiss_between.kappa,
+            "fleiss": _known(result.study.fleiss_between.kappa),
+            "ac1": _known(result.ac1),
+            "p_symmetry": _known(result.symmetry_p),
+            "d_prime": None if result.sight is None else result.sight.d_prime,
+            "criterion": None if result.sight is None else result.sight.criterion,
+        }
+    if isinstance(result, McNemar):
+        return {
+            "only_first": float(result.only_first),
+            "only_second": float(result.only_second),
+            "difference": result.difference,
+            "difference_low": result.interval[0],
+            "difference_high": result.interval[1],
+            "p_versions": result.p_exact,
+        }
+    if isinstance(result, SignalDetection):
+        return {
+            "grey_lower": result.width_lower,
+            "grey_upper": result.width_upper,
+            "grr_width": result.width,
+            "grr_tolerance": result.percent_tolerance,
+        }
+    if isinstance(result, AnalyticStudy):
+        return {
+            "bias": result.bias,
+            "repeatability": result.repeatability,
+            "p_bias": result.p,
+            "r_squared": result.r_squared,
         }
     if isinstance(result, SignalPod):
         return {
@@ -225,6 +315,10 @@ def figures(result: gauge_studies.Result) -> dict[str, float | None]:
     }
 
 
+def _known(value: float) -> float | None:
+    return value if isfinite(value) else None
+
+
 _COLUMNS: dict[StudyKind, tuple[str, ...]] = {
     "crossed": ("part", "operator", "value"),
     "nested": ("operator", "part", "value"),
@@ -233,6 +327,9 @@ _COLUMNS: dict[StudyKind, tuple[str, ...]] = {
     "linearity": ("master", "value"),
     "stability": ("part", "value"),
     "attribute": ("part", "operator", "rating", "truth"),
+    "versions": ("part", "operator", "rating", "truth"),
+    "grey_zone": ("part", "master", "rating"),
+    "analytic": ("part", "master", "rating"),
     "hit_miss": ("size", "hit"),
     "signal": ("size", "value"),
     "audit": ("audited", "escapes"),

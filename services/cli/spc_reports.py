@@ -36,16 +36,17 @@ from services.api.spc import (
     pareto_table,
     weighing,
 )
-from services.api.studies import StudyAnswer
+from services.api.studies import FromRecordSaid, StudyAnswer, study_from_record
 from services.chart_files import Format, as_file
 from services.cli.options import database_option
 from services.cli.spc import preset_option, spc
 from services.measured_charts import CHARTS, MeasuredChart
 from services.text import language_of_environment, say
 from station_config import Catalogue, load_catalogue
-from traceability import gauge_studies
+from traceability import gauge_studies, golden_parts
 from traceability.accounts import Accounts
 from traceability.changes import Part, changes, record_change
+from traceability.golden_parts import FromRecord
 from traceability.samples import By, Stratum, Weigh
 from traceability.store import TraceStore
 from traceability.subgroups import LARGEST, SMALLEST
@@ -493,6 +494,48 @@ def _show_inspector(found: InspectorAnswer, language: str, console: Console) -> 
         console.print(f"{found.refusal.code} {found.refusal.what} {found.refusal.action}", markup=False)
 
 
+@spc.command(help=_help("cli.spc.study"))
+@click.argument("kind", type=click.Choice(golden_parts.KINDS))
+@click.argument("characteristic")
+@click.argument("parts", nargs=-1, required=True)
+@click.option("--station", help=_help("cli.spc.station"))
+@click.option("--lane", help=_help("cli.spc.lane"))
+@click.option("--since", type=click.DateTime(), help=_help("cli.spc.since_days"))
+@click.option("--reference", type=float, help=_help("cli.spc.reference"))
+@click.option("--tolerance", type=float, help=_help("cli.spc.tolerance"))
+@json_option
+@database_option
+def study(
+    kind: FromRecord,
+    characteristic: str,
+    parts: tuple[str, ...],
+    station: str | None,
+    lane: str | None,
+    since: datetime | None,
+    reference: float | None,
+    tolerance: float | None,
+    as_json: bool,
+    database: str,
+) -> None:
+    said = FromRecordSaid(
+        kind=kind,
+        characteristic=characteristic,
+        parts=list(parts),
+        station=station,
+        lane=lane,
+        since=None if since is None else since.astimezone(UTC),
+        reference=reference,
+        tolerance=tolerance,
+    )
+    with TraceStore.open(database) as store:
+        # Nobody has signed in at a command: the study is the program's.
+        made = study_from_record(store, said, by=None)
+    if as_json:
+        click.echo(made.model_dump_json(indent=2))
+    else:
+        _show_studies([made], language_of_environment(), Console(highlight=False))
+
+
 @spc.command(help=_help("cli.spc.studies"))
 @click.argument("characteristic", required=False)
 @json_option
@@ -502,8 +545,11 @@ def studies(characteristic: str | None, as_json: bool, database: str) -> None:
         found = [StudyAnswer.of(one) for one in gauge_studies.studies(store, characteristic=characteristic)]
     if as_json:
         click.echo(TypeAdapter(list[StudyAnswer]).dump_json(found, indent=2).decode())
-        return
-    language = language_of_environment()
+    else:
+        _show_studies(found, language_of_environment(), Console(highlight=False))
+
+
+def _show_studies(found: list[StudyAnswer], language: str, console: Console) -> None:
     table = _table(language, "studies.kind", "studies.of", "studies.figures", "studies.by")
     for one in found:
         figures = ", ".join(
@@ -515,7 +561,7 @@ def studies(characteristic: str | None, as_json: bool, database: str) -> None:
             figures,
             f"{one.person or '–'} {one.made_at.astimezone():%Y-%m-%d}",
         )
-    Console(highlight=False).print(table)
+    console.print(table)
 
 
 @spc.command("file", help=_help("cli.spc.file"))

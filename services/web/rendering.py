@@ -59,6 +59,7 @@ SPC_SECTIONS = (
     ("maps", "/spc/maps"),
     ("inspector", "/spc/inspector"),
     ("studies", "/spc/studies"),
+    ("audits", "/spc/audits"),
     ("merit", "/spc/merit"),
     ("sampling", "/spc/sampling"),
 )

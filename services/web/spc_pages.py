@@ -12,6 +12,7 @@ from uuid import UUID
 from fastapi import APIRouter, Depends, Form, Query, Request
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
 
+from inspection.errors import InspectionError
 from services.access import Caller, Right, SignedIn, Who
 from services.api.capability import CapabilityAnswer, Limit, NamingName, Shape, Wanted, facts, report_of
 from services.api.cases import Disposer
@@ -44,17 +45,18 @@ from services.api.spc import (
     selection,
     weighing,
 )
-from services.api.studies import Reader, StudyAnswer, readings_of
+from services.api.studies import FromRecordSaid, Reader, StudyAnswer, readings_of, study_from_record
 from services.measured_charts import CHARTS, OF_SEVERAL, OF_SUBGROUPS, WITH_KEPT_LIMITS, MeasuredChart
 from services.problems import status_of
 from services.text import Explanation, explain, say
 from services.web.language import language_of
 from services.web.rendering import page
-from traceability import gauge_studies, samples
+from traceability import gauge_studies, golden_parts, samples
 from traceability.changes import Part, changes
 from traceability.chart_book import Entry
 from traceability.errors import SpcError
 from traceability.gauge_studies import StudyKind
+from traceability.golden_parts import FromRecord
 from traceability.samples import Shifts
 from traceability.subgroups import LARGEST, SMALLEST
 
@@ -541,6 +543,36 @@ def add_study(
     return RedirectResponse("/spc/studies", HTTPStatus.SEE_OTHER)
 
 
+@router.post("/spc/studies/from-record")
+def add_study_from_record(
+    request: Request,
+    here: Here,
+    language: Language,
+    caller: Reader,
+    kind: Annotated[FromRecord, Form()],
+    characteristic: Annotated[str, Form(max_length=100)],
+    parts: Annotated[str, Form(max_length=20_000)] = "",
+    lane: Annotated[str, Form(max_length=100)] = "",
+    tolerance: Annotated[Limit, Form()] = None,
+    reference: Annotated[Limit, Form()] = None,
+) -> Response:
+    """Make a study of what the lanes measured on golden parts."""
+    said = FromRecordSaid.model_construct(
+        kind=kind,
+        characteristic=characteristic.strip(),
+        parts=parts.split(),
+        lane=lane,
+        tolerance=tolerance,
+        reference=reference,
+    )
+    try:
+        study_from_record(here.store, said, by=caller.person)
+    except InspectionError as error:
+        problem = explain(error, language)
+        return _studies_page(request, here, caller, status=status_of(error).value, problem=problem)
+    return RedirectResponse("/spc/studies", HTTPStatus.SEE_OTHER)
+
+
 def _studies_page(
     request: Request,
     here: Serving,
@@ -556,6 +588,8 @@ def _studies_page(
         status=status,
         studies=[StudyAnswer.of(one) for one in gauge_studies.studies(here.store)],
         kinds=get_args(StudyKind),
+        from_record=golden_parts.KINDS,
+        lanes=lanes_of(here),
         judged=gauge_studies.JUDGED,
         may_record=who is not None and who.may(Right.RECORD),
         problem=problem,

@@ -269,7 +269,8 @@ def g_chart(
     mean = float(used.mean()) if share is None else (1 - share) / share
     chance = 1 / (1 + mean)
     tail = float(norm.sf(sigmas))
-    low, high = (float(geom.ppf(p, chance, loc=-1)) for p in (tail, 1 - tail))
+    # Events one straight after the other leave nothing between: no quantile to look for.
+    low, high = (float(geom.ppf(p, chance, loc=-1)) if chance < 1 else 0.0 for p in (tail, 1 - tail))
     spread = sqrt(mean * (mean + 1))
     is_exact = limits == "probability"
     chart = make_chart(

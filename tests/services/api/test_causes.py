@@ -1,11 +1,19 @@
 from __future__ import annotations
 
+import csv
+import io
+import zipfile
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from uuid import UUID
 
+import numpy as np
 import pytest
+from pypdf import PdfReader
 from uuid_utils.compat import uuid7
 
-from inspection.types import Verdict
+from inspection.types import Box, Verdict
+from services.chart_files import FONTS
 from tests.builders import a_defect, a_unit, an_inspection
 from traceability.steps import ProcessStep, record_steps
 
@@ -86,3 +94,59 @@ def test_causes_and_maps_are_written_as_files(a_hot_afternoon, client, language)
     shown = client.get(f"/spc/causes?lane=parts&lang={language}", headers={"Accept": "text/html"})
     assert "oil_c" in shown.text
     assert "LOT-B" in shown.text
+
+
+MAPPED = [("scratch", 100.0, 3000.0), ("scratch", 900.0, 200.0), ("pits", 450.0, 1500.0)]
+
+
+@pytest.fixture
+def a_mapped_coil(station):
+    station.store.record(
+        [
+            an_inspection(
+                unit=a_unit("86.999.1/C-1"),
+                lane="strip",
+                defects=tuple(
+                    a_defect(kind=kind, box_mm=Box(x - 1, y - 1, x + 1, y + 1)) for kind, x, y in MAPPED
+                ),
+                finished_at=datetime.now(UTC) - timedelta(hours=1),
+            )
+        ]
+    )
+
+
+def _map_file(client, format, language="en"):
+    answer = client.get(
+        "/api/v1/spc/positions/file", params={"lane": "strip", "format": format, "lang": language}
+    )
+    assert answer.status_code == 200, answer.text
+    return answer.content
+
+
+@pytest.mark.parametrize("language", ["en", "zh"])
+def test_the_map_for_spreadsheets_has_a_line_for_each_defect(a_mapped_coil, client, language):
+    content = _map_file(client, "csv", language)
+    _, *rows = csv.reader(io.StringIO(content.decode("utf-8-sig")))
+    assert {(row[3], float(row[1]), float(row[0])) for row in rows} == set(MAPPED)
+    assert all(UUID(row[4]) for row in rows)
+
+
+def test_the_workbook_of_a_map_has_zones_grid_and_defects(a_mapped_coil, client):
+    with zipfile.ZipFile(io.BytesIO(_map_file(client, "xlsx"))) as book:
+        sheets = [name for name in book.namelist() if name.startswith("xl/worksheets/sheet")]
+    assert len(sheets) == 3
+
+
+@pytest.mark.skipif(
+    not any(Path(name).is_file() for name, _ in FONTS), reason="not there: apt-get install -y fonts-noto-cjk"
+)
+def test_the_map_is_printed_with_each_defect_where_it_lies(a_mapped_coil, client):
+    (page,) = PdfReader(io.BytesIO(_map_file(client, "pdf", "zh"))).pages
+    (drawn,) = page.images
+    image = np.asarray(drawn.image.convert("RGB"))
+    across, along = np.nonzero((image < 250).any(axis=2))
+    dots = {(round(x / 250), round(y / 500)) for x, y in zip(across, along, strict=True)}
+    high, wide = image.shape[:2]
+    # From 0 to the farthest defect's edge: 901 mm across downwards, 3001 mm along to the right.
+    expected = {(round(x / 901 * high / 250), round(y / 3001 * wide / 500)) for _, x, y in MAPPED}
+    assert dots == expected

@@ -118,3 +118,34 @@ def test_a_change_of_another_lane_ages_nothing(a_shift, station):
     }
     assert engineer.post("/api/v1/spc/changes", json=said).status_code == 201
     assert _inspector(engineer)["corrected"] is not None
+
+
+def test_without_a_proof_the_chart_is_corrected_by_what_reviews_and_audits_say_now(station):
+    """Forty rejects reviewed, eight of them good; of 360 passed, 36 audited, one bad."""
+    parts = [
+        an_inspection(
+            unit=a_unit(f"86.999.1/P-{number}"),
+            lane="parts",
+            verdict=Verdict.REJECT if number % 10 == 5 else Verdict.ACCEPT,
+            finished_at=BEGUN + timedelta(minutes=number + 1),
+        )
+        for number in range(400)
+    ]
+    station.store.record(parts)
+    engineer = signed_in(station.app(), Role.ENGINEER)
+    assert _inspector(engineer)["corrected"] is None
+    person = Accounts(station.store).add(
+        name="Lin", title="Lin", role=Role.ENGINEER, password_hash=None, by=None, at=BEGUN
+    )
+    for place, part in enumerate(one for one in parts if one.verdict is Verdict.REJECT):
+        decision = Decision.REJECT if place % 5 else Decision.ACCEPT
+        Reviews(station.store).decide(part.id, decision, by=person, at=datetime.now(UTC))
+    audit = {"kind": "audit", "characteristic": "parts", "readings": {"audited": 36, "escapes": 1}}
+    assert engineer.post("/api/v1/spc/studies", json=audit).status_code == 201
+    found = _inspector(engineer)
+    assert (found["corrected_by"], found["refusal"]["code"]) == ("now", "SPC-PROOF-STALE")
+    # 32 bad of 40 rejects, 10 bad of 360 passed: what the rates say of all units is what was found in them.
+    centre = found["corrected"]["points"][0]["centre"]
+    assert centre == pytest.approx(42 / 400, rel=1e-6)
+    page = engineer.get("/spc/inspector?lane=parts", headers={"Accept": "text/html", "Accept-Language": "en"})
+    assert "since no accuracy study holds" in page.text

@@ -154,7 +154,7 @@ def test_runs_of_two_recipes_share_a_chart_of_deviations_from_their_nominals(sta
     given = _chart(client, chart="dnom", nominals=f"{newer.name} {newer.revision}=42")["location"]
     assert given["points"][0]["value"] == pytest.approx(-0.02)
     assert given["points"][10]["value"] == pytest.approx(-2)
-    assert given["points"][0]["centre"] == pytest.approx(-1)
+    assert given["points"][0]["centre"] == pytest.approx(-0.99)
     answer = client.get("/api/v1/spc/measured?measurement=width&chart=dnom&nominals=demo")
     assert answer.json()["code"] == "SPC-READINGS-UNREADABLE"
 

@@ -1,13 +1,20 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from html import escape
+from typing import get_args
 
 import numpy as np
 import pytest
+from scipy.stats import norm
 
+from services.text import say
 from tests.builders import a_measurement, a_unit, an_inspection
 from tests.services.signed_in import signed_in
 from traceability.accounts import Role
+from traceability.gauge_studies import StudyKind
+from traceability.spc.agreement import bowker, gwet_ac1
+from traceability.spc.detection import analytic_study
 
 # Ten parts, three stations, two trials: a gauge that tells the parts well.
 CROSSED = {
@@ -250,3 +257,137 @@ def test_values_below_zero_cannot_be_taken_to_follow_what_is_above_it(station, e
         answer = _report(engineer, **asked, shape=shape)
         assert answer.status_code == 422
         assert answer.json()["code"] == code
+
+
+def _lines(*rows):
+    return {
+        name: list(column)
+        for name, column in zip(("part", "operator", "rating", "truth"), zip(*rows, strict=True), strict=True)
+    }
+
+
+# Twenty parts, a fifth of them bad; Eva takes two good ones for bad, and misses one that Otto sees.
+RATED = _lines(
+    *(
+        (f"P{part}", who, "nok" if (truth == "nok" and part not in missed) or part in called else "ok", truth)
+        for part in range(20)
+        for truth in ["nok" if part < 4 else "ok"]
+        for who, missed, called in (("Eva", (3,), (7, 8)), ("Otto", (), ()))
+    )
+)
+
+
+def _figures(answer):
+    assert answer.status_code == 201, answer.text
+    return {one["key"]: one["value"] for one in answer.json()["figures"]}
+
+
+def test_agreement_of_appraisers_is_told_where_bad_parts_are_rare_and_who_is_stricter(engineer):
+    figures = _figures(_study(engineer, kind="attribute", characteristic="parts", **RATED))
+    # Both: 3 bad, 14 good; only Otto bad: 1; only Eva bad: 2.
+    table = [[3, 2], [1, 14]]
+    assert figures["ac1"] == pytest.approx(gwet_ac1(table).ac1)
+    assert figures["p_symmetry"] == pytest.approx(bowker(table).p)
+    # Of 8 looks at bad parts 7 see them; of 32 at good ones 2 take them for bad.
+    assert figures["d_prime"] == pytest.approx(norm.ppf(7 / 8) - norm.ppf(2 / 32))
+
+
+def test_two_model_versions_are_compared_on_the_parts_on_which_they_differ(engineer):
+    """Of 20 parts the first is wrong on three that the second gets right, and right on none that it gets wrong."""
+    figures = _figures(_study(engineer, kind="versions", characteristic="parts", **RATED))
+    assert (figures["only_first"], figures["only_second"]) == (0, 3)
+    assert figures["difference"] == pytest.approx(-3 / 20)
+    assert figures["p_versions"] == pytest.approx(2 * 0.5**3)
+
+
+# Sizes about a lower limit of 10, five trials each: never, now and then, always accepted.
+TRIED = [(9.0, 0), (9.5, 0), (9.8, 1), (9.9, 2), (10.0, 3), (10.1, 4), (10.3, 5), (11.0, 5)]
+AT_THE_LIMIT = {
+    "part": [f"P{size}" for size, _ in TRIED for _ in range(5)],
+    "master": [size for size, _ in TRIED for _ in range(5)],
+    "rating": ["ok" if trial < accepted else "nok" for _, accepted in TRIED for trial in range(5)],
+}
+
+
+def test_the_grey_zone_at_a_limit_is_found_by_signal_detection(engineer):
+    figures = _figures(_study(engineer, kind="grey_zone", tolerance=4.0, **AT_THE_LIMIT))
+    assert figures["grey_lower"] == pytest.approx(10.3 - 9.5)
+    assert figures["grey_upper"] is None
+    assert figures["grr_tolerance"] == pytest.approx(100 * 0.8 / 4)
+
+
+def test_the_analytic_method_has_bias_and_repeatability_at_the_limit(engineer):
+    figures = _figures(_study(engineer, kind="analytic", reference=10.0, **AT_THE_LIMIT))
+    known = analytic_study(
+        [size for size, _ in TRIED], [accepted for _, accepted in TRIED], trials=5, limit=10.0
+    )
+    assert figures["bias"] == pytest.approx(known.bias)
+    assert figures["repeatability"] == pytest.approx(known.repeatability)
+
+
+@pytest.mark.parametrize(
+    ("kind", "readings", "code"),
+    [
+        ("versions", RATED | {"operator": ["Eva"] * 40}, "SPC-PARAMETER"),
+        ("versions", {name: column[:-1] for name, column in RATED.items()}, "SPC-STUDY-INCOMPLETE"),
+        ("grey_zone", AT_THE_LIMIT | {"rating": ["ok"] * 40}, "SPC-TOO-FEW-VALUES"),
+        ("grey_zone", AT_THE_LIMIT | {"rating": ["ok"] * 39}, "SPC-PARAMETER"),
+        ("analytic", AT_THE_LIMIT, "SPC-PARAMETER"),
+        (
+            "analytic",
+            {name: column[:-1] for name, column in AT_THE_LIMIT.items()} | {"reference": 10.0},
+            "SPC-STUDY-INCOMPLETE",
+        ),
+    ],
+)
+def test_verdicts_from_which_nothing_follows_are_refused(engineer, kind, readings, code):
+    answer = _study(engineer, kind=kind, **readings)
+    assert (answer.status_code, answer.json()["code"]) == (422, code)
+
+
+@pytest.mark.parametrize("language", ["en", "zh"])
+def test_the_page_takes_verdicts_of_two_versions_and_shows_who_was_right(engineer, language):
+    lines = "\n".join(", ".join(row) for row in zip(*RATED.values(), strict=True))
+    headers = {"Accept": "text/html", "Accept-Language": language}
+    given = {"kind": "versions", "characteristic": "parts", "readings": lines}
+    assert engineer.post("/spc/studies", data=given, headers=headers).status_code == 303
+    shown = engineer.get("/spc/studies", headers=headers).text
+    assert say("web.figure.only_second", language) in shown
+    for kind in get_args(StudyKind):
+        assert escape(say(f"web.study_how.{kind}", language)) in shown
+
+
+@pytest.mark.parametrize("language", ["en", "zh"])
+def test_a_study_is_made_of_what_was_measured_on_a_golden_part(station, engineer, language):
+    _measure(station, [10.0, 10.1] * 15)
+    code = "86.999.1/P-0"
+    station.store.record(
+        [
+            an_inspection(
+                unit=a_unit(code),
+                measurements=(a_measurement(name="width", value=10 + 0.01 * number),),
+                finished_at=datetime.now(UTC) - timedelta(hours=1, minutes=number),
+            )
+            for number in range(12)
+        ]
+    )
+    said = {
+        "kind": "type_one",
+        "characteristic": "width",
+        "parts": [code],
+        "reference": 10.05,
+        "tolerance": 2,
+    }
+    made = engineer.post("/api/v1/spc/studies/from-record", json=said)
+    assert made.status_code == 201, made.text
+    headers = {"Accept": "text/html", "Accept-Language": language}
+    form = said | {"parts": code, "kind": "bias", "tolerance": ""}
+    assert engineer.post("/spc/studies/from-record", data=form, headers=headers).status_code == 303
+    bias, first = engineer.get("/api/v1/spc/studies").json()
+    assert (bias["kind"], first["kind"]) == ("bias", "type_one")
+    values = [10.0, *(10 + 0.01 * number for number in range(12))]
+    figures = {one["key"]: one["value"] for one in bias["figures"]}
+    assert figures["bias"] == pytest.approx(sum(values) / 13 - 10.05)
+    wrong = engineer.post("/spc/studies/from-record", data=form | {"parts": "P-unknown"}, headers=headers)
+    assert wrong.status_code == 422
+    assert 'role="alert"' in wrong.text
