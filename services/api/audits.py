@@ -54,6 +54,8 @@ class DrawAnswer(BaseModel):
     def of(found: Draw) -> DrawAnswer:
         audited, bad = len(found.passed), sum(found.found.get(one.id, False) for one in found.passed)
         is_finished = found.is_finished
+        # Where only rejected parts' pictures are kept, a picture says what the system said.
+        all_pictured = all(one.picture is not None for one in found.parts)
         return DrawAnswer(
             id=found.id,
             station=found.station,
@@ -65,7 +67,7 @@ class DrawAnswer(BaseModel):
                 PartAnswer(
                     inspection=one.id,
                     unit=CodeAnswer.of(one.unit),
-                    picture=one.picture,
+                    picture=one.picture if is_finished or all_pictured else None,
                     is_bad=found.found.get(one.id),
                     verdict=verdict_name(one.verdict) if is_finished else None,
                 )

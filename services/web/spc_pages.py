@@ -327,7 +327,12 @@ def measured_page(
         query=query,
         enter_url=f"/spc/measured/entries?{query}",
         back=f"{request.url.path}?{request.url.query}",
-        chart_texts=chart_texts(language),
+        chart_texts=chart_texts(language)
+        | (
+            {side: say(f"web.capability.{side}", language) for side in ("lower", "upper")}
+            if chart == "pre_control"
+            else {}
+        ),
         look=look,
         periods=PERIODS,
         **rights_over_charts(who),
