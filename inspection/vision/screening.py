@@ -45,7 +45,7 @@ _HIDDEN_MOST = 2.0**10
 
 BORDER_PX = 8
 """A tile that shows of a candidate no more than this at its border is not sent on for it: its neighbour, of which tiles
-share 50 px of 200, has it inside. On drawn strip this spares a tenth of the tiles that are sent on, a fifth where
+share 25 px of 200, has it inside. On drawn strip this spares a tenth of the tiles that are sent on, a fifth where
 little is hot, and loses no finding; with 12 px the first is lost (docs/screening.md)."""
 
 # The compiled scoring has room for so many units of a layer, and so many kinds.

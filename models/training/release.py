@@ -257,7 +257,7 @@ def release_run(
         training=Training(
             tool=f"ultralytics {train.tool_version()}, from {plan.goes_on_from or 'scratch'} (no downloaded weights)",
             tool_licence="AGPL-3.0; used for training only, no part of it is in the product",
-            network=train.NETWORK,
+            network=f"{plan.network}{', its activations ReLU' if plan.rectified else ''}",
             command=command,
             seed=plan.seed,
             epochs=plan.epochs,
