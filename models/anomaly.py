@@ -46,7 +46,8 @@ PROGRESS = "progress "
 TILE_PX = 256
 LEAST_PICTURES = 10
 
-BACKBONE = "strip-surface"
+# A fixed version: the layers are called as its tool called them, and later ones are of another build.
+BACKBONE = "strip-surface", "1.1.0"
 # Answers of its layers at an 4th, an 8th and a 16th of the picture.
 _LAYERS = tuple(f"/model.{number}/cv2/act/Mul_output_0" for number in (2, 4, 6))
 _CELL_PX = 8
@@ -102,11 +103,11 @@ def fit(
     versions_each     how many blemished copies of each picture are learned from
     steps             of the fit, each on 512 places
     progress          told what share of the work is done
-    backbone          whose first layers describe a place; the newest strip-surface if not given
+    backbone          whose first layers describe a place; BACKBONE if not given
 
     Raises TrainingDataMissing for fewer than LEAST_PICTURES. Same pictures and seed, same model, on one machine.
     """
-    backbone = backbone or ModelStore().find(BACKBONE)
+    backbone = backbone or ModelStore().find(*BACKBONE)
     describe = _Describer(backbone)
     rng = np.random.default_rng(seed)
     learned, held_back = parted(good, rng, source=source)

@@ -1,4 +1,4 @@
-"""Makes a release of what was trained: `python -m models.training.release strip|strip-on|part|metal --version 1.0.0`.
+"""Makes a release of what was trained: `python -m models.training.release strip|part|metal --version 1.0.0`.
 
 Export to ONNX, comparison of the file with the trained network, choice of thresholds, evaluation of the file run
 as a station runs it, and the card that says all this. What is measured is measured on pictures that neither
@@ -202,7 +202,7 @@ def metal_exhibit(neu: Path) -> Exhibit:
     )
 
 
-EXHIBITS = {"strip": strip_exhibit, "strip-on": strip_exhibit, "part": part_exhibit, "metal": metal_exhibit}
+EXHIBITS = {"strip": strip_exhibit, "part": part_exhibit, "metal": metal_exhibit}
 
 
 def release(name: str, *, version: str, run: Path, neu: Path, into: Path, looks: int) -> ModelCard:
@@ -255,7 +255,7 @@ def release_run(
         licence=exhibit.licence,
         export_parity="",
         training=Training(
-            tool=f"ultralytics {train.tool_version()}, from {plan.goes_on_from or 'scratch'} (no downloaded weights)",
+            tool=f"ultralytics {train.tool_version()}, from scratch (no downloaded weights)",
             tool_licence="AGPL-3.0; used for training only, no part of it is in the product",
             network=f"{plan.network}{', its activations ReLU' if plan.rectified else ''}",
             command=command,

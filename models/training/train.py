@@ -1,6 +1,6 @@
-"""Trains a box detector, from nothing but pictures or on from a released one.
+"""Trains a box detector from nothing but pictures.
 
-    python -m models.training.train strip|strip-on|part|metal
+    python -m models.training.train strip|part|metal
 
 The only file that knows ultralytics (AGPL-3.0, a tool of the training desk). What it costs and why it is set
 up as it is: docs/training.md.
@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import math
 import os
 import sys
 import time
@@ -20,19 +19,13 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from inspection.vision.boxes import Letterbox
-from models.boxes import fill_input
-from models.store import ModelStore
 from models.training.dataset import TrainingSet, make_metal_set, make_part_set, make_strip_set
 from models.training.decoding import shortened
 
 VALIDATED_EPOCHS = 25
-_NORMS_FROM_EVERY = 6
-_MEAN_OF_STEPS = 0.998
 REPOSITORY = Path(__file__).resolve().parents[2]
 
 STATED = ("names", "license")
@@ -48,9 +41,6 @@ class Plan:
                    passing, where SiLU takes half as long as all convolutions
     batch          pictures at a time
     per_step       pictures for a step of the optimizer
-    goes_on_from   "NAME:VERSION" of a released model whose weights it begins with; None: from nothing. Going on, the
-                   rate is held until mosaic ends (`close_mosaic` epochs before the last) and then falls to nothing,
-                   and the weights kept are the mean of the last about 500 steps.
     """
 
     input_px: int
@@ -62,7 +52,6 @@ class Plan:
     per_step: int = 64
     learning_rate: float = 0.002
     weight_decay: float = 0.0005
-    goes_on_from: str | None = None
     augment: Mapping[str, float] = field(default_factory=dict)
 
 
@@ -88,26 +77,6 @@ PLANS = {
             "translate": 0.1,
             "mosaic": 1.0,
             "close_mosaic": 25,
-        },
-    ),
-    # From what was released: more steps, and the rate down to nothing.
-    "strip-on": Plan(
-        input_px=224,
-        epochs=12,
-        seed=0,
-        per_step=16,
-        learning_rate=0.0005,
-        goes_on_from="strip-surface:1.1.0",
-        augment={
-            "fliplr": 0.5,
-            "flipud": 0.5,
-            "hsv_h": 0.0,
-            "hsv_s": 0.0,
-            "hsv_v": 0.35,
-            "scale": 0.25,
-            "translate": 0.1,
-            "mosaic": 0.5,
-            "close_mosaic": 6,
         },
     ),
     # A part is seen whole and in one pose; four quarters of parts in one picture are nothing it will meet.
@@ -157,13 +126,9 @@ def train(name: str, *, neu: Path, folder: Path, threads: int) -> Path:
     resumed = last.exists()
     if not resumed:
         make_set(name, neu=neu, folder=folder / "data")
-    network = load_network(last if resumed else _beginning(plan, folder))
+    network = load_network(last if resumed else _described(plan, folder))
     _make_it_fast(network, threads)
     _validate_late(network)
-    going_on: dict[str, Any] = {}
-    if plan.goes_on_from is not None:
-        _hold_then_fall(network, plan)
-        going_on = {"warmup_epochs": 1.0}
     began = time.monotonic()
     network.train(
         data=str(folder / "data" / "data.yaml"),
@@ -181,16 +146,15 @@ def train(name: str, *, neu: Path, folder: Path, threads: int) -> Path:
         weight_decay=plan.weight_decay,
         # Ultralytics would first raise the rate of the offsets a hundredfold.
         warmup_bias_lr=0.0,
-        cos_lr=plan.goes_on_from is None,
+        cos_lr=True,
         patience=0,
-        pretrained=plan.goes_on_from is not None,
+        pretrained=False,
         cache="ram",
         device="cpu",
         workers=0,
         # Ultralytics' own mixed precision is for GPUs; ours is in _make_it_fast.
         amp=False,
         plots=False,
-        **going_on,
         **plan.augment,
     )
     facts = {"seconds": round(time.monotonic() - began), "resumed": resumed, "threads": threads}
@@ -198,31 +162,15 @@ def train(name: str, *, neu: Path, folder: Path, threads: int) -> Path:
     return best
 
 
-def _beginning(plan: Plan, folder: Path) -> Path | str:
-    """What the run begins with: a description, or a checkpoint made from a released model."""
-    if plan.goes_on_from is None:
-        return _rectified(plan.network, folder) if plan.rectified else plan.network
-    from models.training.warm import write_checkpoint
-
-    released = ModelStore().find(*plan.goes_on_from.split(":"))
-    pictures = sorted((folder / "data" / "images" / "train").iterdir())[::_NORMS_FROM_EVERY]
-    inputs = np.empty((len(pictures), 3, *released.card.input_hw), np.float32)
-    for row, path in zip(inputs, pictures, strict=True):
-        pixels = np.asarray(cv2.imread(str(path), cv2.IMREAD_GRAYSCALE), np.uint8)
-        fit = Letterbox.fit((pixels.shape[0], pixels.shape[1]), released.card.input_hw)
-        fill_input(row, pixels, fit)
-    network = load_network(plan.network)
-    # The description is that of a network of 80 kinds.
-    network.model = type(network.model)(plan.network, nc=len(released.card.kinds), verbose=False)
-    return write_checkpoint(released, network, inputs, folder / "begins_with.pt")
-
-
-def _rectified(network: str, folder: Path) -> Path:
-    described = load_network(network).model.yaml
+def _described(plan: Plan, folder: Path) -> Path | str:
+    """The description of the plan's network; with other activations a file of its own."""
+    if not plan.rectified:
+        return plan.network
+    described = load_network(plan.network).model.yaml
     from ultralytics.utils import YAML
 
     # Its name tells ultralytics the size.
-    path = folder / network
+    path = folder / plan.network
     YAML.save(path, described | {"activation": "torch.nn.ReLU()"})
     return path
 
@@ -230,8 +178,6 @@ def _rectified(network: str, folder: Path) -> Path:
 def make_set(name: str, *, neu: Path, folder: Path) -> TrainingSet:
     if name == "metal":
         return make_metal_set(neu.parent / "magnetic_tile", neu.parent / "bsdata", folder)
-    if name == "strip-on":
-        return make_strip_set(neu, folder, drawn=100, clean=300)
     return make_strip_set(neu, folder) if name == "strip" else make_part_set(folder)
 
 
@@ -328,22 +274,6 @@ def _make_it_fast(network: Any, threads: int) -> None:
                 return _to_float32(in_full(images, *rest, **named))
 
         model.predict = in_half
-
-    network.add_callback("on_train_start", on_start)
-
-
-def _hold_then_fall(network: Any, plan: Plan) -> None:
-    """The rate and the mean of the weights, as `Plan.goes_on_from` says."""
-    falls_for = int(plan.augment["close_mosaic"])
-
-    def rate(epoch: float) -> float:
-        return min((plan.epochs - epoch) / falls_for, 1.0)
-
-    def on_start(trainer: Any) -> None:
-        trainer.epochs = plan.epochs
-        trainer.lf = rate
-        trainer.scheduler.lr_lambdas = [rate for _ in trainer.optimizer.param_groups]
-        trainer.ema.decay = lambda steps: _MEAN_OF_STEPS * (1 - math.exp(-steps / 100))
 
     network.add_callback("on_train_start", on_start)
 

@@ -9,7 +9,7 @@ TRAINED_VERSION ?= 1.0.0
 # Not into models/released: what was released is replaced by no command. Copy the folder there to release it.
 TRAINED_INTO ?= runs/released
 
-.PHONY: train-strip train-strip-on train-part train-metal train-tile quantise-strip train-screen
+.PHONY: train-strip train-part train-metal train-tile quantise-strip train-screen
 
 # torch comes first and alone: pip then keeps its CPU build when ultralytics asks for any torch.
 .venv-training/ready: pyproject.toml
@@ -21,11 +21,6 @@ TRAINED_INTO ?= runs/released
 train-strip: .venv-training/ready
 	.venv-training/bin/python -m models.training.train strip --neu $(NEU_DET)
 	.venv-training/bin/python -m models.training.release strip --version $(TRAINED_VERSION) --into $(TRAINED_INTO) --neu $(NEU_DET)
-
-# On from the released strip-surface 1.1.0.
-train-strip-on: .venv-training/ready
-	.venv-training/bin/python -m models.training.train strip-on --neu $(NEU_DET)
-	.venv-training/bin/python -m models.training.release strip-on --version $(TRAINED_VERSION) --into $(TRAINED_INTO) --neu $(NEU_DET)
 
 train-part: .venv-training/ready
 	.venv-training/bin/python -m models.training.train part
