@@ -46,7 +46,7 @@ PROGRESS = "progress "
 TILE_PX = 256
 LEAST_PICTURES = 10
 
-# A fixed version: the layers are called as its tool called them, and later ones are of another build.
+# A fixed version: what a later one is built like, the names of its layers do not tell.
 BACKBONE = "strip-surface", "1.1.0"
 # Answers of its layers at an 4th, an 8th and a 16th of the picture.
 _LAYERS = tuple(f"/model.{number}/cv2/act/Mul_output_0" for number in (2, 4, 6))
