@@ -67,6 +67,10 @@ def shortened(network: bytes) -> bytes:
             helper.make_tensor(f"{kept}/most", TensorProto.FLOAT, [], [_MOST]),
         ]
     )
+    # What is noted of the shapes on the way is not true any more.
+    on_the_way = {*names, *transposed.output, *softmax.output, *mean.output}
+    for noted in [one for one in graph.value_info if one.name in on_the_way]:
+        graph.value_info.remove(noted)
     graph.initializer.remove(next(one for one in graph.initializer if one.name == mean.input[1]))
     onnx.checker.check_model(model)
     return bytes(model.SerializeToString())

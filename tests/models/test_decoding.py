@@ -31,7 +31,11 @@ def a_head(*, perm=(0, 2, 1, 3), distributions=1):
         *(numpy_helper.from_array(distances, f"mean.w{n}") for n in range(distributions)),
     ]
     inputs = [helper.make_tensor_value_info("sides", TensorProto.FLOAT, [1, 64, PLACES])]
-    graph = helper.make_graph(nodes, "head", inputs, outputs, constants)
+    noted = [
+        helper.make_tensor_value_info(f"mean{n}", TensorProto.FLOAT, [1, 1, 4, PLACES])
+        for n in range(distributions)
+    ]
+    graph = helper.make_graph(nodes, "head", inputs, outputs, constants, value_info=noted)
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
     return model.SerializeToString()
 
@@ -58,6 +62,10 @@ def test_whatever_the_network_says_a_side_lies_among_its_distances(sides):
 
 def test_no_softmax_is_left():
     assert "Softmax" not in {node.op_type for node in onnx.load_from_string(WRITTEN_SHORT).graph.node}
+
+
+def test_what_is_noted_of_shapes_is_true():
+    onnx.shape_inference.infer_shapes(onnx.load_from_string(WRITTEN_SHORT), strict_mode=True)
 
 
 @pytest.mark.parametrize("head", [a_head(distributions=0), a_head(distributions=2)])
