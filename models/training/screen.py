@@ -48,6 +48,11 @@ KEPT_SHARE, KEPT_OF_KIND = 0.999, 0.99
 KEPT_ALONE = 0.99
 """Of each kind's findings, by that kind's own score: what another kind happens to keep here it may not keep there."""
 
+LOWERED_BY = 0.5
+"""Below what the pictures set aside would allow, for surfaces that taught nothing. Before strip-surface 1.2.0 all of
+the network's findings on the 301st to 480th magnetic tile of the train list lie on a candidate without it, but not all
+on faint inclusions of drawn strip. Clean drawn strip pays: 0.6 % of its tiles are sent on, not 0.4. (1.2.0: 2.)"""
+
 HIDDEN = 32
 EPOCHS = 40
 BATCH = 64
@@ -66,7 +71,8 @@ _QUIET, _LOUDEST = 3.0, 6.0
 THRESHOLDS_BY = (
     f"of those that keep {KEPT_SHARE:.1%} of what the network finds on the pictures set aside, {KEPT_OF_KIND:.0%} of "
     f"every kind by one kind or another and {KEPT_ALONE:.0%} by its own: raised step by step, each time where "
-    f"cells of defect-free drawn strip come least near to standing out"
+    f"cells of defect-free drawn strip come least near to standing out; then all lowered by {LOWERED_BY:g}, for "
+    f"surfaces that taught nothing"
 )
 MINED_FROM = "drawn strip frames, defect-free: the windows that earlier screens found loudest"
 FRAMES_QUIET = "drawn strip frames, defect-free, the network not asked"
@@ -485,7 +491,7 @@ def train_screen(
         loudest += found
         screen = fit([*lessons, *loudest * MINED_TIMES], kinds, seed=seed)
     kind, best = best_scores(screen, sets_thresholds)
-    thresholds = choose_thresholds(kind, best, _scores_of(screen, quiet))
+    thresholds = choose_thresholds(kind, best, _scores_of(screen, quiet)) - LOWERED_BY
     kept = np.asarray((best >= thresholds).any(axis=1))
     weights = weights_as_json(screen)
     card = ScreenCard(

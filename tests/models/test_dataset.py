@@ -18,6 +18,7 @@ from models.training.dataset import (
     read_spindles,
     read_tiles,
 )
+from tests.models.part_set import KEPT, gist
 from tests.models.releases import PART, STRIP
 from tests.where import shared
 
@@ -36,7 +37,14 @@ def test_the_strip_model_learnt_from_the_set_its_card_names(tmp_path):
 
 
 def test_the_part_model_learnt_from_the_set_its_card_names(tmp_path):
-    assert make_part_set(tmp_path).digest == ModelStore().find(PART).card.training.digest
+    made, card = make_part_set(tmp_path), ModelStore().find(PART).card
+    if made.digest == card.training.digest:
+        return
+    # Another processor than it was released on.
+    kept, here = np.load(KEPT), gist(tmp_path)
+    assert np.abs(here["means"].astype(int) - kept["means"]).max() <= 1
+    np.testing.assert_allclose(here["labels"], kept["labels"], atol=0.01)
+    assert [one.images for one in made.sources] == [one.images for one in card.training.sources]
 
 
 def test_no_steel_that_chooses_is_learnt_from():
