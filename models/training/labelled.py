@@ -94,11 +94,14 @@ def train_from_labels(
     learn, judge = to_train_from(labelled)
     tile_px = min(LARGEST_PX, max(max(one.width_px, one.height_px) for one in labelled.pictures))
     input_px = -(-tile_px // _STRIDE_PX) * _STRIDE_PX
-    plan = train.Plan(input_px=input_px, epochs=epochs, seed=0, augment=AUGMENT)
+    # Plants' sets are small: a step for each batch, or there are few.
+    plan = train.Plan(
+        input_px=input_px, epochs=epochs, seed=0, per_step=16, learning_rate=0.001, augment=AUGMENT
+    )
     made = make_labelled_set(learn, judge, work / "data", tile_px=tile_px, source=source)
     _say(f"{made.sources[0].images} pieces of {tile_px} px with {made.sources[0].boxes} defects teach")
     _say(f"{len(judge.pictures)} pictures of other units judge")
-    _run(plan, work)
+    train.fit(plan, folder=work, threads=len(os.sched_getaffinity(0)), each_epoch=_tell)
     judged_by = read(judge)
     exhibit = Exhibit(
         released_as=name,
@@ -125,35 +128,6 @@ def train_from_labels(
         f"{measured.overkill} of {measured.clean} good ones are reported"
     )
     return into / card.name / card.version
-
-
-def _run(plan: train.Plan, folder: Path) -> None:
-    """From nothing to `folder`/weights/best.pt, saying each epoch."""
-    network = train.load_network(train.NETWORK)
-    train._make_it_fast(network, len(os.sched_getaffinity(0)))
-    train._validate_late(network)
-    network.add_callback("on_fit_epoch_end", _tell)
-    network.train(
-        data=str(folder / "data" / "data.yaml"),
-        project=str(folder.parent),
-        name=folder.name,
-        exist_ok=True,
-        imgsz=plan.input_px,
-        epochs=plan.epochs,
-        batch=plan.batch,
-        seed=plan.seed,
-        optimizer="AdamW",
-        lr0=plan.learning_rate,
-        cos_lr=True,
-        patience=0,
-        pretrained=False,
-        cache="ram",
-        device="cpu",
-        workers=0,
-        amp=False,
-        plots=False,
-        **plan.augment,
-    )
 
 
 def _tell(trainer: Any) -> None:

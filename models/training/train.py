@@ -13,7 +13,7 @@ import json
 import os
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from importlib.metadata import version
 from pathlib import Path
@@ -121,14 +121,23 @@ def train(name: str, *, neu: Path, folder: Path, threads: int) -> Path:
     neu      NEU-DET with its lists, for the strip; for metal, magnetic_tile and bsdata beside it
     folder   of this run: data/, weights/, results.csv, run.json
     """
-    plan = PLANS[name]
-    last, best = folder / "weights" / "last.pt", folder / "weights" / "best.pt"
-    resumed = last.exists()
-    if not resumed:
+    if not _last(folder).exists():
         make_set(name, neu=neu, folder=folder / "data")
+    return fit(PLANS[name], folder=folder, threads=threads)
+
+
+def fit(plan: Plan, *, folder: Path, threads: int, each_epoch: Callable[[Any], None] | None = None) -> Path:
+    """The best weights, from nothing, of the set in `folder`/data. Continues what was interrupted in that folder.
+
+    each_epoch   called with ultralytics' trainer when an epoch is over, and once more when all are
+    """
+    last = _last(folder)
+    resumed = last.exists()
     network = load_network(last if resumed else _described(plan, folder))
     _make_it_fast(network, threads)
     _validate_late(network)
+    if each_epoch is not None:
+        network.add_callback("on_fit_epoch_end", each_epoch)
     began = time.monotonic()
     network.train(
         data=str(folder / "data" / "data.yaml"),
@@ -159,7 +168,11 @@ def train(name: str, *, neu: Path, folder: Path, threads: int) -> Path:
     )
     facts = {"seconds": round(time.monotonic() - began), "resumed": resumed, "threads": threads}
     (folder / "run.json").write_text(json.dumps(facts), encoding="utf-8")
-    return best
+    return last.with_name("best.pt")
+
+
+def _last(folder: Path) -> Path:
+    return folder / "weights" / "last.pt"
 
 
 def _described(plan: Plan, folder: Path) -> Path | str:
