@@ -24,6 +24,9 @@ NOON = datetime(2026, 11, 20, 12, tzinfo=UTC)
 NO_MORE = {"handed_over"}
 """Tables that a later version took out: what they held stands in others."""
 
+COUNTED_ANEW = {"rollup_defects"}
+"""Sums that 0027 made again from the records (tests/traceability/test_rollups.py), by verdict since."""
+
 RENAMED = {("contradiction", "sha256")}
 """Columns that later became another: the beginning of this one is its record's id since."""
 
@@ -102,7 +105,7 @@ def test_all_that_an_older_version_kept_is_there_after_the_upgrade(revision: str
     engine = open_engine(database_url)
     with reading(engine) as connection:
         for name, row in kept.items():
-            if name not in NO_MORE:
+            if name not in NO_MORE and not (name in COUNTED_ANEW and "verdict" not in row):
                 found = list(rows_of(connection, name))
                 said = {
                     key: value for key, value in row.items() if (name, key) not in RENAMED or key in found[0]
