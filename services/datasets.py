@@ -285,7 +285,8 @@ def _unpack(data: bytes, into: Path) -> None:
                 if entry.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
                     raise _unfit(f"{entry.filename!r} is packed by method {entry.compress_type}")
                 place.write_bytes(archive.read(entry))
-    except (zipfile.BadZipFile, zlib.error, NotImplementedError, RuntimeError, EOFError) as error:
+    # RuntimeError: it wants a password.
+    except (zipfile.BadZipFile, zlib.error, RuntimeError, EOFError) as error:
         raise _unfit(str(error) or type(error).__name__) from error
     except (FileExistsError, NotADirectoryError, IsADirectoryError) as error:
         # A name is a file and a folder at once. What else goes wrong in writing is not the archive's fault.

@@ -109,10 +109,17 @@ def test_samples_may_be_of_one_station_one_lane_and_of_what_was_really_seen(stor
             an_inspection(simulated=True),
         ]
     )
-    window = {"since": NOON, "until": NOON + timedelta(hours=1)}
 
-    def units(**chosen: object) -> int:
-        (sample,) = count_samples(store, by="hour", **window, **chosen)  # type: ignore[arg-type]
+    def units(*, station: str | None = None, lane: str | None = None, simulated: bool | None = None) -> int:
+        (sample,) = count_samples(
+            store,
+            by="hour",
+            since=NOON,
+            until=NOON + timedelta(hours=1),
+            station=station,
+            lane=lane,
+            simulated=simulated,
+        )
         return sample.opportunity
 
     assert units() == 4
