@@ -28,7 +28,7 @@ from models.labels import LabelledSet, read_yolo, write_labels
 from models.store import ModelStore, plant_folder
 from services.access import Access
 from services.cli.options import database_option, pictures_option
-from services.evaluating import Price, column_of, compare, evaluate
+from services.evaluating import Price, column_of, compare, evaluate, pace_in_turn
 from services.evaluating import as_json as evaluated_as_json
 from services.model_life import ModelLife, Standing
 from services.reviewed import reviewed
@@ -347,10 +347,10 @@ def judge(name: str, data: Path, listed: str | None, codes: tuple[str, ...], by:
     def act(plant: ModelLife, person: Person, at: datetime) -> Standing:
         plant.check_gold(name, gold)
         stands = plant.standing(name)
-        looked = [
-            evaluate(labelled, name, version, threads=1) for version in (stands.in_force, stands.candidate)
-        ]
-        return plant.judge(name, looked[0], looked[1], gold=gold, by=person, at=at)
+        versions = (stands.in_force, stands.candidate)
+        champion, challenger = (evaluate(labelled, name, version, threads=1) for version in versions)
+        took_ms = pace_in_turn(labelled, name, versions)
+        return plant.judge(name, champion, challenger, took_ms=took_ms, gold=gold, by=person, at=at)
 
     return 0 if _step(database, by, act).has_passed else 1
 

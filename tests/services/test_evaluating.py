@@ -1,15 +1,20 @@
 """Two models on the same pictures: better, worse, or not to be told apart."""
 
 import re
+from dataclasses import replace
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 
 from inspection.types import Box, Detections
+from models.anomaly import KIND, write
 from models.evaluation import Judged
-from models.labels import LabelledFile, Truth
-from services.evaluating import Evaluated, Seen, compare
+from models.labels import LabelledFile, LabelledSet, Truth
+from models.store import ModelStore
+from services.evaluating import Evaluated, Seen, compare, pace_in_turn
+from tests.models.networks import a_model, answering
 
 A = (0, 0, 20, 20)
 
@@ -72,3 +77,17 @@ def test_a_unit_escapes_only_when_none_of_its_pictures_shows_it():
     assert bad == {"unit0": pytest.approx(0.8)}
     assert good == {"unit1": 0.0}
     assert [point.escapes for point in one.curve() if point.threshold in (0.5, 0.9)] == [0, 1]
+
+
+def test_a_network_that_answers_with_65_000_times_as_much_is_timed_as_slower(tmp_path):
+    for version, side in (("1.0.0", 8), ("2.0.0", 2048)):
+        made = a_model(answering({"map": np.zeros((1, 1, side, side))}), (KIND,), task="maps")
+        card = made.card.model_copy(update={"name": "maps", "version": version})
+        write(replace(made, card=card), tmp_path / "models")
+    assert cv2.imwrite(str(tmp_path / "1.png"), np.zeros((64, 64), np.uint8))
+    only = LabelledFile(name="1.png", width_px=64, height_px=64, truth=())
+    gold = LabelledSet(folder=tmp_path, kinds=(KIND,), pictures=(only,))
+
+    store = ModelStore(tmp_path / "models")
+    small_ms, large_ms = pace_in_turn(gold, "maps", ("1.0.0", "2.0.0"), store=store)
+    assert 0 < 2 * small_ms < large_ms

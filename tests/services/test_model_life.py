@@ -205,20 +205,17 @@ class Plant:
         """With what each takes as given: how busy this machine is between the two is not what is judged."""
         stands = self.life.standing(NAME)
         champion, challenger = (
-            with_pace(evaluate(gold, NAME, version, store=self.life.models), ms)
-            for version, ms in zip((stands.in_force, stands.candidate), took_ms, strict=True)
+            evaluate(gold, NAME, version, store=self.life.models)
+            for version in (stands.in_force, stands.candidate)
         )
         version = version_of(gold)
-        return self.life.judge(NAME, champion, challenger, gold=version, by=self.chen, at=NOON)
+        return self.life.judge(
+            NAME, champion, challenger, took_ms=took_ms, gold=version, by=self.chen, at=NOON
+        )
 
     def lock(self, gold):
         pictures = len(gold.pictures)
         return self.life.lock_gold(NAME, version_of(gold), pictures=pictures, by=self.wang, at=NOON)
-
-
-def with_pace(evaluation, ms: float):
-    assert all(one.ms > 0 for one in evaluation.seen)
-    return replace(evaluation, seen=tuple(replace(one, ms=ms) for one in evaluation.seen))
 
 
 def wait_until(true, *, timeout_s: float = 60) -> None:
