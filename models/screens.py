@@ -163,10 +163,12 @@ def put_before(
     *,
     most_tiles: int,
     quiet_share: float,
+    beside: TilingDetector | None = None,
 ) -> Screened:
     """The detector, looking only where the screen says (see `Screened`).
 
-    ref   of the detector's network: a screen keeps what its teacher finds, and of no other network is it known
+    ref     of the detector's network: a screen keeps what its teacher finds, and of no other network is it known
+    beside  the same detector once more
 
     Raises ModelMismatch for another network than the teacher.
     """
@@ -176,7 +178,7 @@ def put_before(
             f"{released.card.name} {released.card.version}",
             f"it was taught by {teacher.name} {teacher.version} and stands before {ref.name} {ref.version}",
         )
-    return Screened(released.screen, detector, most_tiles=most_tiles, quiet_share=quiet_share)
+    return Screened(released.screen, detector, most_tiles=most_tiles, quiet_share=quiet_share, beside=beside)
 
 
 def weights_as_json(screen: Screen) -> bytes:

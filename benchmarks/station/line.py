@@ -41,6 +41,7 @@ from inspection.protocols import Camera
 from inspection.types import Frame, FrameResult, Image, Inspection, InspectionBegun
 from inspection.vision.drawing import StripDrawing
 from services.station.build import build_lane, open_cameras
+from services.station.cores import give_cores_to_lanes
 from services.station.engine import keep_running
 from services.station.link import Address, Courier
 from services.station.place import ServicePlace
@@ -133,7 +134,7 @@ def main() -> int:
         rate = (115e6 if given.source == "wire" else 1.2e9) / (width * height)
     seconds = given.seconds or (300.0 if given.source == "wire" else 60.0)
     log_to_stderr(logging.WARNING)
-    cv2.setNumThreads(1)
+    give_cores_to_lanes()
     strip = StripDrawing(77, width_px=width, defects_per_megapixel=given.hot)
     frames = [strip.frame(index, height_px=height).pixels for index in range(PREPARED)]
     with tempfile.TemporaryDirectory() as name, ExitStack() as held:
@@ -154,7 +155,12 @@ def main() -> int:
 def a_station(
     folder: Path, given: argparse.Namespace, width: int, height: int, rate: float
 ) -> StationSettings:
-    screen = "" if given.no_screen else '[detector.screen]\nmodel = "strip-screen"\nmost_tiles = 100000\n'
+    # The share of quiet places is that of the recipe for line rate which comes with the product.
+    screen = (
+        ""
+        if given.no_screen
+        else '[detector.screen]\nmodel = "strip-screen"\nmost_tiles = 100000\nquiet_share = 0.0002\n'
+    )
     recipe = folder / "line.toml"
     recipe.write_text(
         'name = "line"\nrevision = 1\nproduct = "strip"\n'

@@ -12,10 +12,14 @@ picture gives the same places whatever the machine, the libraries and the number
 from __future__ import annotations
 
 import logging
+import threading
+import weakref
 import zlib
-from collections.abc import Mapping, Sequence
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import pairwise
+from queue import SimpleQueue
 from typing import Any, Protocol
 
 import cv2
@@ -246,15 +250,26 @@ class Screened:
 
     most_tiles     how many tiles of one image may stand out; above, the image is refused
     quiet_share    0..1, of the tiles that do not stand out: how many are looked at all the same
+    beside         the same detector once more, for a thread of its own that takes tiles off the first one's hands; the
+                   detections are the same with it and without
 
     The lot is drawn from the image itself: the same image gives the same places and the same detections.
     """
 
     def __init__(
-        self, screen: Screen, detector: TilingDetector, *, most_tiles: int, quiet_share: float
+        self,
+        screen: Screen,
+        detector: TilingDetector,
+        *,
+        most_tiles: int,
+        quiet_share: float,
+        beside: TilingDetector | None = None,
     ) -> None:
         self._screen = screen
         self._detector = detector
+        self._beside = None if beside is None else _Beside(beside)
+        if self._beside is not None:
+            weakref.finalize(self, self._beside.leave)
         self._most_tiles = most_tiles
         self._quiet_share = quiet_share
         self._places: Places | None = None
@@ -305,9 +320,33 @@ class Screened:
                     allowed=self._most_tiles,
                     tiles=len(places.tiles),
                 )
-            seen = {number: self._detector.look_at(image, places.tiles[number]) for number in more}
+            seen = self._looks_at(more, image, places)
             looks |= seen
             asked = places.showing(places.beyond(seen))
+
+    def _looks_at(self, numbers: Sequence[int], image: Image, places: Places) -> dict[int, Detections]:
+        """What is found in these tiles. Who has looked at one takes the next that nobody has taken."""
+        seen: dict[int, Detections] = {}
+        untaken = deque(numbers)
+
+        def take(detector: TilingDetector) -> None:
+            while True:
+                try:
+                    number = untaken.popleft()
+                except IndexError:
+                    return
+                seen[number] = detector.look_at(image, places.tiles[number])
+
+        if self._beside is None or len(numbers) == 1:
+            take(self._detector)
+            return seen
+        joined = self._beside.asked(take)
+        try:
+            take(self._detector)
+        finally:
+            untaken.clear()
+            joined()
+        return seen
 
     def _together(self, places: Places, looks: Mapping[int, Detections]) -> Detections:
         numbers = sorted(looks)
@@ -320,6 +359,39 @@ class Screened:
         if self._places is None or self._places.image_hw != image_hw:
             self._places = Places(self._detector.tiles(image_hw), image_hw)
         return self._places
+
+
+class _Beside:
+    """A detector on a thread of its own, until it is left."""
+
+    def __init__(self, detector: TilingDetector) -> None:
+        self._detector = detector
+        self._asked: SimpleQueue[Callable[[TilingDetector], None] | None] = SimpleQueue()
+        self._answered: SimpleQueue[BaseException | None] = SimpleQueue()
+        threading.Thread(target=self._work, name="beside", daemon=True).start()
+
+    def asked(self, take: Callable[[TilingDetector], None]) -> Callable[[], None]:
+        """Begin to take; gives what waits until that has ended, and raises what it raised."""
+        self._asked.put(take)
+
+        def join() -> None:
+            raised = self._answered.get()
+            if raised is not None:
+                raise raised
+
+        return join
+
+    def leave(self) -> None:
+        self._asked.put(None)
+
+    def _work(self) -> None:
+        while (take := self._asked.get()) is not None:
+            try:
+                take(self._detector)
+            except BaseException as error:  # noqa: BLE001 - raised again where the answer is waited for
+                self._answered.put(error)
+            else:
+                self._answered.put(None)
 
 
 def _keep_freed_memory() -> None:

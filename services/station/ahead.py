@@ -15,6 +15,9 @@ from services.station.intake import Arrived, Intake
 
 Seen = TypeVar("Seen")
 
+_AHEAD: Final = 4
+"""Frames for each worker: with two, the others had nothing to do while one looked at a frame with many defects."""
+
 _END_S: Final = 5.0
 """A worker in the middle of a frame is waited for no longer than this."""
 
@@ -38,7 +41,7 @@ class Turn(Generic[Seen]):
 class Ahead(Generic[Seen]):
     """Gives an intake's frames one by one, in their order, while its workers look at the next ones.
 
-    A worker that is done takes the next frame. No more than two frames for each worker are looked at or wait for the
+    A worker that is done takes the next frame. No more than four frames for each worker are looked at or wait for the
     lane; the others are the intake's to hold or to drop. With one worker no thread is needed: the lane's own looks.
 
     look      what is seen in a frame, by which worker (0 .. workers - 1). One worker looks at one frame at a time
@@ -57,7 +60,7 @@ class Ahead(Generic[Seen]):
         self._look = look
         self._is_over = is_over
         self._taking = threading.Lock()
-        self._room = threading.Semaphore(2 * workers)
+        self._room = threading.Semaphore(_AHEAD * workers)
         self._turns: deque[Turn[Seen] | None] = deque()
         self._changed = threading.Condition()
         self._has_ended = False
@@ -75,7 +78,7 @@ class Ahead(Generic[Seen]):
     ) -> None:
         """Once the intake was left: its workers end."""
         self._has_ended = True
-        self._room.release(2 * len(self._workers) or 1)
+        self._room.release(_AHEAD * len(self._workers) or 1)
         for worker in self._workers:
             if worker.ident is not None:
                 worker.join(_END_S)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
+import weakref
 from collections.abc import Callable
 from queue import SimpleQueue
 from typing import Final
@@ -42,6 +43,8 @@ class WithinBudget:
             self._detector = self._again()
         if self._worker is None:
             self._worker = _Worker(self._detector)
+            # A recipe that is taken up leaves the one before, and its networks' memory with it.
+            weakref.finalize(self, self._worker.leave)
         answer = self._worker.ask(image, self._budget_ms / 1000)
         if answer is None:
             self._worker.leave()

@@ -17,14 +17,13 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Final
 
-import cv2
-
 from inspection.errors import InspectionError
 from inspection.protocols import Camera
 from models.in_force import ModelsInForce
 from models.store import plant_folder
 from services.station.build import build_lane, build_recipe, open_cameras
 from services.station.change_over import Changer, InForce
+from services.station.cores import give_cores_to_lanes
 from services.station.ending import stop_when_told
 from services.station.lane import LANE_FAILED, Lane
 from services.station.link import Address, Courier
@@ -51,8 +50,7 @@ def run_engine(station: StationSettings, address: Address, folder: Path | None, 
     stop = stop_when_told()
     if folder is not None:
         keep_logs(folder, "engine")
-    # One thread per lane is the parallelism; OpenCV's own would only fight it for the cores.
-    cv2.setNumThreads(1)
+    give_cores_to_lanes()
     with ExitStack() as held:
         lanes: list[tuple[LaneSettings, Lane]] = []
         by_name: dict[str, tuple[LaneSettings, Lane]] = {}

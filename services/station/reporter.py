@@ -1,4 +1,4 @@
-"""The sink that tells the service: takes frames off the lane's hands, and makes pictures on its own thread."""
+"""The sink that tells the service: takes frames off the lane's hands, and makes pictures where the lanes leave time."""
 
 from __future__ import annotations
 
@@ -9,8 +9,9 @@ import queue
 import threading
 import time
 from collections.abc import Callable
+from concurrent.futures import Future, wait
 from contextlib import suppress
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from types import TracebackType
 from typing import Final, Self
 from uuid import UUID
@@ -31,11 +32,14 @@ JPEG_QUALITY: Final = 88
 FRAMES_WAITING: Final = 32
 """More than this behind, frames are reported without their picture: results must not wait for JPEG."""
 
+_LOOK_S: Final = 0.02
+"""So often is it asked whether that many are waiting, while a picture is being made."""
+
 LIVE_EVERY_S: Final = 0.1
 """A frame that is not kept is made a picture for the live view no more often: 6 ms of a core for 4096 x 1024 px."""
 
 _NICENESS: Final = 10
-"""Pictures take what the lanes leave of the cores. Where the system knows no niceness of a thread, they take more."""
+"""Where the system knows no niceness of a thread, telling takes more."""
 
 Job = InspectionBegun | tuple[InspectionBegun, Frame, FrameResult] | Inspection | None
 
@@ -56,6 +60,7 @@ class Reporter:
         self._jobs: queue.SimpleQueue[Job] = queue.SimpleQueue()
         self._pictures: dict[UUID, list[PictureRef]] = {}
         self._next_live_s = 0.0
+        self._maker = _PictureMaker()
         self._thread = threading.Thread(target=self._work, name="reporter", daemon=True)
 
     def __enter__(self) -> Self:
@@ -67,6 +72,7 @@ class Reporter:
     ) -> None:
         self._jobs.put(None)
         self._thread.join()
+        self._maker.leave()
 
     def unit_begun(self, begun: InspectionBegun) -> None:
         self._jobs.put(begun)
@@ -94,26 +100,25 @@ class Reporter:
         begun, frame, result = job
         shown = frame.pixels if result.picture is None else result.picture
         height, width = (*shown.shape, 0, 0)[:2]
-        jpeg, exact, sha256 = b"", b"", None
+        picture = _NONE
         pictures = self._pictures[begun.id]
         is_code_unread = result.code is not None and result.code.failure is not None
         is_kept = result.verdict is not Verdict.ACCEPT or is_code_unread or not pictures
         if self._jobs.qsize() <= FRAMES_WAITING and (is_kept or self._clock() >= self._next_live_s):
             self._next_live_s = self._clock() + LIVE_EVERY_S
-            jpeg = _jpeg_of(shown, frame)
-            if jpeg and is_kept:
-                # Of what a sensor made a picture of, the frame itself is no picture.
-                exact = png_of(shown) if self._keeps_exact and result.picture is None else b""
-                sha256 = hashlib.sha256(exact or jpeg).hexdigest()
+            # Of what a sensor made a picture of, the frame itself is no picture.
+            is_exact = self._keeps_exact and is_kept and result.picture is None
+            picture = self._made(lambda: _picture_of(shown, frame, is_kept=is_kept, is_exact=is_exact))
+            if picture.sha256 is not None:
                 pictures.append(
                     PictureRef(
-                        sha256=sha256,
+                        sha256=picture.sha256,
                         camera=frame.camera,
                         sequence=frame.sequence,
                         width_px=width,
                         height_px=height,
                         y_origin_mm=frame.y_origin_mm,
-                        is_exact=bool(exact),
+                        is_exact=bool(picture.exact),
                     )
                 )
         return FrameSeen(
@@ -121,12 +126,70 @@ class Reporter:
             lane=begun.lane,
             captured_at=frame.captured_at,
             result=replace(result, picture=None),
-            jpeg=jpeg,
+            jpeg=picture.jpeg,
             width_px=width,
             height_px=height,
-            exact=exact,
-            sha256=sha256,
+            exact=picture.exact,
+            sha256=picture.sha256,
         )
+
+    def _made(self, make: Callable[[], _Picture]) -> _Picture:
+        """The picture; none of it when more frames than may came to wait before it was made."""
+        asked = self._maker.asked(make)
+        while not wait([asked], timeout=_LOOK_S).done:
+            if self._jobs.qsize() > FRAMES_WAITING:
+                asked.cancel()
+                return _NONE
+        return asked.result()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Picture:
+    """What is shown and, where it is kept, by which digest. Nothing of what is no picture."""
+
+    jpeg: bytes = b""
+    exact: bytes = b""
+    sha256: str | None = None
+
+
+_NONE: Final = _Picture()
+
+
+class _PictureMaker:
+    """Makes pictures on a thread that runs only while no other wants the core: a JPEG of a frame takes more of it than
+    the inspection does. Where the system knows no such threads, it runs like any other."""
+
+    def __init__(self) -> None:
+        self._asked: queue.SimpleQueue[tuple[Future[_Picture], Callable[[], _Picture]] | None]
+        self._asked = queue.SimpleQueue()
+        threading.Thread(target=self._work, name="pictures", daemon=True).start()
+
+    def asked(self, make: Callable[[], _Picture]) -> Future[_Picture]:
+        made: Future[_Picture] = Future()
+        self._asked.put((made, make))
+        return made
+
+    def leave(self) -> None:
+        self._asked.put(None)
+
+    def _work(self) -> None:
+        with suppress(OSError, AttributeError):
+            os.sched_setscheduler(threading.get_native_id(), os.SCHED_IDLE, os.sched_param(0))
+        while (asked := self._asked.get()) is not None:
+            made, make = asked
+            if not made.set_running_or_notify_cancel():
+                continue
+            try:
+                made.set_result(make())
+            except BaseException as error:  # noqa: BLE001 - raised again where the picture is waited for
+                made.set_exception(error)
+
+
+def _picture_of(shown: Image, frame: Frame, *, is_kept: bool, is_exact: bool) -> _Picture:
+    jpeg = _jpeg_of(shown, frame)
+    exact = png_of(shown) if jpeg and is_exact else b""
+    sha256 = hashlib.sha256(exact or jpeg).hexdigest() if jpeg and is_kept else None
+    return _Picture(jpeg=jpeg, exact=exact, sha256=sha256)
 
 
 def _jpeg_of(shown: Image, frame: Frame) -> bytes:

@@ -1,3 +1,5 @@
+import time
+import weakref
 from fractions import Fraction
 from itertools import product
 
@@ -103,8 +105,10 @@ def steel(height=384, width=512, *, spots=(), seed=0):
     return image
 
 
-def screened(network, *, screen=None, most_tiles=100, quiet_share=0.0):
-    return Screened(screen or a_screen(), network, most_tiles=most_tiles, quiet_share=quiet_share)
+def screened(network, *, screen=None, most_tiles=100, quiet_share=0.0, beside=None):
+    return Screened(
+        screen or a_screen(), network, most_tiles=most_tiles, quiet_share=quiet_share, beside=beside
+    )
 
 
 # --- the classifier ------------------------------------------------------------------------------------
@@ -309,6 +313,51 @@ def test_the_network_is_not_asked_about_a_surface_on_which_nothing_stands_out():
     network = Network()
     assert len(screened(network).detect(steel())) == 0
     assert network.looked_at == []
+
+
+@given(candidates=hnp.arrays(np.bool_, (3, 4)))
+@settings(max_examples=20, deadline=None)
+def test_with_a_second_network_beside_it_the_same_is_found_and_no_tile_is_shown_twice(candidates):
+    spots = [(128 * column + 40, 128 * row + 40, 40) for row, column in np.argwhere(candidates).tolist()]
+    image = steel(spots=spots)
+    alone, first, second = Network(), Network(), Network()
+    wanted = screened(alone, quiet_share=0.1).detect(image)
+    found = screened(first, quiet_share=0.1, beside=second).detect(image)
+    assert found.xyxy.tolist() == wanted.xyxy.tolist()
+    assert found.looked == wanted.looked
+    assert sorted([*first.looked_at, *second.looked_at], key=repr) == sorted(alone.looked_at, key=repr)
+
+
+class Slow(Network):
+    """Leaves tiles for the one beside it."""
+
+    def look_at(self, image, tile):
+        time.sleep(0.05)
+        return super().look_at(image, tile)
+
+
+class Broken(Network):
+    def look_at(self, image, tile):
+        raise IndexError("as when a network answers with too few numbers")
+
+
+@pytest.mark.parametrize(("first", "second"), [(Slow(), Broken()), (Broken(), Slow())])
+def test_a_network_that_fails_on_one_tile_fails_the_picture_whichever_of_the_two_it_is(first, second):
+    image = steel(spots=[(40, 40, 40), (300, 40, 40), (40, 300, 40), (300, 300, 40)])
+    for _ in range(2):
+        with pytest.raises(IndexError):
+            screened(first, beside=second).detect(image)
+
+
+def test_a_screen_that_is_not_needed_any_more_leaves_its_second_network():
+    second = Network()
+    unused = screened(Network(), beside=second)
+    gone = weakref.ref(second)
+    del second, unused
+    until = time.monotonic() + 10
+    while gone() is not None and time.monotonic() < until:
+        time.sleep(0.01)
+    assert gone() is None
 
 
 @pytest.mark.parametrize("turned", [False, True])

@@ -1,4 +1,6 @@
 import threading
+import time
+import weakref
 
 import numpy as np
 import pytest
@@ -64,3 +66,16 @@ def test_a_detector_that_hangs_again_and_again_is_given_up_and_no_more_threads_a
         with pytest.raises(DetectorOvertime):
             watched.detect(PICTURE)
     assert threading.active_count() <= before + MOST_HUNG
+
+
+def test_a_detector_that_is_not_needed_any_more_leaves_its_memory():
+    """A recipe is taken up many times a day, and each has networks."""
+    looking = Answers()
+    watched = WithinBudget(looking, again=Answers, budget_ms=60_000)
+    watched.detect(PICTURE)
+    gone = weakref.ref(looking)
+    del looking, watched
+    until = time.monotonic() + 10
+    while gone() is not None and time.monotonic() < until:
+        time.sleep(0.01)
+    assert gone() is None

@@ -1,3 +1,5 @@
+import threading
+import time
 from datetime import UTC, datetime
 from itertools import count
 
@@ -5,8 +7,9 @@ import cv2
 import numpy as np
 
 from inspection.types import Frame, FrameResult, Inspection, Verdict
+from services.station import reporter as reporting
 from services.station.messages import FrameSeen
-from services.station.reporter import LIVE_EVERY_S, Reporter
+from services.station.reporter import FRAMES_WAITING, LIVE_EVERY_S, Reporter
 from tests.builders import an_inspection, an_inspection_begun
 
 NOW = datetime(2026, 11, 20, tzinfo=UTC)
@@ -75,3 +78,33 @@ def test_the_first_frame_and_every_one_not_accepted_are_kept_with_the_record():
 def test_a_picture_travels_before_the_record_that_refers_to_it():
     sent = report(Verdict.REJECT)
     assert [type(message).__name__ for message in sent] == ["InspectionBegun", "FrameSeen", "Inspection"]
+
+
+def test_results_do_not_wait_for_a_picture_that_takes_long(monkeypatch):
+    """As on a machine whose cores are all needed by the lanes."""
+    let_go = threading.Event()
+
+    def slow(shown, frame):
+        let_go.wait(60)
+        return b"picture"
+
+    monkeypatch.setattr(reporting, "_jpeg_of", slow)
+    desk, begun, frames = Desk(), an_inspection_begun(), FRAMES_WAITING + 2
+    with Reporter(desk) as reporter:
+        reporter.unit_begun(begun)
+        for number in range(frames):
+            reporter.frame_done(begun, a_frame(number), a_result(number, Verdict.REJECT))
+        until = time.monotonic() + 30
+        while len(desk.sent) < 2 and time.monotonic() < until:
+            time.sleep(0.01)
+        told = len(desk.sent)
+        let_go.set()
+        reporter.unit_done(an_inspection(id=begun.id))
+    assert told == 2
+    seen = [message for message in desk.sent if isinstance(message, FrameSeen)]
+    assert [message.result.sequence for message in seen] == list(range(frames))
+    assert (seen[0].jpeg, seen[-1].jpeg) == (b"", b"picture")
+    (inspection,) = (message for message in desk.sent if isinstance(message, Inspection))
+    assert [picture.sequence for picture in inspection.pictures] == [
+        message.result.sequence for message in seen if message.sha256
+    ]
