@@ -12,6 +12,7 @@ picture gives the same places whatever the machine, the libraries and the number
 from __future__ import annotations
 
 import logging
+import os
 import threading
 import weakref
 import zlib
@@ -20,7 +21,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from queue import SimpleQueue
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 
 import cv2
 import numpy as np
@@ -250,8 +251,8 @@ class Screened:
 
     most_tiles     how many tiles of one image may stand out; above, the image is refused
     quiet_share    0..1, of the tiles that do not stand out: how many are looked at all the same
-    beside         the same detector once more, for a thread of its own that takes tiles off the first one's hands; the
-                   detections are the same with it and without
+    beside         the same detector once more, for a thread of its own that takes tiles off the first one's hands while
+                   there are cores for both of each picture in hand; the detections are the same with it and without
 
     The lot is drawn from the image itself: the same image gives the same places and the same detections.
     """
@@ -284,6 +285,10 @@ class Screened:
         """With `looked`. Raises ScreenOverrun, and what the detector raises."""
         if image.size == 0:
             return self._detector.detect(image)
+        with _AT_WORK:
+            return self._detect(image)
+
+    def _detect(self, image: Image) -> Detections:
         places = self._places_in((image.shape[0], image.shape[1]))
         statistics = cell_statistics(image)
         looks: dict[int, Detections] = {}
@@ -337,7 +342,7 @@ class Screened:
                     return
                 seen[number] = detector.look_at(image, places.tiles[number])
 
-        if self._beside is None or len(numbers) == 1:
+        if self._beside is None or len(numbers) == 1 or not _AT_WORK.leaves_cores:
             take(self._detector)
             return seen
         joined = self._beside.asked(take)
@@ -359,6 +364,31 @@ class Screened:
         if self._places is None or self._places.image_hw != image_hw:
             self._places = Places(self._detector.tiles(image_hw), image_hw)
         return self._places
+
+
+class _AtWork:
+    """How many pictures are looked at in this process at the moment."""
+
+    def __init__(self, cores: int) -> None:
+        self._cores = cores
+        self._count = 0
+        self._lock = threading.Lock()
+
+    def __enter__(self) -> None:
+        with self._lock:
+            self._count += 1
+
+    def __exit__(self, *_: object) -> None:
+        with self._lock:
+            self._count -= 1
+
+    @property
+    def leaves_cores(self) -> bool:
+        """Whether there are two for each picture."""
+        return 2 * self._count <= self._cores
+
+
+_AT_WORK: Final = _AtWork(len(os.sched_getaffinity(0)))
 
 
 class _Beside:

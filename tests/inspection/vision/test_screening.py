@@ -6,13 +6,14 @@ from itertools import product
 import cv2
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from scipy.stats import beta
 
 from inspection.pipeline import Pipeline
 from inspection.types import Detections, Frame, Looked, Surface, Verdict
+from inspection.vision import screening
 from inspection.vision.cells import CELL_PX, DEPTH, STATISTICS, cell_statistics
 from inspection.vision.correction import FlatField
 from inspection.vision.escapes import escape_rate
@@ -315,8 +316,14 @@ def test_the_network_is_not_asked_about_a_surface_on_which_nothing_stands_out():
     assert network.looked_at == []
 
 
+@pytest.fixture
+def four_cores(monkeypatch):
+    monkeypatch.setattr(screening, "_AT_WORK", screening._AtWork(4))
+
+
 @given(candidates=hnp.arrays(np.bool_, (3, 4)))
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@pytest.mark.usefixtures("four_cores")
 def test_with_a_second_network_beside_it_the_same_is_found_and_no_tile_is_shown_twice(candidates):
     spots = [(128 * column + 40, 128 * row + 40, 40) for row, column in np.argwhere(candidates).tolist()]
     image = steel(spots=spots)
@@ -342,11 +349,25 @@ class Broken(Network):
 
 
 @pytest.mark.parametrize(("first", "second"), [(Slow(), Broken()), (Broken(), Slow())])
+@pytest.mark.usefixtures("four_cores")
 def test_a_network_that_fails_on_one_tile_fails_the_picture_whichever_of_the_two_it_is(first, second):
     image = steel(spots=[(40, 40, 40), (300, 40, 40), (40, 300, 40), (300, 300, 40)])
     for _ in range(2):
         with pytest.raises(IndexError):
             screened(first, beside=second).detect(image)
+
+
+def test_a_second_network_is_not_asked_while_the_cores_have_pictures_of_their_own(monkeypatch):
+    monkeypatch.setattr(screening, "_AT_WORK", screening._AtWork(2))
+    image = steel(spots=[(40, 40, 40), (300, 40, 40), (40, 300, 40), (300, 300, 40)])
+    first, second = Slow(), Network()
+    screen = screened(first, beside=second)
+    with screening._AT_WORK:
+        screen.detect(image)
+    assert first.looked_at
+    assert not second.looked_at
+    screen.detect(image)
+    assert second.looked_at
 
 
 def test_a_screen_that_is_not_needed_any_more_leaves_its_second_network():
