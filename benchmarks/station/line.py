@@ -3,7 +3,8 @@
 PYTHONPATH=. python benchmarks/station/line.py wire      our GigE Vision device, at 115 MB/s for 5 minutes
 PYTHONPATH=. python benchmarks/station/line.py memory    frames from memory, at 1.2 GB/s for 60 s
 
-[--size 4096x1024] [--rate FRAMES/S] [--seconds S] [--hot 0.12] [--model strip-surface-int8] [--no-screen]
+[--size 4096x1024] [--rate FRAMES/S] [--seconds S] [--buffers 16] [--hot 0.12] [--workers N]
+[--model strip-surface-int8] [--no-screen]
 
 The service is a process of its own, as in a station, and a page asks it twice a second. The engine is this process,
 with one sink more than a station has, in the place of the reject gate: it takes the time at each verdict. Latency is
@@ -126,6 +127,7 @@ def main() -> int:
     parser.add_argument("--hot", type=float, default=0.12)
     parser.add_argument("--model", default="strip-surface-int8")
     parser.add_argument("--no-screen", action="store_true")
+    parser.add_argument("--buffers", type=int, default=16, help="frames that wait for a busy lane at most")
     parser.add_argument("--workers", type=int, default=len(os.sched_getaffinity(0)))
     given = parser.parse_args()
     width, height = map(int, given.size.split("x"))
@@ -173,7 +175,7 @@ def a_station(
         "producer": "lynceus",
         "device": DEVICE,
         "frames_per_s": max(rate, 1.0),
-        "buffers": 16,
+        "buffers": given.buffers,
     }
     lane = {
         "name": "line",
