@@ -47,7 +47,7 @@ from services.recipe_life import RecipeGateClosed, RecipeOfAnother, RecipeTextUn
 from services.setting_up import BenchFull, CameraUnknown, DoctorBusy, DoctorFailed, NoLivePicture
 from services.text import explain
 from services.training import CannotTrain, NoCoreLeft, TrainingBusy
-from services.training_desk import DeskMissing
+from services.training_desk import DeskMissing, DeskNotKnown
 from services.web.language import language_of
 from services.web.policy import SECURITY_HEADERS
 from services.web.rendering import page
@@ -318,6 +318,7 @@ STATUS: tuple[tuple[type[InspectionError], HTTPStatus], ...] = (
     (NoCoreLeft, HTTPStatus.CONFLICT),
     (CannotTrain, HTTPStatus.UNPROCESSABLE_ENTITY),
     (DeskMissing, HTTPStatus.CONFLICT),
+    (DeskNotKnown, HTTPStatus.CONFLICT),
     (ModelAltered, HTTPStatus.UNPROCESSABLE_ENTITY),
     (ModelMismatch, HTTPStatus.UNPROCESSABLE_ENTITY),
     (ModelDrifted, HTTPStatus.UNPROCESSABLE_ENTITY),

@@ -1,8 +1,8 @@
 """A training beside the lanes: a process of its own, on cores that no running lane needs, whose model is proposed.
 
 What people accepted teaches it what good parts look like (`models/anomaly.py`), or a data set of the plant what defects
-look like (`models/training/labelled.py`, at the training desk). The process has the least share of the processor; where
-the lanes come to need its cores it stands still, and goes on when they are free again.
+look like (`models/training/labelled.py` and `outlined.py`, at the training desk). The process has the least share of
+the processor; where the lanes come to need its cores it stands still, and goes on when they are free again.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ from services.model_life import ModelLife
 from services.reviewed import reviewed
 from services.station.cores import Cores
 from services.training_book import Training, TrainingBook, Trouble
-from services.training_desk import TrainingDesk
+from services.training_desk import Gives, TrainingDesk
 from traceability.accounts import Person
 from traceability.images import ImageStore
 from traceability.store import TraceStore
@@ -124,18 +124,21 @@ class Trainings:
         *,
         since: datetime | None = None,
         data_set: str | None = None,
+        gives: Gives = "boxes",
         by: Person,
         at: datetime,
     ) -> Training:
         """Begin, with one of the two to learn from. The version is the next after the newest of that name.
 
-        Raises TrainingBusy, NoCoreLeft, CannotTrain, RightMissing; from a data set DeskMissing, DataSetUnknown and
-        LabelsWrong as well.
+        gives   of a data set's labels; good parts teach a map
+
+        Raises TrainingBusy, NoCoreLeft, CannotTrain, RightMissing; from a data set DeskMissing, DeskNotKnown,
+        DataSetUnknown and LabelsWrong as well.
         """
         models = ModelStore.of_plant()
         if data_set is not None:
             self.desk.check()
-            self._check_labels(model, data_set, models)
+            self._check_labels(model, data_set, models, gives=gives)
         life = ModelLife(self.store, models)
         with self._lock:
             now = self._now
@@ -147,7 +150,7 @@ class Trainings:
                     model=now.model,
                 )
             cores = self._cores_left()
-            version = _next_version(models, model, labelled=data_set is not None)
+            version = _next_version(models, model, gives=None if data_set is None else gives)
             life.note_training(model, "started", {"version": version, "cores": cores}, by=by, at=at)
             self._stop = threading.Event()
             self._now = Training(
@@ -156,6 +159,7 @@ class Trainings:
                 by=by.name,
                 since=since,
                 data_set=data_set,
+                gives="maps" if data_set is None else gives,
                 began_at=at,
                 cores=cores,
             )
@@ -176,6 +180,7 @@ class Trainings:
         self._stop.set()
         if self._thread is not None:
             self._thread.join()
+        self.desk.close()
 
     def _cores_left(self) -> tuple[int, ...]:
         cores = self.cores.left()
@@ -189,7 +194,7 @@ class Trainings:
             )
         return cores
 
-    def _check_labels(self, model: str, data_set: str, models: ModelStore) -> None:
+    def _check_labels(self, model: str, data_set: str, models: ModelStore, *, gives: Gives) -> None:
         """What would only show when all is learnt. Raises CannotTrain, DataSetUnknown, LabelsWrong."""
         labelled = DataSets.of_plant().find(data_set).labelled
         wrong = None
@@ -197,8 +202,8 @@ class Trainings:
             wrong = f"nothing of {data_set} is labelled"
         elif unknown := sorted(set(labelled.kinds) - set(self.codes)):
             wrong = f"the catalogue of defects has no {', '.join(unknown)}"
-        elif models.plant is not None and "agpl" in Policy.read(models.plant).refuse:
-            wrong = "the plant's licence policy refuses agpl, the licence of the training tool"
+        elif gives == "boxes" and models.plant is not None and "agpl" in Policy.read(models.plant).refuse:
+            wrong = "the plant's licence policy refuses agpl, the licence of the tool that learns boxes"
         if wrong is not None:
             raise _cannot(model, wrong)
 
@@ -293,11 +298,12 @@ class Trainings:
         write_yolo(labelled, folder / "set")
         self._change(pictures=len(learn.pictures) + len(judge.pictures), condition="fitting")
         return self.desk.command(
+            training.gives,
             [
                 *("--data", folder / "set", "--set", training.data_set, "--work", folder / "run"),
                 *("--name", training.model, "--version", training.version, "--into", folder / "made"),
                 *(() if self.epochs is None else ("--epochs", str(self.epochs))),
-            ]
+            ],
         )
 
     def _ran(self, training: Training, command: list[str | Path], stop: threading.Event) -> bool:
@@ -353,15 +359,17 @@ class Trainings:
                 self.book.keep(self._now)
 
 
-def _next_version(models: ModelStore, name: str, *, labelled: bool) -> str:
-    """Raises CannotTrain where models of that name are of another sort."""
+def _next_version(models: ModelStore, name: str, *, gives: Gives | None) -> str:
+    """Raises CannotTrain where models of that name are of another sort. gives: None from good parts."""
     there = models.versions().get(name, ())
     if not there:
         return "1.0.0"
     card = models.find(name, there[-1]).card
-    if labelled and card.task != "boxes":
-        raise _cannot(name, f"{name} {there[-1]} gives {card.task}; what learns from labels here gives boxes")
-    if not labelled and card.kinds != (KIND,):
+    if gives is not None and card.task != gives:
+        raise _cannot(name, f"{name} {there[-1]} gives {card.task}, asked for are {gives}")
+    if gives is not None and card.kinds == (KIND,):
+        raise _cannot(name, f"{name} {there[-1]} was fitted from good parts and finds {KIND}")
+    if gives is None and card.kinds != (KIND,):
         found = ", ".join(card.kinds)
         raise _cannot(name, f"{name} {there[-1]} finds {found}; what is fitted from good parts finds {KIND}")
     major, minor, _ = (int(part) for part in there[-1].split("."))

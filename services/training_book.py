@@ -16,6 +16,7 @@ from uuid_utils.compat import uuid7
 
 from inspection.errors import InspectionError
 from models.anomaly import PRECISION, PROGRESS
+from services.training_desk import Gives
 
 LINES_KEPT: Final = 200
 """Of a log, shown; its file has all of it."""
@@ -54,6 +55,7 @@ class Training:
 
     since      decisions from then on teach it what good parts look like; None where labels teach it
     data_set   of the plant, whose labels teach it; None where good parts do
+    gives      boxes or maps; from good parts always a map
     share      of the work done, 0 to 1
     cores      it runs on
     pictures   that it learns from, or is judged by; None while they are collected
@@ -68,6 +70,7 @@ class Training:
     by: str
     since: datetime | None = None
     data_set: str | None = None
+    gives: Gives = "maps"
     began_at: datetime
     condition: Condition = "collecting"
     share: float = 0.0
@@ -150,6 +153,8 @@ class TrainingBook:
             told[name] = None if told[name] is None else datetime.fromisoformat(told[name])
         if told["problem"] is not None:
             told["problem"] = Trouble(**told["problem"])
+        # Before there was a choice, labels gave boxes.
+        told.setdefault("gives", "maps" if told["data_set"] is None else "boxes")
         return Training(**(told | {"cores": tuple(told["cores"])}))
 
 
@@ -159,7 +164,18 @@ def _as_on_a_screen(line: str) -> str:
 
 
 def _as_json(training: Training) -> dict[str, Any]:
-    simple = ("id", "model", "version", "by", "data_set", "condition", "share", "pictures", "proposed")
+    simple = (
+        "id",
+        "model",
+        "version",
+        "by",
+        "data_set",
+        "gives",
+        "condition",
+        "share",
+        "pictures",
+        "proposed",
+    )
     problem = training.problem
     return {
         **{name: getattr(training, name) for name in simple},

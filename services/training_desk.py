@@ -5,17 +5,36 @@ from __future__ import annotations
 
 import json
 import subprocess
+import threading
+import time
 from collections.abc import Sequence
+from concurrent.futures import Future
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
-from typing import Final
+from typing import Final, Literal
 
 from inspection.errors import InspectionError
 
 TOOLS: Final = ("lynceus", "ultralytics", "torch")
 
-_ASKED_S: Final = 60
+Gives = Literal["boxes", "maps"]
+"""What a network that learns from labels says of a defect: where its box is, or which pixels it has."""
+
+_TRAINED_BY: Final[dict[Gives, str]] = {
+    "boxes": "models.training.labelled",
+    "maps": "models.training.outlined",
+}
+
+LIMIT_S: Final = 20.0
+"""For its answer: it reads the names of what is installed, and imports none of it."""
+
+WAITED_S: Final = 5.0
+"""By whoever begins a training, for an answer that is on its way."""
+
+_AGAIN_S: Final = 60.0
+"""After which one in which something was missing is asked again, though none of its files say that it changed."""
+
 _ASK: Final = """
 import json, sys
 from importlib.metadata import PackageNotFoundError, version
@@ -35,33 +54,121 @@ class DeskMissing(InspectionError):
     code = "MOD-TRAINING-DESK-MISSING"
 
 
-@dataclass(frozen=True, slots=True)
+class DeskNotKnown(InspectionError):
+    """The environment has not said yet what is installed in it. Facts: python, limit_s."""
+
+    code = "MOD-TRAINING-DESK-NOT-KNOWN"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Asked:
+    """of   what its files were like: others are asked anew."""
+
+    of: tuple[tuple[str, int, int], ...]
+    answer: Future[str]
+    at_s: float
+
+
 class TrainingDesk:
-    """python   None: the settings name none"""
+    """Asks its Python once, beside whoever wants to know, and again where its files change. Safe to use from any
+    thread.
 
-    python: Path | None
+    python    None: the settings name none
+    limit_s   in which it answers, or counts as missing
+    """
 
-    def check(self) -> None:
-        """Raises DeskMissing."""
+    def __init__(self, python: Path | None, *, limit_s: float = LIMIT_S) -> None:
+        self.python = python
+        self._limit_s = limit_s
+        self._lock = threading.Lock()
+        self._asked: _Asked | None = None
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def check(self, *, wait_s: float = WAITED_S) -> None:
+        """What is known of it; 0 s: without waiting. Raises DeskMissing, DeskNotKnown."""
         if self.python is None:
             raise _missing("[training]")
         try:
-            told = subprocess.run(  # noqa: S603 - the interpreter that the settings name, no shell
-                [self.python, "-c", _ASK, *TOOLS], capture_output=True, timeout=_ASKED_S, check=True
-            )
-            found: dict[str, str | None] = json.loads(told.stdout)
-        except (OSError, subprocess.SubprocessError, ValueError) as error:
-            raise _missing(f"{self.python} ({error})") from error
-        if absent := [name for name in TOOLS if found[name] is None]:
-            raise _missing(f"{self.python}: {', '.join(absent)}")
-        if found["lynceus"] != version("lynceus"):
-            raise _missing(f"{self.python}: lynceus {version('lynceus')} ({found['lynceus']})")
+            missing = self._answer(self.python).result(timeout=wait_s)
+        except TimeoutError as error:
+            raise DeskNotKnown(
+                f"{self.python} has not said yet what is installed in it.",
+                action=f"Wait up to {self._limit_s:g} s, then try again.",
+                python=str(self.python),
+                limit_s=f"{self._limit_s:g}",
+            ) from error
+        if missing:
+            raise _missing(missing)
 
-    def command(self, arguments: Sequence[str | Path]) -> list[str | Path]:
+    def command(self, gives: Gives, arguments: Sequence[str | Path]) -> list[str | Path]:
         """Of a training from labels. Raises DeskMissing."""
         if self.python is None:
             raise _missing("[training]")
-        return [self.python, "-m", "models.training.labelled", *arguments]
+        return [self.python, "-m", _TRAINED_BY[gives], *arguments]
+
+    def close(self) -> None:
+        """The service ends: what is asked of it answers nobody."""
+        if self._process is not None:
+            self._process.kill()
+
+    def _answer(self, python: Path) -> Future[str]:
+        """What is missing, empty for nothing."""
+        now, files = time.monotonic(), _files_of(python)
+        with self._lock:
+            asked = self._asked
+            if asked is not None and asked.of == files:
+                done = asked.answer.done()
+                if not done or not asked.answer.result() or now - asked.at_s < _AGAIN_S:
+                    return asked.answer
+            answer: Future[str] = Future()
+            self._asked = _Asked(of=files, answer=answer, at_s=now)
+        threading.Thread(
+            target=lambda: answer.set_result(self._lacking(python)), name="desk", daemon=True
+        ).start()
+        return answer
+
+    def _lacking(self, python: Path) -> str:
+        try:
+            process = subprocess.Popen(  # noqa: S603 - the interpreter that the settings name, no shell
+                [python, "-c", _ASK, *TOOLS], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
+            )
+        except OSError as error:
+            return f"{python} ({error})"
+        self._process = process
+        with process:
+            try:
+                told, _ = process.communicate(timeout=self._limit_s)
+                found = json.loads(told)
+            except subprocess.TimeoutExpired:
+                return f"{python} (no answer in {self._limit_s:g} s)"
+            except ValueError as error:
+                return f"{python} ({error}, exit status {process.returncode})"
+            finally:
+                process.kill()
+        return _told(python, found)
+
+
+def _files_of(python: Path) -> tuple[tuple[str, int, int], ...]:
+    """The interpreter, and the folders into which pip installs beside it: both change when something is installed."""
+    found = []
+    for place in (python, *sorted(python.parent.parent.glob("lib/python*/site-packages"))):
+        try:
+            stat = place.stat()
+        except OSError:
+            # Asking it says so.
+            continue
+        found.append((str(place), stat.st_ino, stat.st_mtime_ns))
+    return tuple(found)
+
+
+def _told(python: Path, found: object) -> str:
+    if not isinstance(found, dict):
+        return f"{python} ({found})"
+    if absent := [name for name in TOOLS if found.get(name) is None]:
+        return f"{python}: {', '.join(absent)}"
+    if found["lynceus"] != version("lynceus"):
+        return f"{python}: lynceus {version('lynceus')} ({found['lynceus']})"
+    return ""
 
 
 def _missing(missing: str) -> DeskMissing:

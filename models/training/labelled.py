@@ -17,13 +17,13 @@ from typing import Any, Final
 import cv2
 import numpy as np
 
-from inspection.types import Box
+from inspection.types import Box, Image
 from inspection.vision.decoding import decode_image
 from inspection.vision.drawing import DrawnDefect
 from inspection.vision.tiles import cut_into_tiles
 from models.anomaly import say_precision, say_progress
 from models.datasets import to_train_from, version_of
-from models.labels import LabelledSet, read_yolo
+from models.labels import LabelledFile, LabelledSet, read_yolo
 from models.training import train
 from models.training.dataset import Labelled, TrainingSet, cropped, write_set
 from models.training.release import Exhibit, Gold, release_run
@@ -34,7 +34,8 @@ LARGEST_PX: Final = 416
 """Of a tile: what is larger is cut into such. An epoch takes four times as long as of 224 px."""
 
 _STRIDE_PX: Final = 32
-_LICENCE: Final = "as the plant says of its pictures"
+LICENCE: Final = "as the plant says of its pictures"
+"""Of models trained from them."""
 
 # As for our own metal, with mosaic given up early enough for the network to learn whole pieces.
 AUGMENT: Final = {
@@ -72,18 +73,27 @@ def make_labelled_set(
     bad, even = [one for one in pieces if one.truth], [one for one in pieces if not one.truth]
     step = max(1, len(even) // max(len(bad), 1))
     choose = [piece for one in read(judge) for piece in pieces_of(one, tile_px)]
-    return write_set(folder, kinds, [(source, _LICENCE, [*bad, *even[::step]])], choose_by=choose)
+    return write_set(folder, kinds, [(source, LICENCE, [*bad, *even[::step]])], choose_by=choose)
 
 
 def read(labelled: LabelledSet) -> list[Labelled]:
     """Its pictures in grey, with their boxes."""
     found = []
     for number, one in enumerate(labelled.pictures):
-        pixels = decode_image(labelled.file(one).read_bytes())
-        grey = pixels if pixels.ndim == 2 else np.asarray(cv2.cvtColor(pixels, cv2.COLOR_BGR2GRAY), np.uint8)
         truth = tuple(DrawnDefect(kind=truth.kind, box_px=truth.box_px) for truth in one.truth)
-        found.append(Labelled(name=f"{number:05}", pixels=grey, truth=truth))
+        found.append(Labelled(name=f"{number:05}", pixels=in_grey(labelled, one), truth=truth))
     return found
+
+
+def in_grey(labelled: LabelledSet, picture: LabelledFile) -> Image:
+    pixels = decode_image(labelled.file(picture).read_bytes())
+    return pixels if pixels.ndim == 2 else np.asarray(cv2.cvtColor(pixels, cv2.COLOR_BGR2GRAY), np.uint8)
+
+
+def size_of(labelled: LabelledSet) -> tuple[int, int]:
+    """Of a tile, px, and of the network's input that shows it."""
+    tile_px = min(LARGEST_PX, max(max(one.width_px, one.height_px) for one in labelled.pictures))
+    return tile_px, -(-tile_px // _STRIDE_PX) * _STRIDE_PX
 
 
 def train_from_labels(
@@ -92,21 +102,20 @@ def train_from_labels(
     """The folder of the released model. Raises SetUnfit, and RuntimeError where the exported file answers otherwise
     than the network."""
     learn, judge = to_train_from(labelled)
-    tile_px = min(LARGEST_PX, max(max(one.width_px, one.height_px) for one in labelled.pictures))
-    input_px = -(-tile_px // _STRIDE_PX) * _STRIDE_PX
+    tile_px, input_px = size_of(labelled)
     # Plants' sets are small: a step for each batch, or there are few.
     plan = train.Plan(
         input_px=input_px, epochs=epochs, seed=0, per_step=16, learning_rate=0.001, augment=AUGMENT
     )
     made = make_labelled_set(learn, judge, work / "data", tile_px=tile_px, source=source)
-    _say(f"{made.sources[0].images} pieces of {tile_px} px with {made.sources[0].boxes} defects teach")
-    _say(f"{len(judge.pictures)} pictures of other units judge")
+    say(f"{made.sources[0].images} pieces of {tile_px} px with {made.sources[0].boxes} defects teach")
+    say(f"{len(judge.pictures)} pictures of other units judge")
     train.fit(plan, folder=work, threads=len(os.sched_getaffinity(0)), each_epoch=_tell)
     judged_by = read(judge)
     exhibit = Exhibit(
         released_as=name,
         tile_px=tile_px,
-        licence=_LICENCE,
+        licence=LICENCE,
         chosen_by="the pictures set aside (epoch by ultralytics' fitness; thresholds)",
         choose=judged_by,
         clean=[one for one in judged_by if not one.truth],
@@ -123,7 +132,7 @@ def train_from_labels(
     command = f"python -m models.training.labelled --name {name} --epochs {epochs}"
     card = release_run(exhibit, plan, run=work, version=version, command=command, resumed=False, into=into)
     measured = card.measured[0]
-    _say(
+    say(
         f"AP50 {measured.map50 or 0:.3f}, {measured.escapes} of {measured.defective} defective pictures escape, "
         f"{measured.overkill} of {measured.clean} good ones are reported"
     )
@@ -140,20 +149,20 @@ def _tell(trainer: Any) -> None:
         map50 = float(trainer.metrics["metrics/mAP50(B)"])
         chosen = f", mAP50 {map50:.3f}"
         say_precision(epoch, map50)
-    _say(f"epoch {epoch} of {epochs}: loss {sum(float(one) for one in trainer.tloss.values()):.2f}{chosen}")
+    say(f"epoch {epoch} of {epochs}: loss {sum(float(one) for one in trainer.tloss.values()):.2f}{chosen}")
     # The release takes little against all of them.
     say_progress(0.95 * epoch / epochs)
 
 
-def _say(line: str) -> None:
+def say(line: str) -> None:
+    """A line of the training's log, at once."""
     sys.stdout.write(f"{line}\n")
     sys.stdout.flush()
 
 
-def main(arguments: list[str]) -> int:
-    parser = argparse.ArgumentParser(
-        prog="python -m models.training.labelled", description=__doc__.splitlines()[0]
-    )
+def what_to_train(program: str, description: str, *, epochs: int) -> argparse.ArgumentParser:
+    """The words of a command that trains from labels."""
+    parser = argparse.ArgumentParser(prog=program, description=description)
     parser.add_argument("--data", type=Path, required=True, help="images/, labels/ and classes.txt")
     parser.add_argument("--name", required=True, help="of the model")
     parser.add_argument(
@@ -162,8 +171,14 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("--version", default="1.0.0")
     parser.add_argument("--into", type=Path, required=True, help="where the model is written to")
     parser.add_argument("--work", type=Path, required=True, help="an empty folder for pieces and weights")
-    parser.add_argument("--epochs", type=int, default=EPOCHS)
-    asked = parser.parse_args(arguments)
+    parser.add_argument("--epochs", type=int, default=epochs)
+    return parser
+
+
+def main(arguments: list[str]) -> int:
+    asked = what_to_train(
+        "python -m models.training.labelled", __doc__.splitlines()[0], epochs=EPOCHS
+    ).parse_args(arguments)
     # Before its first import: it says every batch, and writes settings into a home that a service need not have.
     os.environ["YOLO_VERBOSE"] = "false"
     os.environ["YOLO_CONFIG_DIR"] = str(asked.work.resolve())
@@ -177,7 +192,7 @@ def main(arguments: list[str]) -> int:
         into=asked.into,
         epochs=asked.epochs,
     )
-    _say(str(folder))
+    say(str(folder))
     return 0
 
 

@@ -449,13 +449,25 @@ def choose_thresholds(card: ModelCard, network: bytes, exhibit: Exhibit) -> dict
         true_boxes = sum(one.truth_kind.count(kind) for one in chosen)
         best.append(best_threshold(scores, hits[:, 0], true_boxes=true_boxes))
     defective = loudest([one for one in chosen if one.truth_kind], card.kinds)
-    floor = np.maximum(quiet_from(defective, loudest(clean, card.kinds), share=CLEAN_SHARE), LOWEST_THRESHOLD)
+    thresholds = lowered(np.array(best), defective, loudest(clean, card.kinds))
+    return {kind: round(min(float(t), 1.0), 3) for kind, t in zip(card.kinds, thresholds, strict=True)}
+
+
+def lowered(
+    best: NDArray[np.float64], defective: NDArray[np.float64], clean: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """Thresholds (K,) as good as can be had, lowered together until few defective pictures escape, but not so far that
+    clean ones alarm, never below LOWEST_THRESHOLD.
+
+    defective, clean   (N, K): the highest score of each kind on each picture
+    """
+    floor = np.maximum(quiet_from(defective, clean, share=CLEAN_SHARE), LOWEST_THRESHOLD)
     thresholds = floor
     for tenths in range(10, 0, -1):
-        thresholds = np.maximum(np.array(best) * tenths / 10, floor)
+        thresholds = np.maximum(best * tenths / 10, floor)
         if (defective < thresholds).all(axis=1).mean() <= ESCAPED_SHARE:
             break
-    return {kind: round(min(float(t), 1.0), 3) for kind, t in zip(card.kinds, thresholds, strict=True)}
+    return thresholds
 
 
 def quiet_from(

@@ -104,7 +104,7 @@ def release(*, version: str, run: Path, data: Path, into: Path) -> tuple[ModelCa
             ),
         ),
     )
-    inputs = _inputs(card, [one.pixels for one in learned if one.kind is not None])
+    inputs = inputs_of(card, [one.pixels for one in learned if one.kind is not None])
     card = card.model_copy(update={"export_parity": parity(card, network, trained, inputs[:60])})
     small = quantised(network, [_grey(card, one) for one in inputs])
     int8 = card.model_copy(update={"name": f"{NAME}-int8", "sha256": hashlib.sha256(small).hexdigest()})
@@ -190,7 +190,7 @@ def _labelled(tile: segment.Tile) -> Labelled:
     return Labelled(name=tile.name, pixels=tile.pixels, truth=truth)
 
 
-def _inputs(card: ModelCard, pictures: Sequence[Any]) -> list[NDArray[np.float32]]:
+def inputs_of(card: ModelCard, pictures: Sequence[Any]) -> list[NDArray[np.float32]]:
     """As the detector shows them, (1, 3, height, width)."""
     inputs = []
     for pixels in pictures:

@@ -21,7 +21,7 @@ import os
 import sys
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -117,6 +117,11 @@ LAYERS = (
     Layer(name="up4", sources=("up4_in",), channels=32, residual=True),
     Layer(name="logits", sources=("up4",), channels=len(KINDS), size=1, last=True),
 )
+
+
+def layers_for(kinds: int) -> tuple[Layer, ...]:
+    """The same network for so many kinds."""
+    return tuple(replace(one, channels=kinds) if one.last else one for one in LAYERS)
 
 
 def make_network(layers: Sequence[Layer] = LAYERS) -> Any:
@@ -247,7 +252,7 @@ def view(
     hw = (INPUT_PX, INPUT_PX)
     there = np.zeros((height, width), np.uint8)
     there[top:bottom, left:right] = 1
-    lit = _relit(pixels, rng)
+    lit = relit(pixels, rng)
     shown = cv2.warpAffine(lit, turn, hw, flags=cv2.INTER_LINEAR)
     inside = cv2.warpAffine(there, turn, hw, flags=cv2.INTER_NEAREST) > 0
     shown = np.where(inside, shown, _MARGIN / 255).astype(np.float32)
@@ -307,7 +312,7 @@ def _with_pasted(
     return changed, marked
 
 
-def _relit(pixels: Image, rng: np.random.Generator) -> NDArray[np.float32]:
+def relit(pixels: Image, rng: np.random.Generator) -> NDArray[np.float32]:
     """Under another lamp and through another lens: gamma, gain, offset, blur, noise; 0..1."""
     lit = (pixels.astype(np.float32) / 255) ** np.float32(np.exp(rng.normal(0, 0.2)))
     lit = lit * np.float32(rng.uniform(0.75, 1.3)) + np.float32(rng.normal(0, 0.05))
@@ -367,7 +372,7 @@ def train(folder: Path, data: Path, *, threads: int, phases: Sequence[Phase] = P
             images = images[:, None].contiguous(memory_format=torch.channels_last)
             with torch.autocast("cpu", dtype=torch.bfloat16):
                 said = logits(network, images)
-            loss = _loss(said.float(), cells, kinds)
+            loss = loss_of(said.float(), cells, kinds)
             optimiser.zero_grad()
             loss.backward()
             optimiser.step()
@@ -400,7 +405,7 @@ def drawn_for_an_epoch(tiles: Sequence[Tile], rng: np.random.Generator) -> list[
     return [picked[i] for i in rng.permutation(len(picked))]
 
 
-def _loss(said: Any, cells: Any, kinds: Any) -> Any:
+def loss_of(said: Any, cells: Any, kinds: Any) -> Any:
     """Of the cells: cross-entropy and overlap (Dice) of each outlined defect; of the picture: its surest cells."""
     import torch
     from torch.nn import functional
@@ -410,7 +415,7 @@ def _loss(said: Any, cells: Any, kinds: Any) -> Any:
     each = functional.binary_cross_entropy_with_logits(said, wanted, reduction="none") * known
     # Half for the cells with a defect, half for those without: a blowhole is 5 cells of 6400.
     on_defects = (each * wanted).sum() / wanted.sum().clamp(min=1)
-    elsewhere = (each * (1 - wanted)).sum() / known.sum()
+    elsewhere = (each * (1 - wanted)).sum() / known.sum().clamp(min=1)
     share = torch.sigmoid(said) * known
     overlap = (2 * (share * wanted).sum((2, 3)) + 1) / (share.sum((2, 3)) + wanted.sum((2, 3)) + 1)
     shown = wanted.sum((2, 3)) > 0
@@ -418,7 +423,7 @@ def _loss(said: Any, cells: Any, kinds: Any) -> Any:
     surest = said.flatten(2).topk(_SUREST, dim=2).values.mean(2)
     asked = (kinds >= 0).float()
     picture = functional.binary_cross_entropy_with_logits(surest, kinds.clamp(min=0), reduction="none")
-    return 0.1 * on_defects + 5 * elsewhere + 0.5 * dice + (picture * asked).sum() / asked.sum()
+    return 0.1 * on_defects + 5 * elsewhere + 0.5 * dice + (picture * asked).sum() / asked.sum().clamp(min=1)
 
 
 def follow(mean: Any, network: Any, share: float) -> None:

@@ -15,6 +15,7 @@ from services.problems import problems
 from services.text import explain_code
 from services.training import Trainings
 from services.training_book import Condition, Training
+from services.training_desk import Gives
 
 router = APIRouter(prefix="/training", tags=["models"])
 
@@ -30,13 +31,15 @@ REFUSED = NOT_FOR_ALL | problems(HTTPStatus.NOT_FOUND, HTTPStatus.CONFLICT)
 
 class NewTraining(BaseModel):
     """`model`: whose next version is made, or a new name. One of two teaches it: what people accepted from `since` on
-    (it finds what good parts have not), or the labels of a `data_set` (it finds those kinds)."""
+    (it finds what good parts have not), or the labels of a `data_set` (it finds those kinds). `gives`, from labels:
+    boxes, or maps that say which pixels."""
 
     model_config = ConfigDict(extra="forbid")
 
     model: str = Field(pattern=NAME, max_length=100)
     since: Moment | None = None
     data_set: str | None = Field(default=None, pattern=DATA_SET)
+    gives: Gives = "boxes"
 
     @model_validator(mode="after")
     def _one_teaches(self) -> Self:
@@ -71,6 +74,7 @@ class TrainingAnswer(BaseModel):
     by: str
     since: datetime | None
     data_set: str | None
+    gives: Gives
     began_at: datetime
     ended_at: datetime | None
     condition: Condition
@@ -97,7 +101,12 @@ def begin_training(
 ) -> TrainingAnswer:
     """Fit a model from pictures of good parts, or train one from labels. One training at a time; `GET` follows it."""
     begun = trainings.start(
-        given.model, since=given.since, data_set=given.data_set, by=caller.person, at=access.now()
+        given.model,
+        since=given.since,
+        data_set=given.data_set,
+        gives=given.gives,
+        by=caller.person,
+        at=access.now(),
     )
     return answer_of(begun, language)
 
@@ -122,7 +131,7 @@ def cancel_training(trainings: TrainingsHere, _: Integrator) -> None:
 
 
 def answer_of(training: Training, language: str) -> TrainingAnswer:
-    asked = ("id", "model", "version", "by", "since", "data_set", "began_at")
+    asked = ("id", "model", "version", "by", "since", "data_set", "gives", "began_at")
     stands = ("ended_at", "condition", "share", "pictures", "proposed")
     problem = training.problem
     said = None if problem is None else explain_code(problem.code, problem.facts, language)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
 from http import HTTPStatus
-from typing import Annotated
+from typing import Annotated, get_args
 
 from fastapi import APIRouter, Form, Request
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
@@ -23,7 +23,7 @@ from services.problems import RequestInvalid, status_of
 from services.text import Explanation, explain, explain_code
 from services.training import Trainings
 from services.training_book import Training
-from services.training_desk import DeskMissing
+from services.training_desk import DeskMissing, DeskNotKnown, Gives
 from services.web.rendering import page
 
 router = APIRouter(include_in_schema=False, default_response_class=HTMLResponse)
@@ -38,6 +38,7 @@ class Asked:
     since: date
     model: str = ""
     data_set: str | None = None
+    gives: Gives = "boxes"
 
 
 @router.get("/training")
@@ -64,6 +65,7 @@ def begin(
     model: Annotated[str, Form(max_length=100, pattern=NAME)],
     since: Annotated[date | None, Form(ge=date(1971, 1, 1), le=date(2199, 1, 1))] = None,
     data_set: Annotated[str | None, Form(pattern=DATA_SET)] = None,
+    gives: Annotated[Gives, Form()] = "boxes",
 ) -> Response:
     """From a data set's labels, or else from good parts: `since` is a day of this place, from its midnight on."""
     if data_set is None and since is None:
@@ -72,9 +74,11 @@ def begin(
             f"The request is not valid: {mistake}.", action="Correct the parameters.", mistakes=mistake
         )
     midnight = None if since is None or data_set else datetime.combine(since, time()).astimezone()
-    asked = Asked(model=model, data_set=data_set, since=since or _usual(access))
+    asked = Asked(model=model, data_set=data_set, gives=gives, since=since or _usual(access))
     try:
-        trainings.start(model, since=midnight, data_set=data_set, by=caller.person, at=access.now())
+        trainings.start(
+            model, since=midnight, data_set=data_set, gives=gives, by=caller.person, at=access.now()
+        )
     except InspectionError as error:
         return _page(request, language, trainings, life, asked=asked, problem=error)
     return RedirectResponse("/training#state", HTTPStatus.SEE_OTHER)
@@ -101,6 +105,7 @@ def _page(
     asked: Asked,
     problem: InspectionError | None = None,
 ) -> Response:
+    desk, not_known = _desk(trainings, language)
     now, *past = [_shown(one, language) for one in trainings.book.all()] or [None]
     return page(
         request,
@@ -110,8 +115,10 @@ def _page(
         labelled_names=_names(life, labelled=True),
         asked=asked,
         pattern=NAME,
+        ways=get_args(Gives),
         sets=DataSets.of_plant().names(),
-        desk=_desk(trainings, language),
+        desk=desk,
+        desk_not_known=not_known,
         least=LEAST_LABELLED,
         cores=trainings.cores.left(),
         lanes=sorted(trainings.cores.running()),
@@ -125,13 +132,15 @@ def _usual(access: AccessHere) -> date:
     return (access.now() - timedelta(days=USUAL_DAYS)).astimezone().date()
 
 
-def _desk(trainings: Trainings, language: str) -> Explanation | None:
-    """What is missing to train from labels; None: nothing."""
+def _desk(trainings: Trainings, language: str) -> tuple[Explanation | None, bool]:
+    """Why nothing can be trained from labels, None where it can; and whether that is only not known yet."""
     try:
-        trainings.desk.check()
+        trainings.desk.check(wait_s=0)
     except DeskMissing as error:
-        return explain(error, language)
-    return None
+        return explain(error, language), False
+    except DeskNotKnown as error:
+        return explain(error, language), True
+    return None, False
 
 
 def _names(life: ModelLife, *, labelled: bool) -> list[str]:
@@ -143,7 +152,8 @@ def _names(life: ModelLife, *, labelled: bool) -> list[str]:
         except InspectionError:
             # One that may not be used here is told on the page of the models.
             continue
-        if card.task == "boxes" if labelled else card.kinds == (KIND,):
+        is_fitted = card.kinds == (KIND,)
+        if card.task in get_args(Gives) and not is_fitted if labelled else is_fitted:
             found.append(name)
     return found
 

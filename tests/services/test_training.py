@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
+import json
 import os
 import sys
 import time
 from datetime import timedelta
 from html import unescape
+from importlib.metadata import version
 from multiprocessing import get_context
 from pathlib import Path
 
 import cv2
+import numpy as np
 import pytest
 from fastapi.testclient import TestClient
 
 from inspection.errors import InspectionError
 from inspection.types import PictureRef, Verdict
 from inspection.vision.drawing import draw_part
+from models import open_detector
 from models.anomaly import KIND, LEAST_PICTURES
 from models.bundle import MANIFEST
 from models.store import ModelStore
@@ -26,7 +30,7 @@ from services.model_life import ModelLife
 from services.station.cores import Cores, workers_of
 from services.training import CannotTrain, NoCoreLeft, TrainingBusy, Trainings
 from services.training_book import KEPT, Training, TrainingBook
-from services.training_desk import DeskMissing, TrainingDesk
+from services.training_desk import DeskMissing, DeskNotKnown, TrainingDesk
 from station_config import load_catalogue, load_station
 from tests.a_station import AStation, an_empty_station, needs_libraries
 from tests.builders import NOON, a_defect, an_inspection
@@ -259,6 +263,16 @@ def test_what_a_process_writes_becomes_share_curve_and_log_as_on_a_screen(plant)
     assert told.share == 0.317
 
 
+def test_a_training_from_labels_that_was_kept_before_there_was_a_choice_gave_boxes(plant):
+    book = plant.trainings.book
+    for data_set in (None, "flange"):
+        asked = Training(model=NAME, version="1.0.0", by="chen", data_set=data_set, began_at=NOON)
+        book.keep(asked)
+        file = book.folder / asked.id / "training.json"
+        file.write_text(json.dumps({k: v for k, v in json.loads(file.read_text()).items() if k != "gives"}))
+    assert [(one.data_set, one.gives) for one in book.all()] == [("flange", "boxes"), (None, "maps")]
+
+
 def test_of_many_trainings_the_newest_are_kept(plant):
     book = plant.trainings.book
     made = [
@@ -378,6 +392,70 @@ def test_labels_of_a_data_set_become_a_signed_detector_of_their_kinds(plant, lab
     assert "torch" not in sys.modules
 
 
+def a_surface(number: int) -> tuple[np.ndarray, list[dict[str, object]]]:
+    """One of three is good, one has a dark stain that somebody outlined, one a scratch of which somebody said only that
+    the picture shows it."""
+    rng = np.random.default_rng(number)
+    pixels = cv2.GaussianBlur(rng.integers(90, 170, (128, 128)).astype(np.uint8), (0, 0), 1.2)
+    x, y = (int(one) for one in rng.integers(30, 98, 2))
+    if number % 3 == 1:
+        outline = cv2.ellipse2Poly((x, y), (16, 10), int(rng.integers(180)), 0, 360, 20)
+        cv2.fillPoly(pixels, [outline], 60)
+        return pixels, [{"kind": "stain", "outline": outline.tolist()}]
+    if number % 3 == 2:
+        cv2.line(pixels, (x - 24, y - int(rng.integers(20))), (x + 24, y), 245, 2)
+        return pixels, [{"kind": "scratch", "box": [0, 0, 128, 128]}]
+    return pixels, []
+
+
+def is_outlined(sets: DataSets, count: int) -> None:
+    for number in range(count):
+        pixels, labels = a_surface(number)
+        picture = sets.add("sheet", f"{number:032x}/a", cv2.imencode(".png", pixels)[1].tobytes())
+        sets.label("sheet", picture, labels)
+
+
+@pytest.mark.timeout(1800)
+@pytest.mark.skipif(not TRAINING_PYTHON.exists(), reason="not there: make .venv-training/ready")
+def test_outlines_of_a_data_set_become_a_signed_detector_of_their_pixels_then_a_candidate(
+    plant, labelled, monkeypatch
+):
+    monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parents[2]))
+    labelled.make("sheet", ("scratch", "stain"))
+    is_outlined(labelled, 60)
+    # A policy may refuse the tool that learns boxes: nothing of it is in this.
+    folder = Path(os.environ["LYNCEUS_MODELS"])
+    folder.mkdir(exist_ok=True)
+    (folder / "policy.toml").write_text('refuse = ["agpl"]')
+    plant.trainings.desk, plant.trainings.epochs = TrainingDesk(TRAINING_PYTHON, limit_s=300), 8
+    plant.trainings.desk.check(wait_s=300)
+    for number, proposed in (("1.0.0", False), ("1.1.0", True)):
+        plant.trainings.start("sheet-pixels", data_set="sheet", gives="maps", by=plant.chen, at=NOON)
+        made = plant.when(lambda now: not now.is_running, timeout_s=800)
+        assert (made.condition, made.gives, made.version, made.problem) == ("done", "maps", number, None), (
+            made.log
+        )
+        assert made.proposed is proposed
+        plant.trainings.epochs = 1
+    card = plant.life.models.find("sheet-pixels", "1.0.0").card
+    assert (card.task, card.kinds, card.restrictions) == ("maps", ("scratch", "stain"), ())
+    assert card.training.sources[0].boxes < card.training.sources[0].images
+    assert card.measured[0].auroc > 0.95
+    detector = open_detector("sheet-pixels", version="1.0.0", store=plant.life.models)
+    for number in range(1000, 1012):
+        pixels, labels = a_surface(number)
+        found = detector.detect(pixels)
+        assert set(found.kind) == {one["kind"] for one in labels}
+        if found.kind == ("stain",):
+            true = cv2.fillPoly(np.zeros(pixels.shape, np.uint8), [np.array(labels[0]["outline"])], 1) > 0
+            (mask,) = found.masks
+            shown = np.zeros(true.shape, np.bool_)
+            rows, columns = mask.pixels.shape
+            shown[mask.top : mask.top + rows, mask.left : mask.left + columns] = mask.pixels
+            assert (shown & true).sum() / (shown | true).sum() > 0.5
+    assert "torch" not in sys.modules
+
+
 def test_without_an_environment_to_train_in_the_page_says_what_to_install_and_nothing_begins(
     station, labelled
 ):
@@ -405,10 +483,95 @@ def test_an_environment_that_lacks_the_tools_is_refused_by_their_names():
         TrainingDesk(Path(sys.executable)).check()
 
 
+def a_desk(folder: Path, *, says: str) -> Path:
+    """An environment of which only the Python is there: a script that notes each time it is asked."""
+    python = folder / "desk" / "bin" / "python"
+    python.parent.mkdir(parents=True, exist_ok=True)
+    python.write_text(f"#!/bin/sh\necho asked >> {folder}/asked\n{says}\n")
+    python.chmod(0o755)
+    return python
+
+
+def asked(folder: Path) -> int:
+    return len((folder / "asked").read_text().splitlines())
+
+
+ALL_THERE = json.dumps({"lynceus": version("lynceus"), "ultralytics": "8", "torch": "2"})
+SAYS_ALL_THERE = f"echo '{ALL_THERE}'"
+
+
+def test_an_environment_that_hangs_keeps_nobody_waiting_and_is_refused_once_its_time_is_over(tmp_path):
+    desk = TrainingDesk(a_desk(tmp_path, says="exec sleep 60"), limit_s=1.5)
+    began = time.monotonic()
+    with pytest.raises(DeskNotKnown, match="has not said yet"):
+        desk.check(wait_s=0)
+    assert time.monotonic() - began < 1
+    with pytest.raises(DeskMissing, match=r"no answer in 1\.5 s"):
+        desk.check(wait_s=30)
+    with pytest.raises(DeskMissing, match=r"no answer in 1\.5 s"):
+        desk.check(wait_s=0)
+    assert asked(tmp_path) == 1
+
+
+def test_an_environment_is_asked_once_and_again_when_something_is_installed_in_it(tmp_path):
+    desk = TrainingDesk(a_desk(tmp_path, says=SAYS_ALL_THERE))
+    for _ in range(3):
+        desk.check(wait_s=30)
+    assert asked(tmp_path) == 1
+    (tmp_path / "desk" / "lib" / "python3.11" / "site-packages").mkdir(parents=True)
+    a_desk(tmp_path, says="echo '{}'")
+    with pytest.raises(DeskMissing, match="lynceus, ultralytics, torch"):
+        desk.check(wait_s=30)
+    (tmp_path / "desk" / "lib" / "python3.11" / "site-packages" / "torch").mkdir()
+    with pytest.raises(DeskMissing):
+        desk.check(wait_s=30)
+    assert asked(tmp_path) == 3
+
+
+def test_of_an_environment_that_hangs_no_process_outlives_the_service(tmp_path):
+    desk = TrainingDesk(a_desk(tmp_path, says=f"echo $$ > {tmp_path}/pid; exec sleep 60"), limit_s=60)
+    with pytest.raises(DeskNotKnown):
+        desk.check(wait_s=0)
+    until = time.monotonic() + 30
+    while not (tmp_path / "pid").exists() or not (told := (tmp_path / "pid").read_text()):
+        assert time.monotonic() < until
+        time.sleep(0.02)
+    desk.close()
+    with pytest.raises(DeskMissing):
+        desk.check(wait_s=30)
+    assert not Path(f"/proc/{told.strip()}").exists()
+
+
+@pytest.mark.parametrize("says", ["echo '[]'", "echo nonsense", "exit 3"])
+def test_an_environment_that_answers_something_else_is_refused(tmp_path, says):
+    python = a_desk(tmp_path, says=says)
+    with pytest.raises(DeskMissing, match=str(python)):
+        TrainingDesk(python).check(wait_s=30)
+
+
+def test_while_the_environment_has_not_answered_the_page_says_so_and_follows(station, tmp_path):
+    app = station.app()
+    go = tmp_path / "go"
+    waits = f"while [ ! -e {go} ]; do sleep 0.05; done; {SAYS_ALL_THERE}"
+    app.state.trainings.desk = TrainingDesk(a_desk(tmp_path, says=waits))
+    integrator = signed_in(app, Role.INTEGRATOR)
+    waiting = integrator.get("/training").text
+    assert "MOD-TRAINING-DESK-NOT-KNOWN" in waiting
+    assert 'hx-select="#from-labels"' in waiting
+    assert "is being asked and has 20 s" in waiting
+    go.touch()
+    until = time.monotonic() + 30
+    while "MOD-TRAINING-DESK" in (known := integrator.get("/training").text):
+        assert time.monotonic() < until
+        time.sleep(0.05)
+    assert 'hx-select="#from-labels"' not in known
+    assert asked(tmp_path) == 1
+
+
 class ReadyDesk(TrainingDesk):
     """Complete, though nothing is ever run in it."""
 
-    def check(self) -> None:
+    def check(self, *, wait_s: float = 0) -> None:
         pass
 
 
@@ -437,13 +600,17 @@ def test_a_policy_that_refuses_the_training_tool_is_heard_before_anything_is_lea
     (folder / "policy.toml").write_text('refuse = ["agpl"]')
     with pytest.raises(CannotTrain, match="agpl"):
         plant.trainings.start("flange-surface", data_set="flange", by=plant.chen, at=NOON)
+    assert plant.trainings.now is None
 
 
-def test_a_model_that_gives_maps_is_not_trained_from_labels(plant, labelled):
+@pytest.mark.parametrize(("name", "gives"), [("magnetic-tile", "boxes"), (STRIP, "maps")])
+def test_a_model_that_gives_maps_is_not_trained_to_give_boxes_nor_the_other_way_round(
+    plant, labelled, name, gives
+):
     plant.trainings.desk = READY
     is_labelled(labelled, 1)
-    with pytest.raises(CannotTrain, match="gives maps"):
-        plant.trainings.start("magnetic-tile", data_set="flange", by=plant.chen, at=NOON)
+    with pytest.raises(CannotTrain, match=f"asked for are {gives}"):
+        plant.trainings.start(name, data_set="flange", gives=gives, by=plant.chen, at=NOON)
 
 
 def test_of_a_data_set_too_small_to_train_from_the_training_says_how_many_are_needed(plant, labelled):
@@ -453,3 +620,18 @@ def test_of_a_data_set_too_small_to_train_from_the_training_says_how_many_are_ne
     ended = plant.ended()
     assert (ended.condition, ended.problem.code) == ("failed", "MOD-SET-UNFIT")
     assert ended.problem.facts["wrong"] == "6 labelled pictures, at least 20 are needed"
+
+
+def test_which_pixels_are_to_be_found_is_chosen_on_the_page_and_told_to_programs(station, labelled):
+    app = station.app()
+    app.state.trainings.desk = READY
+    is_labelled(labelled, 6)
+    integrator = signed_in(app, Role.INTEGRATOR)
+    asked = {"model": "flange-pixels", "data_set": "flange", "gives": "maps"}
+    assert integrator.post("/training", data=asked).status_code == 303
+    while (told := integrator.get("/api/v1/training").json())["ended_at"] is None:
+        time.sleep(0.02)
+    assert (told["gives"], told["problem"]["code"]) == ("maps", "MOD-SET-UNFIT")
+    assert "from flange · pixels" in integrator.get("/training").text
+    for given in (asked | {"gives": "circles"}, asked | {"data_set": None, "gives": "circles"}):
+        assert integrator.post("/api/v1/training", json=given).status_code == 422
