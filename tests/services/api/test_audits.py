@@ -9,7 +9,7 @@ import pytest
 from inspection.types import Verdict
 from services.text import say
 from tests.a_station import STATION
-from tests.builders import a_unit, an_inspection
+from tests.builders import a_picture, a_unit, an_inspection
 from tests.services.signed_in import signed_in
 from traceability.accounts import Role
 
@@ -41,6 +41,23 @@ def parts(station):
 @pytest.fixture
 def engineer(station):
     return signed_in(station.app(), Role.ENGINEER)
+
+
+def _record(station, verdicts, *, pictured, begin):
+    """Parts of these verdicts, those of the verdicts `pictured` with a picture."""
+    station.store.record(
+        [
+            an_inspection(
+                unit=a_unit(f"86.999.1/P-{number}"),
+                station=STATION,
+                lane="parts",
+                verdict=verdict,
+                pictures=(a_picture(),) if verdict in pictured else (),
+                finished_at=begin + timedelta(minutes=number),
+            )
+            for number, verdict in enumerate(verdicts)
+        ]
+    )
 
 
 def _drawn(client, size=20):
@@ -91,6 +108,33 @@ def test_when_the_last_part_was_looked_at_the_escapes_are_kept_as_a_study(parts,
     assert (figures["audited"], figures["escapes"]) == (20, 2)
     assert _look(engineer, drawn, last, is_bad=True).json()["code"] == "SPC-PARAMETER"
     assert len(engineer.get("/api/v1/spc/studies").json()) == 1
+
+
+def test_where_only_rejected_parts_have_pictures_none_is_shown_until_all_were_looked_at(station, engineer):
+    """A station that keeps pictures of rejects alone would say by each picture what it had said of the part."""
+    begin = datetime.now(UTC) - timedelta(hours=3)
+    verdicts = [Verdict.ACCEPT] * 6 + [Verdict.REJECT] * 3
+    _record(station, verdicts, pictured=[Verdict.REJECT], begin=begin)
+    drawn = _drawn(engineer, size=6)
+    assert {one["picture"] for one in drawn["parts"]} == {None}
+    page = engineer.get(f"/spc/audits?open={drawn['id']}", headers={"Accept": "text/html"}).text
+    assert "/api/v1/pictures/" not in page
+    for part in drawn["parts"]:
+        done = _look(engineer, drawn, part, is_bad=False).json()
+    assert {(one["verdict"], one["picture"] is not None) for one in done["parts"]} == {
+        ("ACCEPT", False),
+        ("REJECT", True),
+    }
+
+
+def test_where_every_part_has_its_picture_all_are_shown_from_the_start(station, engineer):
+    begin = datetime.now(UTC) - timedelta(hours=3)
+    verdicts = [Verdict.ACCEPT] * 6 + [Verdict.REJECT] * 3
+    _record(station, verdicts, pictured=[Verdict.ACCEPT, Verdict.REJECT], begin=begin)
+    drawn = _drawn(engineer, size=6)
+    assert None not in {one["picture"] for one in drawn["parts"]}
+    page = engineer.get(f"/spc/audits?open={drawn['id']}", headers={"Accept": "text/html"}).text
+    assert page.count("/api/v1/pictures/") == len(drawn["parts"])
 
 
 def test_more_than_were_passed_cannot_be_drawn_nor_a_part_be_judged_that_was_not(parts, engineer):
