@@ -551,6 +551,9 @@ def z_mr_chart(
     of_run = [moving_ranges(scale[run]) if run.size > 1 else np.empty(0) for run in runs]
     spread = np.empty(x.size)
     for run, own in zip(runs, of_run, strict=True):
+        if sigma is not None:
+            spread[run] = sigma[parts[int(run[0])]]
+            continue
         same = [r for place, r in zip(runs, of_run, strict=True) if labels[place[0]] == labels[run[0]]]
         ranges = {"runs": [own], "parts": same, "constant": of_run, "relative": of_run}[by]
         pooled = numbers(np.concatenate(ranges), method="z_mr")
@@ -558,9 +561,7 @@ def z_mr_chart(
     names = dict.fromkeys(parts)
     centre = {name: float(x[labels == name].mean()) if mean is None else mean[name] for name in names}
     middle = np.array([centre[part] for part in parts])
-    if sigma is not None:
-        spread = np.array([sigma[part] for part in parts])
-    elif by == "relative":
+    if sigma is None and by == "relative":
         spread = spread * np.abs(middle)
     varying = float(np.min(spread))
     positive(varying, parameter="sigma")

@@ -458,11 +458,12 @@ def pod_required(value: float | None) -> float:
 
 
 def crossed(first_values: Any, second_values: Any) -> list[tuple[Any, Any]]:
-    """Pairs of two lists, or of one list and one value for all."""
+    """Pairs of two lists, or of a list and one value for all; lists of two lengths are a table's rows and columns."""
     a = first_values if isinstance(first_values, list) else [first_values]
     b = second_values if isinstance(second_values, list) else [second_values]
-    size = max(len(a), len(b))
-    return list(zip(a * (size if len(a) == 1 else 1), b * (size if len(b) == 1 else 1), strict=True))
+    if len(a) != len(b):
+        return [(one, other) for one in a for other in b]
+    return list(zip(a, b, strict=True))
 
 
 def only(rows: Sequence[dict[str, Any]]) -> dict[str, Any] | None:

@@ -267,6 +267,19 @@ def test_a_chart_of_values_that_resemble_their_neighbours_warns():
     assert not autocorrelation(random.normal(size=300)).is_shown
 
 
+def test_parts_that_take_turns_are_charted_by_a_spread_that_is_known_of_each():
+    """No moving range lies within a run of one unit, and none is needed."""
+    run = z_mr_chart(
+        [10.5, 108, 9, 95],
+        ["small", "large"] * 2,
+        sigma={"small": 0.5, "large": 4.0},
+        mean={"small": 10, "large": 100},
+    )
+    assert run.chart.location.value.tolist() == [1, 2, -2, -1.25]
+    with pytest.raises(ValuesMissing):
+        z_mr_chart([10.5, 108, 9, 95], ["small", "large"] * 2)
+
+
 def test_short_runs_of_two_parts_share_one_standardised_chart():
     run = z_mr_chart([10, 11, 10, 12, 100, 110, 95, 105], ["small"] * 4 + ["large"] * 4)
     assert run.sigma["large"] > 5 * run.sigma["small"]

@@ -13,6 +13,7 @@ import pytest
 from tests.where import REPOSITORY, shared
 from traceability.validation import adapter
 from traceability.validation.comparing import Case, Lazily, Worded, cases_in, compare
+from traceability.validation.comparing import field as field_of
 
 
 def folder() -> Path:
@@ -116,3 +117,24 @@ def test_a_figure_is_found_by_a_word_of_its_name_where_no_name_fits():
     expected = {"sd": 2.0, "sigma_of_median_mr": 1.5, "mr_based": 1.0, "other": 3.0}
     found = statuses(a_case(expected, abs=1e-9), got)
     assert found == {"sd": "agrees", "sigma_of_median_mr": "agrees", "mr_based": "agrees", "other": "gap"}
+
+
+@pytest.mark.parametrize(
+    ("method", "given", "field"),
+    [
+        ("u_ms_vda5", {"u_cal": 0.01, "u_re": 0.005, "tolerance": 0.5}, "Q_ms"),
+        ("c_zero_plan", {"N": 1000, "p": 0.01, "confidence": 0.95}, "n"),
+        ("sprt", {"p0": 0.01, "p1": 0.06, "alpha": 0.05, "beta": 0.1}, "slope"),
+        ("tolerance_two_sided", {"n": [10, 20], "coverage": 0.99, "confidence": 0.95}, "k"),
+        ("observed_to_real", {"observed": [1.33, 1.5], "pct_grr": [10, 20, 30]}, "real"),
+        ("lang_reiczigel", {"k": 63, "n": 2000, "se_k": 94, "se_n": 100, "sp_k": 197, "sp_n": 200}, "ci"),
+        ("rogan_gladen_p_chart", {"rejected": [20, 22, 30], "n": 1000, "Se": 0.9, "Sp": 0.99}, "true"),
+        ("oqc_sampling", {"inspected": 40, "shipped": 1000}, "rate"),
+    ],
+)
+def test_a_case_finds_its_family_by_the_names_that_texts_use(method, given, field):
+    """Names of one family that begin as another's do, and fields by their other names."""
+    asked = Case(
+        id=method, family="f", method=method, title="", source={}, input=given, expected={}, tolerance={}
+    )
+    assert field_of(adapter.answer(asked), field) is not None

@@ -284,6 +284,11 @@ def tolerance_interval(given: Given) -> Fields:
         }
     values = given.get("x", "values", "data")
     n = given.get("n", default=None if values is None else len(values))
+    if isinstance(n, list):
+        rows = [tolerance_interval(Given({**given.data, "n": one})) for one in n]
+        return {name: [to.field(row, name) for row in rows] for name in to.first(rows)} | {
+            "results rows": rows
+        }
     coverage = given.need("coverage", "P", "p", "content", "proportion")
     confidence = given.get("confidence", "gamma", "conf")
     if confidence is None:

@@ -7,23 +7,27 @@ from traceability.validation import comparing as to
 from traceability.validation.drawn import chart_fields
 from traceability.validation.given import Fields, Given, NotReported
 
+BAD_PARTS = ("n_se", "n_se_pos", "n_pos", "n_bad", "m_se", "bad_parts", "se_n")
+GOOD_PARTS = ("n_sp", "n_sp_neg", "n_neg", "n_good", "m_sp", "good_parts", "sp_n")
+
 
 def rogan_gladen(given: Given) -> Fields:
     results = []
     for case in given.get("cases", default=[given.data]):
         one = Given(case)
         proof = None
-        if one.has("n_se", "n_se_pos", "n_pos", "n_bad", "m_se") and one.has(
-            "n_sp", "n_sp_neg", "n_neg", "n_good", "m_sp"
-        ):
+        if one.has(*BAD_PARTS) and one.has(*GOOD_PARTS):
             proof = (
-                one.need("n_se", "n_se_pos", "n_pos", "n_bad", "m_se"),
-                one.need("n_sp", "n_sp_neg", "n_neg", "n_good", "m_sp"),
+                one.need(*BAD_PARTS),
+                one.need(*GOOD_PARTS),
             )
-        se, sp = one.need("se", "sensitivity", "Se"), one.need("sp", "specificity", "Sp")
+        se, sp = (
+            _proven(one, ("se", "sensitivity", "Se"), BAD_PARTS),
+            _proven(one, ("sp", "specificity", "Sp"), GOOD_PARTS),
+        )
         options = one.options(confidence=("confidence",))
         found = inspector.true_share(
-            one.need("k", "rejects", "positives", "x"),
+            one.need("k", "rejects", "rejected", "positives", "x"),
             one.need("n"),
             sensitivity=se,
             specificity=sp,
@@ -31,7 +35,7 @@ def rogan_gladen(given: Given) -> Fields:
             **options,
         )
         known = inspector.true_share(
-            one.need("k", "rejects", "positives", "x"),
+            one.need("k", "rejects", "rejected", "positives", "x"),
             one.need("n"),
             sensitivity=se,
             specificity=sp,
@@ -53,11 +57,23 @@ def rogan_gladen(given: Given) -> Fields:
     return {**(only or {}), "results": results}
 
 
+def _proven(given: Given, names: tuple[str, ...], parts: tuple[str, ...]) -> float:
+    """A rate as it is given, or the count behind it over its parts."""
+    rate: float | None = given.get(*names)
+    if rate is not None:
+        return rate
+    short = to.first(names)
+    return to.quotient(given.need(f"{short}_k", f"k_{short}", f"x_{short}", f"{short}_x"), given.need(*parts))
+
+
 def corrected_chart(given: Given) -> Fields:
-    k, n = given.need("k", "rejects", "defectives", "counts"), given.need("n", "sizes", "size")
+    k, n = (
+        given.need("k", "rejects", "rejected", "defectives", "counts", "x"),
+        given.need("n", "sizes", "size"),
+    )
     se, sp = (
-        to.per_lot(given.get(name, long), given.data, len(k))
-        for name, long in (("se", "sensitivity"), ("sp", "specificity"))
+        to.per_lot(given.get(*names), given.data, len(k))
+        for names in (("se", "sensitivity", "Se"), ("sp", "specificity", "Sp"))
     )
     if se is None or sp is None:
         raise NotReported("no sensitivity or specificity")
@@ -99,7 +115,11 @@ def corrected_chart(given: Given) -> Fields:
 
 def predictive_values(given: Given) -> Fields:
     p = given.need("p", "prevalence")
-    found = inspector.outcome(share_defective=p, sensitivity=given.need("se"), specificity=given.need("sp"))
+    found = inspector.outcome(
+        share_defective=p,
+        sensitivity=given.need("se", "sensitivity", "Se"),
+        specificity=given.need("sp", "specificity", "Sp"),
+    )
     fields: Fields = {
         "reject_rate": found.reject_rate,
         "ppv": found.ppv,
@@ -128,9 +148,13 @@ def verification_bias(given: Given) -> Fields:
     found = inspector.accuracy_from_review(
         rejected=given.need("rejected", "n_reject", "rejects", "N_pos", "n_pos"),
         passed=given.need("passed", "n_pass", "passes", "N_neg", "n_neg"),
-        reviewed=given.need("reviewed", "reviewed_rejects", "n_reviewed", "v_pos", "verified_pos"),
+        reviewed=given.need(
+            "reviewed", "reviewed_rejects", "rejects_reviewed", "n_reviewed", "v_pos", "verified_pos"
+        ),
         reviewed_bad=given.need("reviewed_bad", "true_rejects", "confirmed", "reviewed_true", "d_pos"),
-        audited=given.need("audited", "audited_passes", "n_audited", "v_neg", "verified_neg"),
+        audited=given.need(
+            "audited", "audited_passes", "passes_audited", "n_audited", "v_neg", "verified_neg"
+        ),
         audited_bad=given.need("audited_bad", "escapes", "audit_escapes", "audited_defective", "d_neg"),
         **given.options(confidence=("confidence",)),
     )

@@ -198,7 +198,7 @@ def zero_acceptance(given: Given) -> Fields:
         found = [zero_acceptance(Given(case)) for case in cases]
         return {"n": [to.field(one, "n") for one in found], "results": found}
     n = sampling.zero_acceptance_n(
-        p=given.need("p", "ltpd", "lq", "p2"),
+        p=given.need("p", "ltpd", "lq", "p2", "defective_share", "share"),
         lot=given.get("N", "lot"),
         **given.options(confidence=("confidence",)),
     )
@@ -206,7 +206,8 @@ def zero_acceptance(given: Given) -> Fields:
         "n n_exact n_hypergeom": n,
         "n_infinite": (
             sampling.zero_acceptance_n(
-                p=given.need("p", "ltpd", "lq", "p2"), **given.options(confidence=("confidence",))
+                p=given.need("p", "ltpd", "lq", "p2", "defective_share", "share"),
+                **given.options(confidence=("confidence",)),
             )
         ),
     }
@@ -214,9 +215,9 @@ def zero_acceptance(given: Given) -> Fields:
 
 def sequential(given: Given) -> Fields:
     found = sampling.sequential_plan(
-        p1=given.need("p1", "aql"),
+        p1=given.need(*(("p0",) if given.has("p0") else ("p1", "aql"))),
         alpha=given.need("alpha"),
-        p2=given.need("p2", "ltpd"),
+        p2=given.need(*(("p1",) if given.has("p0") else ("p2", "ltpd"))),
         beta=given.need("beta"),
     )
     return {

@@ -94,8 +94,8 @@ def pareto(given: Given) -> Fields:
 def share_interval(given: Given) -> Fields:
     rows = []
     for count, n in to.crossed(
-        given.need("x", "k", "accepted", "count", "lots_accepted"),
-        given.need("n", "lots", "of", "received", "lots_received"),
+        given.need("x", "k", "accepted", "count", "lots_accepted", "inspected", "units_inspected"),
+        given.need("n", "lots", "of", "received", "lots_received", "shipped", "units_shipped"),
     ):
         options = given.options(confidence=("confidence",))
         wilson, exact = (
