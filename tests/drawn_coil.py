@@ -65,17 +65,28 @@ LINKS = (
         COIL_A,
         STRIP_A2,
         LinkKind.SLIT,
-        # Wound the other way: its operator side is the coil's middle no more, but its drive side.
-        Cut(parent_mm=Box(600, 0, 1200, 10_000), child_mm=Box(0, 0, 600, 10_000), is_mirrored=True),
+        # Turned over along its length: its operator side is the coil's drive side, its top the coil's bottom.
+        Cut(
+            parent_mm=Box(600, 0, 1200, 10_000),
+            child_mm=Box(0, 0, 600, 10_000),
+            is_mirrored=True,
+            is_flipped=True,
+        ),
     ),
     a_link(COIL_B, STRIP_B1, LinkKind.SLIT, a_piece(0, 8_000)),
-    # 400 mm of tail cropped; then the other strip, which is unwound from its tail, less 1600 mm of its head.
+    # 400 mm of tail cropped; then the other strip, unwound from its tail and from below, so that its operator side
+    # stays there and its bottom is up, less 1600 mm of its head.
     a_link(STRIP_A1, WELDED, LinkKind.WELD, a_piece(0, 9_600)),
     a_link(
         STRIP_B1,
         WELDED,
         LinkKind.WELD,
-        Cut(parent_mm=Box(0, 1_600, 600, 8_000), child_mm=Box(0, 9_600, 600, 16_000), is_reversed=True),
+        Cut(
+            parent_mm=Box(0, 1_600, 600, 8_000),
+            child_mm=Box(0, 9_600, 600, 16_000),
+            is_reversed=True,
+            is_flipped=True,
+        ),
     ),
     *(
         a_link(WELDED, segment, LinkKind.CUT, a_piece(4_000 * number, 4_000 * (number + 1), sigma_y_mm=5.0))

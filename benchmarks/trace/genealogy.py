@@ -23,18 +23,20 @@ import sqlite3
 import sys
 import tempfile
 import time
+from array import array
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from itertools import islice
 from pathlib import Path
 from typing import Any, cast
-from uuid import UUID
 
 import numpy as np
-from sqlalchemy import create_engine, make_url, select, text
+from sqlalchemy import Engine, create_engine, make_url, select, text
 
 from inspection.identity import IdentifierCode
 from inspection.types import Box
 from traceability import tables
+from traceability.genealogy.cuts import LinkKind, UnitKind
 from traceability.genealogy.tracing import ancestors, at_risk, descendants, place_up
 from traceability.store import TraceStore
 
@@ -43,39 +45,64 @@ SLABS_PER_HEAT = 6
 STRIPS, SEGMENTS, BLANKS, PARTS = 5, 6, 15, 2
 LENGTH_MM, WIDTH_MM = 90_000.0, 1250.0
 
+UNIT_KINDS = tuple(kind.value for kind in UnitKind)
+LINK_KINDS = tuple(kind.value for kind in LinkKind)
+
 Row = tuple[Any, ...]
 TARGET_MS = {"assembly": 20.0, "defect": 10.0, "coil": 100.0, "heat": 400.0}
 
 
 class Graph:
-    """Rows of all tables, made one after another, and some codes to ask for."""
+    """Units, links and cuts, made one after another and kept as numbers, and some codes to ask for."""
 
     def __init__(self, scale: int) -> None:
         self._random = random.Random(7)
-        self._made = 0
-        self.units: list[tuple[int, str]] = []
-        self.links: list[tuple[int, int, str]] = []
-        self.cuts: list[Row] = []
+        self._shapes: dict[Row, int] = {}
+        self._links = tuple(array("I") for _ in range(2))
+        self._link_kinds = bytearray()
+        self._cuts = tuple(array("I") for _ in range(2))
+        self._kinds = bytearray()
         self.asked: dict[str, list[str]] = {"heat": [], "coil": [], "part": [], "assembly": []}
         self._build(COILS * scale)
 
     def code(self, unit: int) -> str:
         return f"86.999.1/U{unit}"
 
+    def units(self) -> Iterator[tuple[int, str]]:
+        return ((number, UNIT_KINDS[kind]) for number, kind in enumerate(self._kinds, 1))
+
+    def links(self) -> Iterator[tuple[int, int, int, str]]:
+        return (
+            (number, parent, child, LINK_KINDS[kind])
+            for number, (parent, child, kind) in enumerate(
+                zip(*self._links, self._link_kinds, strict=True), 1
+            )
+        )
+
+    def cuts(self) -> Iterator[Row]:
+        shapes = list(self._shapes)
+        return ((link, *shapes[shape]) for link, shape in zip(*self._cuts, strict=True))
+
+    def sizes(self) -> tuple[int, int, int]:
+        """How many units, links and cuts."""
+        return len(self._kinds), len(self._link_kinds), len(self._cuts[0])
+
     def _unit(self, kind: str, *, is_asked: bool = False) -> int:
-        self._made += 1
-        self.units.append((self._made, kind))
+        self._kinds.append(UNIT_KINDS.index(kind))
         if is_asked:
-            self.asked[kind].append(self.code(self._made))
-        return self._made
+            self.asked[kind].append(self.code(len(self._kinds)))
+        return len(self._kinds)
 
     def _link(self, parent: int, child: int, kind: str, cut: Row | None = None) -> None:
-        self.links.append((parent, child, kind))
+        self._links[0].append(parent)
+        self._links[1].append(child)
+        self._link_kinds.append(LINK_KINDS.index(kind))
         if cut is not None:
-            self.cuts.append((len(self.links), *cut))
+            self._cuts[0].append(len(self._link_kinds))
+            self._cuts[1].append(self._shapes.setdefault(cut, len(self._shapes)))
 
     def _build(self, coils: int) -> None:
-        parts: list[int] = []
+        parts = array("I")
         heat = before = 0
         for number in range(coils):
             if number % SLABS_PER_HEAT == 0:
@@ -97,7 +124,7 @@ class Graph:
                     "slit",
                     _cut(Box(x, 0, x + whole.x2, LENGTH_MM), whole, strip_number % 2 == 1),
                 )
-                parts += self._strip(strip, whole)
+                parts.extend(self._strip(strip, whole))
         self._random.shuffle(parts)
         subassemblies = []
         for start in range(0, len(parts), 5):
@@ -154,67 +181,94 @@ CUT_COLUMNS = (
 
 
 def tables_of(graph: Graph) -> Iterator[tuple[str, Sequence[str], Iterable[Row]]]:
-    def id_of(kind: int, number: int) -> UUID:
-        return UUID(int=(kind << 96) | number)
+    def id_of(kind: int, number: int) -> str:
+        return f"{kind:08x}{number:024x}"
 
     at = "2026-11-20 12:00:00.000000"
-    yield "unit", ("id", "created_at"), ((id_of(1, unit), at) for unit, _ in graph.units)
+    yield "unit", ("id", "created_at"), ((id_of(1, unit), at) for unit, _ in graph.units())
     yield (
         "identifier",
         ("id", "unit_id", "scheme", "canon"),
-        ((unit, id_of(1, unit), "handle", graph.code(unit)) for unit, _ in graph.units),
+        ((unit, id_of(1, unit), "handle", graph.code(unit)) for unit, _ in graph.units()),
     )
     yield (
         "unit_form",
         ("id", "unit_id", "identifier_id", "kind", "length_mm", "width_mm"),
-        ((id_of(3, unit), id_of(1, unit), unit, kind, 1000.0, 100.0) for unit, kind in graph.units),
+        ((id_of(3, unit), id_of(1, unit), unit, kind, 1000.0, 100.0) for unit, kind in graph.units()),
     )
     yield (
         "link",
         ("id", "parent_id", "child_id", "parent_identifier_id", "child_identifier_id", "kind"),
         (
             (id_of(2, number), id_of(1, parent), id_of(1, child), parent, child, kind)
-            for number, (parent, child, kind) in enumerate(graph.links, 1)
+            for number, parent, child, kind in graph.links()
         ),
     )
-    yield "link_cut", CUT_COLUMNS, ((id_of(2, number), *rest) for number, *rest in graph.cuts)
+    yield "link_cut", CUT_COLUMNS, ((id_of(2, link), *rest) for link, *rest in graph.cuts())
 
 
-def load(store: TraceStore, url: str, graph: Graph) -> None:
-    with store.writing() as connection:
-        raw = connection.connection.driver_connection
+LOADED = ("unit", "identifier", "unit_form", "link", "link_cut")
+ROWS_AT_ONCE = 10_000
+
+
+def load(url: str, graph: Graph) -> None:
+    """All rows, then the indexes: one that grows row by row, in no order, takes many times as long.
+
+    Past all that guards a database in service: what goes wrong here is built again.
+    """
+    engine = _engine(url)
+    indexes = [one for name in LOADED for one in tables.metadata.tables[name].indexes]
+    with engine.connect() as connection:
+        raw = cast(Any, connection.connection.driver_connection)
+        is_sqlite = isinstance(raw, sqlite3.Connection)
+        # What refers to what is known to be there; looking each of it up takes as long as the rest.
+        for setting in (
+            ("PRAGMA journal_mode = OFF", "PRAGMA synchronous = OFF", "PRAGMA cache_size = -1000000")
+            if is_sqlite
+            else ("SET session_replication_role = replica", "SET maintenance_work_mem = '512MB'")
+        ):
+            connection.exec_driver_sql(setting)
+        for index in indexes:
+            index.drop(connection)
         for table, columns, rows in tables_of(graph):
             names = ", ".join(columns)
-            if isinstance(raw, sqlite3.Connection):
-                marks = ", ".join("?" * len(columns))
-                plain = (tuple(one.hex if isinstance(one, UUID) else one for one in row) for row in rows)
-                raw.executemany(f"INSERT INTO {table} ({names}) VALUES ({marks})", plain)
+            if is_sqlite:
+                raw.executemany(
+                    f"INSERT INTO {table} ({names}) VALUES ({', '.join('?' * len(columns))})", rows
+                )
             else:
-                with cast(Any, raw).cursor().copy(f"COPY {table} ({names}) FROM STDIN") as copy:
-                    for row in rows:
-                        copy.write_row(row)
-    if isinstance(raw, sqlite3.Connection):
-        # As SQLite does by itself where rows do not all come in one transaction. Statistics it has none, as in service:
-        # with them a walk would read all links.
-        raw.execute("PRAGMA wal_checkpoint(TRUNCATE)")
-    else:
+                with raw.cursor().copy(f"COPY {table} ({names}) FROM STDIN") as copy:
+                    lines = ("\t".join(map(str, row)) + "\n" for row in rows)
+                    while some := "".join(islice(lines, ROWS_AT_ONCE)):
+                        copy.write(some)
+        for index in indexes:
+            index.create(connection)
+        connection.commit()
+        if is_sqlite:
+            # Statistics it has none, as in service: with them a walk would read all links.
+            connection.exec_driver_sql("PRAGMA journal_mode = WAL")
+    engine.dispose()
+    if not is_sqlite:
         # As the server does by itself, in time.
-        engine = create_engine(
-            make_url(url).set(drivername="postgresql+psycopg"), isolation_level="AUTOCOMMIT"
-        )
-        with engine.connect() as alone:
-            for table, _, _ in tables_of(graph):
-                alone.execute(text(f"VACUUM (ANALYZE) {table}"))
+        engine = _engine(url, isolation_level="AUTOCOMMIT")
+        with engine.connect() as connection:
+            for table in LOADED:
+                connection.execute(text(f"VACUUM (ANALYZE) {table}"))
         engine.dispose()
+
+
+def _engine(url: str, **settings: Any) -> Engine:
+    address = make_url(url)
+    if address.get_backend_name() == "postgresql":
+        address = address.set(drivername="postgresql+psycopg")
+    return create_engine(address, **settings)
 
 
 @contextmanager
 def a_schema(address: str, *, kept_as: str | None = None) -> Iterator[str]:
     """A schema of its own on a PostgreSQL server, dropped afterwards unless it is to be kept under a name."""
     name = kept_as or f"lynceus_benchmark_{os.getpid()}"
-    engine = create_engine(
-        make_url(address).set(drivername="postgresql+psycopg"), isolation_level="AUTOCOMMIT"
-    )
+    engine = _engine(address, isolation_level="AUTOCOMMIT")
     with engine.connect() as connection:
         connection.execute(text(f"CREATE SCHEMA IF NOT EXISTS {name}"))
     try:
@@ -249,17 +303,15 @@ def _unit(code: str) -> IdentifierCode:
 
 def measure(url: str, scale: int, out: io.TextIOBase) -> None:
     graph = Graph(scale)
+    with TraceStore.open(url) as store, store.reading() as connection:
+        is_loaded = connection.execute(select(tables.unit.c.id).limit(1)).first() is not None
+    start = time.perf_counter()
+    if not is_loaded:
+        load(url, graph)
     with TraceStore.open(url) as store:
-        with store.reading() as connection:
-            is_loaded = connection.execute(select(tables.unit.c.id).limit(1)).first() is not None
-        start = time.perf_counter()
-        if not is_loaded:
-            load(store, url, graph)
         engine = make_url(url).get_backend_name()
         how = "of an earlier run" if is_loaded else f"loaded in {time.perf_counter() - start:.0f} s"
-        out.write(
-            f"{engine}: {len(graph.units):,} units, {len(graph.links):,} links, {len(graph.cuts):,} cuts {how}\n"
-        )
+        out.write("{}: {:,} units, {:,} links, {:,} cuts {}\n".format(engine, *graph.sizes(), how))
         asked_for = graph.asked
         # The millions of rows are of this benchmark: a service has none of them to collect garbage among.
         del graph

@@ -9,7 +9,7 @@ import pytest
 from inspection.types import Box, Verdict
 from services.web.family_map import cut_map, family_map
 from tests.builders import NOON, a_defect, a_unit, an_inspection
-from tests.drawn_coil import COIL_A, LINKS, SEGMENTS, UNITS, WELDED
+from tests.drawn_coil import COIL_A, LINKS, SEGMENTS, STRIP_A1, STRIP_B1, UNITS, WELDED
 from tests.services.signed_in import signed_in
 from traceability.accounts import Role
 from traceability.genealogy.recording import record
@@ -59,6 +59,28 @@ def test_cuts_and_defects_are_drawn_to_one_scale(plant):
     (dot,) = cuts.dots
     assert dot.x == pytest.approx(cuts.x + cuts.body_width / 2, abs=0.01)
     assert dot.width == pytest.approx(cuts.body_width / 10, abs=0.01)
+
+
+@pytest.mark.parametrize(
+    ("unit", "pieces"),
+    [
+        (WELDED, {f"SEGMENT-{number}": (25.0 * number - 25, 25.0) for number in (1, 2, 3, 4)}),
+        (STRIP_A1, {"COIL-W": (0.0, 96.0)}),
+        (STRIP_B1, {"COIL-W": (20.0, 80.0)}),
+        (COIL_A, {"STRIP-A1": (0.0, 100.0), "STRIP-A2": (0.0, 100.0)}),
+    ],
+)
+def test_each_unit_of_the_drawn_example_is_drawn_as_by_hand(plant, unit, pieces):
+    """docs/genealogy.md: from where and how much of its length went into each, in percent; what was cropped is bare."""
+    told, kin = drawn(plant, unit)
+    cuts = cut_map(told.unit, kin, ())
+    percent = 100 / cuts.body_width
+    found = {
+        str(piece.link.child): ((piece.x - cuts.x) * percent, piece.width * percent) for piece in cuts.pieces
+    }
+    assert found.keys() == pieces.keys()
+    for child, (begins, length) in pieces.items():
+        assert found[child] == (pytest.approx(begins, abs=0.01), pytest.approx(length, abs=0.01))
 
 
 def test_a_unit_alone_has_no_graph_and_one_of_unknown_size_no_cuts(station):

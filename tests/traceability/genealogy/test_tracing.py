@@ -163,6 +163,24 @@ def test_faces_are_told_where_strip_was_turned_over(store: TraceStore):
     assert found.regions[0].face is Face.BOTTOM
 
 
+def test_the_top_of_the_drawn_segment_is_the_bottom_of_the_strip_that_was_welded_from_its_tail(coil: TraceStore):
+    """A sheet keeps its handedness: what changes its direction and not its sides was turned over."""
+    for y_mm, faces in (
+        (1_000, {"COIL-W": Face.TOP, "STRIP-A1": Face.TOP, "COIL-A": Face.TOP}),
+        (3_000, {"COIL-W": Face.TOP, "STRIP-B1": Face.BOTTOM, "COIL-B": Face.BOTTOM}),
+    ):
+        found = place_up(coil, SEGMENTS[2], 150, y_mm, face=Face.TOP)
+        assert {str(one.relative.unit): one.regions[0].face for one in found if one.regions} == faces
+    found = at_risk(coil, COIL_A, Box(700, 10, 720, 20), face=Face.TOP)
+    assert [one.regions[0].face for one in found] == [Face.BOTTOM]
+
+
+def test_a_piece_of_sheet_lies_on_another_as_a_rigid_body_can_where_faces_are_told():
+    for link in LINKS:
+        for cut in link.cuts:
+            assert (cut.is_reversed + cut.is_mirrored + cut.is_turned + cut.is_flipped) % 2 == 0
+
+
 def test_what_is_void_leads_nowhere_and_stays_on_record(coil: TraceStore):
     wrong = next(one for one in LINKS if one.parent == STRIP_B1)
     void(coil, link=wrong.id, id=uuid7(), reason="another strip was welded on", by="Li Wei")
