@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
 from inspection.identity import IdentifierCode
 from inspection.types import Box, Defect
-from traceability.genealogy.cuts import Link
+from traceability.genealogy.cuts import Link, LinkKind
 from traceability.genealogy.tracing import Family, Relative
 
 COLUMN: Final = 226
 NODE: Final = (190, 50)
 ROW: Final = 62
 MARGIN: Final = 6
+FAN: Final = 2
+"""Of more links of one kind their labels would stand on each other."""
 
 WIDTH: Final = 1100
 LEFT: Final = 84
@@ -38,8 +40,16 @@ class Edge:
     """From the parent's right side to the child's left one, as an SVG path."""
 
     path: str
-    middle: tuple[float, float]
     link: Link
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Label:
+    """What was done, beside the links of which it says so."""
+
+    x: float
+    y: float
+    kind: LinkKind
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,6 +62,7 @@ class FamilyMap:
     node_height: float
     nodes: tuple[Node, ...]
     edges: tuple[Edge, ...]
+    labels: tuple[Label, ...]
     hidden: int
 
 
@@ -113,15 +124,15 @@ def family_map(family: Family, root: Relative, *, relatives: int) -> FamilyMap |
                 relative=one,
                 is_root=one.unit == root.unit,
             )
+    links = [link for link in family.links if link.parent in nodes and link.child in nodes]
     return FamilyMap(
         width=2 * MARGIN + (max(rows) - first) * COLUMN + NODE[0],
         height=height,
         node_width=NODE[0],
         node_height=NODE[1],
         nodes=tuple(nodes.values()),
-        edges=tuple(
-            _edge(link, nodes) for link in family.links if link.parent in nodes and link.child in nodes
-        ),
+        edges=tuple(_edge(link, nodes) for link in links),
+        labels=tuple(_labels(links, nodes)),
         hidden=max(0, relatives + 1 - len(family.relatives)),
     )
 
@@ -200,8 +211,25 @@ def _edge(link: Link, nodes: Mapping[IdentifierCode, Node]) -> Edge:
     x1, y1 = parent.x + NODE[0], parent.y + NODE[1] / 2
     x2, y2 = child.x, child.y + NODE[1] / 2
     bend = (x2 - x1) / 2
-    return Edge(
-        path=f"M{x1:g},{y1:g} C{x1 + bend:g},{y1:g} {x2 - bend:g},{y2:g} {x2:g},{y2:g}",
-        middle=((x1 + x2) / 2, (y1 + y2) / 2),
-        link=link,
-    )
+    return Edge(path=f"M{x1:g},{y1:g} C{x1 + bend:g},{y1:g} {x2 - bend:g},{y2:g} {x2:g},{y2:g}", link=link)
+
+
+def _labels(links: Sequence[Link], nodes: Mapping[IdentifierCode, Node]) -> Iterator[Label]:
+    """One for each link, but one alone for a fan of links of one kind: from one parent, else to one child."""
+    rest = list(links)
+    for end in ("parent", "child"):
+        fans: dict[tuple[IdentifierCode, LinkKind], list[Link]] = defaultdict(list)
+        for link in rest:
+            fans[getattr(link, end), link.kind].append(link)
+        rest = []
+        for (unit, kind), fan in fans.items():
+            if len(fan) <= FAN:
+                rest += fan
+            else:
+                node, gap = nodes[unit], (COLUMN - NODE[0]) / 2
+                x = node.x + NODE[0] + gap if end == "parent" else node.x - gap
+                yield Label(x=x, y=node.y + NODE[1] / 2, kind=kind)
+    for link in rest:
+        parent, child = nodes[link.parent], nodes[link.child]
+        x = (parent.x + NODE[0] + child.x) / 2
+        yield Label(x=x, y=(parent.y + child.y + NODE[1]) / 2, kind=link.kind)

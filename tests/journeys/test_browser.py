@@ -152,7 +152,7 @@ def test_a_picture_that_was_given_up_says_so_in_its_place(browser, tmp_path):
     with station.store, served(station.app(language="en")) as address:
         page = browser.new_page()
         page.goto(f"{address}/trace/PART-1?lang=en")
-        expect(page.get_by_text("The picture file is not there")).to_be_visible()
+        expect(page.get_by_text("The picture cannot be fetched: it is gone")).to_be_visible()
         expect(page.locator(".overlay-box").first).to_be_hidden()
         page.close()
 

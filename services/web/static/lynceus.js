@@ -26,4 +26,13 @@ for (const button of document.querySelectorAll("button[data-print]")) {
 // A picture may have been given up to make room; its place says so instead of staying empty.
 const markMissing = (image) => image.classList.add("is-missing");
 document.addEventListener("error", ({ target }) => target instanceof HTMLImageElement && markMissing(target), true);
-[...document.images].filter(({ complete, naturalWidth }) => complete && naturalWidth === 0).forEach(markMissing);
+const markAllMissing = () => [...document.images].filter(({ complete, naturalWidth }) => complete && naturalWidth === 0).forEach(markMissing);
+markAllMissing();
+// A panel that is drawn anew keeps its picture, which fails no second time, and loses the mark.
+document.addEventListener("htmx:after:swap", markAllMissing);
+
+// The unit that was asked for is in view, however many stand left of it.
+for (const frame of document.querySelectorAll(".family-scroll")) {
+  const [seen, unit] = [frame, frame.querySelector(".family-root")].map((one) => one.getBoundingClientRect());
+  frame.scrollLeft += unit.left + unit.width / 2 - (seen.left + seen.width / 2);
+}

@@ -48,6 +48,17 @@ def test_parents_stand_left_of_their_children_and_no_two_boxes_overlap(plant):
     assert graph.hidden == 0
 
 
+def test_a_fan_of_links_of_one_kind_is_labelled_once_and_other_links_each(plant):
+    told, kin = drawn(plant, WELDED)
+    graph = family_map(kin, told.unit, relatives=len(told.ancestors) + len(told.descendants))
+    kinds = sorted(label.kind for label in graph.labels)
+    assert kinds == ["cut", "melt", "melt", "slit", "slit", "weld", "weld"]
+    (cut,) = (label for label in graph.labels if label.kind == "cut")
+    (root,) = (node for node in graph.nodes if node.is_root)
+    assert cut.x > root.x + graph.node_width
+    assert cut.y == root.y + graph.node_height / 2
+
+
 def test_cuts_and_defects_are_drawn_to_one_scale(plant):
     """COIL-A is 10 000 x 1200: each strip takes half of its height and all of its length."""
     told, kin = drawn(plant, COIL_A)

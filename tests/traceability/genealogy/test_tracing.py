@@ -163,7 +163,9 @@ def test_faces_are_told_where_strip_was_turned_over(store: TraceStore):
     assert found.regions[0].face is Face.BOTTOM
 
 
-def test_the_top_of_the_drawn_segment_is_the_bottom_of_the_strip_that_was_welded_from_its_tail(coil: TraceStore):
+def test_the_top_of_the_drawn_segment_is_the_bottom_of_the_strip_that_was_welded_from_its_tail(
+    coil: TraceStore,
+):
     """A sheet keeps its handedness: what changes its direction and not its sides was turned over."""
     for y_mm, faces in (
         (1_000, {"COIL-W": Face.TOP, "STRIP-A1": Face.TOP, "COIL-A": Face.TOP}),
