@@ -25,6 +25,8 @@ from tests.a_station import (
 )
 from tests.browsing import served
 from tests.builders import a_defect, a_strip_map, a_unit, an_inspection
+from tests.drawn_coil import LINKS, SEGMENTS, UNITS
+from traceability.genealogy.recording import record
 
 WORDS_THAT_MUST_FIT = (
     ".tile strong, .tile-meaning, .counter dt, .counter-line dt, .thumbnail-verdict > span, .mode, .bar a"
@@ -155,6 +157,40 @@ def test_a_picture_that_was_given_up_says_so_in_its_place(browser, tmp_path):
         expect(page.get_by_text("The picture cannot be fetched: it is gone")).to_be_visible()
         expect(page.locator(".overlay-box").first).to_be_hidden()
         page.close()
+
+
+def test_a_picture_that_was_given_up_stays_marked_when_the_next_unit_comes(browser, tmp_path):
+    station = needs_libraries(an_empty_station(tmp_path))
+    station.runs()
+    gone = replace(station.keeps(a_part(3, defective=True), lane="parts"), sha256="0" * 64)
+    station.finishes(
+        an_inspection(lane="parts", unit=a_unit("PART-1"), pictures=(gone,), finished_at=datetime.now(UTC))
+    )
+    with station.store, served(station.app(language="en")) as address:
+        page = browser.new_page()
+        page.goto(f"{address}/?lang=en")
+        thumbnails = page.locator("[data-lane=parts] .thumbnails")
+        marked = re.compile("is-missing")
+        expect(thumbnails.locator("img")).to_have_class(marked)
+        for number in (2, 3):
+            unit = a_unit(f"PART-{number}")
+            station.finishes(an_inspection(lane="parts", unit=unit, finished_at=datetime.now(UTC)))
+            expect(thumbnails.locator("li")).to_have_count(number)
+            expect(thumbnails.locator("img")).to_have_class(marked)
+        station.live.close()
+        page.close()
+
+
+def test_the_unit_that_was_asked_for_is_in_view_in_its_graph_however_narrow(page, station):
+    record(station.store, units=UNITS, links=LINKS)
+    page.set_viewport_size({"width": 390, "height": 844})
+    page.goto(f"/trace/{SEGMENTS[2]}")
+    expect(page.locator(".family-node")).to_have_count(7)
+    frame, unit = (page.locator(one).bounding_box() for one in (".family-scroll", ".family-root rect"))
+    assert frame is not None
+    assert unit is not None
+    assert frame["x"] <= unit["x"]
+    assert unit["x"] + unit["width"] <= frame["x"] + frame["width"]
 
 
 def test_codes_are_found_while_one_types(page):
