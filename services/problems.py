@@ -43,6 +43,7 @@ from services.access import (
 from services.datasets import ArchiveUnfit, DataSetUnknown
 from services.model_life import GateClosed, GoldSetDiffers, NoCandidate, NoGoldSet, NothingBefore
 from services.oidc import OidcNoRole, OidcOff, OidcRefused, OidcUnreachable
+from services.recipe_archive import RecipeArchiveUnfit, RecipeModelsMissing, RecipeNotPublished
 from services.recipe_life import RecipeGateClosed, RecipeOfAnother, RecipeTextUnknown
 from services.setting_up import BenchFull, CameraUnknown, DoctorBusy, DoctorFailed, NoLivePicture
 from services.text import explain
@@ -293,6 +294,9 @@ STATUS: tuple[tuple[type[InspectionError], HTTPStatus], ...] = (
     (ConfigMissing, HTTPStatus.NOT_FOUND),
     (RecipeOfAnother, HTTPStatus.UNPROCESSABLE_ENTITY),
     (RecipeGateClosed, HTTPStatus.CONFLICT),
+    (RecipeArchiveUnfit, HTTPStatus.UNPROCESSABLE_ENTITY),
+    (RecipeModelsMissing, HTTPStatus.CONFLICT),
+    (RecipeNotPublished, HTTPStatus.CONFLICT),
     (RecipeTextUnknown, HTTPStatus.NOT_FOUND),
     (ConfigError, HTTPStatus.UNPROCESSABLE_ENTITY),
     (DataSetUnknown, HTTPStatus.NOT_FOUND),

@@ -9,16 +9,33 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime
 from difflib import unified_diff
 from pathlib import Path
 from typing import Any, Final
 
 from inspection.errors import InspectionError
+from models.store import ModelStore
 from services.access import Right, check_right_of
-from station_config import Recipe, load_recipe, plant_recipes, recipe_beside
+from services.recipe_archive import (
+    Carried,
+    RecipeArchiveUnfit,
+    RecipeModelsMissing,
+    RecipeNotPublished,
+    archive_of,
+    missing_models,
+)
+from station_config import (
+    Recipe,
+    file_beside,
+    load_recipe,
+    plant_recipes,
+    recipe_beside,
+    recipe_of,
+)
 from traceability.accounts import Accounts, AuditEntry, Person, note
+from traceability.merkle import Sealer
 from traceability.store import TraceStore
 
 _MOST_ENTRIES: Final = 10_000
@@ -79,8 +96,19 @@ class RecipeTextUnknown(InspectionError):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Origin:
+    """Where a proposal was published before: the station, its revision and text there, and the key that signed."""
+
+    station: str
+    revision: int
+    sha256: str
+    key: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Proposal:
-    """A text that waits. `base` is the digest of what it was made from; `approved_by` of another person."""
+    """A text that waits. `base` is the digest of what it was made from, empty where the recipe is new here;
+    `approved_by` of another person; `origin` where it came from another station."""
 
     revision: int
     sha256: str
@@ -89,6 +117,7 @@ class Proposal:
     at: datetime
     reason: str | None
     approved_by: str | None = None
+    origin: Origin | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -103,11 +132,21 @@ class Published:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Standing:
-    """`in_force` as lanes read it; `history` newest first."""
+    """`in_force` as lanes read it, None where the recipe came from another station and waits; `history` newest
+    first."""
 
-    in_force: Recipe
+    in_force: Recipe | None
     proposal: Proposal | None
     history: tuple[Published, ...]
+
+    @property
+    def published_now(self) -> Published | None:
+        """What made the text that is in force; None where it was not approved and published here."""
+        last = next(iter(self.history), None)
+        is_in_force = (
+            last is not None and self.in_force is not None and last.sha256 == self.in_force.ref.sha256
+        )
+        return last if is_in_force else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,10 +161,20 @@ class RecipeLife:
         entries = Accounts(self.store).audit(limit=_MOST_ENTRIES, subject=f"recipe:{name}")
         return entries[::-1]
 
+    def names(self) -> tuple[str, ...]:
+        """Of all recipes that were ever proposed here, in alphabetical order."""
+        subjects = Accounts(self.store).subjects("recipe.proposed")
+        return tuple(subject.removeprefix("recipe:") for subject in subjects)
+
     def standing(self, name: str) -> Standing:
-        """Raises CFG- errors where the recipe in force cannot be read."""
-        stands = Standing(in_force=load_recipe(name), proposal=None, history=())
-        for step in self.steps(name):
+        """Raises CFG- errors where the recipe in force cannot be read, or there is none and none waits."""
+        return self._standing(name, may_be_new=False)
+
+    def _standing(self, name: str, *, may_be_new: bool) -> Standing:
+        steps = self.steps(name)
+        current = self._in_force(name, may_be_none=may_be_new or bool(steps))
+        stands = Standing(in_force=current, proposal=None, history=())
+        for step in steps:
             stands = _after(stands, step)
         return stands
 
@@ -135,8 +184,56 @@ class RecipeLife:
         Raises CFG- errors with every mistake of the text, RecipeOfAnother, RecipeUnchanged.
         """
         check_right_of(by, Right.CONFIGURE)
+        return self._propose(name, text, by=by, at=at, reason=reason, origin=None)
+
+    def bring_in(self, carried: Carried, *, by: Person, at: datetime, reason: str) -> Standing:
+        """What another station published, as a proposal: a second person here approves it, and nothing acts before.
+
+        Raises RecipeModelsMissing with the models that are not here, RecipeArchiveUnfit where a file of that name with
+        other bytes lies beside the recipes, and as `propose`.
+        """
+        check_right_of(by, Right.CONFIGURE)
+        told = carried.manifest
+        if missing := missing_models(told, ModelStore.of_plant()):
+            named = ", ".join(str(one) for one in missing)
+            raise RecipeModelsMissing(
+                f"{told.recipe} needs models that are not here: {named}.",
+                action="Bring them in first.",
+                recipe=told.recipe,
+                models=named,
+            )
+        given = recipe_of(carried.text, Path(told.recipe), beside=carried.beside_it)
+        if (given.settings.name, given.settings.revision) != (told.recipe, told.revision):
+            raise _unfit(f"its text is {given.settings.name} {given.settings.revision}", told.recipe)
+        if strange := sorted(set(carried.beside) - set(given.files)):
+            raise _unfit(f"the recipe does not need {', '.join(strange)}", told.recipe)
+        for file, data in given.files.items():
+            here = file_beside(file)
+            if here.exists() and here.read_bytes() != data:
+                raise _unfit(f"another file called {file} lies beside the recipes here", told.recipe)
+        for file, data in given.files.items():
+            _write(self.folder / file, data)
+        origin = Origin(station=told.station, revision=told.revision, sha256=given.ref.sha256, key=told.key)
+        text = carried.text.decode("utf-8")
+        return self._propose(told.recipe, text, by=by, at=at, reason=reason, origin=origin)
+
+    def archive(self, name: str, *, station: str, sealer: Sealer) -> bytes:
+        """What is in force, for another station. Raises RecipeNotPublished, MOD- errors of its models."""
         stands = self.standing(name)
-        revision = self.next_revision(stands)
+        current, published = stands.in_force, stands.published_now
+        if current is None or published is None:
+            raise RecipeNotPublished(
+                f"What is in force of {name} was not approved and published here.",
+                action="Propose it, have a second person approve it, and publish it first.",
+                recipe=name,
+            )
+        return archive_of(current, station=station, published_at=published.at, sealer=sealer)
+
+    def _propose(
+        self, name: str, text: str, *, by: Person, at: datetime, reason: str, origin: Origin | None
+    ) -> Standing:
+        stands = self._standing(name, may_be_new=origin is not None)
+        current, revision = stands.in_force, self.next_revision(stands)
         given = recipe_beside(_as_revision(text, revision).encode(), Path(name))
         facts: dict[str, object] = {"recipe": name, "revision": revision}
         if given.settings.name != name:
@@ -146,14 +243,20 @@ class RecipeLife:
                 name=given.settings.name,
                 **facts,
             )
-        current = stands.in_force
-        if given.settings == current.settings.model_copy(update={"revision": revision}):
-            raise RecipeUnchanged(
-                f"{name} says already what is proposed.", action="Change something first.", **facts
-            )
-        self._keep_text(current.text)
+        if current is not None:
+            if given.settings == current.settings.model_copy(update={"revision": revision}):
+                raise RecipeUnchanged(
+                    f"{name} says already what is proposed.", action="Change something first.", **facts
+                )
+            self._keep_text(current.text)
         self._keep_text(given.text)
-        told = {"revision": revision, "sha256": given.ref.sha256, "base": current.ref.sha256}
+        told: dict[str, Any] = {
+            "revision": revision,
+            "sha256": given.ref.sha256,
+            "base": "" if current is None else current.ref.sha256,
+        }
+        if origin is not None:
+            told["origin"] = asdict(origin)
         self._note(name, "recipe.proposed", told, by=by, at=at, reason=reason)
         return self.standing(name)
 
@@ -185,7 +288,8 @@ class RecipeLife:
                 action="Ask somebody else who may approve.",
                 **facts,
             )
-        current = load_recipe(name).ref.sha256
+        in_force = self._in_force(name, may_be_none=True)
+        current = "" if in_force is None else in_force.ref.sha256
         if current != waits.base:
             raise RecipeMoved(
                 f"{name} was changed since {waits.revision} was proposed.",
@@ -203,8 +307,8 @@ class RecipeLife:
     def text_of(self, name: str, sha256: str) -> str:
         """A text of the recipe that was in force or proposed. Raises RecipeTextUnknown, RecipeAltered."""
         file = self._texts / f"{sha256}.toml"
-        current = load_recipe(name)
-        if sha256 == current.ref.sha256:
+        current = self._in_force(name, may_be_none=True)
+        if current is not None and sha256 == current.ref.sha256:
             return current.text.decode("utf-8")
         known = {str((step.after or {}).get(key)) for step in self.steps(name) for key in ("sha256", "base")}
         if sha256 not in known:
@@ -225,14 +329,20 @@ class RecipeLife:
         return text.decode("utf-8")
 
     def difference(self, name: str, before: str, after: str) -> tuple[str, ...]:
-        """Lines of a unified difference between two texts, by their digests; none where they are the same."""
-        old, new = (self.text_of(name, one).splitlines() for one in (before, after))
+        """Lines of a unified difference between two texts, by their digests, an empty one for no text; none where they
+        are the same."""
+        old, new = (self.text_of(name, one).splitlines() if one else [] for one in (before, after))
         return tuple(unified_diff(old, new, lineterm="", n=3))[2:]
 
     @staticmethod
     def next_revision(stands: Standing) -> int:
-        known = [stands.in_force.settings.revision, *(one.revision for one in stands.history)]
-        return 1 + max(known)
+        now = () if stands.in_force is None else (stands.in_force.settings.revision,)
+        return 1 + max((*now, *(one.revision for one in stands.history)), default=0)
+
+    @staticmethod
+    def _in_force(name: str, *, may_be_none: bool) -> Recipe | None:
+        """Raises CFG- errors."""
+        return None if may_be_none and not file_beside(f"{name}.toml").exists() else load_recipe(name)
 
     @property
     def _texts(self) -> Path:
@@ -248,7 +358,7 @@ class RecipeLife:
                 f"No change of {name} waits.",
                 action="Propose one first.",
                 recipe=name,
-                revision=stands.in_force.settings.revision,
+                revision=self.next_revision(stands) - 1,
             )
         return stands.proposal
 
@@ -279,6 +389,7 @@ def _after(stands: Standing, step: AuditEntry) -> Standing:
                 by=step.person,
                 at=step.at,
                 reason=step.reason,
+                origin=Origin(**told["origin"]) if "origin" in told else None,
             )
             return replace(stands, proposal=made)
         case "recipe.approved" if stands.proposal is not None and told["sha256"] == stands.proposal.sha256:
@@ -287,6 +398,14 @@ def _after(stands: Standing, step: AuditEntry) -> Standing:
             done = Published(revision=told["revision"], sha256=told["sha256"], by=step.person, at=step.at)
             return replace(stands, proposal=None, history=(done, *stands.history))
     return stands
+
+
+def _unfit(wrong: str, name: str) -> RecipeArchiveUnfit:
+    return RecipeArchiveUnfit(
+        f"{name} cannot be brought in: {wrong}.",
+        action="Get the file anew from the station that published it.",
+        wrong=wrong,
+    )
 
 
 def _as_revision(text: str, revision: int) -> str:

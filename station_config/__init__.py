@@ -3,11 +3,13 @@
 from station_config.catalogue import Catalogue, DefectKind
 from station_config.loading import (
     Recipe,
+    file_beside,
     load_catalogue,
     load_recipe,
     load_station,
     plant_recipes,
     recipe_beside,
+    recipe_of,
 )
 from station_config.schema import (
     ChallengeSettings,
@@ -32,9 +34,11 @@ __all__ = [
     "StationSettings",
     "Title",
     "WebhookSettings",
+    "file_beside",
     "load_catalogue",
     "load_recipe",
     "load_station",
     "plant_recipes",
     "recipe_beside",
+    "recipe_of",
 ]

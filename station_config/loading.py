@@ -65,6 +65,11 @@ def _first_of(name: str, folders: Iterable[Path]) -> Path:
     return next((file for file in files if file.exists()), files[-1])
 
 
+def file_beside(name: str) -> Path:
+    """Where a file that recipes need beside them lies: the plant's before the package's. It need not be there."""
+    return _first_of(name, (plant_recipes(), HERE / "recipes"))
+
+
 def recipe_of(text: bytes, file: Path, *, beside: Callable[[FileSettings], bytes]) -> Recipe:
     """A recipe from its text.
 
@@ -88,8 +93,7 @@ def recipe_of(text: bytes, file: Path, *, beside: Callable[[FileSettings], bytes
 
 def recipe_beside(text: bytes, file: Path) -> Recipe:
     """As `recipe_of`; what it needs lies beside the plant's recipes."""
-    near = (plant_recipes(), HERE / "recipes")
-    return recipe_of(text, file, beside=lambda needed: _first_of(needed.file, near).read_bytes())
+    return recipe_of(text, file, beside=lambda needed: file_beside(needed.file).read_bytes())
 
 
 def _files_of(

@@ -586,6 +586,13 @@ class Accounts:
             for row in rows
         )
 
+    def subjects(self, action: str) -> tuple[str, ...]:
+        """All that this was ever done to, in alphabetical order."""
+        column = tables.audit.c.subject
+        wanted = select(column).where(tables.audit.c.action == action).distinct().order_by(column)
+        with self._store.reading() as connection:
+            return tuple(connection.execute(wanted).scalars())
+
 
 def _subject(person: Person) -> str:
     return f"account:{person.id}"

@@ -6,7 +6,7 @@ from datetime import datetime
 from http import HTTPStatus
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Path
+from fastapi import APIRouter, Body, Depends, Path, Query, Response
 from pydantic import BaseModel, ConfigDict, Field, SecretStr
 
 from services.access import AccessHere, Caller, Right, needs
@@ -14,7 +14,8 @@ from services.api.cases import sign
 from services.api.serving import Here, Serving
 from services.api.what_if import LONGEST_RECIPE
 from services.problems import problems
-from services.recipe_life import Proposal, RecipeLife, Standing
+from services.recipe_archive import MOST_ARCHIVED, carried
+from services.recipe_life import Origin, Proposal, RecipeLife, Standing
 
 router = APIRouter(prefix="/recipes", tags=["recipes"])
 
@@ -51,8 +52,22 @@ class Signature(_Given):
     password: SecretStr = Field(max_length=1000)
 
 
+class OriginAnswer(BaseModel):
+    """The station that had published it, its revision and text there, and the public key that signed."""
+
+    station: str
+    revision: int
+    sha256: str
+    key: str
+
+    @staticmethod
+    def of(one: Origin) -> OriginAnswer:
+        return OriginAnswer(station=one.station, revision=one.revision, sha256=one.sha256, key=one.key)
+
+
 class ProposalAnswer(BaseModel):
-    """`base` is the digest of the text it was made from."""
+    """`base` is the digest of the text it was made from, empty where the recipe is new here; `origin` null where it was
+    made here."""
 
     revision: int
     sha256: str
@@ -61,6 +76,7 @@ class ProposalAnswer(BaseModel):
     at: datetime
     reason: str | None
     approved_by: str | None
+    origin: OriginAnswer | None
 
     @staticmethod
     def of(one: Proposal) -> ProposalAnswer:
@@ -72,6 +88,7 @@ class ProposalAnswer(BaseModel):
             at=one.at,
             reason=one.reason,
             approved_by=one.approved_by,
+            origin=None if one.origin is None else OriginAnswer.of(one.origin),
         )
 
 
@@ -83,17 +100,19 @@ class PublishedAnswer(BaseModel):
 
 
 class RecipeNowAnswer(BaseModel):
-    """`revision` and `sha256` of what lanes read now; `lanes` those that may have it. `history`, newest first, is of
-    what was published here."""
+    """`product`, `revision`, `sha256` and `text` of what lanes read now, null where the recipe came from another
+    station and waits; `lanes` those that may have it. `history`, newest first, is of what was published here;
+    `may_leave` where that is in force, so that it can be given to another station."""
 
     name: str
-    product: str
-    revision: int
-    sha256: str
-    text: str
+    product: str | None
+    revision: int | None
+    sha256: str | None
+    text: str | None
     lanes: list[str]
     proposal: ProposalAnswer | None
     history: list[PublishedAnswer]
+    may_leave: bool
 
 
 class DifferenceAnswer(BaseModel):
@@ -104,14 +123,49 @@ class DifferenceAnswer(BaseModel):
 
 @router.get("", responses=UNKNOWN)
 def recipes_here(here: Here, life: RecipeLifeHere) -> list[RecipeNowAnswer]:
-    """Every recipe that a lane of this station may have."""
-    return [recipe_answer(here, name, life.standing(name)) for name in names_here(here)]
+    """Every recipe that a lane of this station may have, and those that came from other stations."""
+    return [recipe_answer(here, name, life.standing(name)) for name in names_here(here, life)]
+
+
+@router.post("/brought-in", responses=REFUSED)
+def bring_recipe_in(
+    here: Here,
+    life: RecipeLifeHere,
+    access: AccessHere,
+    caller: Integrator,
+    reason: Annotated[str, Query(min_length=1, max_length=1000)],
+    archive: Annotated[bytes, Body(media_type="application/zip", max_length=MOST_ARCHIVED)],
+) -> RecipeNowAnswer:
+    """A recipe that another station published, as a proposal: for a second person to approve, and never active by
+    itself. Refused where a byte was altered, or a model it needs is not here."""
+    brought = carried(archive)
+    stands = life.bring_in(brought, by=caller.person, at=access.now(), reason=reason)
+    return recipe_answer(here, brought.manifest.recipe, stands)
 
 
 @router.get("/{name}", responses=UNKNOWN)
 def recipe_here(here: Here, life: RecipeLifeHere, name: Name) -> RecipeNowAnswer:
     """One recipe: what is in force, what waits, what was before."""
     return recipe_answer(here, name, life.standing(name))
+
+
+@router.get(
+    "/{name}/file",
+    response_class=Response,
+    responses={
+        200: {"content": {"application/zip": {"schema": {"type": "string", "format": "binary"}}}},
+        **UNKNOWN,
+        **problems(HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN, HTTPStatus.CONFLICT),
+    },
+)
+def recipe_file(here: Here, life: RecipeLifeHere, _: Integrator, name: Name) -> Response:
+    """What is in force, for another station: the text, the files it needs and its models by their digests, signed with
+    the station's key. Only of what was approved and published here."""
+    return Response(
+        life.archive(name, station=here.station, sealer=here.sealer),
+        media_type="application/zip",
+        headers={"Content-Disposition": f'attachment; filename="{name}.recipe.zip"'},
+    )
 
 
 @router.get("/{name}/difference/{before}/{after}", responses=UNKNOWN | problems(HTTPStatus.CONFLICT))
@@ -147,11 +201,10 @@ def publish(
     return recipe_answer(here, name, stands)
 
 
-def names_here(here: Serving) -> list[str]:
-    """The recipes that the station's lanes may have, each once."""
-    return list(
-        dict.fromkeys(offer.recipe for lane in here.lane_titles for offer in here.recipes.offers(lane))
-    )
+def names_here(here: Serving, life: RecipeLife) -> list[str]:
+    """The recipes that the station's lanes may have, each once, and then those that came from other stations."""
+    offered = (offer.recipe for lane in here.lane_titles for offer in here.recipes.offers(lane))
+    return list(dict.fromkeys([*offered, *life.names()]))
 
 
 def publish_recipe(
@@ -168,13 +221,14 @@ def publish_recipe(
 
 
 def recipe_answer(here: Serving, name: str, stands: Standing) -> RecipeNowAnswer:
-    settings = stands.in_force.settings
+    current = stands.in_force
     return RecipeNowAnswer(
         name=name,
-        product=settings.product,
-        revision=settings.revision,
-        sha256=stands.in_force.ref.sha256,
-        text=stands.in_force.text.decode("utf-8"),
+        product=None if current is None else current.settings.product,
+        revision=None if current is None else current.settings.revision,
+        sha256=None if current is None else current.ref.sha256,
+        text=None if current is None else current.text.decode("utf-8"),
+        may_leave=stands.published_now is not None,
         lanes=[
             lane
             for lane in here.lane_titles

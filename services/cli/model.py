@@ -26,15 +26,15 @@ from models.datasets import balance, check_fit, twice, version_of
 from models.exchange import bring_in_bundle, bring_in_network, exported
 from models.labels import LabelledSet, read_yolo, write_labels
 from models.store import ModelStore, plant_folder
-from services.access import Access
 from services.cli.options import database_option, pictures_option
+from services.cli.signing import by_option, signs
 from services.evaluating import Price, column_of, compare, evaluate, pace_in_turn
 from services.evaluating import as_json as evaluated_as_json
 from services.model_life import ModelLife, Standing
 from services.reviewed import reviewed
 from services.text import language_of_environment, say
 from station_config import load_catalogue
-from traceability.accounts import Accounts, Person
+from traceability.accounts import Person
 from traceability.images import ImageStore
 from traceability.store import TraceStore
 
@@ -270,9 +270,6 @@ def learn_from(out: Path, since: datetime, pictures: ImageStore, database: str) 
     console.print(say("cli.model.learnt", language_of_environment(), **told), soft_wrap=True)
 
 
-by_option = click.option("--by", required=True, metavar="NAME", help=_help("by_name"))
-
-
 @model.command("life", help=_help("life"))
 @click.argument("name")
 @json_option
@@ -383,7 +380,7 @@ def take_back(name: str, reason: str, by: str, database: str) -> None:
 def _step(database: str, by: str, act: Callable[[ModelLife, Person, datetime], Standing]) -> Standing:
     """What somebody who gives their password does to a model, and where it stands then."""
     with TraceStore.open(database) as store:
-        person = _signs(store, by)
+        person = signs(store, by)
         stands = act(ModelLife(store, ModelStore.of_plant()), person, datetime.now(UTC))
     _tell(stands)
     return stands
@@ -401,12 +398,6 @@ def watch(name: str, database: str) -> int:
     for one in found:
         click.echo(f"{one.what}: {one.before:.3g} → {one.after:.3g} (p {one.p:.1e})")
     return 1 if found else 0
-
-
-def _signs(store: TraceStore, name: str) -> Person:
-    language = language_of_environment()
-    password = click.prompt(say("cli.model.password", language, name=name), hide_input=True)
-    return Access(Accounts(store)).person_of(name=name, password=password)
 
 
 def _tell(stands: Standing) -> None:

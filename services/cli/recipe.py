@@ -1,6 +1,10 @@
-"""`lynceus recipe what-if`: what a changed recipe would have made of the units on record."""
+"""`lynceus recipe …`: what a changed recipe would have made of the units on record, and recipes from one station to
+another."""
 
 from __future__ import annotations
+
+from datetime import UTC, datetime
+from pathlib import Path
 
 import click
 from rich.console import Console
@@ -8,11 +12,15 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 
 from inspection.types import Verdict
-from services.cli.options import database_option, pictures_option
+from services.cli.options import database_option, ledger_option, pictures_option
+from services.cli.signing import by_option, signs
+from services.recipe_archive import carried
+from services.recipe_life import RecipeLife
 from services.text import language_of_environment, say
 from services.what_if import compare, units_of
 from station_config import load_recipe
 from traceability.images import ImageStore
+from traceability.merkle import Sealer
 from traceability.store import TraceStore
 
 FLIPPED_SHOWN = 20
@@ -81,6 +89,48 @@ def what_if(name: str, units: int, look_again: bool, pictures: ImageStore, datab
         if len(flips) > FLIPPED_SHOWN:
             rest = len(flips) - FLIPPED_SHOWN
             console.print("  " + say("cli.recipe.more", language, change=change, count=rest), markup=False)
+
+
+@recipe.command("export", help=_help("cli.recipe.export"))
+@click.argument("name")
+@click.argument("file", required=False, type=click.Path(dir_okay=False, path_type=Path))
+@click.option("--station", required=True, metavar="NAME", help=_help("cli.recipe.station"))
+@ledger_option
+@database_option
+def export(name: str, file: Path | None, station: str, ledger: Path, database: str) -> None:
+    file = file or Path(f"{name}.recipe.zip")
+    with TraceStore.open(database) as store:
+        sealer = Sealer(ledger)
+        file.write_bytes(RecipeLife(store).archive(name, station=station, sealer=sealer))
+    told = say(
+        "cli.recipe.exported",
+        language_of_environment(),
+        recipe=name,
+        file=str(file),
+        key=sealer.public_key.hex(),
+    )
+    Console(highlight=False).print(told, markup=False, soft_wrap=True)
+
+
+@recipe.command("bring-in", help=_help("cli.recipe.bring_in"))
+@click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.option("--reason", required=True, help=_help("cli.recipe.reason"))
+@by_option
+@database_option
+def bring_in(file: Path, reason: str, by: str, database: str) -> None:
+    brought = carried(file.read_bytes())
+    with TraceStore.open(database) as store:
+        person = signs(store, by)
+        stands = RecipeLife(store).bring_in(brought, by=person, at=datetime.now(UTC), reason=reason)
+    told = say(
+        "cli.recipe.brought_in",
+        language_of_environment(),
+        recipe=brought.manifest.recipe,
+        revision="–" if stands.proposal is None else stands.proposal.revision,
+        station=brought.manifest.station,
+        key=brought.manifest.key,
+    )
+    Console(highlight=False).print(told, markup=False, soft_wrap=True)
 
 
 def _said(verdict: Verdict, grade: str | None, language: str) -> str:

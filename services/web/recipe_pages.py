@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Annotated, Any, Final
 
-from fastapi import APIRouter, Depends, Form, Query, Request
+from fastapi import APIRouter, Depends, File, Form, Query, Request, UploadFile
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
 from starlette.datastructures import FormData
 
@@ -30,6 +30,7 @@ from services.api.recipes import (
 from services.api.serving import Here, Language, Serving
 from services.api.what_if import LONGEST_RECIPE, Comparing, recipe_of_text
 from services.problems import RequestInvalid, status_of
+from services.recipe_archive import carried
 from services.recipe_life import RecipeLife
 from services.text import Explanation, explain
 from services.web.pages import Pictured, shown_of
@@ -73,9 +74,47 @@ class Shown:
 
 
 @router.get("/recipes")
-def recipes(request: Request, here: Here, life: RecipeLifeHere) -> Response:
-    answers = [recipe_answer(here, name, life.standing(name)) for name in names_here(here)]
-    return page(request, "recipes.html", recipes=answers)
+def recipes(request: Request, here: Here, life: RecipeLifeHere, who: Who) -> Response:
+    return _list_page(request, here, life, who)
+
+
+@router.post("/recipes/brought-in")
+def bring_in(
+    request: Request,
+    here: Here,
+    life: RecipeLifeHere,
+    access: AccessHere,
+    caller: Integrator,
+    language: Language,
+    archive: Annotated[UploadFile, File()],
+    reason: Annotated[str, Form(min_length=1, max_length=1000)],
+) -> Response:
+    """What another station published, as a proposal."""
+    try:
+        brought = carried(archive.file.read())
+        life.bring_in(brought, by=caller.person, at=access.now(), reason=reason)
+    except InspectionError as error:
+        return _list_page(request, here, life, caller, refused=error, language=language)
+    return RedirectResponse(f"/recipes/{brought.manifest.recipe}#way", HTTPStatus.SEE_OTHER)
+
+
+def _list_page(
+    request: Request,
+    here: Serving,
+    life: RecipeLife,
+    who: Caller | None,
+    *,
+    refused: InspectionError | None = None,
+    language: str = "",
+) -> Response:
+    return page(
+        request,
+        "recipes.html",
+        status=HTTPStatus.OK if refused is None else status_of(refused).value,
+        recipes=[recipe_answer(here, name, life.standing(name)) for name in names_here(here, life)],
+        may_configure=who is not None and who.may(Right.CONFIGURE),
+        problem=None if refused is None else explain(refused, language),
+    )
 
 
 @router.get("/recipes/{name}")
@@ -232,15 +271,19 @@ def _page(
     """`text` is what was sent and refused; else what is in force, or waits."""
     stands = life.standing(name)
     waits = stands.proposal
-    current = stands.in_force.text.decode("utf-8")
-    shown = text or (life.text_of(name, waits.sha256) if goes_on and waits is not None else current)
+    # Of a recipe that is new here, and waits, there is nothing else to go on from.
+    goes_on = goes_on or stands.in_force is None
+    if goes_on and waits is not None:
+        begins = life.text_of(name, waits.sha256)
+    else:
+        begins = "" if stands.in_force is None else stands.in_force.text.decode("utf-8")
+    shown = text or begins
     problem: Explanation | None = None if error is None else explain(error, language)
     try:
         tables: Tables | None = tables_of(shown)
     except ConfigSyntax:
         # Sent text that is no TOML: it can be mended as text alone.
         tables = None
-    settings = stands.in_force.settings
     lines = () if waits is None else life.difference(name, waits.base, waits.sha256)
     return page(
         request,
@@ -252,9 +295,9 @@ def _page(
         limits=[] if tables is None else [*tables.limits, *[(None, {})] * SPARE],
         zones=[] if tables is None else [*tables.zones.items(), *[("", {})] * SPARE],
         severities=[] if tables is None else [*tables.severities.items(), ("", [])],
-        kinds=_kinds(here, stands.in_force),
+        kinds=[] if stands.in_force is None else _kinds(here, stands.in_force),
         measures=MEASURES,
-        has_views=bool(settings.views),
+        has_form=stands.in_force is not None and not stands.in_force.settings.views,
         lines=lines,
         may_configure=who is not None and who.may(Right.CONFIGURE),
         may_approve=who is not None and who.may(Right.APPROVE),
@@ -274,7 +317,12 @@ def _text_of(form: FormData, life: RecipeLife, name: str) -> str:
         return sent
     base = form.get("base")
     stands = life.standing(name)
-    text = life.text_of(name, base) if isinstance(base, str) and base else stands.in_force.text.decode()
+    if isinstance(base, str) and base:
+        text = life.text_of(name, base)
+    elif stands.in_force is not None:
+        text = stands.in_force.text.decode()
+    else:
+        raise _invalid("text: there is none in force to go on from")
     return edited(text, _tables(form), revision=life.next_revision(stands))
 
 
