@@ -140,6 +140,8 @@ def carried(data: bytes) -> Carried:
             entries = archive.infolist()
             if len(entries) > MOST_FILES or sum(one.file_size for one in entries) > MOST_UNPACKED:
                 raise _unfit(f"more than {MOST_FILES} files or {MOST_UNPACKED} bytes")
+            if any(one.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED) for one in entries):
+                raise _unfit("it is packed in another way than ours")
             # Read to their stated sizes only: zipfile stops there, whatever is packed behind it.
             files = {one.filename: archive.read(one) for one in entries}
             if len(files) != len(entries):

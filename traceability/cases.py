@@ -148,6 +148,10 @@ class Case:
     def of(self, act: Act) -> tuple[Done, ...]:
         return tuple(one for one in self.acts if one.act is act)
 
+    def answers(self, act: Act) -> tuple[Done, ...]:
+        """As the 8D report has them. Of a case that came back its end was none."""
+        return tuple(one for one in self.of(act) if act is not Act.CLOSED or one in self.round)
+
 
 class Cases:
     """The cases of a plant, over the same database as its records.

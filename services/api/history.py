@@ -6,15 +6,17 @@ import csv
 import io
 from collections.abc import Mapping
 from datetime import UTC, datetime
+from http import HTTPStatus
 from typing import Annotated, Any
 from uuid import NAMESPACE_URL, UUID, uuid5
 
 from fastapi import APIRouter, Body, Depends, Query
-from pydantic import BaseModel, Field, ValidationError
+from pydantic import BaseModel, Field, SecretStr, ValidationError
 from uuid_utils.compat import uuid7
 
-from services.access import Caller, Right, needs
+from services.access import AccessHere, Caller, Right, needs
 from services.api.answers import CodeAnswer
+from services.api.cases import sign
 from services.api.genealogy import (
     FOUND,
     MOST_AT_ONCE,
@@ -31,7 +33,7 @@ from services.api.genealogy import (
 from services.api.once import OnceRoute
 from services.api.paging import NEXT, Paged
 from services.api.serving import Here, Moment
-from services.problems import RequestInvalid
+from services.problems import RequestInvalid, problems
 from traceability import holds
 from traceability.history import Event, Factor, FactorKind, Life, What, common_factors, life
 from traceability.holds import Board, Decision, State
@@ -246,9 +248,12 @@ class HoldSaid(Said):
 
 
 class ReleaseSaid(Said):
+    """`password`: of who decides; with it they sign."""
+
     unit: Code
     decision: Decision
     reason: Reason
+    password: SecretStr = Field(max_length=1000)
 
 
 class EscapeSaid(Said):
@@ -389,9 +394,10 @@ def hold(here: Here, caller: Disposer, said: HoldSaid) -> HeldAnswer:
     return HeldAnswer(new=new, open=holds.open_holds(here.store))
 
 
-@router.post("/holds/release", responses=TAKEN)
-def release(here: Here, caller: Disposer, said: ReleaseSaid) -> HeldAnswer:
-    """Decide about a held unit, with the reason."""
+@router.post("/holds/release", responses=TAKEN | problems(HTTPStatus.TOO_MANY_REQUESTS))
+def release(here: Here, access: AccessHere, caller: Disposer, said: ReleaseSaid) -> HeldAnswer:
+    """Decide about a held unit, with the reason, signed with one's password: a program's key signs nothing."""
+    sign(access_of=access, caller=caller, password=said.password.get_secret_value())
     holds.release(
         here.store,
         parse(said.unit),

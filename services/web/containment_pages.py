@@ -13,7 +13,8 @@ from fastapi.responses import HTMLResponse, RedirectResponse, Response
 from uuid_utils.compat import uuid7
 
 from inspection.errors import InspectionError
-from services.access import Right, Who
+from services.access import AccessHere, Right, Who
+from services.api.cases import sign
 from services.api.genealogy import audited
 from services.api.history import Disposer
 from services.api.serving import Here, Language
@@ -61,12 +62,15 @@ def release(
     request: Request,
     here: Here,
     caller: Disposer,
+    access: AccessHere,
     language: Language,
     code: Code,
     decision: Annotated[Decision, Form()],
     reason: Reason,
+    password: Annotated[str, Form(max_length=1000)],
 ) -> Response:
     def act() -> None:
+        sign(access_of=access, caller=caller, password=password)
         holds.release(
             here.store,
             parse(code),

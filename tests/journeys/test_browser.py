@@ -298,7 +298,7 @@ def test_a_screen_whose_station_is_gone_says_so_instead_of_looking_well(browser,
         page.goto(address)
         expect(page.locator("[data-lane=parts] strong")).to_have_text("OK")
         station.live.close()
-    expect(page.locator("[data-lost]")).to_be_visible(timeout=20_000)
+    expect(page.locator("[data-lost]")).to_be_visible()
     expect(page.locator("[data-lane=parts] .is-stale")).to_be_visible()
     page.close()
 

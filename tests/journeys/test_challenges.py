@@ -126,7 +126,7 @@ def test_an_operator_shows_known_bad_parts_and_when_it_is_due_again_nothing_is_a
         assert line.shows(bad=False) is Verdict.ACCEPT
 
         # And when it does not hold any more, the interlock is back without anybody having done anything.
-        expect(proof).to_contain_text(words["overdue"], timeout=30_000)
+        expect(proof).to_contain_text(words["overdue"])
         expect(lane.locator(".banner-alarm.alarm-unacknowledged")).to_contain_text("INS-UNPROVEN")
         assert line.shows(bad=False) is Verdict.NOT_INSPECTED
         expect(lane.locator("[data-tile] .tile-why")).not_to_be_empty()

@@ -172,7 +172,7 @@ def test_an_integrator_goes_from_a_new_camera_to_a_promoted_model(station, brows
         taken = views(CHECKERS)
         page.goto("/cameras/parts")
         with showing(station, taken[0]):
-            expect(page.locator("[data-value=sharpness]")).not_to_have_text("–", timeout=10_000)
+            expect(page.locator("[data-value=sharpness]")).not_to_have_text("–")
             expect(page.locator(".aids-histogram rect")).to_have_count(64)
             page.goto("/cameras/parts/calibration")
             page.locator("input[name=square_mm]").fill("6")
@@ -197,7 +197,7 @@ def test_an_integrator_goes_from_a_new_camera_to_a_promoted_model(station, brows
         with showing(station, even_surface()):
             page.locator("input[name=pictures]").fill("2")
             page.locator("form[action$='/flat-field'] button").click()
-            expect(page.locator("#files .snippet")).to_have_count(2, timeout=30_000)
+            expect(page.locator("#files .snippet")).to_have_count(2)
         (flat,) = (tmp_path / "recipes").glob("parts-*.flat.png")
         snippet = page.locator("#files .snippet", has_text=flat.name).inner_text()
 

@@ -76,7 +76,7 @@ def page(address) -> Iterator[Page]:
 def test_the_strip_that_grew_wider_shows_as_signals_after_its_hour_and_leads_to_a_unit(page):
     page.goto("/spc/measured?measurement=width&lane=strip")
     expect(page.locator("spc-chart[data-part=location].is-drawn")).to_be_visible()
-    assert page.locator(".signals li").count() > 50
+    expect(page.locator(".signals li").nth(50)).to_be_attached()
     page.locator(".signals li a").first.click()
     expect(page).to_have_url(re.compile("/trace/"))
 
@@ -84,7 +84,7 @@ def test_the_strip_that_grew_wider_shows_as_signals_after_its_hour_and_leads_to_
 def test_the_change_of_model_looks_like_a_shift_and_is_none_once_the_inspection_is_asked(page):
     page.goto("/spc?lane=parts&stages=none")
     expect(page.locator("spc-chart[data-kind=p].is-drawn")).to_be_visible()
-    assert page.locator(".signals li").count() > 0
+    expect(page.locator(".signals li").first).to_be_attached()
     page.goto("/spc?lane=parts")
     expect(page.locator(".signals .nothing")).to_be_visible()
     page.get_by_role("link", name="Inspector").click()

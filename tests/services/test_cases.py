@@ -53,6 +53,20 @@ def test_a_case_is_closed_by_who_signs_it_and_not_before_its_questions_are_answe
     assert (again["id"], again["is_open"], again["acts"][-1]["act"]) == (id, True, "reopened")
 
 
+@pytest.mark.parametrize(("language", "told"), [("en", "before it came back"), ("zh", "复发之前")])
+def test_the_report_of_a_case_that_came_back_shows_old_answers_as_such_and_no_end(engineer, language, told):
+    id = engineer.post(CASES, json=NEW).json()["id"]
+    _answered(engineer, id)
+    assert told not in engineer.get(f"/cases/{id}?lang={language}", headers=HTML).text
+    engineer.post(f"{CASES}/{id}/close", json={"password": PASSWORD, "text": "tool life is counted"})
+    report = engineer.get(f"/cases/{id}", headers=HTML).text.partition("<details")[0]
+    assert "tool life is counted" in report
+    engineer.post(CASES, json=NEW)
+    report = engineer.get(f"/cases/{id}?lang={language}", headers=HTML).text.partition("<details")[0]
+    assert "tool life is counted" not in report
+    assert report.count(told) == 3  # cause, action, check: the owner stays
+
+
 def test_a_key_of_a_program_signs_nothing(engineer):
     id = engineer.post(CASES, json=NEW).json()["id"]
     _answered(engineer, id)

@@ -197,6 +197,15 @@ def test_an_archive_that_leads_out_of_its_folder_is_refused(integrator, tmp_path
     assert not list(tmp_path.rglob("evil*"))
 
 
+@pytest.mark.parametrize(("name", "most"), [("MOST_UNPACKED", 1000), ("MOST_FILES", 1)])
+def test_an_archive_that_unpacks_to_more_than_is_allowed_is_refused_before_it_is(
+    integrator, monkeypatch, name, most
+):
+    monkeypatch.setattr(f"services.datasets.{name}", most)
+    with pytest.raises(ArchiveUnfit, match="unpacked"):
+        DataSets.of_plant().bring_in("much", zipped({"images/a.png": bytes(2000), "images/b.png": b""}))
+
+
 @pytest.mark.parametrize("packed_by", [zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
 def test_an_archive_whose_data_are_spoilt_or_packed_otherwise_is_refused(integrator, packed_by):
     picture = cv2.imencode(".png", a_part(1, defective=False).pixels)[1].tobytes()

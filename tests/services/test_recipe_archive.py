@@ -175,9 +175,29 @@ def test_digests_that_were_made_to_fit_an_altered_text_do_not_fit_the_signature(
         carried(forged)
 
 
+@pytest.mark.parametrize("packed_by", [zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
+def test_an_archive_whose_data_are_spoilt_or_packed_otherwise_is_refused(plant, packed_by):
+    data = plant.at("line-1").publishes()
+    made = io.BytesIO()
+    with zipfile.ZipFile(io.BytesIO(data)) as old, zipfile.ZipFile(made, "w", packed_by) as new:
+        for name in old.namelist():
+            new.writestr(name, old.read(name))
+    spoilt = bytearray(made.getvalue())
+    spoilt[300:360] = b"\xff" * 60
+    with pytest.raises(RecipeArchiveUnfit):
+        carried(bytes(spoilt))
+
+
 @pytest.mark.parametrize("data", [b"", b"no zip", b"PK\x03\x04 torn"])
 def test_what_is_no_archive_is_refused(data):
     with pytest.raises(RecipeArchiveUnfit):
+        carried(data)
+
+
+def test_an_archive_that_unpacks_to_more_than_a_recipe_is_refused_before_it_is(plant, monkeypatch):
+    data = plant.at("line-1").publishes()
+    monkeypatch.setattr("services.recipe_archive.MOST_UNPACKED", 1000)
+    with pytest.raises(RecipeArchiveUnfit, match="more than"):
         carried(data)
 
 

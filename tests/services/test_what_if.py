@@ -120,12 +120,12 @@ class Waits(TraceStore):
     may_answer: threading.Event
 
     def latest(self, **asked):
-        self.may_answer.wait(10)
+        assert self.may_answer.wait(60)
         return super().latest(**asked)
 
 
 def done(comparing: WhatIfs) -> WhatIfs:
-    until = time.monotonic() + 20
+    until = time.monotonic() + 60
     while comparing.now is None or comparing.now.is_running:
         assert time.monotonic() < until
         time.sleep(0.01)

@@ -3,11 +3,12 @@ from __future__ import annotations
 from datetime import timedelta
 
 import pytest
+from fastapi.testclient import TestClient
 
 from inspection.types import Verdict
 from tests.builders import NOON, a_unit, an_inspection
 from tests.drawn_coil import LINKS, SEGMENTS, UNITS
-from tests.services.signed_in import signed_in
+from tests.services.signed_in import PASSWORD, signed_in
 from traceability.accounts import Role
 from traceability.genealogy.recording import record
 from traceability.verification import verify
@@ -127,12 +128,31 @@ def test_a_containment_is_opened_held_and_counted_down(plant, engineer):
     sent = {"units": ["P-1", "P-2"], "reason": "contained", "containment": opened["id"]}
     assert engineer.post("/api/v1/holds", json=sent).json()["new"] == 2
     for left, unit in ((1, "P-1"), (0, "P-2")):
-        answer = {"unit": unit, "decision": "scrap", "reason": "cracked"}
+        answer = {"unit": unit, "decision": "scrap", "reason": "cracked", "password": PASSWORD}
         assert engineer.post("/api/v1/holds/release", json=answer).json()["open"] == left
     assert engineer.get(f"/api/v1/containments/{opened['id']}").json()["open"] == 0
     assert len(engineer.get("/api/v1/containments").json()["containments"]) == 1
-    again = engineer.post("/api/v1/holds/release", json={"unit": "P-1", "decision": "scrap", "reason": "?"})
+    again = engineer.post(
+        "/api/v1/holds/release",
+        json={"unit": "P-1", "decision": "scrap", "reason": "?", "password": PASSWORD},
+    )
     assert (again.status_code, again.json()["code"]) == (409, "TRC-HOLD-MISSING")
+
+
+def test_a_held_unit_is_decided_about_by_a_person_who_signs_and_not_by_a_key(plant, engineer):
+    engineer.post("/api/v1/holds", json={"units": ["COIL-A"], "reason": "NG"})
+    decided = {"unit": "COIL-A", "decision": "use_as_is", "reason": "within the concession"}
+    url = "/api/v1/holds/release"
+    assert engineer.post(url, json=decided).status_code == 422
+    wrong = engineer.post(url, json=decided | {"password": "guessed wrongly"})
+    assert (wrong.status_code, wrong.json()["code"]) == (401, "SVC-SIGN-IN-REFUSED")
+    key = engineer.post("/api/v1/tokens", json={"name": "mes", "rights": ["dispose"], "days": 1}).json()[
+        "key"
+    ]
+    program = TestClient(engineer.app, headers={"Authorization": f"Bearer {key}"})
+    by_key = program.post(url, json=decided | {"password": PASSWORD})
+    assert (by_key.status_code, by_key.json()["code"]) == (401, "SVC-SIGN-IN-NEEDED")
+    assert engineer.post(url, json=decided | {"password": PASSWORD}).json()["open"] == 0
 
 
 def test_who_held_and_released_is_in_the_audit_and_operators_may_do_neither(plant, engineer):

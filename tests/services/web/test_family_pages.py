@@ -10,7 +10,7 @@ from inspection.types import Box, Verdict
 from services.web.family_map import cut_map, family_map
 from tests.builders import NOON, a_defect, a_unit, an_inspection
 from tests.drawn_coil import COIL_A, LINKS, SEGMENTS, STRIP_A1, STRIP_B1, UNITS, WELDED
-from tests.services.signed_in import signed_in
+from tests.services.signed_in import PASSWORD, signed_in
 from traceability.accounts import Role
 from traceability.genealogy.recording import record
 from traceability.genealogy.tracing import family
@@ -125,7 +125,10 @@ def test_a_held_unit_says_so_on_its_page_until_it_is_released(plant):
     assert engineer.post("/containment/hold", data=sent).status_code == 303
     page = engineer.get("/trace/SEGMENT-3", headers={**HTML, "Accept-Language": "en"}).text
     assert "On hold: do not use, do not ship." in page
-    sent = {"code": "SEGMENT-3", "decision": "rework", "reason": "polished"}
+    sent = {"code": "SEGMENT-3", "decision": "rework", "reason": "polished", "password": PASSWORD}
+    unsigned = engineer.post("/containment/release", data=sent | {"password": "guessed wrongly"})
+    assert (unsigned.status_code, "SVC-SIGN-IN-REFUSED" in unsigned.text) == (401, True)
+    assert "On hold" in engineer.get("/trace/SEGMENT-3", headers={**HTML, "Accept-Language": "en"}).text
     assert engineer.post("/containment/release", data=sent).status_code == 303
     page = engineer.get("/trace/SEGMENT-3", headers={**HTML, "Accept-Language": "en"}).text
     assert "On hold: do not use" not in page
@@ -144,7 +147,10 @@ def test_the_board_counts_down_to_nothing_open(plant):
     (one,) = engineer.get("/api/v1/containments").json()["containments"]
     engineer.post(f"/containment/{one['id']}/hold")
     for unit in ("P-1", "P-2"):
-        engineer.post("/containment/release", data={"code": unit, "decision": "scrap", "reason": "cracked"})
+        engineer.post(
+            "/containment/release",
+            data={"code": unit, "decision": "scrap", "reason": "cracked", "password": PASSWORD},
+        )
     page = engineer.get("/containment", headers={**HTML, "Accept-Language": "zh"}).text
     assert "全部了结" in page
     assert "报废" in page or "已处置" in page
@@ -162,7 +168,7 @@ def test_who_may_not_dispose_sees_the_board_and_changes_nothing(plant, client):
 
 def test_what_cannot_be_released_is_told_on_the_board(plant):
     engineer = signed_in(plant.app(), Role.ENGINEER)
-    sent = {"code": "SEGMENT-3", "decision": "scrap", "reason": "?"}
+    sent = {"code": "SEGMENT-3", "decision": "scrap", "reason": "?", "password": PASSWORD}
     answer = engineer.post("/containment/release", data=sent, headers={**HTML, "Accept-Language": "en"})
     assert answer.status_code == 409
     assert "TRC-HOLD-MISSING" in answer.text
