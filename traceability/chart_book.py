@@ -27,7 +27,8 @@ LONGEST_TEXT = 1000
 class Entry(StrEnum):
     """`excluded` and `included` are about a point, `frozen` and `released` about limits, `comment` about either;
     `target` is about a figure of merit (`merit.py`), `changed` about a lane's camera, lamp or lens (`changes.py`),
-    `drawn` and `looked_at` are about an audit of passed parts (`audits.py`)."""
+    `drawn` and `looked_at` are about an audit of passed parts (`audits.py`), `ordered` and `ended` about studies that
+    the service makes by itself (`standing_studies.py`)."""
 
     EXCLUDED = "excluded"
     INCLUDED = "included"
@@ -38,6 +39,8 @@ class Entry(StrEnum):
     CHANGED = "changed"
     DRAWN = "drawn"
     LOOKED_AT = "looked_at"
+    ORDERED = "ordered"
+    ENDED = "ended"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -263,6 +263,12 @@ class SubgroupUnknown(SpcError):
     code = "SPC-SUBGROUP-UNKNOWN"
 
 
+class StandingStudyUnknown(SpcError):
+    """No such study is ordered, or not any more. Facts: id."""
+
+    code = "SPC-STANDING-STUDY-UNKNOWN"
+
+
 class TooManySubgroups(SpcError):
     """A window so long that its chart could not be read. Facts: allowed."""
 

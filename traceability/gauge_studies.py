@@ -5,10 +5,11 @@ A study is of a characteristic (a measurement's name, or a lane whose verdicts a
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections import Counter
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from math import nan
 from typing import Any, Final, Literal, TypeVar
 from uuid import UUID
@@ -18,6 +19,7 @@ from uuid_utils.compat import uuid7
 
 from traceability import people, tables
 from traceability.accounts import Person, note
+from traceability.changes import changes
 from traceability.errors import StudyIncomplete
 from traceability.rows import older
 from traceability.spc.agreement import (
@@ -103,7 +105,8 @@ VALID_FOR: Final = timedelta(days=365)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Study:
-    """`readings` by name, as `check` wants them; `person` is None where a program brought them."""
+    """`readings` by name, as `check` wants them; `person` is None where a program brought them, or the service made it
+    by itself (`standing_studies.py`; then they name the order under `standing`)."""
 
     id: UUID
     kind: StudyKind
@@ -196,13 +199,33 @@ JUDGED: Final = ("crossed", "nested", "type_one", "bias", "linearity", "stabilit
 """The kinds that end in acceptable or not."""
 
 
-def is_gauge_proven(store: TraceStore, characteristic: str, *, at: datetime) -> bool:
-    """Is there a gauge R&R study of it, not older than a year, whose result is good?"""
-    newest = next(
-        (one for one in studies(store, characteristic=characteristic) if one.kind in ("crossed", "nested")),
-        None,
-    )
-    return newest is not None and at - newest.made_at <= VALID_FOR and is_good(result_of(newest))
+def is_gauge_proven(
+    store: TraceStore,
+    characteristic: str,
+    *,
+    at: datetime,
+    measured: Iterable[tuple[str, datetime]] = (),
+    station: str | None = None,
+) -> bool:
+    """Is there a gauge R&R study of it, not older than a year, whose result is good?
+
+    measured  lane and time of each value that is to be reported. Of all that a lane measured between two changes of its
+              camera, lamp or lens, the newest study between the same two counts: before and after are other gauges
+    """
+    known = [
+        one
+        for one in studies(store, characteristic=characteristic)
+        if one.kind in ("crossed", "nested") and at - one.made_at <= VALID_FOR
+    ]
+    changed: dict[str, list[datetime]] = {}
+    for change in changes(store, station=station):
+        changed.setdefault(change.lane, []).append(change.at)
+    reported = {(lane, bisect_right(changed.get(lane, []), when)) for lane, when in measured} or {("", 0)}
+    newest = [
+        next((one for one in known if bisect_right(changed.get(lane, []), one.made_at) == span), None)
+        for lane, span in sorted(reported)
+    ]
+    return all(one is not None and is_good(result_of(one)) for one in newest)
 
 
 def record(
@@ -242,6 +265,11 @@ def record(
         person=None if by is None else by.name,
         simulated=simulated,
     )
+
+
+def check(kind: StudyKind, readings: Mapping[str, Any]) -> None:
+    """Raises SpcError for readings from which nothing follows."""
+    _computed(kind, readings, made_at=datetime.now(UTC), model="")
 
 
 def studies(

@@ -17,6 +17,7 @@ from sqlalchemy import or_, select
 from inspection.identity import IdentifierCode
 from inspection.types import Verdict
 from traceability import rollups, tables
+from traceability.changes import changes
 from traceability.errors import StudyIncomplete
 from traceability.samples import Shifts, shift_at
 from traceability.spc.checks import enough, within
@@ -40,17 +41,20 @@ class GoldenValue:
     place: str
     at: datetime
     value: float
+    simulated: bool
 
 
-def readings_from_record(
-    store: TraceStore,
+def check_parts(kind: FromRecord, parts: Sequence[IdentifierCode]) -> None:
+    """Raises ParameterOutOfRange for none, and for more than that kind takes."""
+    most = MOST_PARTS if kind == "crossed" else 1
+    within(len(parts), parameter="parts", allowed=f"1..{most}", is_allowed=1 <= len(parts) <= most)
+
+
+def golden_readings(
     kind: FromRecord,
-    characteristic: str,
     parts: Sequence[IdentifierCode],
+    found: Sequence[GoldenValue],
     *,
-    since: datetime,
-    station: str | None = None,
-    lane: str | None = None,
     shifts: Shifts | None = None,
 ) -> dict[str, Any]:
     """What `gauge_studies.record` takes, without reference and tolerance; of each cell as many as of every other, the
@@ -61,9 +65,7 @@ def readings_from_record(
 
     Raises ParameterOutOfRange for more parts than that kind takes, TooFewValues, StudyIncomplete.
     """
-    most = MOST_PARTS if kind == "crossed" else 1
-    within(len(parts), parameter="parts", allowed=f"1..{most}", is_allowed=1 <= len(parts) <= most)
-    found = golden_values(store, characteristic, parts, since=since, station=station, lane=lane)
+    check_parts(kind, parts)
     enough(len(found), method=kind, needed=LEAST_A_CELL)
     if kind in ("type_one", "bias"):
         return {"value": [one.value for one in found]}
@@ -115,11 +117,25 @@ def golden_values(
     lane: str | None = None,
 ) -> tuple[GoldenValue, ...]:
     """All values of a measurement of these units, oldest first, those measured in setup or in a challenge among them:
-    that is when golden parts are shown."""
+    that is when golden parts are shown.
+
+    None from before camera, lamp or lens of its lane last changed: that was another gauge.
+    """
+    changed: dict[str, datetime] = {}
+    for change in changes(store, station=station, lane=lane):
+        changed[f"{change.station}/{change.lane}"] = change.at
     head, code, measured = tables.inspection.c, tables.identifier.c, tables.measurement.c
     named = [(code.scheme == one.scheme) & (code.canon == one.canon) for one in parts]
     rows = (
-        select(head.station, head.lane, head.finished_at, code.scheme, code.canon, measured.value)
+        select(
+            head.station,
+            head.lane,
+            head.finished_at,
+            head.simulated,
+            code.scheme,
+            code.canon,
+            measured.value,
+        )
         .join(tables.identifier, code.id == head.identifier_id)
         .join(tables.measurement, measured.inspection_id == head.id)
         .where(
@@ -133,12 +149,14 @@ def golden_values(
     )
     text_of = {(one.scheme, one.canon): str(one) for one in parts}
     with store.reading() as connection:
-        return tuple(
+        found = [
             GoldenValue(
                 part=text_of[row.scheme, row.canon],
                 place=f"{row.station}/{row.lane}",
                 at=row.finished_at,
                 value=row.value,
+                simulated=row.simulated,
             )
             for row in connection.execute(rows)
-        )
+        ]
+    return tuple(one for one in found if one.place not in changed or one.at >= changed[one.place])

@@ -677,6 +677,7 @@ class MeasuredValue:
 
     id: UUID
     at: datetime
+    lane: str
     value: float
     unit: str
     stage: str
@@ -743,6 +744,7 @@ def measured_values(
         MeasuredValue(
             id=row.id,
             at=row.finished_at,
+            lane=row.lane,
             value=value,
             unit=unit,
             stage=stage_after(

@@ -58,6 +58,9 @@ COVERAGE, CONFIDENCE = 0.99, 0.95
 
 BINS = 20
 
+LEAST_PPM = 0.001
+"""Below, a tail is the curve's and not the process's."""
+
 
 # A form sends a field that was left empty as an empty text.
 Limit = Annotated[
@@ -231,7 +234,13 @@ def report_of(here: OnRecord, language: str, asked: Measured, wanted: Specified)
     )
     # Indices from sigma within are an aid to analysis there, and must not stand in a report (AIAG & VDA, 2026).
     reported = {name: value for name, value in index.values.items() if not name.startswith("Cw")}
-    is_proven = gauge_studies.is_gauge_proven(here.store, asked.measurement, at=datetime.now(UTC))
+    is_proven = gauge_studies.is_gauge_proven(
+        here.store,
+        asked.measurement,
+        at=datetime.now(UTC),
+        measured=((one.lane, one.at) for one in values),
+        station=asked.station,
+    )
     released = release(
         index=next(iter(reported)),
         characteristic=charted.measurement.title,
@@ -407,8 +416,8 @@ def facts(report: CapabilityAnswer, language: str) -> list[tuple[str, str]]:
         lines.append(("Cpm", f"{report.taguchi:.3f}"))
     lines += [
         (told("tolerance"), " … ".join(figure(one) for one in report.tolerance)),
-        (told("expected"), f"{report.expected_ppm:.4g} ppm"),
-        (told("observed"), f"{report.observed_ppm:.4g} ppm"),
+        (told("expected"), _ppm(report.expected_ppm)),
+        (told("observed"), _ppm(report.observed_ppm)),
         (
             told("normality"),
             "–"
@@ -426,6 +435,13 @@ def facts(report: CapabilityAnswer, language: str) -> list[tuple[str, str]]:
     ]
     lines += [(told("although"), reason) for reason in report.reasons]
     return lines
+
+
+def _ppm(value: float) -> str:
+    """No more digits than a tail of so few values bears out."""
+    if 0 < value < LEAST_PPM:
+        return f"< {LEAST_PPM:g} ppm"
+    return f"{value:,.0f} ppm" if value >= 1000 else f"{value:.4g} ppm"
 
 
 def as_pdf(report: CapabilityAnswer, *, station: str, language: str) -> bytes:

@@ -397,7 +397,14 @@ def decide(
 
     limits  those to freeze, where that is asked
     """
-    elsewhere = (Entry.TARGET, Entry.CHANGED, Entry.DRAWN, Entry.LOOKED_AT)
+    elsewhere = (
+        Entry.TARGET,
+        Entry.CHANGED,
+        Entry.DRAWN,
+        Entry.LOOKED_AT,
+        Entry.ORDERED,
+        Entry.ENDED,
+    )
     within(
         0,
         parameter="kind",

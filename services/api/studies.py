@@ -21,7 +21,7 @@ from traceability import gauge_studies
 from traceability.accounts import Person
 from traceability.errors import ReadingsUnreadable
 from traceability.gauge_studies import Accuracy, Agreement, Stability, Study, StudyKind, result_of
-from traceability.golden_parts import FromRecord, readings_from_record
+from traceability.golden_parts import FromRecord, check_parts, golden_readings, golden_values
 from traceability.identifiers import parse
 from traceability.spc.agreement import McNemar
 from traceability.spc.detection import AnalyticStudy, PodCurve, SignalDetection, SignalPod
@@ -186,15 +186,17 @@ def new_study_from_record(here: Here, caller: Reader, said: FromRecordSaid) -> S
 def study_from_record(store: TraceStore, said: FromRecordSaid, *, by: Person | None) -> StudyAnswer:
     """Raises CodeNotParsed, and SpcError where nothing follows from what is on record."""
     now = datetime.now(UTC)
-    readings = readings_from_record(
+    parts = [parse(code) for code in said.parts]
+    check_parts(said.kind, parts)
+    values = golden_values(
         store,
-        said.kind,
         said.characteristic,
-        [parse(code) for code in said.parts],
+        parts,
         since=said.since or now - LOOKS_BACK,
         station=said.station or None,
         lane=said.lane or None,
     )
+    readings = golden_readings(said.kind, parts, values)
     known = {"reference": said.reference, "tolerance": said.tolerance}
     study = gauge_studies.record(
         store,
@@ -204,6 +206,7 @@ def study_from_record(store: TraceStore, said: FromRecordSaid, *, by: Person | N
         readings=readings | {name: value for name, value in known.items() if value is not None},
         at=now,
         by=by,
+        simulated=any(one.simulated for one in values),
     )
     return StudyAnswer.of(study)
 

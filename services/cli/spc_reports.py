@@ -559,7 +559,7 @@ def _show_studies(found: list[StudyAnswer], language: str, console: Console) -> 
             say(f"web.study.{one.kind}", language),
             f"{one.characteristic} {one.model}".strip(),
             figures,
-            f"{one.person or '–'} {one.made_at.astimezone():%Y-%m-%d}",
+            f"{one.person or say('web.people.system', language)} {one.made_at.astimezone():%Y-%m-%d}",
         )
     console.print(table)
 

@@ -36,8 +36,10 @@ from services.station.tls import tls_files
 from services.webhooks import Target, Webhooks
 from station_config import StationSettings, load_catalogue
 from traceability.accounts import Accounts
+from traceability.errors import SpcError
 from traceability.images import ImageStore
 from traceability.merkle import Sealer
+from traceability.standing_studies import StandingStudy, make_if_due, standing
 from traceability.store import TraceStore
 
 logger = logging.getLogger(__name__)
@@ -49,6 +51,9 @@ AUDIT_EVERY_S: Final = 10.0
 
 WATCH_EVERY_S: Final = 30.0
 """So often what a promoted model does is compared with what the one before did."""
+
+STUDY_EVERY_S: Final = 30.0
+"""So often the new runs of golden parts are counted."""
 
 SEND_EVERY_S: Final = 10.0
 """So often a bucket that was away is tried again."""
@@ -139,6 +144,9 @@ def run_service(station: StationSettings, address: Address, place: ServicePlace,
             target=keep_sending, args=(images, live.metrics.waiting, stop), name="spool", daemon=True
         ).start()
         threading.Thread(target=_watch, args=(store, stop), name="models", daemon=True).start()
+        threading.Thread(
+            target=keep_studying, args=(store, station.name, stop), name="studies", daemon=True
+        ).start()
         if place.seed_history is not None:
             threading.Thread(
                 target=_seed, args=(store, images, station, place.seed_history), name="history", daemon=True
@@ -202,6 +210,34 @@ def _watch(store: TraceStore, stop: threading.Event) -> None:
                     logger.warning("The model %s was taken back: %s", name, drift)
         except (InspectionError, OSError, ValueError):
             logger.exception("The promoted models could not be watched; again in %g s", WATCH_EVERY_S)
+
+
+def keep_studying(
+    store: TraceStore, station: str, stop: threading.Event, *, every_s: float = STUDY_EVERY_S
+) -> None:
+    """Make the studies of golden parts that are due; the page of studies says why one that is due cannot be made."""
+    refused: dict[str, str] = {}
+    while not stop.is_set():
+        try:
+            for one in standing(store, station=station):
+                _study(store, one, refused)
+        except InspectionError:
+            logger.exception("Studies of golden parts could not be made; again in %g s", every_s)
+        stop.wait(every_s)
+
+
+def _study(store: TraceStore, due: StandingStudy, refused: dict[str, str]) -> None:
+    try:
+        made = make_if_due(store, due, at=datetime.now(UTC))
+    except SpcError as error:
+        # Once, not every half minute until somebody shows the part again.
+        if refused.get(due.name) != str(error):
+            logger.warning("The study %s is due, and cannot be made: %s", due.name, error)
+        refused[due.name] = str(error)
+        return
+    refused.pop(due.name, None)
+    if made is not None:
+        logger.info("The study %s was made of %d golden parts", due.name, len(due.parts))
 
 
 def _first_run_code(store: TraceStore, folder: Path) -> str | None:

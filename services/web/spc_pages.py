@@ -31,7 +31,7 @@ from services.api.measured import (
     measured_of,
     seen,
 )
-from services.api.serving import Here, Language, Serving
+from services.api.serving import Here, Language, Live, Serving
 from services.api.spc import (
     COUNTED,
     RARE,
@@ -45,13 +45,14 @@ from services.api.spc import (
     selection,
     weighing,
 )
+from services.api.standing_studies import StandingSaid, answer_of, ordered
 from services.api.studies import FromRecordSaid, Reader, StudyAnswer, readings_of, study_from_record
 from services.measured_charts import CHARTS, OF_SEVERAL, OF_SUBGROUPS, WITH_KEPT_LIMITS, MeasuredChart
 from services.problems import status_of
 from services.text import Explanation, explain, say
 from services.web.language import language_of
 from services.web.rendering import page
-from traceability import gauge_studies, golden_parts, samples
+from traceability import gauge_studies, golden_parts, samples, standing_studies
 from traceability.changes import Part, changes
 from traceability.chart_book import Entry
 from traceability.errors import SpcError
@@ -67,6 +68,9 @@ MOST_UNITS = 500
 
 # Of more than this many measurements together a T² says little to anybody.
 USUAL_BESIDE = 4
+
+USUAL_RUNS = 50
+"""Values of a study that the service makes by itself: what a type 1 study takes (VDA 5; AIAG asks for 25 and more)."""
 
 Period = Literal["1", "3", "7", "30"]
 PERIODS: tuple[Period, ...] = ("1", "3", "7", "30")
@@ -324,6 +328,11 @@ def measured_page(
         stages=stages,
         found=found,
         problem=problem,
+        wanting="beside"
+        if chosen and chart in OF_SEVERAL and not with_it
+        else "limits"
+        if chosen and chart == "pre_control" and None in (lower, upper)
+        else None,
         query=query,
         enter_url=f"/spc/measured/entries?{query}",
         back=f"{request.url.path}?{request.url.query}",
@@ -578,6 +587,58 @@ def add_study_from_record(
     return RedirectResponse("/spc/studies", HTTPStatus.SEE_OTHER)
 
 
+@router.post("/spc/studies/standing")
+def order_study(
+    request: Request,
+    here: Here,
+    live: Live,
+    language: Language,
+    caller: Reader,
+    kind: Annotated[FromRecord, Form()],
+    characteristic: Annotated[str, Form(max_length=100)],
+    parts: Annotated[str, Form(max_length=20_000)] = "",
+    lane: Annotated[str, Form(max_length=100)] = "",
+    tolerance: Annotated[Limit, Form()] = None,
+    reference: Annotated[Limit, Form()] = None,
+    runs: Annotated[int, Form()] = USUAL_RUNS,
+    why: Annotated[str, Form(max_length=1000)] = "",
+) -> Response:
+    """Let the service make it by itself, of each so many new values."""
+    said = StandingSaid.model_construct(
+        kind=kind,
+        characteristic=characteristic.strip(),
+        parts=parts.split(),
+        lane=lane,
+        tolerance=tolerance,
+        reference=reference,
+        runs=runs,
+        why=why,
+    )
+    try:
+        ordered(here, caller, said)
+    except InspectionError as error:
+        problem = explain(error, language)
+        return _studies_page(request, here, caller, status=status_of(error).value, problem=problem)
+    return RedirectResponse("/spc/studies", HTTPStatus.SEE_OTHER)
+
+
+@router.post("/spc/studies/standing/{id}/end")
+def end_study(
+    request: Request,
+    here: Here,
+    language: Language,
+    caller: Reader,
+    id: UUID,
+    why: Annotated[str, Form(max_length=1000)] = "",
+) -> Response:
+    try:
+        standing_studies.end(here.store, id, why=why, by=caller.person, at=datetime.now(UTC))
+    except SpcError as error:
+        problem = explain(error, language)
+        return _studies_page(request, here, caller, status=status_of(error).value, problem=problem)
+    return RedirectResponse("/spc/studies", HTTPStatus.SEE_OTHER)
+
+
 def _studies_page(
     request: Request,
     here: Serving,
@@ -592,6 +653,13 @@ def _studies_page(
         "spc_studies.html",
         status=status,
         studies=[StudyAnswer.of(one) for one in gauge_studies.studies(here.store)],
+        standing=[
+            answer_of(here, one, language_of(request)) for one in standing_studies.standing(here.store)
+        ],
+        usual_runs=USUAL_RUNS,
+        least_runs=standing_studies.LEAST_RUNS,
+        most_runs=standing_studies.MOST_RUNS,
+        may_order=here.live is not None,
         kinds=get_args(StudyKind),
         from_record=golden_parts.KINDS,
         lanes=lanes_of(here),

@@ -221,6 +221,8 @@ def test_every_route_for_programs_is_in_the_openapi_document(client):
         "/api/v1/spc/audits/{id}/looks",
         "/api/v1/spc/studies",
         "/api/v1/spc/studies/from-record",
+        "/api/v1/spc/studies/standing",
+        "/api/v1/spc/studies/standing/{id}/end",
         "/api/v1/spc/pareto",
         "/api/v1/spc/pareto/file",
         "/api/v1/spc/subgroups/{key}",

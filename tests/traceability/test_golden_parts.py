@@ -13,7 +13,7 @@ from tests.builders import NOON, a_measurement, a_unit, an_inspection
 from traceability import gauge_studies
 from traceability.errors import ParameterOutOfRange, StudyIncomplete, TooFewValues
 from traceability.gauge_studies import result_of
-from traceability.golden_parts import readings_from_record
+from traceability.golden_parts import golden_readings, golden_values
 from traceability.samples import Shifts
 from traceability.store import TraceStore
 
@@ -38,7 +38,8 @@ def _shown(store, part, lane, values, *, begin=NOON, **given):
 
 def _readings(store, kind, parts, **asked):
     since: datetime = asked.pop("since", NOON - timedelta(days=2))
-    return readings_from_record(store, kind, "width", parts, since=since, shifts=SHIFTS, **asked)
+    values = golden_values(store, "width", parts, since=since, **asked)
+    return golden_readings(kind, parts, values, shifts=SHIFTS)
 
 
 def test_lanes_are_compared_by_as_many_of_the_newest_values_as_every_cell_has(store: TraceStore):

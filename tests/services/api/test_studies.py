@@ -116,9 +116,55 @@ def test_there_is_no_capability_without_a_gauge_study_until_one_is_on_record(sta
     assert [index["name"] for index in report["indices"]] == ["Cp", "Cpk"]
 
 
+def _lens_changed(client, *, hours_ago: float, lane="strip"):
+    at = datetime.now(UTC) - timedelta(hours=hours_ago)
+    said = {"part": "lens", "lane": lane, "what": "50 mm for 35 mm", "at": at.isoformat()}
+    assert client.post("/api/v1/spc/changes", json=said).status_code == 201
+
+
+def test_a_gauge_study_from_before_the_lens_was_changed_proves_nothing_of_what_was_measured_after(
+    station, engineer
+):
+    _measure(station, np.random.default_rng(2).normal(10, 0.4, 60))
+    _study(engineer)
+    assert _report(engineer).json()["is_gauge_proven"]
+    # The values are from five hours ago; the study is from now.
+    _lens_changed(engineer, hours_ago=1)
+    aged = _report(engineer)
+    assert (aged.status_code, aged.json()["code"]) == (422, "SPC-GAUGE-NOT-PROVEN")
+    printed = _report(engineer, without_gauge="the same lens, new mount").json()
+    assert (printed["is_gauge_proven"], printed["reasons"]) == (False, ["the same lens, new mount"])
+
+
+def test_a_gauge_study_made_between_the_same_changes_as_the_values_holds(station, engineer):
+    _measure(station, np.random.default_rng(2).normal(10, 0.4, 60))
+    _lens_changed(engineer, hours_ago=24)
+    _lens_changed(engineer, hours_ago=1, lane="parts")
+    assert _report(engineer).json()["code"] == "SPC-GAUGE-NOT-PROVEN"
+    _study(engineer)
+    assert _report(engineer).json()["is_gauge_proven"]
+
+
+def test_a_newer_study_that_is_bad_overrules_a_good_one_of_the_same_optics(station, engineer):
+    _measure(station, np.random.default_rng(2).normal(10, 0.4, 60))
+    _study(engineer)
+    _study(engineer, **CROSSED | {"tolerance": 0.01})
+    assert _report(engineer).json()["code"] == "SPC-GAUGE-NOT-PROVEN"
+
+
 def test_a_reason_given_instead_prints(station, engineer):
     _measure(station, np.random.default_rng(2).normal(10, 0.4, 60))
     assert _report(engineer, without_gauge="study on Friday").json()["reasons"] == ["study on Friday"]
+
+
+def test_a_tail_far_beyond_what_so_few_values_say_is_told_as_less_than(station, engineer):
+    _measure(station, np.random.default_rng(2).normal(10, 0.1, 60))
+    _study(engineer)
+    page = engineer.get(
+        "/spc/capability?measurement=width&lower=8&upper=12", headers={"Accept": "text/html"}
+    ).text
+    assert "&lt; 0.001 ppm" in page
+    assert "e-" not in page.split("ppm")[0].rsplit("<td", 1)[1]
 
 
 def test_no_c_index_is_reported_of_a_process_that_signals(station, engineer):
