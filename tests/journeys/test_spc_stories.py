@@ -123,6 +123,14 @@ def test_no_capability_of_the_strip_that_moved_unless_somebody_says_why(page):
 
 
 @pytest.mark.parametrize("language", ["en", "zh"])
+def test_the_way_to_the_other_charts_is_one_row(page, language):
+    page.goto(f"/spc?lang={language}")
+    rows = {round(link.bounding_box()["y"]) for link in page.locator(".spc-pages a").all()}
+    assert len(rows) == 1
+    page.goto("/spc?lang=en")
+
+
+@pytest.mark.parametrize("language", ["en", "zh"])
 @pytest.mark.parametrize("section", [name for name, _ in SPC_SECTIONS])
 def test_every_page_comes_in_both_languages(station, section, language):
     url = dict(SPC_SECTIONS)[section]

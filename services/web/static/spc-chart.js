@@ -113,9 +113,7 @@ class SpcChart extends HTMLElement {
     );
     const highest = Math.max(...points.flatMap(({ value, upper }) => [value ?? 0, upper ?? 0]), 0.001) * 1.12;
     const top = isShare ? Math.min(1, highest) : highest;
-    const starts = this.data.stages.length
-      ? points.flatMap(({ stage }, index) => (index && stage !== points[index - 1].stage ? [{ xAxis: index, name: stage }] : []))
-      : [];
+    const starts = this.stageStarts();
     return {
       ...this.common(),
       grid: { left: 64, right: 118, top: 30, bottom: 44 },
@@ -171,6 +169,20 @@ class SpcChart extends HTMLElement {
     };
   }
 
+  // Where stages begin, by name. A name that would lie on the one before, or leave the paper, is cut short or left out:
+  // the whole of it stands with each point.
+  stageStarts() {
+    const { points, stages } = this.data;
+    if (!stages.length) return [];
+    const step = Math.max(this.clientWidth - 182, 1) / points.length;
+    const starts = points.flatMap(({ stage }, index) => (index && stage !== points[index - 1].stage ? [{ xAxis: index, name: stage }] : []));
+    return starts.map((start, place) => {
+      const room = (starts[place + 1] ? starts[place + 1].xAxis - start.xAxis : points.length - start.xAxis) * step;
+      const width = Math.floor(starts[place + 1] ? room - 8 : room + 104);
+      return { ...start, label: width < 40 ? { show: false } : { width, overflow: "truncate", ellipsis: "…" } };
+    });
+  }
+
   // What begins at 0: shares and numbers of units or defects, and what lies between rare ones.
   isCounted() {
     return this.data.unit === "" || ["np", "u", "c", "g", "t"].includes(this.data.chart);
@@ -178,6 +190,9 @@ class SpcChart extends HTMLElement {
 
   told(value) {
     if (value === null || value === undefined) return "–";
+    // A mean of deviations is 0 but for the last digits of a floating-point number.
+    this.widest ??= Math.max(...this.data.points.map(({ upper, lower, value: own }) => Math.abs(upper ?? lower ?? own ?? 0)));
+    if (Math.abs(value) < 1e-9 * this.widest) value = 0;
     return this.data.unit === "" ? this.percent.format(value) : this.figure.format(value);
   }
 

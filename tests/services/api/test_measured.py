@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from inspection.types import RecipeRef, Verdict
+from services.text import say
 from tests.builders import RECIPE, a_measurement, a_unit, an_inspection
 from tests.services.signed_in import signed_in
 from traceability.accounts import Role
@@ -32,6 +33,17 @@ def _measured(station, values, *, recipe: RecipeRef = RECIPE, start: int = 0, **
 
 # Montgomery's viscosity example in another unit would do as well: what is held here is the way from the record.
 STEADY = [10.0, 10.2, 9.9, 10.1, 10.0, 9.8, 10.1, 10.2, 9.9, 10.0]
+
+
+@pytest.mark.parametrize("language", ["en", "zh"])
+@pytest.mark.parametrize(("chart", "wanting"), [("mewma", "beside"), ("pre_control", "limits")])
+def test_a_chart_that_needs_more_says_what_to_give_in_words(station, client, chart, wanting, language):
+    _measured(station, STEADY)
+    headers = {"Accept": "text/html", "Accept-Language": language}
+    page = client.get(f"/spc/measured?measurement=width&chart={chart}", headers=headers).text
+    assert say(f"web.spc.wanting_{wanting}", language) in page
+    assert "other measurement" not in page
+    assert "specification limits" not in page
 
 
 def test_what_was_measured_is_listed_with_its_unit(station, client):
