@@ -8,6 +8,7 @@ from datetime import datetime
 from math import isfinite
 from typing import Any, Literal
 
+import numpy as np
 from pydantic import BaseModel
 
 from services.text import say
@@ -206,6 +207,9 @@ def exclusions(book: Book, keys: Sequence[str]) -> tuple[Exclusion, ...]:
     )
 
 
+LEAST_OF_LIMITS = 1e-9
+"""Of the greater limit: a centre below is 0, and its digits those of the arithmetic."""
+
 OWN_RULES = {"zeros_in_a_row": 0, "stop_red": 1, "stop_variation": 2, "adjust": 3}
 """Of charts with rules of their own, which no preset of handbooks has: g and pre-control."""
 
@@ -222,7 +226,7 @@ def point_of(chart: ControlChart, index: int, book: Book, **given: Any) -> Point
     left_out = book.excluded.get(given["key"])
     return PointAnswer(
         value=number_of(chart.value[index]),
-        centre=number_of(chart.centre[index]),
+        centre=_centre(chart, index),
         lower=number_of(chart.lower[index]),
         upper=number_of(chart.upper[index]),
         zones=_zones(chart, index),
@@ -231,6 +235,13 @@ def point_of(chart: ControlChart, index: int, book: Book, **given: Any) -> Point
         else ExclusionAnswer(person=left_out.person, reason=left_out.reason, at=left_out.at),
         **given,
     )
+
+
+def _centre(chart: ControlChart, index: int) -> float | None:
+    """A mean of deviations is 0 but for the last digits of a floating-point number."""
+    centre = number_of(chart.centre[index])
+    widest = float(np.fmax(abs(chart.upper[index]), abs(chart.lower[index])))
+    return 0.0 if centre is not None and abs(centre) < LEAST_OF_LIMITS * widest else centre
 
 
 def signals_of(

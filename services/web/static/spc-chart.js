@@ -190,9 +190,6 @@ class SpcChart extends HTMLElement {
 
   told(value) {
     if (value === null || value === undefined) return "–";
-    // A mean of deviations is 0 but for the last digits of a floating-point number.
-    this.widest ??= Math.max(...this.data.points.map(({ upper, lower, value: own }) => Math.abs(upper ?? lower ?? own ?? 0)));
-    if (Math.abs(value) < 1e-9 * this.widest) value = 0;
     return this.data.unit === "" ? this.percent.format(value) : this.figure.format(value);
   }
 

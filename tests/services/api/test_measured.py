@@ -163,6 +163,7 @@ def test_runs_of_two_recipes_share_a_chart_of_deviations_from_their_nominals(sta
         [value - 10.02 for value in STEADY] * 2
     )
     assert own["signals"] == []
+    assert {point["centre"] for point in own["points"]} == {0}
     given = _chart(client, chart="dnom", nominals=f"{newer.name} {newer.revision}=42")["location"]
     assert given["points"][0]["value"] == pytest.approx(-0.02)
     assert given["points"][10]["value"] == pytest.approx(-2)
