@@ -200,8 +200,9 @@ def _figures(
             facts = {"defects": step.defects, "units": step.judged, "opportunities": opportunities}
             yield figure("dpu", rates.dpu, rates.dpu_interval, of=step, unit="–", **facts)
             yield figure("dpmo", rates.dpmo, rates.dpmo_interval, of=step, unit="–", **facts)
-            level = rates.sigma_level if isfinite(rates.sigma_level) else None
-            yield figure("sigma_level", level, None, of=step, unit="σ", shift=f"{sigma_shift:g}", **facts)
+            level = rates.sigma_level
+            finite = level if level is not None and isfinite(level) else None
+            yield figure("sigma_level", finite, None, of=step, unit="σ", shift=f"{sigma_shift:g}", **facts)
     units = max((step.units for step in found.steps), default=0)
     for name, count in (("scrap", found.scrapped), ("rework", found.reworked)):
         is_sound = units > 0 and count <= units

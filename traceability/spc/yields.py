@@ -151,7 +151,10 @@ def defective_yield(defects: ArrayLike, rework: ArrayLike, *, units: int) -> Def
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DefectRate:
-    """Defects per unit and per million opportunities, with exact Poisson interval, and the sigma level."""
+    """Defects per unit and per million opportunities, with exact Poisson interval, and the sigma level.
+
+    sigma_level  None where there are more defects than opportunities: then no share of them is good
+    """
 
     dpu: float
     dpu_interval: Interval
@@ -159,7 +162,7 @@ class DefectRate:
     dpmo_interval: Interval
     fpy: float | None
     fpy_interval: Interval | None
-    sigma_level: float
+    sigma_level: float | None
 
 
 def defect_rate(
@@ -189,7 +192,7 @@ def defect_rate(
         dpmo_interval=(1e6 * low / (units * opportunities), 1e6 * high / (units * opportunities)),
         fpy=None if defective is None else 1 - defective / units,
         fpy_interval=yield_interval,
-        sigma_level=sigma_level(dpmo, shift=shift),
+        sigma_level=sigma_level(dpmo, shift=shift) if dpmo <= 1e6 else None,
     )
 
 

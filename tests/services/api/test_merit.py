@@ -72,6 +72,15 @@ def test_defects_are_counted_on_what_was_judged(ten_parts, client):
     assert found["dpmo", "demo / parts"]["value"] == pytest.approx(3e6 / 40)
 
 
+def test_coils_with_more_defects_than_there_are_coils_have_figures_and_no_sigma_level(station, client):
+    for number in range(2):
+        _inspected(station, number, Verdict.REJECT, lane="strip", defects=(a_defect(), a_defect()))
+    figures = _figures(client)
+    assert figures["dpmo", "demo / strip"]["value"] == pytest.approx(2e6)
+    assert figures["sigma_level", "demo / strip"]["value"] is None
+    assert client.get("/spc/merit", headers={"Accept": "text/html"}).status_code == 200
+
+
 def test_the_rolled_yield_is_the_product_of_the_lanes_yields(ten_parts, station, client):
     for number in range(10):
         _inspected(

@@ -73,6 +73,12 @@ def test_a_step_that_gives_out_more_than_came_in_is_refused():
         process_yield([Step(name="coat", units_in=100, first_pass_good=-1)])
 
 
+def test_strip_with_more_defects_than_coils_has_defects_per_unit_and_no_sigma_level():
+    found = defect_rate(defects=9, units=8)
+    assert (found.dpu, found.dpmo) == (1.125, 1_125_000)
+    assert found.sigma_level is None
+
+
 @given(st.floats(0.1, 6))
 def test_sigma_levels_and_defects_per_million_are_two_ways_to_say_one_thing(level: float):
     assert sigma_level(dpmo_of_sigma(level)) == pytest.approx(level)
