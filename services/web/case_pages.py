@@ -1,4 +1,4 @@
-"""The engineer's desk: today against the last days, open cases, charts in signal; and a case as an 8D report."""
+"""The engineer's desk: today against targets, open cases, charts in signal; and a case as an 8D report."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ from inspection.types import Verdict
 from services.access import Access, AccessHere, Caller, Right, Who
 from services.api.cases import Disposer, WrittenAct, sign
 from services.api.charts import SignalAnswer
+from services.api.merit import Place, figures_of
 from services.api.pictures import room_of
 from services.api.serving import Here, Language, Serving
 from services.api.spc import Selection, chart_of
@@ -26,6 +27,7 @@ from services.web.rendering import page
 from traceability.accounts import Role
 from traceability.cases import Act, Case, Cases, Source
 from traceability.errors import TooFewSubgroups
+from traceability.merit import targets
 
 router = APIRouter(include_in_schema=False, default_response_class=HTMLResponse)
 
@@ -78,12 +80,17 @@ def today(request: Request, here: Here, access: AccessHere, language: Language) 
     station = here.station if here.live is not None else None
     day = here.store.counts(since=midnight, station=station, simulated=False)
     with_today = here.store.counts(since=midnight - BEFORE, station=station, simulated=False)
+    merit = None
+    if targets(here.store):
+        merit = figures_of(here, language, Place(station=station), since=midnight, until=now)
     return page(
         request,
         "today.html",
         today=Share.of(day.units),
         before=Share.of({each: with_today.units[each] - day.units[each] for each in Verdict}),
         days=BEFORE.days,
+        merit=merit,
+        aimed=[] if merit is None else [one for one in merit.figures if one.target is not None],
         cases=Cases(here.store).all(is_open=True),
         now=now,
         signals=_signals(here, language, now, station),

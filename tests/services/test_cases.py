@@ -11,7 +11,7 @@ from fastapi.testclient import TestClient
 from inspection.types import Verdict
 from tests.a_bucket import UNREACHABLE, FakeBucket
 from tests.a_station import a_part, jpeg_of
-from tests.builders import an_inspection
+from tests.builders import a_unit, an_inspection
 from tests.services.signed_in import PASSWORD, signed_in
 from traceability.accounts import Role
 from traceability.images import ImageStore
@@ -134,6 +134,22 @@ def test_the_engineers_day_begins_with_how_it_goes_and_what_is_open(station, eng
     page = engineer.get("/today", headers=HTML | {"Accept-Language": language})
     assert page.status_code == 200
     assert "Parts refused" in page.text
+
+
+@pytest.mark.parametrize(("language", "missed"), [("en", "missed"), ("zh", "未达")])
+def test_the_engineer_sees_today_against_the_targets_that_are_set(station, engineer, language, missed):
+    now = datetime.now(UTC)
+    for number, verdict in enumerate((Verdict.ACCEPT, Verdict.ACCEPT, Verdict.REJECT)):
+        unit = a_unit(f"86.999.1/T-{number}")
+        station.finishes(an_inspection(unit=unit, verdict=verdict, started_at=now, finished_at=now))
+    headers = HTML | {"Accept-Language": language}
+    assert missed not in engineer.get("/today", headers=headers).text
+    said = {"figure": "first_pass", "target": 0.9, "reason": "agreed for this year"}
+    assert engineer.post("/api/v1/spc/merit/targets", json=said).status_code == 201
+    page = engineer.get("/today", headers=headers).text
+    assert "66.67%" in page
+    assert "90.00%" in page
+    assert missed in page
 
 
 @pytest.mark.parametrize(("language", "said"), [("en", "does not become full"), ("zh", "不会存满")])
