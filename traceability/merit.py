@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass
-from datetime import datetime, time
+from datetime import UTC, datetime, time
 from typing import Final
 from uuid import UUID
 
@@ -144,10 +144,11 @@ def _steps(
             *of(tables.rollup_defects, station=station, lane=lane, simulated=None),
             rollup.verdict != Verdict.NOT_INSPECTED,
             or_(
+                false(),
                 *(
                     and_(rollup.quarter >= rollups.quarter_of(one.since), rollup.quarter < one.until)
                     for one in windows
-                )
+                ),
             ),
         )
         .group_by(rollup.station, rollup.lane)
@@ -229,7 +230,8 @@ def _handled(store: TraceStore, windows: tuple[Window, ...]) -> Handled:
     begun: dict[UUID, datetime] = {}
     opened: set[UUID] = set()
     closed: set[UUID] = set()
-    end = max(one.until for one in windows)
+    # A shift that was not worked in that time has no window.
+    end = max((one.until for one in windows), default=datetime.min.replace(tzinfo=UTC))
 
     def is_in(at: datetime) -> bool:
         return any(one.since <= at < one.until for one in windows)

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
+from uuid import UUID
 
 import pytest
 
@@ -22,7 +24,8 @@ def reviews(store: TraceStore) -> Reviews:
 
 @pytest.fixture
 def li(store: TraceStore):
-    return _person(store, "li")
+    # Blind repeats are drawn from who decides: this one gets five in 70 looks, each run.
+    return replace(_person(store, "li"), id=UUID(int=2))
 
 
 @pytest.fixture
@@ -153,9 +156,8 @@ def test_now_and_then_a_reviewer_sees_a_unit_again_without_being_told_and_it_cha
         repeats += again
         review = reviews.decide(task.inspection.id, Decision.ACCEPT, by=li, at=later)
         assert review.is_repeat is again
-    assert (
-        1 <= repeats <= 12
-    )  # about one in twenty; which ones is drawn from who decides, so it is the same each run
+    # About one in twenty.
+    assert 1 <= repeats <= 12
     (of_li,) = reviews.agreements(since=SINCE)
     assert (of_li.by, of_li.repeats, of_li.agreed) == ("li", repeats, 0)
     standing = reviews.decided(since=SINCE, until=NOW + timedelta(seconds=1), limit=100)

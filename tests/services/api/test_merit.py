@@ -66,6 +66,13 @@ def test_in_no_time_nothing_was_inspected(ten_parts, client):
     assert answer.json()["units"] == 0
 
 
+def test_a_shift_of_which_no_minute_was_worked_has_no_figures(ten_parts, client):
+    worked = {"since": BEGUN.isoformat(), "until": (BEGUN + timedelta(minutes=1)).isoformat()}
+    never = f"{(BEGUN - timedelta(hours=12)).astimezone():%H:%M}"
+    found = _figures(client, **worked, shift=never)
+    assert ("first_pass", "demo / parts") not in found
+
+
 def test_defects_are_counted_on_what_was_judged(ten_parts, client):
     found = _figures(client, opportunities=4)
     assert found["dpu", "demo / parts"]["value"] == pytest.approx(3 / 10)
