@@ -122,9 +122,16 @@ class TrainingDesk:
                     return asked.answer
             answer: Future[str] = Future()
             self._asked = _Asked(of=files, answer=answer, at_s=now)
-        threading.Thread(
-            target=lambda: answer.set_result(self._lacking(python)), name="desk", daemon=True
-        ).start()
+
+        def ask() -> None:
+            try:
+                answer.set_result(self._lacking(python))
+            except BaseException as error:
+                # Else whoever waits would wait for good.
+                answer.set_result(f"{python} ({type(error).__name__}: {error})")
+                raise
+
+        threading.Thread(target=ask, name="desk", daemon=True).start()
         return answer
 
     def _lacking(self, python: Path) -> str:

@@ -171,11 +171,10 @@ def _detector(
         again = partial(GoldenPrint, golden=golden, **how)
         detector, refs = again(), ()
     else:
-        open_network = partial(_network, threads=threads, min_score=min_score, helped=watched)
-        detector, refs = open_network(asked)
+        detector, refs = _network(asked, threads=threads, min_score=min_score, helped=watched)
         # The same versions again, whatever is released meanwhile.
         pinned = asked.pinned({ref.name: ref.version for ref in refs})
-        again = lambda: open_network(pinned)[0]  # noqa: E731
+        again = partial(_once_more, pinned, threads=threads, min_score=min_score)
     if not watched:
         return detector, refs
     watching = WithinBudget(detector, again=again, budget_ms=asked.budget_ms)
@@ -221,6 +220,11 @@ def _network(
         beside=open_one(version=network.ref.version) if helped and len(os.sched_getaffinity(0)) > 1 else None,
     )
     return screened, (network.ref, screen.card.ref)
+
+
+def _once_more(asked: DetectorSettings, *, threads: int, min_score: float | None) -> Detector:
+    """In the place of one that hangs."""
+    return _network(asked, threads=threads, min_score=min_score, helped=True)[0]
 
 
 def _flat_field(asked: FlatFieldSettings | None, files: Mapping[str, bytes], roi_px: Box | None) -> FlatField:

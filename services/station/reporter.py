@@ -64,6 +64,7 @@ class Reporter:
         self._thread = threading.Thread(target=self._work, name="reporter", daemon=True)
 
     def __enter__(self) -> Self:
+        self._maker.start()
         self._thread.start()
         return self
 
@@ -162,7 +163,10 @@ class _PictureMaker:
     def __init__(self) -> None:
         self._asked: queue.SimpleQueue[tuple[Future[_Picture], Callable[[], _Picture]] | None]
         self._asked = queue.SimpleQueue()
-        threading.Thread(target=self._work, name="pictures", daemon=True).start()
+        self._thread = threading.Thread(target=self._work, name="pictures", daemon=True)
+
+    def start(self) -> None:
+        self._thread.start()
 
     def asked(self, make: Callable[[], _Picture]) -> Future[_Picture]:
         made: Future[_Picture] = Future()

@@ -6,7 +6,7 @@ import hashlib
 import io
 import json
 import zipfile
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -42,8 +42,8 @@ class Plant:
 
     folder: Path
     monkeypatch: pytest.MonkeyPatch
-    station: AStation
-    life: RecipeLife
+    station: AStation = field(init=False)
+    life: RecipeLife = field(init=False)
     name: str = ""
 
     def at(self, name: str) -> Plant:
@@ -88,7 +88,7 @@ def plant(tmp_path, monkeypatch):
             stores.append(self.station.store)
             return self
 
-    yield Watched(tmp_path, monkeypatch, None, None)  # type: ignore[arg-type]  # `at` says where, first
+    yield Watched(tmp_path, monkeypatch)
     for store in stores:
         store.__exit__(None, None, None)
 
