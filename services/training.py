@@ -300,7 +300,8 @@ class Trainings:
         return self.desk.command(
             training.gives,
             [
-                *("--data", folder / "set", "--set", training.data_set, "--work", folder / "run"),
+                *("--data", folder / "set", "--set", training.data_set),
+                *(("--work", folder / "run") if training.gives == "boxes" else ()),
                 *("--name", training.model, "--version", training.version, "--into", folder / "made"),
                 *(() if self.epochs is None else ("--epochs", str(self.epochs))),
             ],

@@ -170,15 +170,14 @@ def what_to_train(program: str, description: str, *, epochs: int) -> argparse.Ar
     )
     parser.add_argument("--version", default="1.0.0")
     parser.add_argument("--into", type=Path, required=True, help="where the model is written to")
-    parser.add_argument("--work", type=Path, required=True, help="an empty folder for pieces and weights")
     parser.add_argument("--epochs", type=int, default=epochs)
     return parser
 
 
 def main(arguments: list[str]) -> int:
-    asked = what_to_train(
-        "python -m models.training.labelled", __doc__.splitlines()[0], epochs=EPOCHS
-    ).parse_args(arguments)
+    words = what_to_train("python -m models.training.labelled", __doc__.splitlines()[0], epochs=EPOCHS)
+    words.add_argument("--work", type=Path, required=True, help="an empty folder for pieces and weights")
+    asked = words.parse_args(arguments)
     # Before its first import: it says every batch, and writes settings into a home that a service need not have.
     os.environ["YOLO_VERBOSE"] = "false"
     os.environ["YOLO_CONFIG_DIR"] = str(asked.work.resolve())

@@ -1,6 +1,6 @@
 """Trains a detector of defects' pixels from a plant's own labelled pictures: a station's page Training begins it here.
 
-    python -m models.training.outlined --data SET --name NAME --into FOLDER --work FOLDER
+    python -m models.training.outlined --data SET --name NAME --into FOLDER
 
 As `labelled`, but what is learnt is which pixels, by the network of `segment` with torch alone: one map of scores for
 each kind. An outline says where its defect is. A box without one says that it is somewhere inside, and a box around the
