@@ -97,7 +97,7 @@ def standing_studies_ordered(here: Here, language: Language) -> list[StandingAns
     responses=NOT_FOR_ALL | problems(HTTPStatus.BAD_REQUEST, HTTPStatus.NOT_FOUND),
 )
 def order_standing_study(
-    here: Here, live: Live, language: Language, caller: Reader, said: StandingSaid
+    here: Here, _: Live, language: Language, caller: Reader, said: StandingSaid
 ) -> StandingAnswer:
     """Let the station's service make a study of golden parts by itself. An order of the same kind, of the same
     characteristic and lane, takes the place of the one before."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from http import HTTPStatus
-from typing import Annotated, Literal, get_args
+from typing import Annotated, Any, Literal, get_args
 from urllib.parse import urlencode
 from uuid import UUID
 
@@ -557,28 +557,38 @@ def add_study(
     return RedirectResponse("/spc/studies", HTTPStatus.SEE_OTHER)
 
 
-@router.post("/spc/studies/from-record")
-def add_study_from_record(
-    request: Request,
-    here: Here,
-    language: Language,
-    caller: Reader,
+def _of_golden_parts(
     kind: Annotated[FromRecord, Form()],
     characteristic: Annotated[str, Form(max_length=100)],
     parts: Annotated[str, Form(max_length=20_000)] = "",
     lane: Annotated[str, Form(max_length=100)] = "",
     tolerance: Annotated[Limit, Form()] = None,
     reference: Annotated[Limit, Form()] = None,
+) -> dict[str, Any]:
+    """What both forms of golden parts ask for."""
+    return {
+        "kind": kind,
+        "characteristic": characteristic.strip(),
+        "parts": parts.split(),
+        "lane": lane,
+        "tolerance": tolerance,
+        "reference": reference,
+    }
+
+
+OfGoldenParts = Annotated[dict[str, Any], Depends(_of_golden_parts)]
+
+
+@router.post("/spc/studies/from-record")
+def add_study_from_record(
+    request: Request,
+    here: Here,
+    language: Language,
+    caller: Reader,
+    given: OfGoldenParts,
 ) -> Response:
     """Make a study of what the lanes measured on golden parts."""
-    said = FromRecordSaid.model_construct(
-        kind=kind,
-        characteristic=characteristic.strip(),
-        parts=parts.split(),
-        lane=lane,
-        tolerance=tolerance,
-        reference=reference,
-    )
+    said = FromRecordSaid.model_construct(**given)
     try:
         study_from_record(here.store, said, by=caller.person)
     except InspectionError as error:
@@ -591,29 +601,15 @@ def add_study_from_record(
 def order_study(
     request: Request,
     here: Here,
-    live: Live,
+    _: Live,
     language: Language,
     caller: Reader,
-    kind: Annotated[FromRecord, Form()],
-    characteristic: Annotated[str, Form(max_length=100)],
-    parts: Annotated[str, Form(max_length=20_000)] = "",
-    lane: Annotated[str, Form(max_length=100)] = "",
-    tolerance: Annotated[Limit, Form()] = None,
-    reference: Annotated[Limit, Form()] = None,
+    given: OfGoldenParts,
     runs: Annotated[int, Form()] = USUAL_RUNS,
     why: Annotated[str, Form(max_length=1000)] = "",
 ) -> Response:
     """Let the service make it by itself, of each so many new values."""
-    said = StandingSaid.model_construct(
-        kind=kind,
-        characteristic=characteristic.strip(),
-        parts=parts.split(),
-        lane=lane,
-        tolerance=tolerance,
-        reference=reference,
-        runs=runs,
-        why=why,
-    )
+    said = StandingSaid.model_construct(**given, runs=runs, why=why)
     try:
         ordered(here, caller, said)
     except InspectionError as error:
