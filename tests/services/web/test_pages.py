@@ -220,6 +220,12 @@ def test_a_simulated_unit_is_never_shown_without_saying_so(station, client):
         assert "模拟" in _get(client, url, "zh")
 
 
+@pytest.mark.parametrize(("language", "name"), [("en", "<td>Parts</td>"), ("zh", "<td>零件</td>")])
+def test_the_latest_units_are_of_lanes_as_people_call_them(station, client, language, name):
+    hours_of_parts(station, [1], until=datetime.now(UTC), simulated=False)
+    assert name in _get(client, "/trace", language)
+
+
 def test_an_empty_station_says_what_is_missing(station, client):
     assert "not connected" in _get(client, "/")
     station.live.engine(True)
