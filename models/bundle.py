@@ -13,10 +13,11 @@ import json
 import os
 import tomllib
 import zipfile
+import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Final, Literal
+from typing import Annotated, BinaryIO, Final, Literal
 
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import serialization
@@ -45,6 +46,8 @@ POLICY: Final = "policy.toml"
 
 LARGEST_BYTES: Final = 1 << 30
 """Of all the files of a bundle together, unpacked. The largest detector in use has a quarter of it."""
+
+MOST_FILES: Final = 20
 
 # Two versions of onnxruntime apart, a network was never seen to answer otherwise; over the next major one nobody knows.
 _RUNTIME: Final = ("1.20", "2")
@@ -217,22 +220,35 @@ def packed(files: Mapping[str, bytes]) -> bytes:
     return bundle.getvalue()
 
 
+def zipped(source: Path | BinaryIO, *, most_files: int, most_bytes: int) -> dict[str, bytes]:
+    """The files of a zip that somebody sent, by their names. ValueError says in its text why it is not taken: no zip,
+    spoilt, encrypted, packed in another way than `packed` does, a name twice, too many files, or too large unpacked."""
+    try:
+        with zipfile.ZipFile(source) as archive:
+            entries = archive.infolist()
+            if len(entries) > most_files or sum(one.file_size for one in entries) > most_bytes:
+                raise ValueError(f"more than {most_files} files or {most_bytes} bytes unpacked")
+            if any(one.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED) for one in entries):
+                raise ValueError("it is packed in another way than ours")
+            # Read to their stated sizes only: zipfile stops there, whatever is packed behind it.
+            files = {one.filename: archive.read(one) for one in entries}
+    # RuntimeError is what zipfile says of an encrypted file.
+    except (OSError, zipfile.BadZipFile, zlib.error, NotImplementedError, RuntimeError, EOFError) as error:
+        raise ValueError(str(error) or "not a zip archive") from error
+    if len(files) != len(entries):
+        raise ValueError("a file is in it twice")
+    return files
+
+
 def unpacked(file: Path, keys: Keys) -> dict[str, bytes]:
     """The files of a bundle, by their names, after signature and digests were checked.
 
     Raises BundleUnreadable, SignerUnknown, ModelAltered.
     """
     try:
-        with zipfile.ZipFile(file) as archive:
-            entries = archive.infolist()
-            if sum(entry.file_size for entry in entries) > LARGEST_BYTES:
-                raise _unreadable(str(file), f"more than {LARGEST_BYTES} bytes unpacked")
-            if len({entry.filename for entry in entries}) != len(entries) or len(entries) > 20:
-                raise _unreadable(str(file), "more files than a model has")
-            # Read to their stated sizes only: zipfile stops there, whatever is packed behind it.
-            files = {entry.filename: archive.read(entry) for entry in entries}
-    except (OSError, zipfile.BadZipFile, NotImplementedError, RuntimeError, EOFError) as error:
-        raise _unreadable(str(file), str(error) or "not a zip archive") from error
+        files = zipped(file, most_files=MOST_FILES, most_bytes=LARGEST_BYTES)
+    except ValueError as error:
+        raise _unreadable(str(file), str(error)) from error
     _check(files, str(file), keys)
     return files
 

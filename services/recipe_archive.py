@@ -8,8 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import io
-import zipfile
-import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -21,7 +19,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from inspection.errors import InspectionError
 from inspection.types import ModelRef
-from models.bundle import packed
+from models.bundle import packed, zipped
 from models.errors import (
     BundleUnreadable,
     LicenceRefused,
@@ -136,19 +134,9 @@ def archive_of(recipe: Recipe, *, station: str, published_at: datetime, sealer: 
 def carried(data: bytes) -> Carried:
     """What an archive holds, after its signature and digests were checked. Raises RecipeArchiveUnfit."""
     try:
-        with zipfile.ZipFile(io.BytesIO(data)) as archive:
-            entries = archive.infolist()
-            if len(entries) > MOST_FILES or sum(one.file_size for one in entries) > MOST_UNPACKED:
-                raise _unfit(f"more than {MOST_FILES} files or {MOST_UNPACKED} bytes")
-            if any(one.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED) for one in entries):
-                raise _unfit("it is packed in another way than ours")
-            # Read to their stated sizes only: zipfile stops there, whatever is packed behind it.
-            files = {one.filename: archive.read(one) for one in entries}
-            if len(files) != len(entries):
-                raise _unfit("a file is in it twice")
-    # RuntimeError is what zipfile says of an encrypted file.
-    except (OSError, zipfile.BadZipFile, zlib.error, NotImplementedError, RuntimeError, EOFError) as error:
-        raise _unfit(str(error) or "no zip") from error
+        files = zipped(io.BytesIO(data), most_files=MOST_FILES, most_bytes=MOST_UNPACKED)
+    except ValueError as error:
+        raise _unfit(str(error)) from error
     manifest = _manifest(files)
     wanted = {MANIFEST, SIGNATURE, *manifest.files}
     if set(files) != wanted or RECIPE not in manifest.files:

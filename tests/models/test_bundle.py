@@ -163,6 +163,16 @@ def test_half_a_bundle_is_refused(here, bundle):
         bring_in_bundle(here, bundle, codes=CODES)
 
 
+def test_a_bundle_whose_packed_data_are_spoilt_is_refused(here, tmp_path):
+    data = bytearray(packed({"model.onnx": bytes(range(256)) * 40}))
+    start = data.index(b"model.onnx") + len("model.onnx")
+    data[start : start + 20] = b"\xff" * 20
+    file = tmp_path / "spoilt"
+    file.write_bytes(bytes(data))
+    with pytest.raises(BundleUnreadable):
+        unpacked(file, Keys.read(here.plant))
+
+
 def test_a_card_altered_after_the_model_was_brought_in_is_refused_when_it_is_loaded(here, there, bundle):
     trusting(here, there)
     bring_in_bundle(here, bundle, codes=CODES)
