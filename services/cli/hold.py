@@ -10,11 +10,13 @@ from uuid import UUID
 import click
 from uuid_utils.compat import uuid7
 
+from services.access import Right, check_right_of
 from services.api.history import BoardAnswer, BoardsAnswer
+from services.cli import signing
 from services.cli.options import database_option
 from services.text import language_of_environment, say
 from traceability import holds
-from traceability.accounts import note
+from traceability.accounts import Person, note
 from traceability.genealogy.recording import Audit
 from traceability.holds import DECISIONS, Board, Decision
 from traceability.identifiers import parse
@@ -64,12 +66,14 @@ def place(codes: tuple[str, ...], reason: str, by: str | None, database: str) ->
 @click.argument("code")
 @click.option("--decision", type=click.Choice(DECISIONS), required=True, help=_help("decision"))
 @_reason_option
-@_by_option
+@signing.by_option
 @database_option
-def release(code: str, decision: Decision, reason: str, by: str | None, database: str) -> None:
+def release(code: str, decision: Decision, reason: str, by: str, database: str) -> None:
     language = language_of_environment()
     unit = parse(code)
     with TraceStore.open(database) as store:
+        person = signing.signs(store, by)
+        check_right_of(person, Right.DISPOSE)
         holds.release(
             store,
             unit,
@@ -77,8 +81,8 @@ def release(code: str, decision: Decision, reason: str, by: str | None, database
             decision=decision,
             reason=reason,
             at=datetime.now(UTC),
-            by=by,
-            audit=_noted("unit.released", f"unit:{unit}", {"decision": decision}, reason),
+            by=person.name,
+            audit=_noted("unit.released", f"unit:{unit}", {"decision": decision}, reason, by=person),
         )
         left = holds.open_holds(store)
     decided = say(f"web.containment.decision.{decision}", language)
@@ -170,10 +174,17 @@ def _hold_all(store: TraceStore, board: Board, by: str | None) -> None:
     )
 
 
-def _noted(action: str, subject: str, after: Mapping[str, object] | None, reason: str) -> Audit:
-    """Nobody has signed in at a command: the audit says what was done, the record by whom."""
+def _noted(
+    action: str,
+    subject: str,
+    after: Mapping[str, object] | None,
+    reason: str,
+    *,
+    by: Person | None = None,
+) -> Audit:
+    """`by` is who signed. Nobody has at a command that only holds: the audit says what was done, the record by whom."""
     return lambda connection: note(
-        connection, at=datetime.now(UTC), by=None, action=action, subject=subject, after=after, reason=reason
+        connection, at=datetime.now(UTC), by=by, action=action, subject=subject, after=after, reason=reason
     )
 
 

@@ -4,38 +4,54 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
+from click import MissingParameter
 from click.testing import CliRunner
 
 from inspection.types import Inspection
+from services.access import Access, RightMissing, SignInRefused
 from services.cli.hold import hold
 from services.cli.trace import trace
 from services.text import say
 from tests.builders import NOON, a_unit, an_inspection
-from traceability.accounts import Accounts
+from tests.services.signed_in import PASSWORD, QUICK, adds
+from traceability.accounts import Accounts, Role
 from traceability.errors import HoldMissing, UnitUnknown
+from traceability.holds import holds_of, open_holds
 from traceability.store import TraceStore
 from traceability.verification import verify
 
 
 @pytest.fixture
 def database(tmp_path: Path) -> str:
-    """Three parts, accepted an hour apart."""
+    """Three parts, accepted an hour apart, and an engineer and an operator with passwords."""
     url = f"sqlite:///{tmp_path / 'lynceus.db'}"
     with TraceStore.open(url) as store:
+        for role in (Role.ENGINEER, Role.OPERATOR):
+            adds(Access(Accounts(store), hasher=QUICK), role)
         for number in range(3):
             at = NOON + timedelta(hours=number)
             store.record([an_inspection(unit=a_unit(f"86.1/P{number}"), finished_at=at)])
     return url
 
 
-def asked(database: str, *call: str, language: str = "en", exits: int = 0) -> str:
+def asked(
+    database: str, *call: str, language: str = "en", exits: int = 0, password: str | None = None
+) -> str:
     command = trace if call[0].startswith("86.") else hold
     runner = CliRunner(env={"LYNCEUS_LANGUAGE": language})
-    result = runner.invoke(command, [*call, "--database", database], standalone_mode=False)
+    typed = None if password is None else f"{password}\n"
+    result = runner.invoke(command, [*call, "--database", database], input=typed, standalone_mode=False)
     if result.exception is not None:
         raise result.exception
     assert (result.return_value or 0) == exits
     return result.output
+
+
+def decided(database: str, code: str, decision: str, reason: str, **signed: str) -> str:
+    """By the engineer, unless another one signs."""
+    by, password = signed.get("by", "engineer"), signed.get("password", PASSWORD)
+    call = ("release", code, "--decision", decision, "--reason", reason, "--by", by)
+    return asked(database, *call, password=password)
 
 
 def first(database: str) -> Inspection:
@@ -47,20 +63,39 @@ def test_a_unit_is_held_once_and_released_with_a_decision(database: str):
     told = asked(database, "place", "86.1/P0", "86.1/P1", "--reason", "dent", "--by", "Li Wei")
     assert "2 units put on hold; 2 holds" in told
     assert "0 units put on hold; 2 holds" in asked(database, "place", "86.1/P0", "--reason", "again")
-    told = asked(database, "release", "86.1/P0", "--decision", "rework", "--reason", "ground")
+    told = decided(database, "86.1/P0", "rework", "ground")
     assert "86.1/P0: Rework; 1 holds" in told
     told = asked(database, "of", "86.1/P0")
     assert "on hold: dent" in told
     assert "Rework: ground" in told
     assert "返工" in asked(database, "of", "86.1/P0", language="zh")
     with pytest.raises(HoldMissing):
-        asked(database, "release", "86.1/P0", "--decision", "scrap", "--reason", "twice")
+        decided(database, "86.1/P0", "scrap", "twice")
 
 
-def test_what_is_done_by_command_is_in_the_audit_and_in_the_ledger_and_names_nobody(database: str):
+def test_a_hold_ends_by_command_as_on_the_page_signed_by_somebody_who_may_dispose(database: str):
+    asked(database, "place", "86.1/P0", "--reason", "dent")
+    with pytest.raises(SignInRefused):
+        decided(database, "86.1/P0", "use_as_is", "fits", password="not mine at all")
+    with pytest.raises(RightMissing):
+        decided(database, "86.1/P0", "use_as_is", "fits", by="operator")
+    with pytest.raises(MissingParameter, match="by"):
+        asked(database, "release", "86.1/P0", "--decision", "use_as_is", "--reason", "fits")
+    with TraceStore.open(database) as store:
+        assert open_holds(store) == 1
+    decided(database, "86.1/P0", "use_as_is", "fits")
+    with TraceStore.open(database) as store:
+        (entry,) = Accounts(store).audit(limit=1)
+        assert (entry.action, entry.person, entry.reason) == ("unit.released", "engineer", "fits")
+        ((_, ended),) = holds_of(store, a_unit("86.1/P0"))
+        assert ended is not None
+        assert ended.released_by is not None
+
+
+def test_what_is_held_by_command_is_in_the_audit_and_in_the_ledger_and_names_nobody(database: str):
     asked(database, "place", "86.1/P0", "--reason", "dent", "--by", "Li Wei")
     with TraceStore.open(database) as store:
-        (entry,) = Accounts(store).audit(limit=5)
+        (entry,) = Accounts(store).audit(limit=1)
         assert (entry.action, entry.person, entry.after) == ("unit.held", None, {"units": ["86.1/P0"]})
         assert verify(store).findings == ()
 
@@ -77,7 +112,7 @@ def test_an_escape_is_contained_held_and_counted_down_to_nothing_open(database: 
     assert "0 found, 3 held, 0 shipped, 0 closed" in told
     assert "3 open" in asked(database, "board", exits=1)
     for number in range(3):
-        asked(database, "release", f"86.1/P{number}", "--decision", "scrap", "--reason", "burr")
+        decided(database, f"86.1/P{number}", "scrap", "burr")
     (board,) = json.loads(asked(database, "board", "--json"))["containments"]
     assert (board["open"], board["counts"]["closed"]) == (0, 3)
 
