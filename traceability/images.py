@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Final, Self
 from urllib.parse import quote
 
+from inspection.errors import InspectionError
 from traceability.bucket import Bucket
 from traceability.errors import PictureAltered, PictureMissing
 from traceability.shelf import DIGEST, Folder, Shelf
@@ -85,6 +86,10 @@ class ImageStore:
     def waiting(self) -> dict[str, int]:
         """What waits here for a bucket that is away, by name, with its bytes. Pictures in a folder never do."""
         return self._shelf.waiting() if isinstance(self._shelf, Spooled) else {}
+
+    def waits_for(self) -> InspectionError | None:
+        """Why that bucket does not take it: what it last said; None where it is being sent, or nothing waits."""
+        return self._shelf.waits_for() if isinstance(self._shelf, Spooled) else None
 
     def send_on(self) -> Sent:
         """Bring what waits to its bucket. Raises what Bucket does: then the rest waits on."""

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Final
 
+from inspection.errors import InspectionError
 from traceability.errors import BucketDenied, BucketUnreachable, DiskFull
 from traceability.shelf import Folder, Shelf
 
@@ -41,6 +42,7 @@ class Spooled:
         self._bucket = bucket
         self._folder = folder
         self._away: BucketUnreachable | BucketDenied | None = None
+        self._full: DiskFull | None = None
 
     def exists(self) -> bool:
         return self._bucket.exists()
@@ -87,6 +89,10 @@ class Spooled:
         """What is here and not in the bucket yet, with its bytes."""
         return self._folder.sizes()
 
+    def waits_for(self) -> InspectionError | None:
+        """Why the bucket did not take what waits here when it was last asked; None where it is being sent."""
+        return self._away or self._full
+
     def send_on(self) -> Sent:
         """Bring what waits to the bucket, and ask it for everything again. Raises what it does: then the rest waits."""
         pictures, spoilt = 0, []
@@ -100,7 +106,7 @@ class Spooled:
             else:
                 spoilt.append(sha256)
             self._folder.remove(sha256)
-        self._away = None
+        self._away = self._full = None
         return Sent(pictures=pictures, spoilt=tuple(spoilt))
 
     def _send(self, sha256: str, content: bytes) -> None:
@@ -109,11 +115,11 @@ class Spooled:
         except _AWAY as error:
             self._away = error
             raise
-        except DiskFull:
+        except DiskFull as error:
             # It answers: the next picture is refused for want of room, and for that the rules make some.
-            self._away = None
+            self._away, self._full = None, error
             raise
-        self._away = None
+        self._away = self._full = None
 
     def _put_here(self, sha256: str, content: bytes) -> None:
         free = self._folder.free_bytes()

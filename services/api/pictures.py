@@ -76,15 +76,16 @@ class RoomAnswer(BaseModel):
 class Room:
     """The room for a station's pictures.
 
-    forecast       None while their bucket cannot be asked; `away` is then what it said
+    forecast       None while their bucket cannot be asked
     waiting        pictures here that it has yet to take
+    waits_for      what it said when it refused them, None where it has not
     waiting_bytes  what they take here
     """
 
     forecast: Forecast | None
-    away: InspectionError | None
     waiting: int
     waiting_bytes: int
+    waits_for: InspectionError | None
 
 
 def room_of(here: Serving, *, at: datetime) -> Room | None:
@@ -97,7 +98,12 @@ def room_of(here: Serving, *, at: datetime) -> Room | None:
     except (BucketUnreachable, BucketDenied) as error:
         away = error
     waiting = here.images.waiting()
-    return Room(forecast=found, away=away, waiting=len(waiting), waiting_bytes=sum(waiting.values()))
+    return Room(
+        forecast=found,
+        waiting=len(waiting),
+        waiting_bytes=sum(waiting.values()),
+        waits_for=away or here.images.waits_for(),
+    )
 
 
 def rules_of(station: StationSettings) -> Rules:

@@ -16,7 +16,7 @@ from services.access import AccessHere
 from services.api.answers import HealthAnswer
 from services.api.cameras import Integrator
 from services.api.health import healthz
-from services.api.pictures import RoomAnswer, room_of
+from services.api.pictures import Room, RoomAnswer, room_of
 from services.api.serving import Here, Serving
 from services.problems import PageUnknown, problems
 from services.station.logs import log_files
@@ -42,15 +42,24 @@ class StationSeenAnswer(BaseModel):
     last_at: datetime
 
 
+class RefusedAnswer(BaseModel):
+    """What a bucket said when it refused pictures: an error code with its facts."""
+
+    code: str
+    facts: dict[str, str]
+
+
 class SystemAnswer(BaseModel):
     """`logs` are the processes whose log is kept; `room` is null where no pictures are kept, and while their bucket
-    cannot be asked; `pictures_waiting` are here and not yet in it.
+    cannot be asked; `pictures_waiting` are here and not yet in it, and `pictures_wait_for` is why: null where they are
+    being sent.
     """
 
     health: HealthAnswer
     stations: list[StationSeenAnswer]
     room: RoomAnswer | None
     pictures_waiting: int
+    pictures_wait_for: RefusedAnswer | None
     computer: dict[str, Any]
     logs: list[str]
 
@@ -113,9 +122,17 @@ def system_answer(here: Serving, folder: FilePath) -> SystemAnswer:
         stations=[StationSeenAnswer(name=name, last_at=at) for name, at in sorted(seen.items())],
         room=None if room is None or room.forecast is None else RoomAnswer.of(room.forecast),
         pictures_waiting=0 if room is None else room.waiting,
+        pictures_wait_for=None if room is None else _refused(room),
         computer=cleaned(this_computer()),
         logs=[file.stem for file in log_files(folder)],
     )
+
+
+def _refused(room: Room) -> RefusedAnswer | None:
+    if room.waits_for is None:
+        return None
+    facts = {name: str(fact) for name, fact in room.waits_for.facts.items()}
+    return RefusedAnswer(code=room.waits_for.code, facts=facts)
 
 
 def log_of(folder: FilePath, process: str) -> str:

@@ -176,8 +176,8 @@ def test_a_disk_that_is_full_soon_is_told_as_an_alarm_is(station, engineer):
 @pytest.mark.parametrize(
     ("language", "away", "sending"),
     [
-        ("en", "wait here and are sent on when it is back: 1 so far", "that waited here are being sent"),
-        ("zh", "恢复后自动补传：目前 1 张", "正在补传到存储桶"),
+        ("en", "wait here and are sent on once it takes them: 1 so far", "that waited here are being sent"),
+        ("zh", "恢复接收后自动补传：目前 1 张", "正在补传到存储桶"),
     ],
 )
 def test_a_bucket_that_is_away_is_told_where_the_day_begins_and_the_page_still_opens(

@@ -7,15 +7,24 @@ import json
 import logging
 import zipfile
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
+from typing import Final
 
 import pytest
 
 from services.station.logs import LOGS, keep_logs
 from services.support import GONE, cleaned, tail_of, without_secrets
+from tests.a_bucket import UNREACHABLE, FakeBucket
 from tests.a_station import AStation, an_empty_station, needs_libraries
 from tests.services.signed_in import PASSWORD, signed_in
 from traceability.accounts import Accounts, Role
+from traceability.errors import DiskFull
+from traceability.images import ImageStore
+from traceability.shelf import Folder
+from traceability.spool import Spooled
+
+FULL: Final = DiskFull("No room.", action="Make some.", place="s3://pictures/")
 
 SECRETS = {
     "in an address": ("postgresql://lynceus:hunter2secret@db.plant:5432/trace", "hunter2secret"),
@@ -97,6 +106,38 @@ def test_a_bundle_is_for_who_sets_the_station_up(station, role):
     client = signed_in(station.app(), role)
     assert client.post("/api/v1/system/bundle").status_code == 403
     assert client.get("/system").status_code == 403
+
+
+@pytest.mark.parametrize(
+    ("language", "refusal", "said"),
+    [
+        ("en", UNREACHABLE, "No answer from s3://pictures/: Connection refused. Check AWS_ENDPOINT_URL_S3"),
+        ("zh", UNREACHABLE, "s3://pictures/ 没有应答"),
+        ("en", FULL, "There is no room left at s3://pictures/."),
+        ("en", None, "They are being sent."),
+        ("zh", None, "正在补传。"),
+    ],
+)
+def test_the_system_page_says_why_pictures_wait(station, tmp_path, language, refusal, said):
+    bucket = FakeBucket(tmp_path / "bucket")
+    images = ImageStore(Spooled(bucket, Folder(tmp_path / "spool")))
+    bucket.refuses = UNREACHABLE
+    images.put(b"a picture")
+    if refusal is None:  # the service begins anew, and has not sent it yet
+        images = ImageStore(Spooled(bucket, Folder(tmp_path / "spool")))
+    else:
+        bucket.refuses = refusal
+        with pytest.raises(type(refusal)):
+            images.send_on()
+    bucket.refuses = refusal if refusal is UNREACHABLE else None
+    client = signed_in(station.app(), Role.INTEGRATOR)
+    client.app.state.serving = replace(client.app.state.serving, images=images)
+    assert said in client.get("/system", headers={"Accept-Language": language}).text
+    told = client.get("/api/v1/system").json()
+    assert told["pictures_waiting"] == 1
+    assert told["pictures_wait_for"] == (
+        None if refusal is None else {"code": refusal.code, "facts": dict(refusal.facts)}
+    )
 
 
 def test_a_log_is_shown_by_name_and_no_other_file_is(station, tmp_path):
