@@ -31,6 +31,7 @@ from traceability import samples, tables
 from traceability.database import writing
 from traceability.errors import UnitUnknown
 from traceability.identifiers import parse
+from traceability.statements import statement
 from traceability.store import TraceStore
 
 
@@ -69,6 +70,16 @@ def test_one_batch_may_hold_the_same_inspection_twice(store: TraceStore):
     given = an_inspection(defects=(a_defect(),))
     assert store.record([given, given]) == 1
     assert store.inspection(given.id) == given
+
+
+def test_of_two_that_differ_in_one_batch_the_first_is_kept_and_the_other_beside_it(store: TraceStore):
+    first = an_inspection(verdict=Verdict.REJECT)
+    second = replace(first, verdict=Verdict.ACCEPT)
+    assert store.record([first, second]) == 1
+    assert store.inspection(first.id) == first
+    with store.reading() as connection:
+        (kept,) = connection.execute(select(tables.contradiction.c.said)).scalars()
+    assert kept == statement(second)
 
 
 def test_a_unit_is_known_by_its_code_and_its_inspections_are_told_oldest_first(store: TraceStore):
