@@ -100,24 +100,30 @@ class BoxDetector:
         height, width = image.shape[:2]
         fit = Letterbox.fit((height, width), self._card.input_hw)
         fill_input(self._input[0], image, fit)
-        found = self._fused([self._answer(look) for look in _LOOKS[: self._card.looks]])
+        found = self._fused([one for look in _LOOKS[: self._card.looks] for one in self._answers(look)])
         xyxy = clip(fit.to_image(found.xyxy), width_px=width, height_px=height)
         return replace(found, xyxy=xyxy)
 
-    def _answer(self, look: _Look) -> Detections:
-        """What the network sees in its input turned so, in px of the input as it was."""
+    def _answers(self, look: _Look) -> list[Detections]:
+        """What the network sees in its input turned so, in px of the input as it was: each of its opinions."""
         down, along = look
         turned = np.ascontiguousarray(self._input[..., ::down, ::along])
         thresholds = self._thresholds
         if self._card.fuse_above is not None:
             # The mean of several can reach what one of them does not.
             thresholds = np.minimum(thresholds, np.maximum(thresholds * np.float32(_HEARD), _FAINTEST))
+        return [self._as_it_was(one, thresholds, look) for one in self._session.run(turned)]
+
+    def _as_it_was(
+        self, answer: NDArray[np.float32], thresholds: NDArray[np.float32], look: _Look
+    ) -> Detections:
         found = decode(
-            self._session.run(turned),
+            answer,
             kinds=self._card.kinds,
             thresholds=thresholds,
             suppress_above=self._card.suppress_above,
         )
+        down, along = look
         height, width = self._card.input_hw
         x1, y1, x2, y2 = found.xyxy.T
         if along < 0:

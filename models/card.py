@@ -180,6 +180,8 @@ class ModelCard(_Facts):
             raise ValueError(f"a kind is listed twice: {', '.join(self.kinds)}")
         if self.looks > 1 and self.fuse_above is None:
             raise ValueError(f"{self.looks} looks, and no fuse_above to make them one")
+        if self.form.opinions > 1 and (self.task != "boxes" or self.fuse_above is None):
+            raise ValueError(f"{self.form.opinions} opinions, and no boxes that fuse_above makes one")
         if self.task != "boxes" and self.looks > 1:
             raise ValueError(f"{self.looks} looks are for boxes, not for {self.task}")
         if self.training is None and not self.origin:

@@ -26,15 +26,15 @@ def decode(
 ) -> Detections:
     """Boxes in px of the network's input, the surest first.
 
-    answer       (1, 4 + K, N): rows x-centre, y-centre, width, height in px of the input, then K scores 0..1,
+    answer       (4 + K, N): rows x-centre, y-centre, width, height in px of the input, then K scores 0..1,
                  as the YOLO networks since version 8 give it
     thresholds   (K,), per kind: a score equal to it still counts
 
     Each kind is judged on its own: one place may be reported as two kinds.
     """
-    if answer.shape[1] != 4 + len(kinds):
+    if answer.shape[0] != 4 + len(kinds):
         raise ValueError(f"{len(kinds)} kinds, but an answer {answer.shape}, thresholds {thresholds.shape}")
-    return _boxes(answer[0], kinds, thresholds, suppress_above)[0]
+    return _boxes(answer, kinds, thresholds, suppress_above)[0]
 
 
 def decode_masks(
@@ -50,7 +50,7 @@ def decode_masks(
 ) -> Detections:
     """Boxes with their pixels, px of the image, as networks for instance segmentation give them.
 
-    answer       as of `decode`, and M coefficients in the rows after the scores
+    answer       (1, 4 + K + M, N): as of `decode`, and M coefficients in the rows after the scores
     prototypes   (1, M, h, w) over the network's input: a detection's pixels are where the sum of its coefficients
                  times them is above 0, inside its box. Where none is, its mask is not known
     """

@@ -29,6 +29,8 @@ class NetworkForm(BaseModel):
                  class), `detr` (DETR, RT-DETR, D-FINE: centre and size as shares of the input and C scores, in one
                  answer (1, N, 4 + C) or in two), `detr_deployed` (RT-DETR and D-FINE as their authors export them:
                  labels, boxes, scores, and the picture's size asked for)
+    opinions     how many answers about one input a network of head `yolo8` gives, along the first axis: an ensemble in
+                 one file (`models/training/ensemble.py`). They are fused, so the card needs `fuse_above`
     scores       what the network's scores still need to be 0..1
     score_range  of maps: the answer that is 0 and the one that is 1; between them in proportion, beyond them cut
     no_defect    numbers of the network's classes that are no defect, such as "good" or DETR's "no object"
@@ -42,6 +44,7 @@ class NetworkForm(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     head: Literal["yolo8", "yolo5", "end_to_end", "detr", "detr_deployed"] = "yolo8"
+    opinions: Annotated[int, Field(ge=1)] = 1
     scores: Literal["as_given", "sigmoid", "softmax"] = "as_given"
     score_range: tuple[float, float] = (0.0, 1.0)
     no_defect: tuple[Annotated[int, Field(ge=0)], ...] = ()
@@ -59,6 +62,8 @@ class NetworkForm(BaseModel):
                 raise ValueError(
                     f"{name} has {len(getattr(self, name))} numbers for {self.channels} channels"
                 )
+        if self.opinions > 1 and self.head != "yolo8":
+            raise ValueError(f"{self.opinions} opinions are for the head yolo8, not for {self.head}")
         if self.score_range[0] >= self.score_range[1]:
             raise ValueError(f"score_range goes from {self.score_range[0]:g} to {self.score_range[1]:g}")
         return self
@@ -107,20 +112,22 @@ class NetworkForm(BaseModel):
                 box = np.array([width / 2, height / 2, width, height], np.float32)
                 return (np.concatenate([box, self._defects(scores[0], kinds)])[None, :, None],)
             case "boxes":
-                return (self._boxes(answers, kinds, input_hw)[None],)
+                return (self._boxes(answers, kinds, input_hw),)
 
     def _boxes(self, answers: Answers, kinds: int, input_hw: tuple[int, int]) -> NDArray[np.float32]:
-        """(4 + K, N)"""
+        """(opinions, 4 + K, N)"""
         given = list(answers.values())
         of_input = np.array([input_hw[1], input_hw[0]] * 2, np.float32)[:, None]
         classes = kinds + len(self.no_defect)
         match self.head:
             case "yolo8":
                 (rows,) = _ranks(given, 3)
-                _fits(rows.shape[:2] == (1, 4 + classes))
-                boxes, scores = rows[0, :4], rows[0, 4:]
+                _fits(rows.shape[:2] == (self.opinions, 4 + classes))
                 if self.scores == "as_given" and not self.no_defect:
-                    return np.asarray(rows[0], np.float32)
+                    return rows
+                return np.stack(
+                    [np.concatenate([one[:4], self._defects(one[4:], kinds)]) for one in rows]
+                ).astype(np.float32)
             case "yolo5":
                 # Beside the decoded boxes, version 5 may give the three grids that they come from.
                 found = _ranks(given[:1], 3)[0]
@@ -138,7 +145,7 @@ class NetworkForm(BaseModel):
                 _fits({"labels", "boxes", "scores"} == set(answers))
                 boxes = _centred(answers["boxes"][0].T)
                 scores = _one_row_each(answers["labels"][0], answers["scores"][0], classes)
-        return np.concatenate([boxes, self._defects(scores, kinds)]).astype(np.float32)
+        return np.concatenate([boxes, self._defects(scores, kinds)]).astype(np.float32)[None]
 
     def _defects(self, scores: NDArray[np.float32], kinds: int) -> NDArray[np.float32]:
         """Scores 0..1 of the classes that are defects; classes lie along the first axis."""

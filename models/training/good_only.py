@@ -32,6 +32,7 @@ from models.maps import MapDetector
 from models.session import Session
 from models.store import ReleasedModel
 from models.training import segment
+from models.training.precision import autocast
 
 LAYERS = tuple(replace(layer, channels=1 if layer.last else layer.channels // 2) for layer in segment.LAYERS)
 CROP_PX = 128
@@ -145,7 +146,7 @@ def _trained(
             group["lr"] = _RATE * min(1.0, (step + 1) / 50) * (1 + math.cos(math.pi * step / steps)) / 2
         views = [view(good[int(rng.integers(len(good)))], good, rng) for _ in range(_BATCH)]
         images, cells = (torch.from_numpy(np.stack(some))[:, None] for some in zip(*views, strict=True))
-        with torch.autocast("cpu", dtype=torch.bfloat16):
+        with autocast():
             said = segment.logits(network, images.contiguous(memory_format=torch.channels_last), LAYERS)
         said = said.float()
         known, wanted = (cells >= 0).float(), cells.clamp(min=0)

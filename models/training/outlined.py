@@ -35,6 +35,7 @@ from models.store import ReleasedModel
 from models.training import segment
 from models.training.dataset import Labelled
 from models.training.labelled import LICENCE, in_grey, read, say, size_of, what_to_train
+from models.training.precision import autocast
 from models.training.release import (
     CLEAN_SHARE,
     LOWEST_SCORE,
@@ -188,7 +189,7 @@ def learn(pieces: Sequence[Piece], *, input_px: int, epochs: int, threads: int, 
             ]
             images, cells, kinds = (torch.from_numpy(np.stack(some)) for some in zip(*views, strict=True))
             images = images[:, None].contiguous(memory_format=torch.channels_last)
-            with torch.autocast("cpu", dtype=torch.bfloat16):
+            with autocast():
                 said = segment.logits(network, images, layers)
             loss = segment.loss_of(said.float(), cells, kinds)
             optimiser.zero_grad()

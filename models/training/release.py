@@ -6,7 +6,7 @@ taught the network nor chose it, except where the card says that the list also c
 
 `--of 1.1.0` releases a network anew that was released before, with thresholds and suppression chosen anew or another
 number of looks (`--looks`); `--int8` releases the int8 twin of the newest, or of that named by `--of`, as
-`<name>-int8`.
+`<name>-int8`; `--ensemble 1.1.0 1.2.0` releases several released networks in one file, as `<name>-ensemble`.
 """
 
 from __future__ import annotations
@@ -32,7 +32,16 @@ from inspection.types import Image
 from inspection.vision.boxes import Letterbox
 from inspection.vision.tiles import cut_into_tiles
 from models.boxes import BoxDetector, fill_input
-from models.card import KindMeasured, Latency, Measured, ModelCard, Training, TrainingSource, Unlabelled
+from models.card import (
+    FUSED_ABOVE,
+    KindMeasured,
+    Latency,
+    Measured,
+    ModelCard,
+    Training,
+    TrainingSource,
+    Unlabelled,
+)
 from models.evaluation import Judged, auroc, best_threshold, hits_of, misses, precision
 from models.maps import MapDetector
 from models.session import Session
@@ -53,6 +62,7 @@ from models.training.dataset import (
     read_spindles,
     read_tiles,
 )
+from models.training.ensemble import SHARES, ensemble
 from models.training.quantise import quantised
 
 OPSET = 17
@@ -325,6 +335,47 @@ def release_int8(name: str, *, of: str | None, neu: Path, into: Path, looks: int
     return finish(card, network, exhibit, looks=looks, into=into, twin=twin)
 
 
+def release_ensemble(
+    name: str, *, of: Sequence[str], version: str, neu: Path, into: Path, looks: int
+) -> ModelCard:
+    """Released networks in one file, as `<name>-ensemble`; the card is that of the last of them but for what differs.
+
+    Raises RuntimeError where the file answers otherwise than its networks.
+    """
+    exhibit = EXHIBITS[name](neu)
+    members = [ModelStore().find(exhibit.released_as, one) for one in of]
+    network = ensemble([one.network for one in members])
+    newest = members[-1].card
+    if newest.training is None or any(
+        one.card.training is None or one.card.training.digest != newest.training.digest for one in members
+    ):
+        raise RuntimeError(
+            "the networks of an ensemble learned from different sets: one card cannot name both"
+        )
+    networks = [f"{one.card.version} ({one.card.training.network})" for one in members if one.card.training]
+    training = newest.training.model_copy(
+        update={
+            "network": f"{exhibit.released_as} {' and '.join(networks)}, each shown its input at "
+            f"{' and '.join(f'{share:g}' for share in SHARES)} of its sides",
+            "command": f"make ensemble-{name}",
+        }
+    )
+    update = {
+        "name": f"{exhibit.released_as}-ensemble",
+        "version": version,
+        "made_on": today(),
+        "sha256": hashlib.sha256(network).hexdigest(),
+        "form": newest.form.model_copy(update={"opinions": len(members) * len(SHARES)}),
+        "fuse_above": FUSED_ABOVE,
+        "training": training,
+    }
+    card = newest.model_copy(update=update)
+    card = card.model_copy(
+        update={"export_parity": check_members(card, network, members, exhibit.choose[:60])}
+    )
+    return finish(card, network, exhibit, looks=looks, into=into)
+
+
 def finish(
     card: ModelCard,
     network: bytes,
@@ -403,6 +454,21 @@ def latency(model: ReleasedModel, twin: ReleasedModel | None, *, rounds: int = 6
     )
 
 
+def check_members(
+    card: ModelCard, network: bytes, members: Sequence[ReleasedModel], pictures: Sequence[Labelled]
+) -> str:
+    """The sentence of an ensemble's card that says how far it is from its networks. Raises RuntimeError."""
+    whole, alone = Session(ReleasedModel(card=card, network=network)), [Session(one) for one in members]
+    together, one_by_one = [], []
+    for one in pictures:
+        row = np.empty((1, 3, *card.input_hw), np.float32)
+        fill_input(row[0], one.pixels, Letterbox.fit(_size(one.pixels), card.input_hw))
+        # Of the sizes, the first is that of the input.
+        together.append(whole.run(row)[: len(members)])
+        one_by_one.append(np.concatenate([session.run(row) for session in alone]))
+    return _parity(np.concatenate(one_by_one), np.concatenate(together), len(pictures), "its networks alone")
+
+
 def check_parity(card: ModelCard, network: bytes, weights: Path, pictures: Sequence[Labelled]) -> str:
     """The sentence of the card that says how far file and trained network differ. Raises RuntimeError."""
     session = Session(ReleasedModel(card=card, network=network))
@@ -411,15 +477,20 @@ def check_parity(card: ModelCard, network: bytes, weights: Path, pictures: Seque
         fill_input(row, one.pixels, Letterbox.fit(_size(one.pixels), card.input_hw))
     trained = train.answers(weights, inputs)
     exported = np.concatenate([session.run(row[None]) for row in inputs])
-    off_px = float(np.abs(trained[:, :4] - exported[:, :4]).max())
-    off_score = float(np.abs(trained[:, 4:] - exported[:, 4:]).max())
+    return _parity(trained, exported, len(pictures), "the trained network")
+
+
+def _parity(before: NDArray[np.float32], after: NDArray[np.float32], pictures: int, from_what: str) -> str:
+    """How far the file's answers, (M, 4 + K, N), are from those before. Raises RuntimeError above what is allowed."""
+    off_px = float(np.abs(before[:, :4] - after[:, :4]).max())
+    off_score = float(np.abs(before[:, 4:] - after[:, 4:]).max())
     if off_px > PARITY_PX or off_score > PARITY_SCORE:
         raise RuntimeError(
-            f"the ONNX file differs by {off_px:g} px and {off_score:g} in score from the weights"
+            f"the ONNX file differs by {off_px:g} px and {off_score:g} in score from {from_what}"
         )
     return (
-        f"on {len(pictures)} pictures at most {off_px:.1e} px and {off_score:.1e} in score from the trained "
-        f"network (allowed {PARITY_PX} px, {PARITY_SCORE})"
+        f"on {pictures} pictures at most {off_px:.1e} px and {off_score:.1e} in score from {from_what} "
+        f"(allowed {PARITY_PX} px, {PARITY_SCORE})"
     )
 
 
@@ -632,6 +703,7 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("--into", type=Path, default=RELEASED)
     parser.add_argument("--of", default=None, metavar="VERSION", help="a released version, in place of a run")
     parser.add_argument("--int8", action="store_true", help="the int8 twin of that version")
+    parser.add_argument("--ensemble", nargs="+", metavar="VERSION", help="released versions in one file")
     parser.add_argument(
         "--looks", type=int, choices=(1, 2, 4), default=1, help="how often a tile is looked at"
     )
@@ -639,6 +711,8 @@ def main(arguments: list[str]) -> int:
     given = {"neu": asked.neu, "into": asked.into, "looks": asked.looks}
     if asked.int8:
         card = release_int8(asked.name, of=asked.of, **given)
+    elif asked.ensemble:
+        card = release_ensemble(asked.name, of=asked.ensemble, version=asked.version, **given)
     elif asked.of:
         card = release_again(asked.name, of=asked.of, version=asked.version, **given)
     else:

@@ -32,6 +32,7 @@ from numpy.typing import NDArray
 from inspection.types import Image
 from models.errors import TrainingDataMissing
 from models.training.dataset import TILE_KINDS
+from models.training.precision import autocast
 from models.training.train import REPOSITORY
 
 INPUT_PX = 320
@@ -370,7 +371,7 @@ def train(folder: Path, data: Path, *, threads: int, phases: Sequence[Phase] = P
             ]
             images, cells, kinds = (torch.from_numpy(np.stack(some)) for some in zip(*views, strict=True))
             images = images[:, None].contiguous(memory_format=torch.channels_last)
-            with torch.autocast("cpu", dtype=torch.bfloat16):
+            with autocast():
                 said = logits(network, images)
             loss = loss_of(said.float(), cells, kinds)
             optimiser.zero_grad()

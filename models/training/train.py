@@ -24,6 +24,7 @@ from numpy.typing import NDArray
 
 from models.training.dataset import TrainingSet, make_metal_set, make_part_set, make_strip_set
 from models.training.decoding import shortened
+from models.training.precision import autocast
 
 VALIDATED_EPOCHS = 25
 REPOSITORY = Path(__file__).resolve().parents[2]
@@ -269,7 +270,7 @@ def tool_version() -> str:
 
 
 def _make_it_fast(network: Any, threads: int) -> None:
-    """3.2 times the speed on two CPU cores: all threads, channels last, bfloat16 where it is safe.
+    """3.2 times the speed on two CPU cores: all threads, channels last, bfloat16 where it is safe and pays.
 
     The loss stays in float32; with it in bfloat16 the distribution of the box edges does not converge.
     """
@@ -281,12 +282,12 @@ def _make_it_fast(network: Any, threads: int) -> None:
         model.to(memory_format=torch.channels_last)
         in_full = model.predict
 
-        def in_half(images: Any, *rest: Any, **named: Any) -> Any:
+        def in_short(images: Any, *rest: Any, **named: Any) -> Any:
             images = images.contiguous(memory_format=torch.channels_last)
-            with torch.autocast("cpu", dtype=torch.bfloat16):
+            with autocast():
                 return _to_float32(in_full(images, *rest, **named))
 
-        model.predict = in_half
+        model.predict = in_short
 
     network.add_callback("on_train_start", on_start)
 

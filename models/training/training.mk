@@ -9,7 +9,7 @@ TRAINED_VERSION ?= 1.0.0
 # Not into models/released: what was released is replaced by no command. Copy the folder there to release it.
 TRAINED_INTO ?= runs/released
 
-.PHONY: train-strip train-part train-metal train-tile quantise-strip train-screen
+.PHONY: train-strip train-part train-metal train-tile quantise-strip train-screen ensemble-strip
 
 # torch comes first and alone: pip then keeps its CPU build when ultralytics asks for any torch.
 .venv-training/ready: pyproject.toml
@@ -39,6 +39,10 @@ train-tile: .venv-training/ready
 # The newest released strip-surface in int8, in a folder beside it; into models/released, since a screen belongs to it too.
 quantise-strip: .venv-training/ready
 	.venv-training/bin/python -m models.training.release strip --int8 --neu $(NEU_DET)
+
+# Two released networks of strip surfaces in one file, each at two sizes.
+ensemble-strip: .venv-training/ready
+	.venv-training/bin/python -m models.training.release strip --ensemble 1.1.0 1.2.0 --looks 4 --version $(TRAINED_VERSION) --into $(TRAINED_INTO) --neu $(NEU_DET)
 
 # Of the newest released strip-surface, in fp32 and in int8: a screen learns to foresee one network.
 train-screen: .venv-training/ready

@@ -20,19 +20,19 @@ def answers(draw):
     centres = draw(arrays(np.float32, (2, n), elements=st.integers(0, 224)))
     sides = draw(arrays(np.float32, (2, n), elements=st.integers(2, 80)))
     scores = draw(arrays(np.float32, (len(KINDS), n), elements=st.integers(0, 20).map(lambda s: s / 20)))
-    return np.concatenate([centres, sides, scores]).astype(np.float32)[None]
+    return np.concatenate([centres, sides, scores]).astype(np.float32)
 
 
 def plainly(answer, limits, above):
     """The plain version, as judge: one kind and one box at a time."""
     kept = []
     for k, kind in enumerate(KINDS):
-        places = [p for p in range(answer.shape[2]) if answer[0, 4 + k, p] >= limits[k]]
-        for place in sorted(places, key=lambda p: (-answer[0, 4 + k, p], p)):
-            x, y, w, h = answer[0, :4, place]
+        places = [p for p in range(answer.shape[1]) if answer[4 + k, p] >= limits[k]]
+        for place in sorted(places, key=lambda p: (-answer[4 + k, p], p)):
+            x, y, w, h = answer[:4, place]
             box = np.array([[x - w / 2, y - h / 2, x + w / 2, y + h / 2]], np.float32)
             if all(overlaps(box, other)[0, 0] <= above for _, _, other, like in kept if like == kind):
-                kept.append((float(answer[0, 4 + k, place]), k, box, kind))
+                kept.append((float(answer[4 + k, place]), k, box, kind))
     kept.sort(key=lambda one: -one[0])
     return sorted((score, kind, *box[0].tolist()) for score, _, box, kind in kept)
 
@@ -65,20 +65,20 @@ def test_the_surest_come_first(answer):
 
 
 def test_a_score_equal_to_its_threshold_counts():
-    answer = np.array([100, 50, 20, 10, 0.5, 0, 0], np.float32).reshape(1, 7, 1)
+    answer = np.array([100, 50, 20, 10, 0.5, 0, 0], np.float32).reshape(7, 1)
     found = decode(answer, kinds=KINDS, thresholds=thresholds(0.5, 0.1, 0.1), suppress_above=0.5)
     assert listed(found) == [(0.5, "scratch", 90.0, 45.0, 110.0, 55.0)]
 
 
 def test_each_kind_has_its_own_threshold():
-    answer = np.array([[100, 50, 20, 10, 0.4, 0.4, 0.4]], np.float32).T[None]
+    answer = np.array([[100, 50, 20, 10, 0.4, 0.4, 0.4]], np.float32).T
     found = decode(answer, kinds=KINDS, thresholds=thresholds(0.5, 0.3, 0.9), suppress_above=0.5)
     assert found.kind == ("pits",)
 
 
 def test_nothing_above_threshold_is_no_detection_not_an_error():
     found = decode(
-        np.zeros((1, 7, 1029), np.float32),
+        np.zeros((7, 1029), np.float32),
         kinds=KINDS,
         thresholds=thresholds(0.1, 0.1, 0.1),
         suppress_above=0.5,
@@ -89,6 +89,4 @@ def test_nothing_above_threshold_is_no_detection_not_an_error():
 
 def test_an_answer_for_other_kinds_is_refused():
     with pytest.raises(ValueError, match="3 kinds"):
-        decode(
-            np.zeros((1, 9, 5), np.float32), kinds=KINDS, thresholds=thresholds(0, 0, 0), suppress_above=0.5
-        )
+        decode(np.zeros((9, 5), np.float32), kinds=KINDS, thresholds=thresholds(0, 0, 0), suppress_above=0.5)
