@@ -5,7 +5,8 @@ PYTHONPATH=. python benchmarks/parts/spindles.py --lay-out FOLDER
 
 Judged on the val list: of each picture a piece with pitting and one without, at places of spindles that the train list
 does not show. Without --model: fitted from good pieces of the train list alone (`models/anomaly.py`). --lay-out writes
-the train list's pieces as a labelled set, to train from (`models/training/labelled.py`).
+the train list's pieces as a labelled set with its outlines, to train from (`models/training/labelled.py` learns boxes,
+`outlined.py` pixels).
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from inspection.types import Box
 from models.anomaly import KIND, fit
 from models.boxes import BoxDetector
 from models.evaluation import Judged, auroc, misses, precision
@@ -45,6 +47,7 @@ def main() -> None:
         lay_out(
             [*pieces(folder, "train.txt", pitted=True), *pieces(folder, "train.txt", pitted=False)],
             given.lay_out,
+            masks=folder / "masks",
         )
         return
     judged_by = [*pieces(folder, "val.txt", pitted=True), *pieces(folder, "val.txt", pitted=False)]
@@ -99,17 +102,32 @@ def judged(one: Labelled, detector: BoxDetector | MapDetector) -> Judged:
     )
 
 
-def lay_out(some: Sequence[Labelled], folder: Path) -> None:
+def lay_out(some: Sequence[Labelled], folder: Path, *, masks: Path) -> None:
     (folder / "images").mkdir(parents=True)
     told = []
     for one in some:
         name = f"images/{one.name}.png"
         cv2.imwrite(str(folder / name), one.pixels)
         height, width = one.pixels.shape[:2]
-        truth = tuple(Truth(kind=defect.kind, box_px=defect.box_px) for defect in one.truth)
+        truth = outlines(one, masks) if one.truth else ()
         told.append(LabelledFile(name=name, width_px=width, height_px=height, truth=truth))
     write_labels(LabelledSet(folder=folder, kinds=("pits",), pictures=tuple(told)))
     print(f"{folder}: {len(told)} pieces")
+
+
+def outlines(piece: Labelled, masks: Path) -> tuple[Truth, ...]:
+    """What of each outlined defect lies on the piece; `piece_of` puts the piece's place into its name."""
+    stem, left, top = piece.name.rsplit("_", 2)
+    height, width = piece.pixels.shape[:2]
+    mask = np.asarray(cv2.imread(str(masks / f"{stem}.png"), cv2.IMREAD_GRAYSCALE))
+    cut = mask[int(top) : int(top) + height, int(left) : int(left) + width]
+    lines, _ = cv2.findContours((cut > 127).astype(np.uint8), cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_SIMPLE)
+    found = []
+    for line in (one.reshape(-1, 2) for one in lines if len(one) > 2):
+        (x1, y1), (x2, y2) = line.min(axis=0).tolist(), (line.max(axis=0) + 1).tolist()
+        corners = tuple((float(x), float(y)) for x, y in line.tolist())
+        found.append(Truth(kind=piece.truth[0].kind, box_px=Box(x1, y1, x2, y2), outline_px=corners))
+    return tuple(found)
 
 
 if __name__ == "__main__":

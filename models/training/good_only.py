@@ -2,8 +2,9 @@
 
     python -m models.training.good_only --good FOLDER --name NAME --into models/released
 
-As `models/anomaly.py`, and better at it: all layers learn to find blemishes drawn onto good parts (`blemishes`), not
-only the last two, and none of them has seen other pictures. Takes some minutes of two cores instead of seconds of one.
+As `models/anomaly.py`, but all layers learn to find blemishes drawn onto good parts (`blemishes`), not only the last
+two, and none of them has seen other pictures, so no licence but that of the plant's pictures holds. Takes some minutes
+of two cores instead of seconds of one; which of the two does better depends on the surface (docs/training.md).
 The network is that of `segment` with half the channels, on grey; rims and corners are shown as often as the middle,
 since they are where parts differ and few pictures show them.
 """
