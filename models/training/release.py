@@ -358,6 +358,8 @@ def release_ensemble(
             "network": f"{exhibit.released_as} {' and '.join(networks)}, each shown its input at "
             f"{' and '.join(f'{share:g}' for share in SHARES)} of its sides",
             "command": f"make ensemble-{name}",
+            "chosen_by": f"{newest.training.chosen_by}; and by the same list that these are the networks and sizes",
+            "by_its_own_tool": "-",
         }
     )
     update = {

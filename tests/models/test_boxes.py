@@ -36,8 +36,8 @@ def model_of_maps():
     return replace(found, card=found.card.model_copy(update={"task": "maps"}))
 
 
-def judged(pictures, **how):
-    detector = open_detector(STRIP, **how)
+def judged(pictures, model=STRIP, **how):
+    detector = open_detector(model, **how)
     return [
         Judged(
             truth_xyxy=np.array(
@@ -91,6 +91,14 @@ def test_two_looks_fit_the_labels_of_real_steel_better_than_one(val):
         precision(judged(val[::3], min_score=0.01, looks=looks), STRIP_KINDS).map50 for looks in (1, 2)
     )
     assert twice > once
+
+
+def test_an_ensemble_fits_the_labels_of_real_steel_better_than_the_newest_of_its_networks(val):
+    alone, together = (
+        precision(judged(val[::3], model, min_score=0.01, looks=1), STRIP_KINDS).map50
+        for model in (STRIP, f"{STRIP}-ensemble")
+    )
+    assert together > alone
 
 
 def test_looks_are_for_networks_that_give_boxes(model_of_maps):

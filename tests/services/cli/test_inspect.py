@@ -71,7 +71,7 @@ def test_every_picture_of_a_folder_gets_a_verdict_that_is_found_by_its_code(here
             (inspection,) = store.inspections_of(parse(line["unit"]))
             assert inspection.verdict.name == line["verdict"]
             assert len(inspection.defects) == len(line["defects"])
-            assert inspection.models[0].name == "strip-surface"
+            assert inspection.models[0].name == "strip-surface-ensemble"
             assert inspection.pictures[0].sha256 == line["sha256"]
 
 
