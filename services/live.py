@@ -13,7 +13,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
-from typing import TypedDict
+from typing import Final, Literal, TypedDict
 
 from inspection.types import (
     Box,
@@ -112,6 +112,25 @@ class Watcher:
             return False
         self._woken.clear()
         return True
+
+
+StationMode = Literal["run", "setup", "bypass", "challenge", "unproven", "starting", "stopped", "engine_away"]
+
+LOUDEST: Final[tuple[StationMode, ...]] = ("bypass", "setup", "challenge", "unproven")
+"""What the station is said to do where its lanes work differently."""
+
+
+def station_mode(live: LiveState) -> StationMode:
+    """How the whole station works."""
+    if not live.engine_connected:
+        return "engine_away"
+    conditions = {lane.condition for lane in live.lanes()}
+    if "running" in conditions:
+        modes = [lane.mode for lane in live.lanes() if lane.mode is not None]
+        works: set[StationMode] = {mode.mode for mode in modes}
+        works |= {"unproven" for mode in modes if mode.is_unproven}
+        return next((mode for mode in LOUDEST if mode in works), "run")
+    return "starting" if conditions & {"starting", None} or not conditions else "stopped"
 
 
 class LiveState:

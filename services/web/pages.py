@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from http import HTTPStatus
 from itertools import pairwise
 from statistics import median
-from typing import Annotated, Final, Literal
+from typing import Annotated
 from uuid import UUID
 
 from fastapi import APIRouter, Query, Request
@@ -22,7 +22,7 @@ from services.api.pictures import Sha256
 from services.api.serving import Here, Language, Live, Serving
 from services.api.station import Operator, change_over, known_lane, traced
 from services.api.units import recorded
-from services.live import LaneNow, LiveState
+from services.live import LaneNow
 from services.problems import FrameUnknown, status_of
 from services.text import Explanation, explain, explain_code, say_failure
 from services.web.alarm_texts import explained
@@ -45,13 +45,8 @@ MOST_RELATIVES = 60
 
 MOST_EVENTS = 200
 
-Mode = Literal["run", "setup", "bypass", "challenge", "unproven", "starting", "stopped", "engine_away"]
 
 router = APIRouter(include_in_schema=False, default_response_class=HTMLResponse)
-
-
-LOUDEST: Final[tuple[Mode, ...]] = ("bypass", "setup", "challenge", "unproven")
-"""What the header says where lanes work differently."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,10 +83,15 @@ def station(request: Request, here: Here, language: Language) -> Response:
         "station.html",
         panels=[_panel(here, lane, language) for lane in here.lanes()],
         coil_lanes=here.coil_lanes,
-        mode=_mode(live),
         engine_connected=live.engine_connected,
         stale_after_s=STALE_AFTER_S,
     )
+
+
+@router.get("/mode")
+def mode(request: Request, _: Live) -> Response:
+    """What the header of every page says of how the station works, for pages that nothing else keeps true."""
+    return page(request, "_mode.html")
 
 
 @router.get("/lanes/{lane}/panel")
@@ -102,7 +102,6 @@ def lane_panel(request: Request, here: Here, live: Live, language: Language, lan
         request,
         "lane_panel.html",
         panel=_panel(here, now, language),
-        mode=_mode(live),
         engine_connected=live.engine_connected,
     )
 
@@ -314,18 +313,6 @@ def _failure(code: str, facts: Mapping[str, object], language: str) -> Explanati
         return explain_code(code, facts, language)
     except KeyError:
         return Explanation(code=code, what=say_failure(code, language), action="")
-
-
-def _mode(live: LiveState) -> Mode:
-    if not live.engine_connected:
-        return "engine_away"
-    conditions = {lane.condition for lane in live.lanes()}
-    if "running" in conditions:
-        modes = [lane.mode for lane in live.lanes() if lane.mode is not None]
-        works: set[Mode] = {mode.mode for mode in modes}
-        works |= {"unproven" for mode in modes if mode.is_unproven}
-        return next((mode for mode in LOUDEST if mode in works), "run")
-    return "starting" if conditions & {"starting", None} or not conditions else "stopped"
 
 
 def shown_of(inspection: Inspection) -> tuple[Pictured, ...]:

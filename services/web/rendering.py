@@ -18,6 +18,7 @@ from inspection.errors import InspectionError
 from inspection.identity import IdentifierCode
 from inspection.types import Inspection, Verdict
 from services.access import Caller, Right, caller_of
+from services.live import station_mode
 from services.text import LANGUAGES, catalogue, say, say_failure
 from services.web.language import PARAMETER, keep_choice, language_of
 from station_config import Catalogue, Title
@@ -87,6 +88,8 @@ def page(request: Request, template: str, *, status: int = 200, **values: object
         "failure_name": partial(_failure_name, language),
         "when": partial(when, language),
         "when_minutes": partial(when_minutes, language),
+        "mode": None if serving.live is None else station_mode(serving.live),
+        "now": datetime.now().astimezone(),
         "path": request.url.path,
         "who": _who(request),
     }

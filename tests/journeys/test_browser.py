@@ -11,7 +11,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from inspection.types import Box, Verdict
-from services.station.messages import LaneState
+from services.station.messages import LaneMode, LaneState
 from tests.a_station import (
     AStation,
     a_frame_seen,
@@ -26,6 +26,8 @@ from tests.a_station import (
 from tests.browsing import served
 from tests.builders import a_defect, a_strip_map, a_unit, an_inspection
 from tests.drawn_coil import LINKS, SEGMENTS, UNITS
+from tests.services.signed_in import PASSWORD, adds, with_quick_passwords
+from traceability.accounts import Role
 from traceability.genealogy.recording import record
 
 WORDS_THAT_MUST_FIT = (
@@ -275,6 +277,46 @@ def test_an_engine_that_goes_away_greys_the_verdict_and_says_so(page, station):
     station.live.engine(False)
     expect(page.locator("#mode")).to_have_text("Engine away")
     expect(page.locator("[data-lane=parts] .tile-doubtful")).to_be_visible()
+
+
+def test_a_page_that_stays_open_says_how_the_station_works_and_when_it_does_not_answer(browser, tmp_path):
+    station = needs_libraries(an_empty_station(tmp_path))
+    station.runs()
+    page = browser.new_page()
+    with station.store, served(station.app(language="en")) as address:
+        page.goto(f"{address}/trace")
+        expect(page.locator("#mode")).to_have_text("Running")
+        until = datetime.now(UTC) + timedelta(minutes=30)
+        station.live.mode(LaneMode(lane="parts", mode="bypass", at=datetime.now(UTC), until=until))
+        expect(page.locator("#mode")).to_have_text("BYPASS: not inspecting", timeout=20_000)
+        station.live.close()
+    expect(page.locator("#mode")).to_have_text("Station does not answer", timeout=20_000)
+    page.close()
+
+
+@pytest.mark.parametrize("language", ["zh", "en"])
+@pytest.mark.parametrize(("mode", "lines"), [("run", 2), ("setup", 3), ("bypass", 3)])
+def test_on_a_phone_the_header_leaves_room_for_the_station_and_still_says_how_it_works(
+    browser, station, language, mode, lines
+):
+    station.live.mode(LaneMode(lane="parts", mode=mode, at=datetime.now(UTC)))
+    app = station.app(language=language)
+    adds(with_quick_passwords(app), Role.INTEGRATOR)
+    with served(app) as address:
+        context = browser.new_context(base_url=address, viewport={"width": 390, "height": 844})
+        context.request.post("/api/v1/session", data={"name": "integrator", "password": PASSWORD})
+        page = context.new_page()
+        page.goto("/spc")
+        header = page.locator("header.bar").bounding_box()
+        shown = page.locator("#mode").bounding_box()
+        assert header is not None
+        assert shown is not None
+        assert header["height"] <= lines * 44
+        assert 0 <= shown["x"] < shown["x"] + shown["width"] <= 390
+        expect(page.locator(".bar-nav [aria-current]")).to_be_in_viewport(ratio=1)
+        assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+        station.live.close()
+        context.close()
 
 
 def test_a_lane_that_is_new_appears_by_itself(browser, tmp_path):

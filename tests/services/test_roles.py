@@ -123,6 +123,7 @@ RIGHT_OF: dict[str, object] = {
     "GET /lanes/{lane}/recipe": EVERYBODY,
     "GET /lanes/{lane}/timings": EVERYBODY,
     "GET /metrics": EVERYBODY,
+    "GET /mode": EVERYBODY,
     "GET /picture/{sha256}": EVERYBODY,
     "GET /sign-in": EVERYBODY,
     "GET /spc": EVERYBODY,

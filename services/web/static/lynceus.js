@@ -36,3 +36,34 @@ for (const frame of document.querySelectorAll(".family-scroll")) {
   const [seen, unit] = [frame, frame.querySelector(".family-root")].map((one) => one.getBoundingClientRect());
   frame.scrollLeft += unit.left + unit.width / 2 - (seen.left + seen.width / 2);
 }
+
+// On a phone the pages in the header lie in one line that scrolls: the one that is open is in view.
+document.querySelector(".bar-nav [aria-current]")?.scrollIntoView({ block: "nearest", inline: "nearest" });
+
+// The plant's time, counted on from when the page came.
+for (const clock of document.querySelectorAll("[data-clock]")) {
+  const cameAt = Date.now();
+  const two = (number) => String(number).padStart(2, "0");
+  setInterval(() => {
+    const minutes = Math.floor((Number(clock.dataset.clock) + (Date.now() - cameAt) / 1000) / 60);
+    clock.textContent = `${two(Math.floor(minutes / 60) % 24)}:${two(minutes % 60)}`;
+  }, 1000);
+}
+
+// How the station works, on pages that nothing else keeps true; where nobody answers, that it is not known.
+const ASK_MODE_EVERY_MS = 5000;
+const mode = document.querySelector("#mode[data-ask]");
+const askMode = async () => {
+  try {
+    const answer = await fetch(mode.dataset.ask, { cache: "no-store" });
+    if (!answer.ok) throw new Error(answer.statusText);
+    const now = new DOMParser().parseFromString(await answer.text(), "text/html").getElementById("mode");
+    if (now.className === mode.className) return;
+    mode.className = now.className;
+    mode.innerHTML = now.innerHTML;
+  } catch {
+    mode.className = "mode mode-lost";
+    mode.lastChild.data = mode.dataset.lost;
+  }
+};
+if (mode) setInterval(askMode, ASK_MODE_EVERY_MS);

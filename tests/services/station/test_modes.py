@@ -255,6 +255,11 @@ def test_a_bypass_is_on_every_screen_of_the_station(station, language, words):
     assert "mode-bypass" in html
     assert "work-bypass" in html
     assert words in html
+    # Whoever reviews, looks up or draws a chart sees it too, and as long as the page stays open.
+    for path in ("/alarms", "/trace", "/spc", "/cases", "/sign-in", "/mode"):
+        shown = client.get(path, headers=HTML | {"Accept-Language": language}).text
+        assert "mode-bypass" in shown
+        assert words in shown
     lanes = {lane["lane"]: lane for lane in client.get("/api/v1/station").json()["lanes"]}
     assert lanes["parts"]["mode"]["mode"] == "bypass"
 
