@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import UTC, datetime
 from http import HTTPStatus
-from typing import Annotated
+from typing import Annotated, Final
 from uuid import UUID
 
 from fastapi import APIRouter, Form, Request
@@ -22,7 +22,7 @@ from services.problems import status_of
 from services.text import explain, say
 from services.web.rendering import page
 from traceability import holds
-from traceability.holds import DECISIONS, Decision
+from traceability.holds import DECISIONS, Board, Decision, State, Suspect
 from traceability.identifiers import parse
 
 router = APIRouter(include_in_schema=False, default_response_class=HTMLResponse)
@@ -31,6 +31,14 @@ MOST_SUSPECTS = 500
 
 Code = Annotated[str, Form(min_length=1, max_length=500)]
 Reason = Annotated[str, Form(min_length=1, max_length=1000)]
+
+
+_FIRST: Final[tuple[State, ...]] = ("shipped", "found", "held", "closed")
+
+
+def open_first(board: Board) -> list[Suspect]:
+    """The suspects as somebody has to see to them: what left the plant first, what is decided last."""
+    return sorted(board.suspects, key=lambda one: _FIRST.index(one.state))
 
 
 @router.get("/containment")
@@ -156,5 +164,6 @@ def _board(request: Request, here: Here, who: Who, *, status: int = 200, **more:
         may_dispose=who is not None and who.may(Right.DISPOSE),
         decisions=DECISIONS,
         most=MOST_SUSPECTS,
+        open_first=open_first,
         **{name: value for name, value in more.items() if value is not None},
     )

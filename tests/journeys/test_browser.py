@@ -9,6 +9,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 from playwright.sync_api import Page, expect
+from uuid_utils.compat import uuid7
 
 from inspection.types import Box, Verdict
 from services.station.messages import LaneMode, LaneState
@@ -29,6 +30,7 @@ from tests.drawn_coil import LINKS, SEGMENTS, UNITS
 from tests.services.signed_in import PASSWORD, adds, with_quick_passwords
 from traceability.accounts import Role
 from traceability.genealogy.recording import record
+from traceability.holds import contain
 
 WORDS_THAT_MUST_FIT = (
     ".tile strong, .tile-meaning, .counter dt, .counter-line dt, .thumbnail-verdict > span, .mode, .bar a"
@@ -292,6 +294,19 @@ def test_a_page_that_stays_open_says_how_the_station_works_and_when_it_does_not_
         station.live.close()
     expect(page.locator("#mode")).to_have_text("Station does not answer", timeout=20_000)
     page.close()
+
+
+def test_a_count_of_suspects_stays_one_number_on_a_phone(page, station):
+    escape = next(one for one in station.store.latest(limit=500) if one.verdict is Verdict.ACCEPT)
+    since = datetime.now(UTC) - timedelta(hours=30)
+    contain(station.store, escape.id, id=uuid7(), reason="burr", at=datetime.now(UTC), by=None, since=since)
+    page.set_viewport_size({"width": 390, "height": 844})
+    page.goto("/containment")
+    counts = page.locator(".board-counts dd")
+    expect(counts.first).to_have_text(re.compile(r"^\d{3}$"))
+    assert counts.first.evaluate("count => count.getClientRects().length") == 1
+    heights = {round(box["height"]) for box in (one.bounding_box() for one in counts.all()) if box}
+    assert len(heights) == 1, "none of them breaks"
 
 
 @pytest.mark.parametrize("language", ["zh", "en"])

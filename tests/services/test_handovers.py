@@ -121,8 +121,12 @@ def test_a_sheet_stays_as_it_was_when_the_shift_goes_on(station, shifts):
     assert SheetAnswer.model_validate(made["sheet"]).at <= datetime.now(UTC)
 
 
-@pytest.mark.parametrize("language", ["en", "zh"])
-def test_the_page_hands_over_and_only_somebody_else_finds_the_button_to_take_over(shifts, language):
+@pytest.mark.parametrize(
+    ("language", "shift", "taken"), [("en", "Shift since", "Taken over by late"), ("zh", "班次自", "late 于")]
+)
+def test_the_page_hands_over_and_only_somebody_else_finds_the_button_to_take_over(
+    shifts, language, shift, taken
+):
     early, late, reads = shifts
     headers = HTML | {"Accept-Language": language}
     assert (
@@ -141,7 +145,9 @@ def test_the_page_hands_over_and_only_somebody_else_finds_the_button_to_take_ove
     assert "TRC-HANDOVER-OWN" in own.text
     assert late.post(f"/handover/{made['id']}/take", data={"text": "ok"}, headers=headers).status_code == 303
     assert button not in late.get("/handover", headers=headers).text
-    assert "late" in late.get(f"/handover/{made['id']}", headers=headers).text
+    kept = late.get(f"/handover/{made['id']}", headers=headers).text
+    said = [kept.index(word) for word in (shift, "early", "&lt;b&gt;drips", taken, ">ok<", "<table")]
+    assert said == sorted(said), "what both said stands together, above what it is about"
 
 
 @pytest.mark.parametrize("language", ["en", "zh"])

@@ -151,6 +151,9 @@ def test_the_board_counts_down_to_nothing_open(plant):
             "/containment/release",
             data={"code": unit, "decision": "scrap", "reason": "cracked", "password": PASSWORD},
         )
+        if unit == "P-1":
+            page = engineer.get("/containment", headers={**HTML, "Accept-Language": "en"}).text
+            assert page.index("/trace/P-2") < page.index("/trace/P-1"), "what is open comes first"
     page = engineer.get("/containment", headers={**HTML, "Accept-Language": "zh"}).text
     assert "全部了结" in page
     assert "报废" in page or "已处置" in page
