@@ -137,7 +137,7 @@ class Trainings:
         """
         models = ModelStore.of_plant()
         if data_set is not None:
-            self.desk.check()
+            self.desk.check(gives)
             self._check_labels(model, data_set, models, gives=gives)
         life = ModelLife(self.store, models)
         with self._lock:

@@ -7,7 +7,7 @@ import json
 import subprocess
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
 from importlib.metadata import version
@@ -15,8 +15,6 @@ from pathlib import Path
 from typing import Final, Literal
 
 from inspection.errors import InspectionError
-
-TOOLS: Final = ("lynceus", "ultralytics", "torch")
 
 Gives = Literal["boxes", "maps"]
 """What a network that learns from labels says of a defect: where its box is, or which pixels it has."""
@@ -26,6 +24,12 @@ _TRAINED_BY: Final[dict[Gives, str]] = {
     "maps": "models.training.outlined",
 }
 
+_TOOLS: Final[dict[Gives, tuple[str, ...]]] = {
+    "boxes": ("lynceus", "ultralytics", "torch"),
+    "maps": ("lynceus", "torch"),
+}
+"""What has to be installed there. Who may not have ultralytics learns maps."""
+
 LIMIT_S: Final = 20.0
 """For its answer: it reads the names of what is installed, and imports none of it."""
 
@@ -33,7 +37,7 @@ WAITED_S: Final = 5.0
 """By whoever begins a training, for an answer that is on its way."""
 
 _AGAIN_S: Final = 60.0
-"""After which one in which something was missing is asked again, though none of its files say that it changed."""
+"""After which one in which nothing can be learnt is asked again, though none of its files say that it changed."""
 
 _ASK: Final = """
 import json, sys
@@ -49,7 +53,7 @@ print(json.dumps(found))
 
 
 class DeskMissing(InspectionError):
-    """There is no environment to train detectors in, or not one that is complete. Facts: missing, version."""
+    """There is no environment to learn that in, or not one that is complete. Facts: missing, version."""
 
     code = "MOD-TRAINING-DESK-MISSING"
 
@@ -60,12 +64,19 @@ class DeskNotKnown(InspectionError):
     code = "MOD-TRAINING-DESK-NOT-KNOWN"
 
 
+class _NoAnswer(Exception):
+    """Why that Python said nothing that can be read."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Asked:
-    """of   what its files were like: others are asked anew."""
+    """
+    of      what its files were like: others are asked anew
+    answer  for each, what is missing to learn it; empty for nothing
+    """
 
     of: tuple[tuple[str, int, int], ...]
-    answer: Future[str]
+    answer: Future[dict[Gives, str]]
     at_s: float
 
 
@@ -83,13 +94,15 @@ class TrainingDesk:
         self._lock = threading.Lock()
         self._asked: _Asked | None = None
         self._process: subprocess.Popen[bytes] | None = None
+        self._closed = False
 
-    def check(self, *, wait_s: float = WAITED_S) -> None:
-        """What is known of it; 0 s: without waiting. Raises DeskMissing, DeskNotKnown."""
+    def check(self, gives: Gives, *, wait_s: float = WAITED_S) -> None:
+        """Whether that can be learnt there, as far as is known; 0 s: without waiting. Raises DeskMissing,
+        DeskNotKnown."""
         if self.python is None:
             raise _missing("[training]")
         try:
-            missing = self._answer(self.python).result(timeout=wait_s)
+            missing = self._answer(self.python).result(timeout=wait_s)[gives]
         except TimeoutError as error:
             raise DeskNotKnown(
                 f"{self.python} has not said yet what is installed in it.",
@@ -108,19 +121,19 @@ class TrainingDesk:
 
     def close(self) -> None:
         """The service ends: what is asked of it answers nobody."""
+        self._closed = True
         if self._process is not None:
             self._process.kill()
 
-    def _answer(self, python: Path) -> Future[str]:
-        """What is missing, empty for nothing."""
+    def _answer(self, python: Path) -> Future[dict[Gives, str]]:
         now, files = time.monotonic(), _files_of(python)
         with self._lock:
             asked = self._asked
             if asked is not None and asked.of == files:
                 done = asked.answer.done()
-                if not done or not asked.answer.result() or now - asked.at_s < _AGAIN_S:
+                if not done or not all(asked.answer.result().values()) or now - asked.at_s < _AGAIN_S:
                     return asked.answer
-            answer: Future[str] = Future()
+            answer: Future[dict[Gives, str]] = Future()
             self._asked = _Asked(of=files, answer=answer, at_s=now)
 
         def ask() -> None:
@@ -128,31 +141,45 @@ class TrainingDesk:
                 answer.set_result(self._lacking(python))
             except BaseException as error:
                 # Else whoever waits would wait for good.
-                answer.set_result(f"{python} ({type(error).__name__}: {error})")
+                answer.set_result(dict.fromkeys(_TOOLS, f"{python} ({type(error).__name__}: {error})"))
                 raise
 
         threading.Thread(target=ask, name="desk", daemon=True).start()
         return answer
 
-    def _lacking(self, python: Path) -> str:
+    def _lacking(self, python: Path) -> dict[Gives, str]:
+        try:
+            found = self._found(python)
+        except _NoAnswer as error:
+            return dict.fromkeys(_TOOLS, f"{python} ({error})")
+        return {gives: _missing_of(tools, found, python) for gives, tools in _TOOLS.items()}
+
+    def _found(self, python: Path) -> dict[str, str | None]:
+        """What is installed there, in which version. Raises _NoAnswer."""
+        asked = sorted({name for tools in _TOOLS.values() for name in tools})
         try:
             process = subprocess.Popen(  # noqa: S603 - the interpreter that the settings name, no shell
-                [python, "-c", _ASK, *TOOLS], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
+                [python, "-c", _ASK, *asked], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
             )
         except OSError as error:
-            return f"{python} ({error})"
+            raise _NoAnswer(str(error)) from error
         self._process = process
+        if self._closed:
+            # It ended while this one began.
+            process.kill()
         with process:
             try:
                 told, _ = process.communicate(timeout=self._limit_s)
                 found = json.loads(told)
-            except subprocess.TimeoutExpired:
-                return f"{python} (no answer in {self._limit_s:g} s)"
+            except subprocess.TimeoutExpired as error:
+                raise _NoAnswer(f"no answer in {self._limit_s:g} s") from error
             except ValueError as error:
-                return f"{python} ({error}, exit status {process.returncode})"
+                raise _NoAnswer(f"{error}, exit status {process.returncode}") from error
             finally:
                 process.kill()
-        return _told(python, found)
+        if not isinstance(found, dict):
+            raise _NoAnswer(str(found))
+        return found
 
 
 def _files_of(python: Path) -> tuple[tuple[str, int, int], ...]:
@@ -168,10 +195,8 @@ def _files_of(python: Path) -> tuple[tuple[str, int, int], ...]:
     return tuple(found)
 
 
-def _told(python: Path, found: object) -> str:
-    if not isinstance(found, dict):
-        return f"{python} ({found})"
-    if absent := [name for name in TOOLS if found.get(name) is None]:
+def _missing_of(tools: Sequence[str], found: Mapping[str, str | None], python: Path) -> str:
+    if absent := [name for name in tools if found.get(name) is None]:
         return f"{python}: {', '.join(absent)}"
     if found["lynceus"] != version("lynceus"):
         return f"{python}: lynceus {version('lynceus')} ({found['lynceus']})"
@@ -180,8 +205,9 @@ def _told(python: Path, found: object) -> str:
 
 def _missing(missing: str) -> DeskMissing:
     return DeskMissing(
-        f"Detectors cannot be trained from labels here, for want of {missing}.",
-        action="Make an environment with the extra `training`, and name its Python in the station's settings.",
+        f"That cannot be learnt from labels here, for want of {missing}.",
+        action="Make an environment with the extra `training`, or `training-maps` for maps alone, and name its "
+        "Python in the station's settings.",
         missing=missing,
         version=version("lynceus"),
     )

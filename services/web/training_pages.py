@@ -105,7 +105,7 @@ def _page(
     asked: Asked,
     problem: InspectionError | None = None,
 ) -> Response:
-    desk, not_known = _desk(trainings, language)
+    lacking, not_known = _lacking(trainings, language)
     now, *past = [_shown(one, language) for one in trainings.book.all()] or [None]
     return page(
         request,
@@ -115,9 +115,9 @@ def _page(
         labelled_names=_names(life, labelled=True),
         asked=asked,
         pattern=NAME,
-        ways=get_args(Gives),
+        ways=[gives for gives in get_args(Gives) if gives not in lacking],
         sets=DataSets.of_plant().names(),
-        desk=desk,
+        no_boxes=lacking.get("boxes"),
         desk_not_known=not_known,
         least=LEAST_LABELLED,
         cores=trainings.cores.left(),
@@ -132,15 +132,17 @@ def _usual(access: AccessHere) -> date:
     return (access.now() - timedelta(days=USUAL_DAYS)).astimezone().date()
 
 
-def _desk(trainings: Trainings, language: str) -> tuple[Explanation | None, bool]:
-    """Why nothing can be trained from labels, None where it can; and whether that is only not known yet."""
-    try:
-        trainings.desk.check(wait_s=0)
-    except DeskMissing as error:
-        return explain(error, language), False
-    except DeskNotKnown as error:
-        return explain(error, language), True
-    return None, False
+def _lacking(trainings: Trainings, language: str) -> tuple[dict[Gives, Explanation], bool]:
+    """Why labels cannot teach one or the other; and whether that is only not known yet."""
+    lacking: dict[Gives, Explanation] = {}
+    not_known = False
+    for gives in get_args(Gives):
+        try:
+            trainings.desk.check(gives, wait_s=0)
+        except (DeskMissing, DeskNotKnown) as error:
+            lacking[gives] = explain(error, language)
+            not_known |= isinstance(error, DeskNotKnown)
+    return lacking, not_known
 
 
 def _names(life: ModelLife, *, labelled: bool) -> list[str]:

@@ -30,7 +30,7 @@ from services.model_life import ModelLife
 from services.station.cores import Cores, workers_of
 from services.training import CannotTrain, NoCoreLeft, TrainingBusy, Trainings
 from services.training_book import KEPT, Training, TrainingBook
-from services.training_desk import DeskMissing, DeskNotKnown, TrainingDesk
+from services.training_desk import DeskMissing, DeskNotKnown, Gives, TrainingDesk
 from station_config import load_catalogue, load_station
 from tests.a_station import AStation, an_empty_station, needs_libraries
 from tests.builders import NOON, a_defect, an_inspection
@@ -428,7 +428,7 @@ def test_outlines_of_a_data_set_become_a_signed_detector_of_their_pixels_then_a_
     folder.mkdir(exist_ok=True)
     (folder / "policy.toml").write_text('refuse = ["agpl"]')
     plant.trainings.desk, plant.trainings.epochs = TrainingDesk(TRAINING_PYTHON, limit_s=300), 8
-    plant.trainings.desk.check(wait_s=300)
+    plant.trainings.desk.check("maps", wait_s=300)
     for number, proposed in (("1.0.0", False), ("1.1.0", True)):
         plant.trainings.start("sheet-pixels", data_set="sheet", gives="maps", by=plant.chen, at=NOON)
         made = plant.when(lambda now: not now.is_running, timeout_s=800)
@@ -464,6 +464,8 @@ def test_without_an_environment_to_train_in_the_page_says_what_to_install_and_no
     asked = integrator.get("/training").text
     assert "MOD-TRAINING-DESK-MISSING" in asked
     assert 'pip install "lynceus[training]==' in unescape(asked)
+    assert '"lynceus[training-maps]==' in unescape(asked)
+    assert 'name="gives"' not in asked
     refused = integrator.post("/training", data={"model": "flange-surface", "data_set": "flange"})
     assert (refused.status_code, "MOD-TRAINING-DESK-MISSING" in refused.text) == (409, True)
     given = {"model": "flange-surface", "data_set": "flange"}
@@ -475,12 +477,14 @@ def test_without_an_environment_to_train_in_the_page_says_what_to_install_and_no
 @pytest.mark.parametrize("python", ["/nowhere/python", "/bin/false"])
 def test_an_environment_that_does_not_run_is_refused_by_its_path(python):
     with pytest.raises(DeskMissing, match=python):
-        TrainingDesk(Path(python)).check()
+        TrainingDesk(Path(python)).check("maps")
 
 
 def test_an_environment_that_lacks_the_tools_is_refused_by_their_names():
-    with pytest.raises(DeskMissing, match="ultralytics, torch"):
-        TrainingDesk(Path(sys.executable)).check()
+    with pytest.raises(DeskMissing, match=": ultralytics, torch"):
+        TrainingDesk(Path(sys.executable)).check("boxes")
+    with pytest.raises(DeskMissing, match=": torch"):
+        TrainingDesk(Path(sys.executable)).check("maps")
 
 
 def a_desk(folder: Path, *, says: str) -> Path:
@@ -496,49 +500,80 @@ def asked(folder: Path) -> int:
     return len((folder / "asked").read_text().splitlines())
 
 
-ALL_THERE = json.dumps({"lynceus": version("lynceus"), "ultralytics": "8", "torch": "2"})
-SAYS_ALL_THERE = f"echo '{ALL_THERE}'"
+def says_that_it_has(**found: str) -> str:
+    return f"echo '{json.dumps({'lynceus': version('lynceus'), **found})}'"
+
+
+SAYS_ALL_THERE = says_that_it_has(ultralytics="8", torch="2")
+SAYS_TORCH_ALONE = says_that_it_has(torch="2")
+
+
+def test_where_torch_alone_is_installed_maps_can_be_learnt_and_boxes_not(tmp_path):
+    desk = TrainingDesk(a_desk(tmp_path, says=SAYS_TORCH_ALONE))
+    desk.check("maps", wait_s=30)
+    with pytest.raises(DeskMissing, match=r": ultralytics\."):
+        desk.check("boxes", wait_s=30)
+    assert asked(tmp_path) == 1
+
+
+def test_where_torch_alone_is_installed_the_page_offers_maps_and_says_what_boxes_lack(
+    station, labelled, tmp_path
+):
+    app = station.app()
+    app.state.trainings.desk = TrainingDesk(a_desk(tmp_path, says=SAYS_TORCH_ALONE))
+    app.state.trainings.desk.check("maps", wait_s=30)
+    is_labelled(labelled, 6)
+    integrator = signed_in(app, Role.INTEGRATOR)
+    page = integrator.get("/training").text
+    assert '<option value="maps"' in page
+    assert '<option value="boxes"' not in page
+    assert "Boxes cannot be learnt here" in page
+    assert "bin/python: ultralytics." in page
+    given = {"model": "flange-surface", "data_set": "flange"}
+    refused = integrator.post("/api/v1/training", json=given)
+    assert (refused.status_code, refused.json()["code"]) == (409, "MOD-TRAINING-DESK-MISSING")
+    assert integrator.post("/api/v1/training", json=given | {"gives": "maps"}).status_code == 202
 
 
 def test_an_environment_that_hangs_keeps_nobody_waiting_and_is_refused_once_its_time_is_over(tmp_path):
     desk = TrainingDesk(a_desk(tmp_path, says="exec sleep 60"), limit_s=1.5)
     began = time.monotonic()
     with pytest.raises(DeskNotKnown, match="has not said yet"):
-        desk.check(wait_s=0)
+        desk.check("boxes", wait_s=0)
     assert time.monotonic() - began < 1
     with pytest.raises(DeskMissing, match=r"no answer in 1\.5 s"):
-        desk.check(wait_s=30)
+        desk.check("boxes", wait_s=30)
     with pytest.raises(DeskMissing, match=r"no answer in 1\.5 s"):
-        desk.check(wait_s=0)
+        desk.check("maps", wait_s=0)
     assert asked(tmp_path) == 1
 
 
 def test_an_environment_is_asked_once_and_again_when_something_is_installed_in_it(tmp_path):
     desk = TrainingDesk(a_desk(tmp_path, says=SAYS_ALL_THERE))
     for _ in range(3):
-        desk.check(wait_s=30)
+        desk.check("boxes", wait_s=30)
     assert asked(tmp_path) == 1
     (tmp_path / "desk" / "lib" / "python3.11" / "site-packages").mkdir(parents=True)
     a_desk(tmp_path, says="echo '{}'")
     with pytest.raises(DeskMissing, match="lynceus, ultralytics, torch"):
-        desk.check(wait_s=30)
+        desk.check("boxes", wait_s=30)
     (tmp_path / "desk" / "lib" / "python3.11" / "site-packages" / "torch").mkdir()
     with pytest.raises(DeskMissing):
-        desk.check(wait_s=30)
+        desk.check("boxes", wait_s=30)
     assert asked(tmp_path) == 3
 
 
 def test_of_an_environment_that_hangs_no_process_outlives_the_service(tmp_path):
     desk = TrainingDesk(a_desk(tmp_path, says=f"echo $$ > {tmp_path}/pid; exec sleep 60"), limit_s=60)
     with pytest.raises(DeskNotKnown):
-        desk.check(wait_s=0)
+        desk.check("boxes", wait_s=0)
     until = time.monotonic() + 30
     while not (tmp_path / "pid").exists() or not (told := (tmp_path / "pid").read_text()):
         assert time.monotonic() < until
         time.sleep(0.02)
     desk.close()
     with pytest.raises(DeskMissing):
-        desk.check(wait_s=30)
+        desk.check("boxes", wait_s=30)
     assert not Path(f"/proc/{told.strip()}").exists()
 
 
@@ -546,7 +581,7 @@ def test_of_an_environment_that_hangs_no_process_outlives_the_service(tmp_path):
 def test_an_environment_that_answers_something_else_is_refused(tmp_path, says):
     python = a_desk(tmp_path, says=says)
     with pytest.raises(DeskMissing, match=str(python)):
-        TrainingDesk(python).check(wait_s=30)
+        TrainingDesk(python).check("boxes", wait_s=30)
 
 
 def test_while_the_environment_has_not_answered_the_page_says_so_and_follows(station, tmp_path):
@@ -571,7 +606,7 @@ def test_while_the_environment_has_not_answered_the_page_says_so_and_follows(sta
 class ReadyDesk(TrainingDesk):
     """Complete, though nothing is ever run in it."""
 
-    def check(self, *, wait_s: float = 0) -> None:
+    def check(self, gives: Gives, *, wait_s: float = 0) -> None:
         pass
 
 
