@@ -16,8 +16,9 @@ from inspection.types import Detections, Image
 logger = logging.getLogger(__name__)
 
 MOST_HUNG: Final = 4
-"""A thread that hangs cannot be ended, and each keeps its network in memory. After so many the detector is given up
-until the station is started again: every frame is then NOT_INSPECTED at once."""
+"""A thread that hangs cannot be ended, and each keeps its network in memory. With so many the detector is given up:
+every frame is then NOT_INSPECTED at once, until one of them answers after all or the station is started again. A
+computer that was busy for a while answers late and hangs nothing; it must not cost a lane its detector for ever."""
 
 
 class WithinBudget:
@@ -33,12 +34,13 @@ class WithinBudget:
         self._detector: Detector | None = detector
         self._again = again
         self._budget_ms = budget_ms
-        self._hung = 0
+        self._hung: list[_Worker] = []
         self._worker: _Worker | None = None
 
     def detect(self, image: Image) -> Detections:
-        if self._hung >= MOST_HUNG:
-            raise self._overtime(f"gave no answer {self._hung} times and is given up")
+        self._hung = [worker for worker in self._hung if not worker.has_answered]
+        if len(self._hung) >= MOST_HUNG:
+            raise self._overtime(f"hangs on {len(self._hung)} threads and is given up")
         if self._detector is None:
             self._detector = self._again()
         if self._worker is None:
@@ -48,8 +50,8 @@ class WithinBudget:
         answer = self._worker.ask(image, self._budget_ms / 1000)
         if answer is None:
             self._worker.leave()
+            self._hung.append(self._worker)
             self._worker = self._detector = None
-            self._hung += 1
             raise self._overtime("gave no answer")
         if isinstance(answer, BaseException):
             raise answer
@@ -78,6 +80,11 @@ class _Worker:
         self._has_answered.clear()
         self._asked.put(image)
         return self._answer if self._has_answered.wait(timeout_s) else None
+
+    @property
+    def has_answered(self) -> bool:
+        """Whether it has answered what it was asked last, in time or late."""
+        return self._has_answered.is_set()
 
     def leave(self) -> None:
         self._asked.put(None)

@@ -68,6 +68,20 @@ def test_a_detector_that_hangs_again_and_again_is_given_up_and_no_more_threads_a
     assert threading.active_count() <= before + MOST_HUNG
 
 
+def test_a_detector_that_only_answers_late_is_asked_again(let_go):
+    """A computer that was busy for minutes left its lane without a detector until the station was started again."""
+    watched = WithinBudget(Hangs(let_go), again=lambda: Hangs(let_go), budget_ms=1)
+    for _ in range(MOST_HUNG + 1):
+        with pytest.raises(DetectorOvertime):
+            watched.detect(PICTURE)
+    let_go.set()
+    watched._budget_ms = 60_000
+    until = time.monotonic() + 10
+    while any(not worker.has_answered for worker in watched._hung) and time.monotonic() < until:
+        time.sleep(0.01)
+    assert len(watched.detect(PICTURE)) == 0
+
+
 def test_a_detector_that_is_not_needed_any_more_leaves_its_memory():
     """A recipe is taken up many times a day, and each has networks."""
     looking = Answers()
