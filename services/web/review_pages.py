@@ -108,7 +108,8 @@ def _desk(
         status=200 if problem is None else status_of(problem).value,
         **({} if problem is None else {"problem": explain(problem, language)}),
         task=task,
-        shown=() if task is None else shown_of(task.inspection),
+        # The person has seconds: what there is to judge stands on top.
+        shown=() if task is None else sorted(shown_of(task.inspection), key=lambda one: not one.defects),
         kinds=kinds,
         lane=lane,
         last=last if left_s > 0 else None,
