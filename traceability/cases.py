@@ -149,7 +149,10 @@ class Case:
         return tuple(one for one in self.acts if one.act is act)
 
     def answers(self, act: Act) -> tuple[Done, ...]:
-        """As the 8D report has them. Of a case that came back its end was none."""
+        """As the 8D report has them. What happened is told each time it happens; of a case that came back its end was
+        none."""
+        if act is Act.OPENED:
+            return tuple(one for one in self.acts if one.act in (Act.OPENED, Act.SEEN_AGAIN, Act.REOPENED))
         return tuple(one for one in self.of(act) if act is not Act.CLOSED or one in self.round)
 
 

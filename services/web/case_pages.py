@@ -10,6 +10,7 @@ from typing import Annotated, Final
 from uuid import UUID
 
 from fastapi import APIRouter, Form, Query, Request
+from fastapi.exceptions import RequestValidationError
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
 
 from inspection.errors import InspectionError
@@ -49,6 +50,9 @@ DISCIPLINES: Final = (
     ("D7", Act.PREVENTION),
     ("D8", Act.CLOSED),
 )
+
+SHARE_OF_LANE: Final = "p:"
+"""Before a lane's name, the key of a case about its share of rejected units."""
 
 Text = Annotated[str, Form(min_length=1, max_length=4000)]
 
@@ -154,11 +158,15 @@ def add_act(
     language: Language,
     id: UUID,
     act: Annotated[WrittenAct, Form()],
-    text: Text,
+    text: Annotated[str, Form(max_length=4000)] = "",
     owner: Annotated[str, Form(max_length=60)] = "",
     due: Annotated[str, Form(max_length=10, pattern=r"^(\d{4}-\d{2}-\d{2})?$")] = "",
     effective: Annotated[bool, Form()] = False,
 ) -> Response:
+    """Each act says something; only an owner may stand without helpers."""
+    if act != "assigned" and not text.strip():
+        raise RequestValidationError([{"loc": ("body", "text"), "msg": "nothing is written"}])
+
     def add() -> None:
         Cases(here.store).act(
             id,
@@ -171,7 +179,7 @@ def add_act(
             effective=effective if act == "check" else None,
         )
 
-    return _after(request, here, access, caller, language, id, add)
+    return _after(request, here, access, caller, language, id, add, said={act: text})
 
 
 @router.post("/cases/{id}/close")
@@ -189,7 +197,7 @@ def close(
         sign(access_of=access, caller=caller, password=password)
         Cases(here.store).close(id, text, by=caller.person, at=access.now())
 
-    return _after(request, here, access, caller, language, id, end)
+    return _after(request, here, access, caller, language, id, end, said={Act.CLOSED: text})
 
 
 def _after(
@@ -200,14 +208,16 @@ def _after(
     language: str,
     id: UUID,
     act: Callable[[], None],
+    *,
+    said: Mapping[str, str],
 ) -> Response:
-    """Back to the case; with what is wrong on it, where something is."""
+    """Back to the case; with what is wrong and what was written on it, where something is."""
     try:
         act()
     except InspectionError as error:
         found = Cases(here.store).of(id)
         told = explain(error, language)
-        return _case(request, access, caller, found, status=status_of(error).value, problem=told)
+        return _case(request, access, caller, found, status=status_of(error).value, problem=told, said=said)
     return RedirectResponse(f"/cases/{id}", HTTPStatus.SEE_OTHER)
 
 
@@ -218,13 +228,20 @@ def _case(
         request,
         "case.html",
         status=status,
-        **({"problem": None} | more),
+        **({"problem": None, "said": {}} | more),
         case=found,
+        charted=_lane_of(found),
         now=access.now(),
         disciplines=DISCIPLINES,
         may_dispose=who is not None and who.may(Right.DISPOSE),
         owners=[one.name for one in access.accounts.all() if one.is_active and one.role is not Role.AUDITOR],
     )
+
+
+def _lane_of(found: Case) -> str | None:
+    """The lane whose p chart the case is about."""
+    is_charted = found.source is Source.SIGNAL and found.key.startswith(SHARE_OF_LANE)
+    return found.key.removeprefix(SHARE_OF_LANE) if is_charted else None
 
 
 def _signals(

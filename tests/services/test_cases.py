@@ -127,6 +127,45 @@ def test_a_case_runs_through_its_pages(engineer, language):
     assert "Parts refused" in engineer.get("/cases?search=wear", headers=headers).text
 
 
+def test_an_owner_may_stand_alone_and_nothing_else_is_an_answer_without_words(engineer):
+    page = engineer.post("/cases", data=NEW).headers["location"]
+    assert engineer.post(f"{page}/acts", data={"act": "assigned", "owner": "engineer"}).status_code == 303
+    assert engineer.post(f"{page}/acts", data={"act": "cause", "text": " "}).status_code == 422
+
+
+def test_what_was_written_stays_in_the_form_when_a_case_may_not_be_closed_yet(engineer):
+    page = engineer.post("/cases", data=NEW).headers["location"]
+    refused = engineer.post(
+        f"{page}/close", data={"text": "Look at rolls.", "password": PASSWORD}, headers=HTML
+    )
+    assert (refused.status_code, "TRC-CASE-NOT-READY" in refused.text) == (409, True)
+    assert ">Look at rolls.</textarea>" in refused.text
+
+
+def test_a_case_about_a_chart_leads_back_to_it_and_says_who_signed_its_end(engineer):
+    page = engineer.post("/cases", data=NEW).headers["location"]
+    assert 'href="/spc?lane=parts"' in engineer.get(page, headers=HTML).text
+    other = engineer.post("/cases", data=NEW | {"source": "complaint"}).headers["location"]
+    assert "/spc?lane" not in engineer.get(other, headers=HTML).text
+    for given in (
+        {"act": "assigned", "owner": "engineer"},
+        {"act": "cause", "text": "wear"},
+        {"act": "action", "text": "changed"},
+        {"act": "check", "text": "none of 200", "effective": "true"},
+    ):
+        engineer.post(f"{page}/acts", data=given)
+    engineer.post(f"{page}/close", data={"text": "x", "password": PASSWORD})
+    assert engineer.post("/cases", data=NEW | {"title": "Again at noon"}).headers["location"] == page
+    assert (
+        engineer.get(page, headers=HTML).text.count("Again at noon") == 2
+    )  # under D2, and among all that was done
+    engineer.post(f"{page}/acts", data={"act": "cause", "text": "wear"})
+    engineer.post(f"{page}/acts", data={"act": "action", "text": "changed"})
+    engineer.post(f"{page}/acts", data={"act": "check", "text": "none", "effective": "true"})
+    engineer.post(f"{page}/close", data={"text": "x", "password": PASSWORD})
+    assert "signed by engineer" in engineer.get(page, headers=HTML | {"Accept-Language": "en"}).text
+
+
 @pytest.mark.parametrize("language", ["en", "zh"])
 def test_the_engineers_day_begins_with_how_it_goes_and_what_is_open(station, engineer, language):
     station.runs()
