@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Final, Literal
 from uuid import UUID
@@ -310,6 +310,22 @@ def open_holds(store: TraceStore) -> int:
     with store.reading() as connection:
         count: int = connection.execute(rows).scalar_one()
     return count
+
+
+def waiting(store: TraceStore, *, limit: int) -> tuple[Hold, ...]:
+    """Holds that wait for a decision, the newest first, with the names of who placed them."""
+    of = tables.hold.c
+    rows = select(of.id).where(~_is_released()).order_by(of.placed_at.desc(), of.id.desc()).limit(limit)
+    with store.reading() as connection:
+        found = {one.id: one for one in holds_from(connection, list(connection.execute(rows).scalars()))}
+        names = people.names(
+            connection, [one.placed_by for one in found.values() if one.placed_by is not None]
+        )
+    held = sorted(found.values(), key=lambda one: (one.placed_at, one.id), reverse=True)
+    return tuple(
+        one if one.placed_by is None else replace(one, placed_by=names.get(one.placed_by, one.placed_by))
+        for one in held
+    )
 
 
 def held_units(connection: Connection) -> set[UUID]:

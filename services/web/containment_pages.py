@@ -8,11 +8,12 @@ from http import HTTPStatus
 from typing import Annotated, Final
 from uuid import UUID
 
-from fastapi import APIRouter, Form, Request
+from fastapi import APIRouter, Form, Query, Request
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
 from uuid_utils.compat import uuid7
 
 from inspection.errors import InspectionError
+from inspection.types import Verdict
 from services.access import AccessHere, Right, Who
 from services.api.cases import sign
 from services.api.genealogy import audited
@@ -22,8 +23,10 @@ from services.problems import status_of
 from services.text import explain, say
 from services.web.rendering import page
 from traceability import holds
+from traceability.errors import RecordUnknown
 from traceability.holds import DECISIONS, Board, Decision, State, Suspect
 from traceability.identifiers import parse
+from traceability.store import TraceStore
 
 router = APIRouter(include_in_schema=False, default_response_class=HTMLResponse)
 
@@ -42,9 +45,16 @@ def open_first(board: Board) -> list[Suspect]:
 
 
 @router.get("/containment")
-def containment(request: Request, here: Here, who: Who, escape: UUID | None = None) -> Response:
-    """`escape`: an inspection to contain, as the trace page names it."""
-    return _board(request, here, who, escape=escape)
+def containment(
+    request: Request,
+    here: Here,
+    who: Who,
+    code: Annotated[str, Query(max_length=500)] = "",
+    escape: Annotated[str, Query(max_length=500)] = "",
+) -> Response:
+    """`code`: a unit to hold or to decide about; `escape`: a unit or an inspection to contain. Both as other pages
+    name them."""
+    return _board(request, here, who, given={"code": code, "escape": escape})
 
 
 @router.post("/containment/hold")
@@ -62,7 +72,7 @@ def hold(
             audit=audited(caller, "unit.held", f"unit:{code}", reason=reason),
         )
 
-    return _done(request, here, caller, language, act)
+    return _done(request, here, caller, language, act, code=code, reason=reason)
 
 
 @router.post("/containment/release")
@@ -92,7 +102,7 @@ def release(
             ),
         )
 
-    return _done(request, here, caller, language, act)
+    return _done(request, here, caller, language, act, release=code, release_reason=reason)
 
 
 @router.post("/containment/open")
@@ -101,21 +111,22 @@ def open_containment(
     here: Here,
     caller: Disposer,
     language: Language,
-    escape: Annotated[UUID, Form()],
+    escape: Code,
     reason: Reason,
 ) -> Response:
     def act() -> None:
+        accepted = _accepted(here.store, escape.strip())
         holds.contain(
             here.store,
-            escape,
+            accepted,
             id=uuid7(),
             reason=reason,
             at=datetime.now(UTC),
             by=caller.person.name,
-            audit=audited(caller, "containment.opened", f"inspection:{escape}", reason=reason),
+            audit=audited(caller, "containment.opened", f"inspection:{accepted}", reason=reason),
         )
 
-    return _done(request, here, caller, language, act)
+    return _done(request, here, caller, language, act, escape=escape, escape_reason=reason)
 
 
 @router.post("/containment/{id}/hold")
@@ -142,14 +153,33 @@ def hold_all(request: Request, here: Here, caller: Disposer, language: Language,
     return _done(request, here, caller, language, act)
 
 
+def _accepted(store: TraceStore, escape: str) -> UUID:
+    """The inspection that accepted by mistake: by its id, or the last one that accepted the unit of this code."""
+    try:
+        return UUID(escape)
+    except ValueError:
+        seen = store.inspections_of(parse(escape))
+    for one in reversed(seen):
+        if one.verdict is Verdict.ACCEPT:
+            return one.id
+    raise RecordUnknown(
+        f"No inspection accepted {escape}.", action="Take another unit, or the id of a record.", id=escape
+    )
+
+
 def _done(
-    request: Request, here: Here, caller: Disposer, language: Language, act: Callable[[], None]
+    request: Request,
+    here: Here,
+    caller: Disposer,
+    language: Language,
+    act: Callable[[], None],
+    **given: str,
 ) -> Response:
-    """Back to the board; with what is wrong on it, where something is."""
+    """Back to the board; with what is wrong and what was `given` on it, where something is."""
     try:
         act()
     except InspectionError as error:
-        told = {"problem": explain(error, language)}
+        told = {"problem": explain(error, language), "given": given}
         return _board(request, here, caller, status=status_of(error).value, **told)
     return RedirectResponse("/containment", HTTPStatus.SEE_OTHER)
 
@@ -161,9 +191,10 @@ def _board(request: Request, here: Here, who: Who, *, status: int = 200, **more:
         status=status,
         boards=holds.boards(here.store),
         open_holds=holds.open_holds(here.store),
+        held=holds.waiting(here.store, limit=MOST_SUSPECTS),
         may_dispose=who is not None and who.may(Right.DISPOSE),
         decisions=DECISIONS,
         most=MOST_SUSPECTS,
         open_first=open_first,
-        **{name: value for name, value in more.items() if value is not None},
+        **({"given": {}} | more),
     )

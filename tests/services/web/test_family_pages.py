@@ -123,6 +123,8 @@ def test_a_held_unit_says_so_on_its_page_until_it_is_released(plant):
     engineer = signed_in(plant.app(), Role.ENGINEER)
     sent = {"code": "SEGMENT-3", "reason": "scratched"}
     assert engineer.post("/containment/hold", data=sent).status_code == 303
+    board = engineer.get("/containment", headers={**HTML, "Accept-Language": "en"}).text
+    assert (board.count(sent["reason"]), "#release" in board) == (1, True)
     page = engineer.get("/trace/SEGMENT-3", headers={**HTML, "Accept-Language": "en"}).text
     assert "On hold: do not use, do not ship." in page
     sent = {"code": "SEGMENT-3", "decision": "rework", "reason": "polished", "password": PASSWORD}
@@ -157,6 +159,17 @@ def test_the_board_counts_down_to_nothing_open(plant):
     page = engineer.get("/containment", headers={**HTML, "Accept-Language": "zh"}).text
     assert "全部了结" in page
     assert "报废" in page or "已处置" in page
+
+
+def test_a_containment_is_opened_by_the_code_of_the_unit_that_escaped_and_a_wrong_one_is_told(plant):
+    plant.store.record([an_inspection(unit=a_unit("P-1"), finished_at=NOON)])
+    engineer = signed_in(plant.app(), Role.ENGINEER)
+    wrong = engineer.post("/containment/open", data={"escape": "abc", "reason": "crack"}, headers=HTML)
+    assert (wrong.status_code, "TRC-UNIT-UNKNOWN" in wrong.text) == (404, True)
+    assert 'value="abc"' in wrong.text
+    opened = engineer.post("/containment/open", data={"escape": "P-1", "reason": "crack"})
+    assert opened.status_code == 303
+    assert len(engineer.get("/api/v1/containments").json()["containments"]) == 1
 
 
 def test_who_may_not_dispose_sees_the_board_and_changes_nothing(plant, client):
