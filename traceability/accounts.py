@@ -211,6 +211,8 @@ class Accounts:
         del row["has_pin"]
         try:
             with self._store.writing() as connection:
+                if badge is not None and _has_badge(connection, badge):
+                    raise _taken(badge)
                 if first and connection.execute(select(tables.account.c.id).limit(1)).first() is not None:
                     raise _taken(name)
                 connection.execute(insert(tables.account), row)
@@ -641,6 +643,13 @@ def _keep_an_administrator(connection: Connection, name: str) -> None:
         raise LastAdministrator(
             f"{name} is the only administrator.", action="Make somebody else administrator first.", name=name
         )
+
+
+def _has_badge(connection: Connection, badge: str) -> bool:
+    return (
+        connection.execute(select(tables.account.c.id).where(tables.account.c.badge == badge)).first()
+        is not None
+    )
 
 
 def _taken(name: str) -> NameTaken:

@@ -50,8 +50,9 @@ def test_a_name_and_a_badge_belong_to_one_person(accounts: Accounts, chief):
     _operator(accounts, chief, badge="B-1")
     with pytest.raises(NameTaken):
         _operator(accounts, chief)
-    with pytest.raises(NameTaken):
+    with pytest.raises(NameTaken) as taken:
         _operator(accounts, chief, name="wang", badge="B-1")
+    assert taken.value.facts["name"] == "B-1"
     assert accounts.secrets_of(badge="B-1").person.name == "li.wei"
 
 
