@@ -1,6 +1,6 @@
 """How well detectors tell pitting on the ball screws of BSData, whole pieces of 400 px from places that taught nothing.
 
-PYTHONPATH=. python benchmarks/parts/spindles.py [--shared ../shared] [--good 50] [--model NAME --models FOLDER]
+PYTHONPATH=. python benchmarks/parts/spindles.py [--shared ../shared] [--good 50] [--model NAME[:X.Y.Z] --models FOLDER]
 PYTHONPATH=. python benchmarks/parts/spindles.py --lay-out FOLDER
 
 Judged on the val list: of each picture a piece with pitting and one without, at places of spindles that the train list
@@ -55,7 +55,8 @@ def main() -> None:
         judge(fitted(pieces(folder, "train.txt", pitted=False), given.good), judged_by)
     else:
         store = ModelStore() if given.models is None else ModelStore(given.models)
-        judge(store.find(given.model), judged_by)
+        name, _, version = given.model.partition(":")
+        judge(store.find(name, version or None), judged_by)
 
 
 def pieces(folder: Path, list_name: str, *, pitted: bool) -> list[Labelled]:

@@ -12,14 +12,11 @@ from typing import Final
 
 import click
 import cv2
-import numpy as np
 from rich.console import Console
 from rich.table import Table
 
-from inspection.types import Box, Image
 from inspection.vision.decoding import decode_image
 from models.datasets import split, twice
-from models.errors import SetUnfit
 from models.labels import (
     LabelledFile,
     LabelledSet,
@@ -32,9 +29,9 @@ from models.labels import (
     write_voc,
     write_yolo,
 )
-from services.cli.model import data_option, grouped, labelled_set
+from services.cli.model import boxed, check_new, data_option, grouped, labelled_set
 from services.cli.options import database_option, pictures_option
-from services.doubts import Doubt, doubts, offered
+from services.doubts import doubts, offered
 from services.evaluating import column_of, evaluate
 from services.reviewed import suffix_of
 from services.text import language_of_environment, say
@@ -86,7 +83,7 @@ def dataset() -> None:
 @click.option("--from", "from_", type=click.Choice(sorted(READERS)), required=True, help=_help("from"))
 @click.option("--to", type=click.Choice(sorted(WRITERS)), required=True, help=_help("to"))
 def convert(source: Path, out: Path, from_: str, to: str) -> None:
-    _check_new(out)
+    check_new(out)
     labelled = READERS[from_](source)
     WRITERS[to](labelled, out)
     defects = sum(len(one.truth) for one in labelled.pictures)
@@ -107,7 +104,7 @@ def split_set(data: Path, group: str | None, by: str | None, share: float, seed:
         raise click.UsageError(_help("group_or_by"))
     lists = data / "learn.txt", data / "judge.txt"
     for file in lists:
-        _check_new(file)
+        check_new(file)
     labelled = read_yolo(data)
     sides = split(labelled, _group_of(data, group, by), share=share, seed=seed)
     for file, side in zip(lists, sides, strict=True):
@@ -154,10 +151,10 @@ def doubt(
     labelled = labelled_set(data, listed, codes)
     found = doubts(evaluate(labelled, name, version))
     if pictures is not None:
-        _check_new(pictures)
+        check_new(pictures)
         pictures.mkdir(parents=True)
         for number, one in enumerate(found[:most], 1):
-            shown = _drawn(decode_image((data / one.picture).read_bytes()), one)
+            shown = boxed(decode_image((data / one.picture).read_bytes()), one.box_px)
             cv2.imwrite(str(pictures / f"{number:03}_{one.what}_{Path(one.picture).stem}.png"), shown)
     if as_json:
         click.echo(json.dumps([asdict(one) for one in found[:most]], ensure_ascii=False))
@@ -171,18 +168,6 @@ def doubt(
     _told("doubted", count=len(found), pictures=len(labelled.pictures))
 
 
-def _drawn(image: Image, one: Doubt) -> Image:
-    """The picture, enlarged, with the doubted place in a box: white on black, seen on any surface."""
-    colour = image if image.ndim == 3 else np.asarray(cv2.cvtColor(image, cv2.COLOR_GRAY2BGR), np.uint8)
-    times = max(1, 640 // max(colour.shape[:2]))
-    shown = np.repeat(np.repeat(colour, times, axis=0), times, axis=1)
-    box: Box = one.box_px
-    corners = [(int(x * times), int(y * times)) for x, y in ((box.x1, box.y1), (box.x2, box.y2))]
-    for grey, width in ((0, 5), (255, 2)):
-        cv2.rectangle(shown, corners[0], corners[1], (grey, grey, grey), width)
-    return shown
-
-
 @dataset.command("next", help=_help("next"))
 @click.option("--since", type=click.DateTime(), required=True, help=_help("since"))
 @click.option("--most", type=click.IntRange(1), default=50, show_default=True, help=_help("most"))
@@ -193,7 +178,7 @@ def label_next(since: datetime, most: int, out: Path | None, pictures: ImageStor
     with TraceStore.open(database) as store:
         found = offered(store, since=since.astimezone(UTC), most=most)
     if out is not None:
-        _check_new(out)
+        check_new(out)
     table = Table(box=None)
     for column in ("unit", "why", "score"):
         table.add_column(_help(f"column.{column}"))
@@ -206,14 +191,3 @@ def label_next(since: datetime, most: int, out: Path | None, pictures: ImageStor
             file.write_bytes(data)
     Console(highlight=False).print(table)
     _told("offered", count=len(found))
-
-
-def _check_new(place: Path) -> None:
-    """Raises SetUnfit: what people labelled is not written over."""
-    if place.exists():
-        raise SetUnfit(
-            f"{place} is there already.",
-            action="Name another place, or move it away.",
-            place=str(place),
-            wrong="it is there already",
-        )

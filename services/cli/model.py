@@ -13,22 +13,25 @@ from pathlib import Path
 from typing import Any
 
 import click
+import cv2
+import numpy as np
 from rich.console import Console
 from rich.progress import Progress
 from rich.table import Table
 
 from inspection.errors import InspectionError
-from inspection.types import Image
+from inspection.types import Box, Image
 from inspection.vision.decoding import decode_image
 from models.bundle import Keys
 from models.card import ModelCard
 from models.datasets import balance, check_fit, twice, version_of
+from models.errors import SetUnfit
 from models.exchange import bring_in_bundle, bring_in_network, exported
 from models.labels import LabelledSet, read_yolo, write_labels
 from models.store import ModelStore, plant_folder
 from services.cli.options import database_option, pictures_option
 from services.cli.signing import by_option, signs
-from services.evaluating import Price, column_of, compare, evaluate, pace_in_turn
+from services.evaluating import Evaluated, Price, column_of, compare, evaluate, pace_in_turn
 from services.evaluating import as_json as evaluated_as_json
 from services.model_life import ModelLife, Standing
 from services.reviewed import reviewed
@@ -171,6 +174,9 @@ def trust(key: str, name: str) -> None:
     show_default=True,
     help=_help("defective_share"),
 )
+@click.option(
+    "--flips", type=click.Path(file_okay=False, path_type=Path), metavar="FOLDER", help=_help("flips")
+)
 @json_option
 def evaluate_model(
     name: str,
@@ -184,8 +190,13 @@ def evaluate_model(
     escape_costs: float | None,
     overkill_costs: float,
     defective_share: float,
+    flips: Path | None,
     as_json: bool,
 ) -> int:
+    if flips is not None:
+        if escape_costs is None:
+            raise click.UsageError(say("cli.model.flips_of_costs", language_of_environment()))
+        check_new(flips)
     labelled = labelled_set(data, listed, codes)
     beside = None if by is None else column_of(data, by)
     console = Console(stderr=True, highlight=False)
@@ -205,11 +216,33 @@ def evaluate_model(
     if gates is not None:
         told["against"] = against
         told["gates"] = [{**asdict(gate), "passed": gate.passed()} for gate in gates]
+    if flips is not None:
+        _write_flips(challenger, labelled, told["price"], flips)
     if as_json:
         click.echo(json.dumps(told, ensure_ascii=False))
     else:
         _show(told)
     return 0 if gates is None or all(gate.passed() for gate in gates) else 1
+
+
+def _write_flips(one: Evaluated, labelled: LabelledSet, price: dict[str, Any], folder: Path) -> None:
+    """The pictures of the units that the cheapest threshold judges otherwise than the card, the surest place in a box.
+    Their names say what becomes of the unit."""
+    folder.mkdir(parents=True)
+    for number, flip in enumerate(price["flips"], 1):
+        what = {
+            (True, True): "escapes",
+            (True, False): "is_caught",
+            (False, True): "is_spared",
+            (False, False): "is_refused",
+        }[flip["defective"], flip["reported_by_card"]]
+        for seen in one.seen:
+            if one.unit_of(seen.picture.name) != flip["unit"]:
+                continue
+            found = seen.all.found
+            surest = Box(*found.xyxy[np.argmax(found.score)].tolist()) if len(found) else None
+            shown = boxed(decode_image(labelled.file(seen.picture).read_bytes()), surest)
+            cv2.imwrite(str(folder / f"{number:03}_{what}_{Path(seen.picture.name).stem}.png"), shown)
 
 
 @model.command("data", help=_help("data_help"))
@@ -467,6 +500,29 @@ def grouped(pattern: str | None, *, hint: str) -> re.Pattern[str] | None:
     if found is not None and found.groups < 1:
         raise click.BadParameter(say("cli.model.no_group", language_of_environment()), param_hint=hint)
     return found
+
+
+def boxed(image: Image, box: Box | None) -> Image:
+    """The picture, enlarged, with that place in a box: white on black, seen on any surface."""
+    colour = image if image.ndim == 3 else np.asarray(cv2.cvtColor(image, cv2.COLOR_GRAY2BGR), np.uint8)
+    times = max(1, 640 // max(colour.shape[:2]))
+    shown = np.repeat(np.repeat(colour, times, axis=0), times, axis=1)
+    if box is not None:
+        corners = [(int(x * times), int(y * times)) for x, y in ((box.x1, box.y1), (box.x2, box.y2))]
+        for grey, width in ((0, 5), (255, 2)):
+            cv2.rectangle(shown, corners[0], corners[1], (grey, grey, grey), width)
+    return shown
+
+
+def check_new(place: Path) -> None:
+    """Raises SetUnfit: what is there is not written over."""
+    if place.exists():
+        raise SetUnfit(
+            f"{place} is there already.",
+            action="Name another place, or move it away.",
+            place=str(place),
+            wrong="it is there already",
+        )
 
 
 def _picture(file: Path | None) -> Image | None:

@@ -2,7 +2,9 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from pathlib import Path
 
+import click
 import cv2
 import numpy as np
 import pytest
@@ -115,6 +117,25 @@ def test_escapes_are_counted_by_light_and_priced(drawn, tmp_path):
         "bright": 4,
     }
     assert found["price"]["cost_of_a_unit"] <= found["price"]["cost_of_a_unit_by_card"]
+
+
+def test_what_another_threshold_would_judge_otherwise_is_shown_in_pictures(drawn, tmp_path):
+    flips = tmp_path / "flips"
+    priced = ("evaluate", PART, "--data", str(drawn), "--flips", str(flips), "--json")
+    with pytest.raises(click.UsageError, match="--escape-costs"):
+        asked(*priced, models=tmp_path)
+    # Where an escape costs nothing, no unit is worth stopping: all that the card reports now escape.
+    told = asked(*priced, "--escape-costs", "0", models=tmp_path)
+    units = [one["unit"] for one in json.loads(told.output)["price"]["flips"]]
+    assert units
+    named = [f"{number:03}_escapes_{Path(unit).stem}.png" for number, unit in enumerate(units, 1)]
+    assert sorted(file.name for file in flips.iterdir()) == named
+    plain = cv2.imread(str(drawn / units[0]))
+    shown = cv2.imread(str(flips / named[0]))
+    assert shown.shape == plain.shape
+    assert (shown != plain).any()
+    with pytest.raises(SetUnfit, match="there already"):
+        asked(*priced, "--escape-costs", "0", models=tmp_path)
 
 
 def test_a_model_is_no_worse_than_itself(drawn, tmp_path):
