@@ -18,7 +18,8 @@ def autocast() -> AbstractContextManager[Any]:
     """The network, not the loss, belongs into it. torch must be imported and its threads set."""
     import torch
 
-    return torch.autocast("cpu", dtype=torch.bfloat16, enabled=bfloat16_pays())
+    chosen: AbstractContextManager[Any] = torch.autocast("cpu", dtype=torch.bfloat16, enabled=bfloat16_pays())
+    return chosen
 
 
 @functools.cache
