@@ -12,6 +12,8 @@ the train list's pieces as a labelled set with its outlines, to train from (`mod
 from __future__ import annotations
 
 import argparse
+import csv
+import hashlib
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -47,7 +49,7 @@ def main() -> None:
         lay_out(
             [*pieces(folder, "train.txt", pitted=True), *pieces(folder, "train.txt", pitted=False)],
             given.lay_out,
-            masks=folder / "masks",
+            bsdata=folder,
         )
         return
     judged_by = [*pieces(folder, "val.txt", pitted=True), *pieces(folder, "val.txt", pitted=False)]
@@ -80,9 +82,12 @@ def judge(model: ReleasedModel, judged_by: Sequence[Labelled]) -> None:
     score = np.array([one.found.score.max(initial=0) for one in looked], np.float64)
     print(f"{model.card.name} {model.card.version}: {len(looked)} pieces, {defective.sum()} with pitting")
     print(f"AUROC of pieces {auroc(score, defective):.4f}")
+    reported = [judged(one, reporting) for one in judged_by]
     if model.card.kinds != (KIND,):
-        print(f"AP50 of pits {precision(looked, ['pits']).ap50['pits']:.4f}")
-    counted = misses([judged(one, reporting) for one in judged_by])
+        # A map has no pieces but at a threshold.
+        every = reported if model.card.task == "maps" else looked
+        print(f"AP50 of pits {precision(every, ['pits']).ap50['pits']:.4f}")
+    counted = misses(reported)
     print(
         f"by its card: {counted.escapes} of {counted.defective} escape, {counted.overkill} of {counted.clean} alarm"
     )
@@ -103,14 +108,18 @@ def judged(one: Labelled, detector: BoxDetector | MapDetector) -> Judged:
     )
 
 
-def lay_out(some: Sequence[Labelled], folder: Path, *, masks: Path) -> None:
-    (folder / "images").mkdir(parents=True)
+def lay_out(some: Sequence[Labelled], folder: Path, *, bsdata: Path) -> None:
+    """A folder for each place of a spindle, named as a unit's is: what is set aside then shows other places."""
+    with (bsdata / "images.csv").open(encoding="utf-8", newline="") as file:
+        place_of = {Path(row["file"]).stem: row["group"] for row in csv.DictReader(file)}
     told = []
     for one in some:
-        name = f"images/{one.name}.png"
+        place = place_of[one.name.rsplit("_", 2)[0]]
+        name = f"images/{hashlib.blake2b(place.encode(), digest_size=16).hexdigest()}/{one.name}.png"
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
         cv2.imwrite(str(folder / name), one.pixels)
         height, width = one.pixels.shape[:2]
-        truth = outlines(one, masks) if one.truth else ()
+        truth = outlines(one, bsdata / "masks") if one.truth else ()
         told.append(LabelledFile(name=name, width_px=width, height_px=height, truth=truth))
     write_labels(LabelledSet(folder=folder, kinds=("pits",), pictures=tuple(told)))
     print(f"{folder}: {len(told)} pieces")

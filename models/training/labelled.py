@@ -65,7 +65,7 @@ def pieces_of(picture: Labelled, tile_px: int) -> list[Labelled]:
 
 
 def make_labelled_set(
-    learn: LabelledSet, judge: LabelledSet, folder: Path, *, tile_px: int, source: str
+    learn: LabelledSet, judge: LabelledSet, folder: Path, *, tile_px: int, source: str, licence: str
 ) -> TrainingSet:
     """Pieces with defects, and of those without about as many, spread evenly; to choose by, all pieces."""
     kinds = sorted({kind for one in learn.pictures for kind in one.kinds})
@@ -73,7 +73,7 @@ def make_labelled_set(
     bad, even = [one for one in pieces if one.truth], [one for one in pieces if not one.truth]
     step = max(1, len(even) // max(len(bad), 1))
     choose = [piece for one in read(judge) for piece in pieces_of(one, tile_px)]
-    return write_set(folder, kinds, [(source, LICENCE, [*bad, *even[::step]])], choose_by=choose)
+    return write_set(folder, kinds, [(source, licence, [*bad, *even[::step]])], choose_by=choose)
 
 
 def read(labelled: LabelledSet) -> list[Labelled]:
@@ -97,17 +97,27 @@ def size_of(labelled: LabelledSet) -> tuple[int, int]:
 
 
 def train_from_labels(
-    labelled: LabelledSet, *, name: str, source: str, version: str, work: Path, into: Path, epochs: int
+    labelled: LabelledSet,
+    *,
+    name: str,
+    source: str,
+    version: str,
+    work: Path,
+    into: Path,
+    epochs: int,
+    licence: str = LICENCE,
 ) -> Path:
-    """The folder of the released model. Raises SetUnfit, and RuntimeError where the exported file answers otherwise
-    than the network."""
+    """The folder of the released model; `licence` is that of the pictures.
+
+    Raises SetUnfit, and RuntimeError where the exported file answers otherwise than the network.
+    """
     learn, judge = to_train_from(labelled)
     tile_px, input_px = size_of(labelled)
     # Plants' sets are small: a step for each batch, or there are few.
     plan = train.Plan(
         input_px=input_px, epochs=epochs, seed=0, per_step=16, learning_rate=0.001, augment=AUGMENT
     )
-    made = make_labelled_set(learn, judge, work / "data", tile_px=tile_px, source=source)
+    made = make_labelled_set(learn, judge, work / "data", tile_px=tile_px, source=source, licence=licence)
     say(f"{made.sources[0].images} pieces of {tile_px} px with {made.sources[0].boxes} defects teach")
     say(f"{len(judge.pictures)} pictures of other units judge")
     train.fit(plan, folder=work, threads=len(os.sched_getaffinity(0)), each_epoch=_tell)
@@ -115,7 +125,7 @@ def train_from_labels(
     exhibit = Exhibit(
         released_as=name,
         tile_px=tile_px,
-        licence=LICENCE,
+        licence=licence,
         chosen_by="the pictures set aside (epoch by ultralytics' fitness; thresholds)",
         choose=judged_by,
         clean=[one for one in judged_by if not one.truth],
@@ -168,6 +178,7 @@ def what_to_train(program: str, description: str, *, epochs: int) -> argparse.Ar
     parser.add_argument(
         "--set", default=None, help="what the card calls the pictures; else the folder's name"
     )
+    parser.add_argument("--licence", default=LICENCE, help="of the pictures, for the card")
     parser.add_argument("--version", default="1.0.0")
     parser.add_argument("--into", type=Path, required=True, help="where the model is written to")
     parser.add_argument("--epochs", type=int, default=epochs)
@@ -190,6 +201,7 @@ def main(arguments: list[str]) -> int:
         work=asked.work.resolve(),
         into=asked.into,
         epochs=asked.epochs,
+        licence=asked.licence,
     )
     say(str(folder))
     return 0

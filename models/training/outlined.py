@@ -58,7 +58,7 @@ LEAST_STEPS: Final = 25
 
 THRESHOLDS_BY: Final = (
     "0.5, lowered for all kinds together, by a tenth at a time, until at most 1 % of the defective pictures set aside "
-    f"escape; but so high that at most {CLEAN_SHARE:.1%} of the good ones set aside alarm, and never below 0.05"
+    f"escape; but so high that at most {CLEAN_SHARE:.1%} of the good ones set aside alarm, or one, and never below 0.05"
 )
 
 _BATCH, _RATE, _DECAY = 16, 2e-3, 1e-2
@@ -205,10 +205,19 @@ def learn(pieces: Sequence[Piece], *, input_px: int, epochs: int, threads: int, 
 
 
 def train_from_outlines(
-    labelled: LabelledSet, *, name: str, source: str, version: str, into: Path, epochs: int
+    labelled: LabelledSet,
+    *,
+    name: str,
+    source: str,
+    version: str,
+    into: Path,
+    epochs: int,
+    licence: str = LICENCE,
 ) -> Path:
-    """The folder of the released model. Raises SetUnfit, and RuntimeError where the exported file answers otherwise
-    than the network."""
+    """The folder of the released model; `licence` is that of the pictures.
+
+    Raises SetUnfit, and RuntimeError where the exported file answers otherwise than the network.
+    """
     teach, judge = to_train_from(labelled)
     kinds = sorted({kind for one in teach.pictures for kind in one.kinds})
     tile_px, input_px = size_of(labelled)
@@ -242,7 +251,7 @@ def train_from_outlines(
         thresholds=dict.fromkeys(kinds, 0.5),
         thresholds_by=THRESHOLDS_BY,
         suppress_above=0.5,
-        licence=LICENCE,
+        licence=licence,
         training=Training(
             tool="torch, models/training/outlined.py, from scratch (no downloaded weights)",
             tool_licence="BSD-3-Clause (torch), Apache-2.0 (outlined.py)",
@@ -254,7 +263,7 @@ def train_from_outlines(
             digest=_digest(pieces),
             chosen_by="the pictures set aside (thresholds; no epoch was chosen)",
             by_its_own_tool="-",
-            sources=(TrainingSource(name=source, licence=LICENCE, images=len(teach.pictures), boxes=said),),
+            sources=(TrainingSource(name=source, licence=licence, images=len(teach.pictures), boxes=said),),
         ),
     )
     gold = Gold(
@@ -319,6 +328,7 @@ def main(arguments: list[str]) -> int:
         version=asked.version,
         into=asked.into,
         epochs=asked.epochs,
+        licence=asked.licence,
     )
     say(str(folder))
     return 0
