@@ -32,7 +32,8 @@ def plotted(events: Sequence[RareEvent], chart: RareChart) -> tuple[RareEvent, .
 
 
 def rare_chart(events: Sequence[RareEvent], *, chart: RareChart, by_stage: bool, book: Book) -> ControlChart:
-    """Limits by stage where that is asked; a stage too short for limits of its own is shown without.
+    """Limits by stage where that is asked; a stage too short for limits of its own is shown without. So is the first
+    event of a stage that follows another: what lies before it began in the stage before.
 
     Raises TooFewValues, NoVariation.
     """
@@ -43,7 +44,8 @@ def rare_chart(events: Sequence[RareEvent], *, chart: RareChart, by_stage: bool,
     lines = np.full((3, x.size), np.nan)
     sigma = np.zeros(x.size)
     zeros: list[Signal] = []
-    for rows in stage_rows(labels, x.size):
+    for number, whole in enumerate(stage_rows(labels, x.size)):
+        rows = whole[1:] if number else whole
         place = {int(row): index for index, row in enumerate(rows)}
         kept = [row for row in rows if row not in {one.index for one in left_out}]
         if labels and (len(kept) < LEAST or np.ptp(x[kept]) == 0):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 
@@ -9,7 +10,7 @@ import pytest
 
 from inspection.types import Verdict
 from tests.a_station import hours_of_parts
-from tests.builders import a_defect, a_unit, an_inspection
+from tests.builders import RECIPE, a_defect, a_unit, an_inspection
 from tests.services.signed_in import signed_in
 from traceability.accounts import Role
 from traceability.spc.attributes import attribute_chart, g_chart, t_chart
@@ -73,7 +74,7 @@ def test_a_c_chart_leaves_hours_of_another_size_out_as_gaps(station, a_day, clie
         assert (values[-1] is None) == (number == 5)
 
 
-def _rare(station, gaps, *, start=NOON - timedelta(hours=20)):
+def _rare(station, gaps, *, start=NOON - timedelta(hours=20), recipe=RECIPE, prefix="R"):
     """Refused parts with so many good ones before each; a part a minute."""
     inspections = []
     for gap in gaps:
@@ -81,7 +82,8 @@ def _rare(station, gaps, *, start=NOON - timedelta(hours=20)):
             number = len(inspections)
             inspections.append(
                 an_inspection(
-                    unit=a_unit(f"86.999.1/R-{number}"),
+                    unit=a_unit(f"86.999.1/{prefix}-{number}"),
+                    recipe=recipe,
                     lane="parts",
                     verdict=verdict,
                     defects=(a_defect(kind="pits"),) if verdict is Verdict.REJECT and gap % 2 else (),
@@ -91,7 +93,7 @@ def _rare(station, gaps, *, start=NOON - timedelta(hours=20)):
     # Whom nobody could judge was no chance to refuse.
     inspections.append(
         an_inspection(
-            unit=a_unit("86.999.1/BLIND"),
+            unit=a_unit(f"86.999.1/{prefix}-BLIND"),
             lane="parts",
             verdict=Verdict.NOT_INSPECTED,
             finished_at=start + timedelta(minutes=gaps[0] + 1, seconds=30),
@@ -125,6 +127,23 @@ def test_a_t_chart_has_the_hours_between_two_refused_ones_with_limits_in_hours(s
     assert _lines(found, "centre") == pytest.approx([centre**3.6 for centre in plain.centre])
     assert _lines(found, "upper") == pytest.approx([upper**3.6 for upper in plain.upper])
     assert {one["index"] for one in found["signals"]} == {one.index for one in plain.signals}
+
+
+@pytest.mark.parametrize("chart", ["g", "t"])
+def test_what_lies_before_the_first_rare_event_of_a_stage_began_in_the_one_before_and_is_not_judged(
+    station, client, chart
+):
+    _rare(station, [20, 25, 18, 22, 30])
+    # The lane stood still for hours before it went on under another recipe.
+    newer = replace(RECIPE, revision=RECIPE.revision + 1)
+    _rare(station, [200, 3, 5, 2, 4, 6], start=NOON - timedelta(hours=10), recipe=newer, prefix="S")
+    found = _chart(client, chart=chart, lane="parts")
+    begins = [point["stage"] for point in found["points"]].index(found["points"][-1]["stage"])
+    assert begins == 4
+    assert found["points"][begins]["value"] is not None
+    assert found["points"][begins]["upper"] is None
+    assert found["points"][begins + 1]["upper"] is not None
+    assert found["signals"] == []
 
 
 def test_rare_events_may_be_those_of_a_kind_of_defect(station, client):
