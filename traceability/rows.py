@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
@@ -18,6 +19,7 @@ from sqlalchemy import (
     Table,
     and_,
     any_,
+    func,
     literal,
     or_,
     select,
@@ -65,11 +67,14 @@ def portions(items: Sequence[_T]) -> Iterator[Sequence[_T]]:
 def among(connection: Connection, column: Column[Any], items: Sequence[Any]) -> ColumnElement[bool]:
     """Whether a column has one of these values.
 
-    PostgreSQL is sent one array: reading 5000 placeholders alone takes psycopg 200 ms. SQLite has no arrays.
+    PostgreSQL is sent one array: reading 5000 placeholders alone takes psycopg 200 ms. SQLite has no arrays, and is
+    sent them as JSON: writing as many placeholders takes half the time of such a query.
     """
     if connection.dialect.name == "postgresql":
         return column == any_(literal(list(items), ARRAY(column.type)))
-    return column.in_(items)
+    stored = column.type.dialect_impl(connection.dialect).bind_processor(connection.dialect)
+    sent = json.dumps([item if stored is None else stored(item) for item in items])
+    return column.in_(select(func.json_each(sent).table_valued("value").c.value))
 
 
 def inspection_row(inspection: Inspection, identifier_id: int) -> Row:
