@@ -197,7 +197,7 @@ def asked_for(
     lower: Annotated[float | None, Query(description="specification limit, for pre_control")] = None,
     upper: Annotated[float | None, Query(description="specification limit, for pre_control")] = None,
     nominals: Annotated[
-        str, Query(max_length=2000, description="of recipes, for dnom: demo-part 3=40, demo-part 4=42")
+        str, Query(max_length=2000, description="of recipes, for dnom: part-demo 5=40, part-demo 6=42")
     ] = "",
 ) -> Measured:
     """Which values a chart is of. Raises ReadingsUnreadable for nominals that are not `recipe=number`."""
@@ -266,7 +266,14 @@ def measured_of(here: OnRecord, language: str, asked: Measured) -> MeasuredAnswe
     titles = [quantity_name(language, name) for name in (asked.measurement, *asked.beside)]
     of_values: Mapping[str, ChartKind] = {"short_runs": "z", "pre_control": "pre_control"}
     kind = of_values.get(asked.chart) or _KINDS[drawn.location.statistic]
-    is_plain = asked.chart in ("individuals", *OF_SUBGROUPS, "ewma", "dnom", "pre_control")
+    in_sigmas = {
+        "short_runs": "sigmas",
+        "cusum": "sigmas",
+        "t_squared": "squared_sigmas",
+        "mewma": "squared_sigmas",
+    }
+    own = in_sigmas.get(asked.chart)
+    unit = first.unit if own is None else say(f"web.spc.{own}", language)
     location = _answer(
         drawn.location,
         kind,
@@ -275,7 +282,7 @@ def measured_of(here: OnRecord, language: str, asked: Measured) -> MeasuredAnswe
         asked,
         " + ".join(titles) if asked.chart in OF_SEVERAL else titles[0],
         language,
-        unit=first.unit if is_plain else say("web.spc.sigmas", language),
+        unit=unit,
         titles=titles,
     )
     return MeasuredAnswer(
@@ -304,9 +311,7 @@ def measured_of(here: OnRecord, language: str, asked: Measured) -> MeasuredAnswe
             asked,
             say(f"web.statistic.{drawn.spread.statistic}", language),
             language,
-            unit=first.unit
-            if asked.chart not in ("cusum", "short_runs")
-            else say("web.spc.sigmas", language),
+            unit=unit,
         ),
         stages=list(dict.fromkeys(drawn.location.stage)),
         lag_1=_resemblance(drawn.location) if asked.chart == "individuals" else None,

@@ -74,6 +74,8 @@ SHARES = (
 class MeritAnswer(BaseModel):
     """One figure. `unit` is empty for a share, 0..1; `basis` what it was counted from, in the reader's language.
 
+    `station`, `lane`  of one lane: which; both empty for a figure of all that was asked about
+    `place`     both, as they are called in the record
     `value`     None where there is nothing to count it from
     `interval`  95 %
     `is_met`    None without a target
@@ -81,6 +83,8 @@ class MeritAnswer(BaseModel):
 
     figure: FigureName
     name: str
+    station: str
+    lane: str
     place: str
     value: float | None
     interval: tuple[float, float] | None
@@ -177,10 +181,14 @@ def _figures(
             value,
             interval,
             language,
-            place="" if of is None else f"{of.station} / {of.lane}",
+            of=of,
             unit=unit,
             target=_target(found.targets, name, where),
-            basis=say(f"web.merit.basis.{name}", language, **basis),
+            basis=say(
+                f"web.merit.basis.{name}",
+                language,
+                **{key: f"{fact:,}" if isinstance(fact, int) else fact for key, fact in basis.items()},
+            ),
         )
 
     passes: list[float] = []
@@ -248,7 +256,7 @@ def answered(
     language: str,
     *,
     basis: str,
-    place: str = "",
+    of: StepCount | None = None,
     unit: str = "",
     target: float | None = None,
 ) -> MeritAnswer:
@@ -258,7 +266,9 @@ def answered(
     return MeritAnswer(
         figure=name,
         name=say(f"web.merit.name.{name}", language),
-        place=place,
+        station="" if of is None else of.station,
+        lane="" if of is None else of.lane,
+        place="" if of is None else f"{of.station} / {of.lane}",
         value=value,
         interval=interval,
         unit=unit,
@@ -392,7 +402,7 @@ def given_figures(language: str, given: Given) -> GivenAnswer:
     for name, count, of_all in lots:
         if count is not None and of_all is not None:
             one = rate(name, count=count, of=of_all)
-            basis = say("web.merit.basis.lots", language, count=count, of_all=of_all)
+            basis = say("web.merit.basis.lots", language, count=f"{count:,}", of_all=f"{of_all:,}")
             figures.append(answered(name, one.value, one.interval, language, basis=basis))
     cost = QualityCost(
         prevention=given.prevention,

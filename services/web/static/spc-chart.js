@@ -107,6 +107,8 @@ class SpcChart extends HTMLElement {
         fontSize: 12,
         formatter: ({ value: last }) => `${name} ${this.told(last)}`,
       },
+      // Limits that lie close would be written over one another.
+      labelLayout: { moveOverlap: "shiftY" },
     });
     const zones = [0, 1, 2, 3].map((line) =>
       stepped("", points.map(({ zones }) => zones?.[line] ?? null), { color: INK.grid, width: 1, type: "solid" }),
@@ -127,7 +129,8 @@ class SpcChart extends HTMLElement {
       yAxis: {
         type: "value",
         ...(isCounted ? { min: 0, max: top } : { scale: true }),
-        axisLabel: { color: INK.faint, formatter: (at) => this.told(at), showMaxLabel: !isCounted },
+        splitNumber: this.clientHeight < 260 ? 3 : 5,
+        axisLabel: { color: INK.faint, formatter: (at) => this.told(at), showMaxLabel: !isCounted, hideOverlap: true },
         splitLine: { show: false },
       },
       tooltip: { ...this.common().tooltip, formatter: ([{ dataIndex }]) => this.tip(dataIndex) },

@@ -154,6 +154,35 @@ def test_any_chart_of_the_library_is_drawn_of_what_was_measured(station, client,
         assert file.status_code == 200
 
 
+@pytest.mark.parametrize(
+    ("chart", "unit"),
+    [
+        ("individuals", "mm"),
+        ("residuals", "mm"),
+        ("dnom", "mm"),
+        ("short_runs", "σ"),
+        ("cusum", "σ"),
+        ("t_squared", "σ²"),
+        ("mewma", "σ²"),
+    ],
+)
+def test_a_chart_says_in_what_its_points_are(station, client, chart, unit):
+    _pairs(station, np.random.default_rng(5).normal(10, 1, (40, 2)).tolist())
+    found = _chart(client, chart=chart, beside="height")
+    assert {found[part]["unit"] for part in ("location", "spread") if found[part]} == {unit}
+    page = client.get(
+        f"/spc/measured?measurement=width&chart={chart}&lang=en", headers={"Accept": "text/html"}
+    )
+    assert f"40 units, in {unit}." in page.text
+
+
+@pytest.mark.parametrize(("simulated", "said"), [(True, 1), (False, 0)])
+def test_a_page_with_values_of_a_demos_history_says_so(station, client, simulated, said):
+    _measured(station, STEADY, simulated=simulated)
+    page = client.get("/spc/measured?lang=en", headers={"Accept": "text/html"})
+    assert page.text.count("Contains simulated data: 10 of 10 units") == said
+
+
 def test_runs_of_two_recipes_share_a_chart_of_deviations_from_their_nominals(station, client):
     newer = replace(RECIPE, revision=RECIPE.revision + 1)
     _measured(station, STEADY)

@@ -6,6 +6,7 @@ import pytest
 from uuid_utils.compat import uuid7
 
 from inspection.types import Verdict
+from station_config import load_station
 from tests.builders import a_defect, a_unit, an_inspection
 from tests.services.signed_in import signed_in
 from traceability import holds
@@ -185,7 +186,11 @@ def test_lots_and_costs_that_are_given_are_counted_with_their_definition(client)
 def test_the_page_shows_figures_and_reads_what_is_typed(ten_parts, client, language):
     asked = {"lang": language}
     headers = {"Accept": "text/html"}
-    assert "70.00%" in client.get("/spc/merit", params=asked, headers=headers).text
+    page = client.get("/spc/merit", params=asked, headers=headers).text
+    assert "70.00%" in page
+    # By the lane's name, not by what stands in addresses.
+    assert load_station("demo").lanes[1].title.in_language(language) + "</span>" in page
+    assert "demo / parts" not in page
     typed = {
         "numbers": "incoming_accepted = 48\nincoming_lots = 50",
         "suppliers": "A, 48, 50, 3, 4000, 3, 4, 5",
