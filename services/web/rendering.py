@@ -88,8 +88,9 @@ def page(request: Request, template: str, *, status: int = 200, **values: object
         "failure_name": partial(_failure_name, language),
         "when": partial(when, language),
         "when_minutes": partial(when_minutes, language),
-        "mode": None if serving.live is None else station_mode(serving.live),
-        "now": datetime.now().astimezone(),
+        # Names of their own: pages have a mode or a now that is of a lane, or of a training.
+        "header_mode": None if serving.live is None else station_mode(serving.live),
+        "header_now": datetime.now().astimezone(),
         "path": request.url.path,
         "who": _who(request),
     }
