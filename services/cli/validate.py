@@ -60,7 +60,7 @@ def validate(folder: Path | None, out: Path, as_json: bool, ledger: Path) -> Non
             transient=True,
         )
     ]
-    record = record_of(results, at=datetime.now(UTC))
+    record = record_of(results, at=datetime.now(UTC).replace(microsecond=0))
     signed = sign(record, Sealer(ledger))
     out.mkdir(parents=True, exist_ok=True)
     written = out / "verification.json"
@@ -89,11 +89,8 @@ def show(record: Mapping[str, Any], language: str, console: Console) -> None:
     table.add_column(say("cli.validate.family", language))
     for name in ("cases_column", *MARKS):
         table.add_column(say(f"cli.validate.{name}", language), justify="right")
-    families = sorted({one["family"] for one in record["results"]})
-    for family in families:
-        of_family = [one for one in record["results"] if one["family"] == family]
-        counted = [sum(one["outcome"] == name for one in of_family) for name in MARKS]
-        table.add_row(family, str(len(of_family)), *(str(count) for count in counted))
+    for family, counts in by_family(record).items():
+        table.add_row(family, *map(str, counts))
     console.print(table)
     for one in record["results"]:
         for text in findings(one):
@@ -101,6 +98,14 @@ def show(record: Mapping[str, Any], language: str, console: Console) -> None:
     key = "passed" if record["passed"] else "failed"
     counts = {"cases": record["cases"], "figures": record["figures"], "agrees": record["counted"]["agrees"]}
     console.print(say(f"cli.validate.{key}", language, **counts), markup=False, soft_wrap=True)
+
+
+def by_family(record: Mapping[str, Any]) -> dict[str, list[int]]:
+    """Of each family: how many cases, and how many of them came out as each of MARKS."""
+    outcomes: dict[str, list[str]] = {}
+    for one in record["results"]:
+        outcomes.setdefault(one["family"], []).append(one["outcome"])
+    return {name: [len(some), *map(some.count, MARKS)] for name, some in sorted(outcomes.items())}
 
 
 def findings(result: Mapping[str, Any]) -> list[str]:
@@ -148,7 +153,7 @@ def report_of(signed: Mapping[str, Any]) -> str:
     heads = "".join(
         f"<th>{text}</th>"
         for text in (
-            "",
+            both("outcome"),
             both("case"),
             both("method"),
             both("source"),
@@ -156,6 +161,11 @@ def report_of(signed: Mapping[str, Any]) -> str:
             both("finding"),
         )
     )
+    covers = "".join(
+        f"<tr>{cell(name)}{''.join(cell(count) for count in counts)}</tr>"
+        for name, counts in by_family(signed).items()
+    )
+    covered = "".join(f"<th>{both(name)}</th>" for name in ("family", "cases_column", *MARKS))
     sources = "".join(f"<tr>{cell(name)}{cell(digest)}</tr>" for name, digest in signed["sources"].items())
     told = "".join(f"<tr><th>{name}</th>{cell(value)}</tr>" for name, value in facts)
     return f"""<!doctype html>
@@ -164,8 +174,10 @@ def report_of(signed: Mapping[str, Any]) -> str:
 body {{ font: 11pt/1.45 "Noto Sans CJK SC", "Microsoft YaHei", system-ui, sans-serif }}
 body {{ margin: 2rem auto; max-width: 62rem; color: #1a1a1a }}
 table {{ border-collapse: collapse; width: 100%; margin: 1rem 0 }}
-th, td {{ border-bottom: 1px solid #ccc; padding: .3rem .5rem; text-align: left }}
-th, td {{ vertical-align: top; overflow-wrap: anywhere }}
+th, td {{ border-bottom: 1px solid #ccc; padding: .3rem .5rem; text-align: left; vertical-align: top }}
+td {{ overflow-wrap: anywhere }}
+tr {{ break-inside: avoid }}
+h2, tr:first-child {{ break-after: avoid }}
 .verdict {{ font-size: 1.2rem; font-weight: 600; border: 2px solid; padding: .6rem 1rem }}
 .differs, .refused {{ color: #c3241c }} .gap {{ color: #7a5c00 }}
 @page {{ size: A4; margin: 15mm }}
@@ -174,6 +186,9 @@ th, td {{ vertical-align: top; overflow-wrap: anywhere }}
 <p>{both("purpose")}</p>
 <p class="verdict">{verdict}</p>
 <table>{told}</table>
+<h2>{both("covered")}</h2>
+<p>{both("covered_about")}</p>
+<table><tr>{covered}</tr>{covers}</table>
 <h2>{both("results")}</h2>
 <table><tr>{heads}</tr>{rows}</table>
 <h2>{both("sources")}</h2>

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
+from html import escape
 from pathlib import Path
 
 import pytest
@@ -65,6 +67,16 @@ def test_a_figure_that_differs_fails_and_stands_in_the_report_in_both_languages(
     assert "center: 4.0 ≠ 5.0" in page
     assert "unheard_of: —" in page
     assert all(say("cli.validate.title", language) in page for language in LANGUAGES)
+
+
+def test_the_report_says_which_families_it_covers_and_that_it_says_nothing_of_others(tmp_path: Path):
+    run(tmp_path)
+    record = json.loads((tmp_path / "out" / "verification.json").read_text(encoding="utf-8"))
+    page = (tmp_path / "out" / "verification.html").read_text(encoding="utf-8")
+    for family, counted in Counter(one["family"] for one in record["results"]).items():
+        assert f"<td>{family}</td><td>{counted}</td><td>{counted}</td>" in page
+    assert all(escape(say("cli.validate.covered_about", language)) in page for language in LANGUAGES)
+    assert "." not in record["at"]
 
 
 def test_a_case_of_an_unknown_shape_is_reported_and_does_not_end_the_run(tmp_path: Path):
