@@ -89,8 +89,8 @@ def show(record: Mapping[str, Any], language: str, console: Console) -> None:
     table.add_column(say("cli.validate.family", language))
     for name in ("cases_column", *MARKS):
         table.add_column(say(f"cli.validate.{name}", language), justify="right")
-    for family, counts in by_family(record).items():
-        table.add_row(family, *map(str, counts))
+    for family, outcomes in by_family(record).items():
+        table.add_row(family, *map(str, outcomes))
     console.print(table)
     for one in record["results"]:
         for text in findings(one):
