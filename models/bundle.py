@@ -232,8 +232,8 @@ def zipped(source: Path | BinaryIO, *, most_files: int, most_bytes: int) -> dict
                 raise ValueError("it is packed in another way than ours")
             # Read to their stated sizes only: zipfile stops there, whatever is packed behind it.
             files = {one.filename: archive.read(one) for one in entries}
-    # RuntimeError is what zipfile says of an encrypted file.
-    except (OSError, zipfile.BadZipFile, zlib.error, NotImplementedError, RuntimeError, EOFError) as error:
+    # RuntimeError is what zipfile says of an encrypted file, and of one that wants a newer unzip.
+    except (OSError, zipfile.BadZipFile, zlib.error, RuntimeError, EOFError) as error:
         raise ValueError(str(error) or "not a zip archive") from error
     if len(files) != len(entries):
         raise ValueError("a file is in it twice")
