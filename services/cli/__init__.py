@@ -14,6 +14,7 @@ from services.text import explain, language_of_environment, say
 
 COMMANDS = {
     "demo": "services.cli.demo:demo",
+    "station": "services.cli.station:station",
     "inspect": "services.cli.inspect:inspect",
     "code": "services.cli.code:code",
     "trace": "services.cli.trace:trace",

@@ -2,28 +2,22 @@
 
 from __future__ import annotations
 
-import logging
-import os
 import shutil
-import time
 from pathlib import Path
 
 import click
 from rich.console import Console
 
 from cameras.errors import AddressUnusable
-from inspection.errors import InspectionError
-from services.cli.options import VAR, default_database, default_ledger, default_pictures, default_tls
+from services.cli.options import VAR
+from services.cli.station import LOCALHOST, run_here
 from services.station.logs import LOGS
-from services.station.messages import FirstOnRecord
-from services.station.place import FIRST_RUN_FILE, SPOOL, ServicePlace
-from services.station.supervisor import run_station
+from services.station.place import FIRST_RUN_FILE, SPOOL
 from services.station.wired import Wired, wired
 from services.text import language_of_environment, say
 from station_config import load_station
 
 HISTORY_SEED = 20261120
-HOST = "127.0.0.1"
 TRIES = 5
 
 MADE_HERE = (
@@ -40,12 +34,6 @@ MADE_HERE = (
 """What the demo puts into `var`, and all that --clean takes away."""
 
 
-class FolderUnwritable(InspectionError):
-    """The station cannot keep its records where it is to keep them."""
-
-    code = "SVC-FOLDER-UNWRITABLE"
-
-
 @click.command(help=say("cli.demo", language_of_environment()))
 @click.option("--port", type=click.IntRange(1, 65535), default=8080, show_default=True)
 @click.option("--clean", is_flag=True, help=say("cli.demo.clean", language_of_environment()))
@@ -56,52 +44,25 @@ def demo(port: int, clean: bool) -> int:
         removed = remove_traces(VAR)
         console.print(say("cli.demo.cleaned", language, names=", ".join(removed) or "–", folder=VAR))
         return 0
-    logging.getLogger().setLevel(logging.WARNING)
-    make_writable(VAR)
-    began = time.monotonic()
-    tls = default_tls()
-    url = f"{'http' if tls is None else 'https'}://{HOST}:{port}"
-
-    def first(inspection: FirstOnRecord) -> None:
-        seconds = f"{time.monotonic() - began:.1f}"
-        verdict = say(f"verdict.{inspection.verdict.name}", language)
-        told.append(inspection)
-        if len(told) == 1:
-            console.print(
-                say("cli.demo.first", language, unit=inspection.unit, verdict=verdict, seconds=seconds),
-                soft_wrap=True,
-            )
-            console.print(f"[bold]{say('cli.demo.open', language, url=url)}[/]")
-
-    told: list[FirstOnRecord] = []
     console.print(say("cli.demo.starting", language))
     for tries_left in reversed(range(TRIES)):
         demo_station = wired(load_station("demo"))
         console.print(_said_of(demo_station, language), soft_wrap=True, markup=False)
         try:
-            run_station(
+            run_here(
                 demo_station.station,
-                ServicePlace(
-                    database=default_database(),
-                    pictures=default_pictures(),
-                    folder=VAR,
-                    ledger=default_ledger(),
-                    host=HOST,
-                    port=port,
-                    language=language,
-                    seed_history=HISTORY_SEED,
-                    tls=tls,
-                ),
+                console,
+                host=LOCALHOST,
+                port=port,
                 devices=demo_station.devices,
-                ready=lambda: console.print(say("cli.demo.ready", language)),
-                first=first,
+                seed_history=HISTORY_SEED,
             )
             break
         except AddressUnusable:
             # Another demo that began at the same moment was faster: there are other addresses.
             if not tries_left:
                 raise
-    console.print(say("cli.demo.stopped", language))
+    console.print(say("cli.station.stopped", language))
     return 0
 
 
@@ -111,22 +72,6 @@ def _said_of(station: Wired, language: str) -> str:
         return say("cli.demo.drawn", language, reason=say(f"cli.demo.why.{station.why_not}", language))
     cameras = ", ".join(f"{device.serial} ({device.address})" for device in station.devices)
     return say(f"cli.demo.{station.chain}", language, cameras=cameras)
-
-
-def make_writable(folder: Path) -> None:
-    """Make `folder` if need be; raise FolderUnwritable if nothing can be kept there."""
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        probe = folder / f".probe-{os.getpid()}"
-        probe.write_bytes(b"")
-        probe.unlink()
-    except OSError as error:
-        raise FolderUnwritable(
-            f"Nothing can be written to {folder.absolute()}: {error.strerror}.",
-            action="Free the disk, mend its permissions, or start from a folder that can be written to.",
-            folder=str(folder.absolute()),
-            reason=error.strerror,
-        ) from error
 
 
 def remove_traces(folder: Path) -> list[str]:

@@ -23,9 +23,9 @@ from inspection.errors import InspectionError
 from inspection.types import Defect, Image, Inspection, PictureRef, Verdict
 from inspection.vision.annotating import annotate
 from inspection.vision.decoding import MIN_SIDE_PX
-from services.cli.demo import make_writable
 from services.cli.options import VAR, database_option, default_pictures, open_pictures
 from services.cli.pictures import tell_waiting
+from services.cli.station import make_writable
 from services.files import Inspected, by_view, gather, inspect_all, one_by_one
 from services.ingredients import keep_recipe, keep_software
 from services.station.build import build_pipeline

@@ -1,8 +1,6 @@
-import pytest
 from click.testing import CliRunner
 
-from services.cli import status_of
-from services.cli.demo import FolderUnwritable, demo, make_writable, remove_traces
+from services.cli.demo import demo, remove_traces
 
 
 def test_cleaning_takes_away_what_the_demo_made_and_nothing_else(tmp_path):
@@ -29,17 +27,3 @@ def test_cleaning_where_nothing_is_left_says_so(tmp_path, monkeypatch):
     result = CliRunner().invoke(demo, ["--clean"], standalone_mode=False)
     assert result.exception is None
     assert "–" in result.stdout
-
-
-def test_a_folder_that_cannot_be_written_to_is_refused_with_its_name(tmp_path):
-    blocked = tmp_path / "var"
-    blocked.write_text("a file is in the way", encoding="utf-8")
-    with pytest.raises(FolderUnwritable) as refusal:
-        make_writable(blocked)
-    assert refusal.value.facts["folder"] == str(blocked)
-    assert status_of(refusal.value) == 1
-
-
-def test_a_folder_that_can_be_written_to_is_made_and_left_empty(tmp_path):
-    make_writable(tmp_path / "a" / "b")
-    assert list((tmp_path / "a" / "b").iterdir()) == []

@@ -1,0 +1,154 @@
+"""`lynceus station`: a plant's own station, checked and run."""
+
+from __future__ import annotations
+
+import logging
+import os
+import threading
+import time
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Final
+
+import click
+from rich.console import Console
+
+from inspection.errors import InspectionError
+from services.cli.options import VAR, default_database, default_ledger, default_pictures, default_tls
+from services.station.messages import FirstOnRecord
+from services.station.place import ServicePlace
+from services.station.supervisor import run_station
+from services.station.wired import Device
+from services.text import language_of_environment, say
+from station_config import StationSettings, load_station
+
+LOCALHOST: Final = "127.0.0.1"
+
+
+class FolderUnwritable(InspectionError):
+    """The station cannot keep its records where it is to keep them."""
+
+    code = "SVC-FOLDER-UNWRITABLE"
+
+
+def _help(key: str) -> str:
+    return say(f"cli.station.{key}", language_of_environment())
+
+
+@click.group(help=_help("help"))
+def station() -> None:
+    """What is done with stations is a subcommand."""
+
+
+@station.command("run", help=_help("run"))
+@click.argument("name", metavar="NAME|FILE.toml")
+@click.option("--host", default=LOCALHOST, show_default=True, help=_help("host"))
+@click.option("--port", type=click.IntRange(1, 65535), default=8080, show_default=True)
+def run(name: str, host: str, port: int) -> None:
+    language = language_of_environment()
+    console = Console(highlight=False)
+    settings = load_station(name)
+    console.print(say("cli.station.starting", language, station=settings.name))
+    run_here(settings, console, host=host, port=port)
+    console.print(say("cli.station.stopped", language))
+
+
+@station.command("check", help=_help("check"))
+@click.argument("name", metavar="NAME|FILE.toml")
+def check(name: str) -> None:
+    # What builds lanes loads the network runtime, which running asks for in processes of its own.
+    from services.station.build import build_lane
+    from traceability.identifiers import Minter
+
+    language = language_of_environment()
+    settings = load_station(name)
+    minter = Minter(settings.code_prefix, started_at=datetime.now(UTC))
+    for lane in settings.lanes:
+        built = build_lane(settings, lane, minter=minter, sinks=(), stop=threading.Event())
+        models = ", ".join(f"{ref.name} {ref.version}" for ref in built.recipe.models)
+        click.echo(
+            say(
+                "cli.station.lane",
+                language,
+                lane=lane.name,
+                recipe=built.recipe.ref.name,
+                revision=built.recipe.ref.revision,
+                models=models or "–",
+                camera=lane.camera_name,
+                driver=lane.driver,
+            )
+        )
+    click.echo(say("cli.station.checked", language, station=settings.name, lanes=len(settings.lanes)))
+
+
+def run_here(
+    settings: StationSettings,
+    console: Console,
+    *,
+    host: str,
+    port: int,
+    devices: Sequence[Device] = (),
+    seed_history: int | None = None,
+) -> None:
+    """Run the station until it is stopped, with its records in `var` or where LYNCEUS_… says. Says when all is ready,
+    what the first verdict was, and where the pages are.
+
+    Raises FolderUnwritable, and as `run_station`.
+    """
+    language = language_of_environment()
+    logging.getLogger().setLevel(logging.WARNING)
+    make_writable(VAR)
+    tls = default_tls()
+    shown = f"[{host}]" if ":" in host else host
+    url = f"{'http' if tls is None else 'https'}://{shown}:{port}"
+    began = time.monotonic()
+    told: list[FirstOnRecord] = []
+
+    def first(inspection: FirstOnRecord) -> None:
+        told.append(inspection)
+        if len(told) == 1:
+            verdict = say(f"verdict.{inspection.verdict.name}", language)
+            seconds = f"{time.monotonic() - began:.1f}"
+            console.print(
+                say("cli.station.first", language, unit=inspection.unit, verdict=verdict, seconds=seconds),
+                soft_wrap=True,
+            )
+
+    def ready() -> None:
+        console.print(say("cli.station.ready", language))
+        console.print(f"[bold]{say('cli.station.open', language, url=url)}[/]")
+
+    run_station(
+        settings,
+        ServicePlace(
+            database=default_database(),
+            pictures=default_pictures(),
+            folder=VAR,
+            ledger=default_ledger(),
+            host=host,
+            port=port,
+            language=language,
+            seed_history=seed_history,
+            tls=tls,
+        ),
+        devices=devices,
+        ready=ready,
+        first=first,
+    )
+
+
+def make_writable(folder: Path) -> None:
+    """Make `folder` if need be; raise FolderUnwritable if nothing can be kept there."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        probe = folder / f".probe-{os.getpid()}"
+        probe.write_bytes(b"")
+        probe.unlink()
+    except OSError as error:
+        raise FolderUnwritable(
+            f"Nothing can be written to {folder.absolute()}: {error.strerror}.",
+            action="Free the disk, mend its permissions, or start from a folder that can be written to.",
+            folder=str(folder.absolute()),
+            reason=error.strerror,
+        ) from error

@@ -1,0 +1,43 @@
+import pytest
+from click.testing import CliRunner
+
+from inspection.errors import InspectionError
+from services.cli import status_of
+from services.cli.station import FolderUnwritable, make_writable, station
+
+
+def test_checking_a_station_says_what_each_lane_has():
+    result = CliRunner().invoke(station, ["check", "demo"], standalone_mode=False)
+    assert result.exception is None
+    strip, parts, last = result.stdout.splitlines()
+    assert "strip-demo" in strip
+    assert "strip-surface 1.1.0" in strip
+    assert "part-demo" in parts
+    assert "2" in last
+
+
+def test_a_station_whose_recipe_is_not_there_is_refused_before_it_is_run(tmp_path):
+    file = tmp_path / "mine.toml"
+    file.write_text(
+        'name = "mine"\ncode_prefix = "86.1"\n[[lanes]]\nname = "a"\ntitle = { en = "A", zh = "A" }\n'
+        'recipe = "no-such"\nunit = { kind = "part" }\ncamera = { driver = "drawn_parts", frames_per_s = 1 }\n',
+        encoding="utf-8",
+    )
+    result = CliRunner().invoke(station, ["check", str(file)], standalone_mode=False)
+    assert isinstance(result.exception, InspectionError)
+    assert result.exception.code == "CFG-MISSING"
+    assert status_of(result.exception) == 2
+
+
+def test_a_folder_that_cannot_be_written_to_is_refused_with_its_name(tmp_path):
+    blocked = tmp_path / "var"
+    blocked.write_text("a file is in the way", encoding="utf-8")
+    with pytest.raises(FolderUnwritable) as refusal:
+        make_writable(blocked)
+    assert refusal.value.facts["folder"] == str(blocked)
+    assert status_of(refusal.value) == 1
+
+
+def test_a_folder_that_can_be_written_to_is_made_and_left_empty(tmp_path):
+    make_writable(tmp_path / "a" / "b")
+    assert list((tmp_path / "a" / "b").iterdir()) == []
