@@ -210,8 +210,8 @@ def exclusions(book: Book, keys: Sequence[str]) -> tuple[Exclusion, ...]:
 LEAST_OF_LIMITS = 1e-9
 """Of the greater limit: a centre below is 0, and its digits those of the arithmetic."""
 
-OWN_RULES = {"zeros_in_a_row": 0, "stop_red": 1, "stop_variation": 2, "adjust": 3}
-"""Of charts with rules of their own, which no preset of handbooks has: g and pre-control."""
+OWN_RULES = {"zeros_in_a_row": 2, "stop_red": 1, "stop_variation": 2, "adjust": 3}
+"""Of charts with rules of their own, which no preset of handbooks has: g, after its limits, and pre-control."""
 
 
 def numbered(preset: str) -> dict[str, int]:

@@ -24,7 +24,7 @@ from services.api.changes import ChangeAnswer
 from services.api.charts import ChartAnswer, Preset
 from services.api.inspector import InspectorAnswer, inspector_of
 from services.api.measured import USUAL_SIZE, Measured, MeasuredAnswer, asked_for, measured_of
-from services.api.merit import FiguresAnswer, Given, Place, figures_of, given_figures
+from services.api.merit import FiguresAnswer, Given, MeritAnswer, Place, figures_of, given_figures
 from services.api.sampling import LevelName, SeverityName, sampling_plan, zero_acceptance
 from services.api.spc import (
     COUNTED,
@@ -42,7 +42,9 @@ from services.cli.options import database_option
 from services.cli.spc import preset_option, spc
 from services.measured_charts import CHARTS, MeasuredChart
 from services.text import language_of_environment, say
-from station_config import Catalogue, load_catalogue
+from services.web.rendering import lane_name
+from station_config import Catalogue, load_catalogue, load_station
+from station_config.errors import ConfigMissing
 from traceability import gauge_studies, golden_parts
 from traceability.accounts import Accounts
 from traceability.changes import Part, changes, record_change
@@ -247,7 +249,10 @@ def _show_measured(found: MeasuredAnswer, language: str, console: Console) -> No
 
 def _show_chart(chart: ChartAnswer, language: str, console: Console) -> None:
     """A row per stage, then every signal with the time of its point."""
-    console.print(f"{chart.title} ({chart.unit}): {chart.method_text}", style="bold", markup=False)
+    unit = f" ({chart.unit})" if chart.unit else ""
+    console.print(
+        f"{chart.title}{unit}{say('web.colon', language)}{chart.method_text}", style="bold", markup=False
+    )
     table = Table(box=None)
     for key in ("stage", "points", "centre_column", "limits_column"):
         table.add_column(
@@ -486,10 +491,11 @@ def _show_inspector(found: InspectorAnswer, language: str, console: Console) -> 
             f"{one.p:.3f}",
         )
     console.print(table)
+    colon = say("web.colon", language)
     for name, chart in (("plain", found.plain), ("corrected", found.corrected)):
         if chart is not None:
             signals = say("web.inspector.signals", language, count=len(chart.signals))
-            console.print(f"{say(f'web.inspector.{name}', language)}: {signals}", markup=False)
+            console.print(f"{say(f'web.inspector.{name}', language)}{colon}{signals}", markup=False)
     if found.refusal is not None:
         console.print(f"{found.refusal.code} {found.refusal.what} {found.refusal.action}", markup=False)
 
@@ -657,22 +663,34 @@ def _show_merit(found: FiguresAnswer, language: str, console: Console) -> None:
     table = _table(
         language, "merit.figure", "merit.value", "merit.interval", "merit.target", "merit.definition"
     )
+    colon = say("web.colon", language)
     for one in found.figures:
 
-        def said(value: float | None, unit: str = one.unit) -> str:
+        def said(value: float | None, unit: str = one.unit, figure: str = one.figure) -> str:
             if value is None:
                 return "–"
+            if figure == "dpmo":
+                return f"{value:,.0f}"
             return f"{100 * value:.2f} %" if unit == "" else f"{value:.4g} {unit}".removesuffix(" –")
 
         met = {None: "", True: " ✓", False: " ✗"}[one.is_met]
         table.add_row(
-            f"{one.name} {one.place}".strip(),
+            one.name if not one.lane else f"{one.name}{colon}{_lane_of(one, language)}",
             said(one.value),
             "–" if one.interval is None else " … ".join(said(bound) for bound in one.interval),
             said(one.target) + met,
             one.definition,
         )
     console.print(table)
+
+
+def _lane_of(figure: MeritAnswer, language: str) -> str:
+    """By its title where its station is set up on this computer; the record knows names only."""
+    try:
+        titles = {lane.name: lane.title for lane in load_station(figure.station).lanes}
+    except ConfigMissing:
+        return figure.place
+    return lane_name(titles, language, figure.lane)
 
 
 @spc.command(help=_help("cli.spc.sampling"))
@@ -693,6 +711,7 @@ def sampling(
     language = language_of_environment()
     console = Console(highlight=False)
     console.print(f"n = {found.n}, Ac = {found.accept}, Re = {found.reject}", style="bold")
+    colon = say("web.colon", language)
     letters = say("web.sampling.letters", language, letter=found.letter, used=found.plan_letter)
     console.print(letters, markup=False)
     for key, value in (
@@ -700,10 +719,10 @@ def sampling(
         ("risk_10", found.risk_10),
         ("aoql", found.aoql),
     ):
-        console.print(f"{say(f'web.sampling.{key}', language)}: {100 * value:.3f} %", markup=False)
-    console.print(f"{say('web.sampling.ati', language)}: {found.looked_at_aql:.0f}", markup=False)
+        console.print(f"{say(f'web.sampling.{key}', language)}{colon}{100 * value:.3f} %", markup=False)
+    console.print(f"{say('web.sampling.ati', language)}{colon}{found.looked_at_aql:.0f}", markup=False)
     told = say("web.sampling.zero", language, n=least.n, share=f"{100 * share:g} %", lot=lot)
-    console.print(f"c = 0: {told}", markup=False)
+    console.print(f"c = 0{colon}{told}", markup=False)
 
 
 def _told(found: Answer, as_json: bool, show: Callable[[Answer, str, Console], None]) -> None:

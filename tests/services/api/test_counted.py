@@ -115,6 +115,10 @@ def test_a_g_chart_counts_the_judged_units_between_two_refused_ones(station, cli
     zeros = [one["index"] for one in found["signals"] if one["rule"] == "zeros_in_a_row"]
     assert zeros == list(plain.zero_runs)
     assert zeros
+    assert [(rule["rule"], rule["number"]) for rule in found["rules"]] == [
+        ("beyond_limits", 1),
+        ("zeros_in_a_row", 2),
+    ]
     assert found["points"][0]["url"].startswith("/inspection/")
 
 

@@ -168,3 +168,20 @@ def test_a_study_of_a_golden_part_is_made_at_a_command(database):
     made = json.loads(asked(database, *said, "--json").stdout)
     assert {one["key"]: one["value"] for one in made["figures"]}["bias"] == pytest.approx(0.045)
     assert "width" in asked(database, *said, language="zh").stdout
+
+
+@pytest.mark.parametrize(
+    ("language", "named"), [("en", "First-pass yield: Parts"), ("zh", "单工序直通率 FPY：零件")]
+)
+def test_figures_of_merit_are_told_by_the_names_that_people_give_lanes(database, language, named):
+    told = asked(database, "merit", "--lane", "parts", language=language).stdout
+    assert named in told
+    assert "demo / parts" not in told
+    assert "250,000" in told, "DPMO as a number of units, as on the page"
+
+
+def test_a_lane_of_a_station_that_is_not_set_up_here_goes_by_its_name_on_record(tmp_path):
+    url = f"sqlite:///{tmp_path / 'lynceus.db'}"
+    with TraceStore.open(url) as store:
+        store.record([an_inspection(station="line 9", lane="top")])
+    assert "line 9 / top" in asked(url, "merit", "--since", "2020-01-01").stdout
