@@ -260,8 +260,8 @@ def _facts(chart: ChartAnswer, language: str) -> Iterator[str]:
         f"{say('web.spc.rule', language, number=rule.number)}{colon}{rule.text}" for rule in chart.rules
     )
     yield f"{say('web.spc.rules', language)}{colon}{rules}"
-    if len(chart.stages) > 1:
-        yield say("web.spc.stages", language, count=len(chart.stages))
+    if chart.stretches > 1:
+        yield say("web.spc.stages", language, count=chart.stretches)
     if chart.simulated:
         yield say("web.spc.simulated_banner", language, simulated=chart.simulated, units=chart.units)
     for point in chart.excluded:

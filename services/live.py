@@ -114,10 +114,28 @@ class Watcher:
         return True
 
 
-StationMode = Literal["run", "setup", "bypass", "challenge", "unproven", "starting", "stopped", "engine_away"]
+StationMode = Literal[
+    "run",
+    "setup",
+    "bypass",
+    "challenge",
+    "unproven",
+    "starting",
+    "camera_lost",
+    "lane_stopped",
+    "stopped",
+    "engine_away",
+]
 
-LOUDEST: Final[tuple[StationMode, ...]] = ("bypass", "setup", "challenge", "unproven")
-"""What the station is said to do where its lanes work differently."""
+LOUDEST: Final[tuple[StationMode, ...]] = (
+    "bypass",
+    "camera_lost",
+    "lane_stopped",
+    "setup",
+    "challenge",
+    "unproven",
+)
+"""What the station is said to do where its lanes differ."""
 
 
 def station_mode(live: LiveState) -> StationMode:
@@ -129,7 +147,11 @@ def station_mode(live: LiveState) -> StationMode:
         modes = [lane.mode for lane in live.lanes() if lane.mode is not None]
         works: set[StationMode] = {mode.mode for mode in modes}
         works |= {"unproven" for mode in modes if mode.is_unproven}
+        works |= {"camera_lost" for condition in conditions if condition == "lost"}
+        works |= {"lane_stopped" for condition in conditions if condition == "stopped"}
         return next((mode for mode in LOUDEST if mode in works), "run")
+    if "lost" in conditions:
+        return "camera_lost"
     return "starting" if conditions & {"starting", None} or not conditions else "stopped"
 
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Final, Literal
 from uuid import UUID
@@ -16,7 +16,7 @@ from sqlalchemy import Connection, Select, or_, select
 
 from inspection.identity import IdentifierCode
 from inspection.types import Inspection
-from traceability import tables
+from traceability import people, tables
 from traceability.contradictions import Contradiction, contradictions_of
 from traceability.genealogy.rows import walk
 from traceability.genealogy.tracing import Relative, relatives_of, truly_above
@@ -36,7 +36,10 @@ MOST_BELOW: Final = 200
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Event:
-    """One thing that happened. `fact` says it in a word: verdict, step, quantity, reason, decision."""
+    """One thing that happened. `fact` says it in a word: verdict, step, quantity, reason, decision.
+
+    by  who put the unit on hold or decided about it: the name that signs in, or a commitment where it was erased
+    """
 
     at: datetime
     what: What
@@ -44,6 +47,7 @@ class Event:
     unit: IdentifierCode
     place: str
     fact: str
+    by: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -193,7 +197,15 @@ def _events(
         holds = {one.id: one for one in holds_from(connection, ids)}
         for one in holds.values():
             events.append(
-                Event(at=one.placed_at, what="hold", id=one.id, unit=one.unit, place="", fact=one.reason)
+                Event(
+                    at=one.placed_at,
+                    what="hold",
+                    id=one.id,
+                    unit=one.unit,
+                    place="",
+                    fact=one.reason,
+                    by=one.placed_by,
+                )
             )
         ends: list[UUID] = list(
             connection.execute(select(released.id).where(released.hold_id.in_(ids))).scalars()
@@ -207,9 +219,12 @@ def _events(
                     unit=holds[end.hold].unit,
                     place="",
                     fact=end.decision,
+                    by=end.released_by,
                 )
             )
-    return sorted(events, key=lambda one: (one.at, one.id, str(one.unit)))
+    names = people.names(connection, [one.by for one in events if one.by is not None])
+    told = [one if one.by is None else replace(one, by=names.get(one.by, one.by)) for one in events]
+    return sorted(told, key=lambda one: (one.at, one.id, str(one.unit)))
 
 
 def _said_of(connection: Connection, unit: UUID) -> set[UUID]:

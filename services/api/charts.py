@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
+from itertools import pairwise
 from math import isfinite
 from typing import Any, Literal
 
@@ -192,6 +193,13 @@ class ChartAnswer(BaseModel):
             1 if point.opportunity is None else point.opportunity + (point.not_inspected or 0)
             for point in self.points
         )
+
+    @property
+    def stretches(self) -> int:
+        """How often limits begin: a stage that comes back begins anew, as it is drawn."""
+        if not self.stages:
+            return 0
+        return 1 + sum(before.stage != after.stage for before, after in pairwise(self.points))
 
     @property
     def excluded(self) -> list[PointAnswer]:

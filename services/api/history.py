@@ -166,12 +166,15 @@ class MeasuredAnswer(BaseModel):
 
 
 class EventAnswer(BaseModel):
+    """`by`: who put the unit on hold or decided about it, by the name that signs in."""
+
     at: datetime
     what: What
     id: UUID
     unit: CodeAnswer
     place: str
     fact: str
+    by: str | None
 
     @staticmethod
     def of(event: Event) -> EventAnswer:
@@ -182,6 +185,7 @@ class EventAnswer(BaseModel):
             unit=CodeAnswer.of(event.unit),
             place=event.place,
             fact=event.fact,
+            by=event.by,
         )
 
 

@@ -258,7 +258,7 @@ class _Lane:
 
     def _picture_health(self, mean: float, blur_px: float) -> tuple[Measurement, ...]:
         return (
-            Measurement(name="image_mean", value=round(self.random.normal(mean, 0.8), 2), unit="grey levels"),
+            Measurement(name="image_mean", value=round(self.random.normal(mean, 0.8), 2), unit="DN"),
             Measurement(
                 name="image_blur_across", value=round(self.random.normal(blur_px, 0.06), 3), unit="px"
             ),

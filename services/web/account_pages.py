@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import timedelta
 from http import HTTPStatus
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
+from urllib.parse import urlencode
 from uuid import UUID
 
 from fastapi import APIRouter, Form, Query, Request
@@ -14,6 +15,7 @@ from fastapi.responses import HTMLResponse, RedirectResponse, Response
 from inspection.errors import InspectionError
 from services.access import (
     COOKIE,
+    Access,
     AccessHere,
     Caller,
     Right,
@@ -40,6 +42,10 @@ ENTRIES_AT_ONCE = 100
 Short = Annotated[str, Form(max_length=100)]
 Name = Annotated[str, Form(min_length=1, max_length=60, pattern=r"^[\w.@-]+$")]
 Secret = Annotated[str, Form(max_length=1000)]
+
+Did = Literal["added", "saved", "unchanged", "sessions_ended"]
+Told = dict[str, str]
+"""What the page of people says was done: the address's `done`, with `to` and `count`."""
 
 
 @router.get("/sign-in")
@@ -190,11 +196,16 @@ def first_run(
 
 
 @router.get("/people")
-def people_page(request: Request, access: AccessHere, caller: Administrator) -> Response:
-    """Everybody, and a form for one more."""
-    return page(
-        request, "people.html", people=access.accounts.all(), roles=list(Role), caller=caller, given={}
-    )
+def people_page(
+    request: Request,
+    access: AccessHere,
+    caller: Administrator,
+    done: Did | None = None,
+    to: Annotated[str, Query(max_length=60)] = "",
+    count: Annotated[int, Query(ge=0, le=10**9)] = 0,
+) -> Response:
+    """Everybody, and a form for one more. `done`: what was just done here, `to` whom."""
+    return _people(request, access, done=done, done_to=to, done_count=count)
 
 
 @router.post("/people")
@@ -210,7 +221,7 @@ def add_person(
     badge: Short = "",
     pin: Secret = "",
 ) -> Response:
-    def add() -> None:
+    def add() -> Told:
         access.accounts.add(
             name=name,
             title=title.strip() or name,
@@ -221,9 +232,10 @@ def add_person(
             by=caller.person,
             at=access.now(),
         )
+        return {"done": "added", "to": name}
 
     given = {"name": name, "title": title, "role": role, "badge": badge}
-    return _people_after(request, access, caller, language, add, given)
+    return _people_after(request, access, language, add, given)
 
 
 @router.post("/people/{name}")
@@ -237,23 +249,28 @@ def change_person(
     is_active: Annotated[bool, Form()] = False,
     password: Secret = "",
 ) -> Response:
-    def change() -> None:
+    def change() -> Told:
+        before = access.accounts.named(name)
         if password:
             hashed = access.hashed_password(password)
             access.accounts.set_secret(name, by=caller.person, at=access.now(), password_hash=hashed)
-        access.accounts.change(name, by=caller.person, at=access.now(), role=role, is_active=is_active)
+        after = access.accounts.change(
+            name, by=caller.person, at=access.now(), role=role, is_active=is_active
+        )
+        return {"done": "saved" if password or after != before else "unchanged", "to": name}
 
-    return _people_after(request, access, caller, language, change, {})
+    return _people_after(request, access, language, change, {})
 
 
 @router.post("/people/{name}/sign-out")
 def sign_out_everywhere(
     request: Request, access: AccessHere, caller: Administrator, language: Language, name: str
 ) -> Response:
-    def end() -> None:
-        access.accounts.sign_out_everywhere(name, by=caller.person, at=access.now())
+    def end() -> Told:
+        ended = access.accounts.sign_out_everywhere(name, by=caller.person, at=access.now())
+        return {"done": "sessions_ended", "to": name, "count": str(ended)}
 
-    return _people_after(request, access, caller, language, end, {})
+    return _people_after(request, access, language, end, {})
 
 
 @router.post("/account/sessions/{id}/revoke")
@@ -365,27 +382,26 @@ def _provider_title(request: Request) -> str | None:
 
 
 def _people_after(
-    request: Request,
-    access: AccessHere,
-    caller: Caller,
-    language: str,
-    act: Callable[[], None],
-    given: dict[str, Any],
+    request: Request, access: Access, language: str, act: Callable[[], Told], given: dict[str, Any]
 ) -> Response:
+    """Back to everybody, with what was done; or with what is wrong, and what was `given`."""
     try:
-        act()
+        told = act()
     except InspectionError as error:
-        return page(
-            request,
-            "people.html",
-            status=status_of(error).value,
-            problem=explain(error, language),
-            people=access.accounts.all(),
-            roles=list(Role),
-            caller=caller,
-            given=given,
-        )
-    return RedirectResponse("/people", HTTPStatus.SEE_OTHER)
+        wrong = explain(error, language)
+        return _people(request, access, status=status_of(error).value, problem=wrong, given=given)
+    return RedirectResponse(f"/people?{urlencode(told)}", HTTPStatus.SEE_OTHER)
+
+
+def _people(request: Request, access: Access, *, status: int = 200, **more: object) -> Response:
+    return page(
+        request,
+        "people.html",
+        status=status,
+        people=access.accounts.all(),
+        roles=list(Role),
+        **({"given": {}, "done": None, "done_to": "", "done_count": 0} | more),
+    )
 
 
 def _account(

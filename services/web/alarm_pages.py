@@ -12,7 +12,7 @@ from services.access import AccessHere, Right, Who
 from services.api.alarms import MOST_MINUTES, Code, acknowledge_alarm, shelve_alarm
 from services.api.serving import Here, Language, Live
 from services.api.station import Operator
-from services.web.alarm_texts import explained
+from services.web.alarm_texts import explained, said_by_driver
 from services.web.rendering import page
 
 router = APIRouter(include_in_schema=False, default_response_class=HTMLResponse)
@@ -28,7 +28,10 @@ def alarms(
     return page(
         request,
         "alarms.html",
-        alarms=[(one, explained(one.alarm, language, here.lane_titles)) for one in shown],
+        alarms=[
+            (one, explained(one.alarm, language, here.lane_titles), said_by_driver(one.alarm, language))
+            for one in shown
+        ],
         may_operate=who is not None and who.may(Right.OPERATE),
         minutes=MINUTES,
     )

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import UTC, datetime
 from http import HTTPStatus
-from typing import Annotated, Final
+from typing import Annotated, Final, Literal
+from urllib.parse import urlencode
 from uuid import UUID
 
 from fastapi import APIRouter, Form, Query, Request
@@ -35,6 +36,10 @@ MOST_SUSPECTS = 500
 Code = Annotated[str, Form(min_length=1, max_length=500)]
 Reason = Annotated[str, Form(min_length=1, max_length=1000)]
 
+Did = Literal["held", "held_already", "released", "opened", "all_held"]
+Told = dict[str, str]
+"""What the board says was done: the address's `done`, with `to` or `count`."""
+
 
 _FIRST: Final[tuple[State, ...]] = ("shipped", "found", "held", "closed")
 
@@ -51,18 +56,22 @@ def containment(
     who: Who,
     code: Annotated[str, Query(max_length=500)] = "",
     escape: Annotated[str, Query(max_length=500)] = "",
+    done: Did | None = None,
+    to: Annotated[str, Query(max_length=500)] = "",
+    count: Annotated[int, Query(ge=0, le=10**9)] = 0,
 ) -> Response:
     """`code`: a unit to hold or to decide about; `escape`: a unit or an inspection to contain. Both as other pages
-    name them."""
-    return _board(request, here, who, given={"code": code, "escape": escape})
+    name them. `done`: what was just done here, `to` which unit, or to how many."""
+    given = {"code": code, "escape": escape}
+    return _board(request, here, who, given=given, done=done, done_to=to, done_count=count)
 
 
 @router.post("/containment/hold")
 def hold(
     request: Request, here: Here, caller: Disposer, language: Language, code: Code, reason: Reason
 ) -> Response:
-    def act() -> None:
-        holds.place(
+    def act() -> Told:
+        new = holds.place(
             here.store,
             [parse(code)],
             ids=[uuid7()],
@@ -71,6 +80,7 @@ def hold(
             by=caller.person.name,
             audit=audited(caller, "unit.held", f"unit:{code}", reason=reason),
         )
+        return {"done": "held" if new else "held_already", "to": code}
 
     return _done(request, here, caller, language, act, code=code, reason=reason)
 
@@ -87,7 +97,7 @@ def release(
     reason: Reason,
     password: Annotated[str, Form(max_length=1000)],
 ) -> Response:
-    def act() -> None:
+    def act() -> Told:
         sign(access_of=access, caller=caller, password=password)
         holds.release(
             here.store,
@@ -101,6 +111,7 @@ def release(
                 caller, "unit.released", f"unit:{code}", after={"decision": decision}, reason=reason
             ),
         )
+        return {"done": "released", "to": code}
 
     return _done(request, here, caller, language, act, release=code, release_reason=reason)
 
@@ -114,7 +125,7 @@ def open_containment(
     escape: Code,
     reason: Reason,
 ) -> Response:
-    def act() -> None:
+    def act() -> Told:
         accepted = _accepted(here.store, escape.strip())
         holds.contain(
             here.store,
@@ -125,6 +136,7 @@ def open_containment(
             by=caller.person.name,
             audit=audited(caller, "containment.opened", f"inspection:{accepted}", reason=reason),
         )
+        return {"done": "opened"}
 
     return _done(request, here, caller, language, act, escape=escape, escape_reason=reason)
 
@@ -133,11 +145,11 @@ def open_containment(
 def hold_all(request: Request, here: Here, caller: Disposer, language: Language, id: UUID) -> Response:
     """Put every open suspect on hold, shipped ones too: they are to be called back."""
 
-    def act() -> None:
+    def act() -> Told:
         board = holds.board(here.store, id)
         units = [one.unit for one in board.suspects if one.state in ("found", "shipped")]
         reason = say("web.containment.contained", language, reason=board.containment.reason)
-        holds.place(
+        new = holds.place(
             here.store,
             units,
             ids=[uuid7() for _ in units],
@@ -149,6 +161,7 @@ def hold_all(request: Request, here: Here, caller: Disposer, language: Language,
                 caller, "unit.held", f"containment:{id}", after={"units": len(units)}, reason=reason
             ),
         )
+        return {"done": "all_held", "count": str(new)}
 
     return _done(request, here, caller, language, act)
 
@@ -172,16 +185,17 @@ def _done(
     here: Here,
     caller: Disposer,
     language: Language,
-    act: Callable[[], None],
+    act: Callable[[], Told],
     **given: str,
 ) -> Response:
-    """Back to the board; with what is wrong and what was `given` on it, where something is."""
+    """Back to the board, which says what was done; with what is wrong and what was `given` on it, where something
+    is."""
     try:
-        act()
+        told = act()
     except InspectionError as error:
-        told = {"problem": explain(error, language), "given": given}
-        return _board(request, here, caller, status=status_of(error).value, **told)
-    return RedirectResponse("/containment", HTTPStatus.SEE_OTHER)
+        wrong = {"problem": explain(error, language), "given": given}
+        return _board(request, here, caller, status=status_of(error).value, **wrong)
+    return RedirectResponse(f"/containment?{urlencode(told)}", HTTPStatus.SEE_OTHER)
 
 
 def _board(request: Request, here: Here, who: Who, *, status: int = 200, **more: object) -> Response:
@@ -196,5 +210,5 @@ def _board(request: Request, here: Here, who: Who, *, status: int = 200, **more:
         decisions=DECISIONS,
         most=MOST_SUSPECTS,
         open_first=open_first,
-        **({"given": {}} | more),
+        **({"given": {}, "done": None, "done_to": "", "done_count": 0} | more),
     )

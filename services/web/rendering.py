@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+from collections import Counter
+from collections.abc import Callable, Mapping
 from datetime import datetime
 from functools import cache, partial
 from importlib.resources import as_file, files
@@ -17,7 +19,7 @@ from markupsafe import Markup
 from inspection.errors import InspectionError
 from inspection.identity import IdentifierCode
 from inspection.types import Inspection, Verdict
-from services.access import Caller, Right, caller_of
+from services.access import Caller, Right, access_of, caller_of
 from services.live import station_mode
 from services.text import LANGUAGES, catalogue, say, say_failure
 from services.web.language import PARAMETER, keep_choice, language_of
@@ -68,6 +70,8 @@ SPC_SECTIONS = (
 
 UNKNOWN_KIND_COLOUR = "#6E7681"
 
+_COMMITMENT = re.compile("[0-9a-f]{64}")
+
 
 def page(request: Request, template: str, *, status: int = 200, **values: object) -> HTMLResponse:
     """A whole page, or the part of one that htmx asked for: the template decides."""
@@ -86,6 +90,7 @@ def page(request: Request, template: str, *, status: int = 200, **values: object
         "step_name": partial(step_name, language),
         "action_name": partial(action_name, language),
         "failure_name": partial(_failure_name, language),
+        "person_name": _people(request, language),
         "when": partial(when, language),
         "when_minutes": partial(when_minutes, language),
         # Names of their own: pages have a mode or a now that is of a lane, or of a training.
@@ -244,6 +249,29 @@ def _who(request: Request) -> Caller | None:
     except InspectionError:
         # The database is away: the page says so, or needs it for nothing; it must come all the same.
         return None
+
+
+def _people(request: Request, language: str) -> Callable[[str | None], str]:
+    """What people call somebody whom a record names, a dash for nobody; read when a page asks for the first one.
+
+    Where two are called the same, the name that signs in tells them apart. Who has no account is named as the record
+    does; of an erased name the record has a commitment, which tells nobody anything.
+    """
+
+    @cache
+    def titles() -> Mapping[str, str]:
+        known = access_of(request).accounts.all()
+        called = Counter(one.title for one in known)
+        return {
+            one.name: one.title if called[one.title] == 1 else f"{one.title} ({one.name})" for one in known
+        }
+
+    def called(name: str | None) -> str:
+        if name is None:
+            return "–"
+        return say("web.people.erased", language) if _COMMITMENT.fullmatch(name) else titles().get(name, name)
+
+    return called
 
 
 def _failure_name(language: str, code: str) -> str:

@@ -342,6 +342,14 @@ def test_the_pages_come_in_both_languages(people_client, path, language):
     assert answer.headers["content-language"] == language
 
 
+def _told_after(client: TestClient, form: str, sent: dict[str, str]) -> str:
+    """What the page of people says was done."""
+    answer = client.post(form, data=sent)
+    assert answer.status_code == 303
+    page = client.get(answer.headers["location"], headers={"Accept": "text/html", "Accept-Language": "en"})
+    return page.text.split('<p class="banner" role="status">')[1].split("</p>")[0]
+
+
 def test_an_administrator_works_through_the_forms(people_client):
     _signs_in(people_client, "chief")
     added = {
@@ -352,12 +360,15 @@ def test_an_administrator_works_through_the_forms(people_client):
         "badge": "B-7",
         "pin": "1470",
     }
-    assert people_client.post("/people", data=added).headers["location"] == "/people"
+    assert _told_after(people_client, "/people", added) == "王 is added and may sign in."
     assert "B-7" in people_client.get("/people").text
     refused = people_client.post("/people", data=added, headers={"Accept": "text/html"})
     assert refused.status_code == 409
     assert "TRC-NAME-TAKEN" in refused.text
-    assert people_client.post("/people/wang", data={"role": "operator"}).status_code == 303
+    assert _told_after(people_client, "/people/wang", {"role": "operator"}).startswith("王: saved.")
+    assert _told_after(people_client, "/people/wang", {"role": "operator"}) == "王: nothing was changed."
+    ended = _told_after(people_client, "/people/wang/sign-out", {})
+    assert ended == "王 was signed out everywhere: 0 sessions ended."
     wang = next(one for one in people_client.get("/api/v1/people").json() if one["name"] == "wang")
     assert (wang["role"], wang["is_active"]) == ("operator", False)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -102,6 +103,27 @@ def test_a_lost_camera_is_an_alarm_that_an_operator_acknowledges_and_the_audit_s
     assert (alarm["state"], alarm["by"]) == ("acknowledged", "operator")
     newest = Accounts(lost.store).audit(limit=1)[0]
     assert (newest.action, newest.subject) == ("alarm.acknowledged", "alarm:parts:CAM-LOST")
+
+
+@pytest.mark.parametrize(
+    ("language", "said"),
+    [("en", "The connection to camera SIM-1 was lost."), ("zh", "与相机 SIM-1 的连接已中断。")],
+)
+def test_the_drivers_words_stand_beside_an_alarm_in_their_own_language_and_not_within_it(
+    station, language, said
+):
+    facts = {"camera": "SIM-1", "reason": "stream closed"}
+    state = LaneState(
+        lane="parts", camera="SIM-1", driver="gige", condition="lost", at=NOON, failure="CAM-LOST"
+    )
+    station.runs()
+    station.live.lane(replace(state, facts=facts))
+    client = signed_in(station.app(), Role.OPERATOR)
+    spoken = {"Accept": "text/html", "Accept-Language": language}
+    (alarm,) = client.get("/api/v1/alarms", headers=spoken).json()
+    assert alarm["what"] == said
+    assert "stream closed" not in client.get("/", headers=spoken).text
+    assert '<q lang="en">stream closed</q>' in client.get("/alarms", headers=spoken).text
 
 
 def test_a_camera_that_is_lost_again_and_again_is_one_alarm(lost):

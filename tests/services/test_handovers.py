@@ -122,7 +122,8 @@ def test_a_sheet_stays_as_it_was_when_the_shift_goes_on(station, shifts):
 
 
 @pytest.mark.parametrize(
-    ("language", "shift", "taken"), [("en", "Shift since", "Taken over by late"), ("zh", "班次自", "late 于")]
+    ("language", "shift", "taken"),
+    [("en", "Shift since", "Taken over by operator (late)"), ("zh", "班次自", "operator (late) 于")],
 )
 def test_the_page_hands_over_and_only_somebody_else_finds_the_button_to_take_over(
     shifts, language, shift, taken

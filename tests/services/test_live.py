@@ -5,9 +5,11 @@ import threading
 from dataclasses import replace
 from datetime import UTC, datetime
 
+import pytest
+
 from inspection.types import Box, Looked, Stretch, Verdict
-from services.live import PLACED, RECENT, LiveState
-from services.station.messages import LaneState
+from services.live import PLACED, RECENT, LiveState, station_mode
+from services.station.messages import LaneMode, LaneState
 from tests.a_station import a_frame_seen, a_part, a_strip, begun_now
 from tests.builders import a_defect, a_strip_map, an_inspection
 
@@ -250,3 +252,34 @@ def test_many_feeders_lose_no_frame():
     now = live.of_lane("strip")
     assert now is not None
     assert now.in_hand_frames == now.frames == 800
+
+
+@pytest.mark.parametrize(
+    ("strip", "parts", "mode"),
+    [
+        ("running", "running", "run"),
+        ("lost", "running", "camera_lost"),
+        ("stopped", "running", "lane_stopped"),
+        ("lost", "lost", "camera_lost"),
+        ("stopped", "stopped", "stopped"),
+        ("starting", "starting", "starting"),
+    ],
+)
+def test_a_station_of_which_one_lane_does_not_look_is_not_said_to_be_running(strip, parts, mode):
+    live = LiveState()
+    live.engine(True)
+    for lane, condition in (("strip", strip), ("parts", parts)):
+        live.lane(LaneState(lane=lane, camera="C", driver="gige", condition=condition, at=datetime.now(UTC)))
+    assert station_mode(live) == mode
+
+
+def test_a_bypass_is_said_louder_than_a_lost_camera_and_a_lost_camera_louder_than_setup():
+    live = LiveState()
+    live.engine(True)
+    now = datetime.now(UTC)
+    for lane, condition in (("strip", "lost"), ("parts", "running")):
+        live.lane(LaneState(lane=lane, camera="C", driver="gige", condition=condition, at=now))
+    live.mode(LaneMode(lane="parts", mode="setup", at=now, until=None, proof=None))
+    assert station_mode(live) == "camera_lost"
+    live.mode(LaneMode(lane="parts", mode="bypass", at=now, until=now, proof=None))
+    assert station_mode(live) == "bypass"

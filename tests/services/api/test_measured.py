@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from inspection.types import RecipeRef, Verdict
+from services.api.charts import ChartAnswer
 from services.text import say
 from tests.builders import RECIPE, a_measurement, a_unit, an_inspection
 from tests.services.signed_in import signed_in
@@ -79,6 +80,23 @@ def test_a_changed_recipe_begins_a_stage_with_limits_of_its_own(station, client)
     centres = [point["centre"] for point in chart["location"]["points"]]
     assert centres[10] - centres[9] == pytest.approx(5)
     assert chart["spread"]["points"][10]["value"] is None
+
+
+@pytest.mark.parametrize(("language", "said"), [("en", "3 stretches"), ("zh", "共 3 段")])
+def test_a_recipe_that_comes_back_is_told_as_often_as_the_chart_begins_its_limits(
+    station, client, language, said
+):
+    _measured(station, STEADY)
+    _measured(station, STEADY, start=50, recipe=replace(RECIPE, revision=RECIPE.revision + 1))
+    _measured(station, STEADY, start=100)
+    drawn = ChartAnswer.model_validate(
+        client.get("/api/v1/spc/measured?measurement=width").json()["location"]
+    )
+    assert (len(drawn.stages), drawn.stretches) == (2, 3)
+    page = client.get(
+        "/spc/measured?measurement=width", headers={"Accept": "text/html", "Accept-Language": language}
+    )
+    assert said in page.text
 
 
 def test_a_point_leads_to_its_unit(station, client):

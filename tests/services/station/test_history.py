@@ -4,6 +4,7 @@ from math import pi
 import pytest
 
 from inspection.types import Verdict
+from inspection.vision.health import Health
 from services.station.history import BAD_LOT, MARKED_ROLL, SHIFT_HOUR, SHIFT_MM, simulate_shifts
 from station_config import load_station
 from traceability import gauge_studies
@@ -32,6 +33,20 @@ def test_all_of_the_history_says_that_it_is_simulated(history):
     store, _ = history
     assert store.latest(simulated=False) == ()
     assert all("SIM-" in str(inspection.unit) for inspection in store.latest(simulated=True, limit=2000))
+
+
+def test_what_pictures_are_like_is_in_the_units_that_the_inspection_itself_gives_it(history):
+    store, _ = history
+    health = Health(mean_grey=1, evenness=1, saturated=0, glare=0, blur_across_px=1, blur_along_px=1)
+    units = {one.name: one.unit for one in health.measurements()}
+    seen = {
+        one.name: one.unit
+        for inspection in store.latest(simulated=True, limit=50)
+        for one in inspection.measurements
+        if one.name in units
+    }
+    assert seen
+    assert seen.items() <= units.items()
 
 
 def test_it_fills_the_two_shifts_before_the_present_one_in_every_lane(history):

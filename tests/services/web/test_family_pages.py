@@ -15,6 +15,7 @@ from traceability.accounts import Role
 from traceability.genealogy.recording import record
 from traceability.genealogy.tracing import family
 from traceability.history import life
+from traceability.people import erase
 
 HTML = {"Accept": "text/html"}
 
@@ -159,6 +160,58 @@ def test_the_board_counts_down_to_nothing_open(plant):
     page = engineer.get("/containment", headers={**HTML, "Accept-Language": "zh"}).text
     assert "全部了结" in page
     assert "报废" in page or "已处置" in page
+
+
+def test_who_put_a_unit_on_hold_and_who_released_it_stands_in_its_history_by_the_names_people_have(plant):
+    engineer = signed_in(plant.app(), Role.ENGINEER)
+    engineer.app.state.access.accounts.change(
+        "engineer", by=engineer.app.state.access.accounts.named("engineer"), at=NOON, title="Wang Min"
+    )
+    engineer.post("/containment/hold", data={"code": "SEGMENT-3", "reason": "scratched"})
+    decided = {"code": "SEGMENT-3", "decision": "rework", "reason": "polished", "password": PASSWORD}
+    engineer.post("/containment/release", data=decided)
+    page = engineer.get("/trace/SEGMENT-3", headers={**HTML, "Accept-Language": "en"}).text
+    events = page.split("timeline-title")[-1]
+    assert events.count("<td>Wang Min</td>") == 2
+    told = engineer.get("/api/v1/history/SEGMENT-3").json()["events"]
+    assert [one["by"] for one in told if one["what"].startswith("hold")] == ["engineer", "engineer"]
+    erase(plant.store, "engineer")
+    page = engineer.get("/trace/SEGMENT-3", headers={**HTML, "Accept-Language": "zh"}).text
+    assert page.split("timeline-title")[-1].count("<td>姓名已删除的人员</td>") == 2
+
+
+def test_who_holds_a_unit_that_is_held_already_is_told_that_nothing_changed(plant):
+    engineer = signed_in(plant.app(), Role.ENGINEER)
+    english = {**HTML, "Accept-Language": "en"}
+    sent = {"code": "SEGMENT-3", "reason": "scratched"}
+    first = engineer.post("/containment/hold", data=sent).headers["location"]
+    assert "SEGMENT-3 is on hold now." in engineer.get(first, headers=english).text
+    second = engineer.post("/containment/hold", data=sent | {"reason": "bent"}).headers["location"]
+    page = engineer.get(second, headers=english).text
+    assert "SEGMENT-3 was on hold already; nothing changed." in page
+    assert "bent" not in page
+    assert "此前已扣留" in engineer.get(second, headers={**HTML, "Accept-Language": "zh"}).text
+
+
+@pytest.mark.parametrize(
+    ("language", "sure"), [("en", "All 2 units will be on hold"), ("zh", "将扣留全部 2 件")]
+)
+def test_all_suspects_are_put_on_hold_at_the_second_press_which_says_what_follows(plant, language, sure):
+    spoken = {**HTML, "Accept-Language": language}
+    escape = an_inspection(unit=a_unit("P-1"), finished_at=NOON)
+    plant.store.record([escape, an_inspection(unit=a_unit("P-2"), finished_at=NOON + timedelta(minutes=1))])
+    engineer = signed_in(plant.app(), Role.ENGINEER)
+    engineer.post("/containment/open", data={"escape": str(escape.id), "reason": "crack"})
+    page = engineer.get("/containment", headers=spoken).text
+    asked = page[
+        page.index('<details class="sure">') : page.index("/hold", page.index('<details class="sure">'))
+    ]
+    assert "<summary" in asked
+    assert sure in page
+    (one,) = engineer.get("/api/v1/containments").json()["containments"]
+    done = engineer.post(f"/containment/{one['id']}/hold").headers["location"]
+    assert "count=2" in done
+    assert 'class="sure"' not in engineer.get(done, headers=spoken).text
 
 
 def test_a_containment_is_opened_by_the_code_of_the_unit_that_escaped_and_a_wrong_one_is_told(plant):

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
@@ -270,6 +271,9 @@ def test_the_trace_tells_what_was_seen_by_which_camera_model_and_recipe(station,
     ):
         assert told in page
     assert page.count('class="overlay-box"') == len(part.truth)
+    # A file for programs says so, and is saved: nobody is left on a page of JSON.
+    link = re.search(r'<a [^>]*href="/api/v1/inspections/[^>]*>[^<]*', page).group()
+    assert ("download=" in link, link.endswith("Download as data (JSON)")) == (True, True)
 
 
 @pytest.mark.parametrize("language", ["zh", "en"])
