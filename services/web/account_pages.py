@@ -25,15 +25,17 @@ from services.access import (
     session_id,
 )
 from services.api.accounts import LONGEST_TOKEN_DAYS, Administrator, AuditReader, SessionId
-from services.api.serving import Language
+from services.api.serving import Here, Language
 from services.oidc import BACK as OIDC_BACK
 from services.oidc import COOKIE as OIDC_COOKIE
 from services.oidc import LONGEST_S, Oidc, OidcOff
 from services.problems import status_of
 from services.text import explain
+from services.web.audit_words import AuditWords
 from services.web.language import keep_choice
-from services.web.rendering import page
+from services.web.rendering import page, people
 from traceability.accounts import Role
+from traceability.people import names
 
 router = APIRouter(include_in_schema=False, default_response_class=HTMLResponse)
 
@@ -332,18 +334,29 @@ def revoke_token(access: AccessHere, caller: SignedIn, id: UUID) -> Response:
 @router.get("/audit")
 def audit_page(
     request: Request,
+    here: Here,
     access: AccessHere,
+    language: Language,
     caller: AuditReader,
     before: UUID | None = None,
     person: Annotated[str, Query(max_length=60)] = "",
 ) -> Response:
     """Who did what, the newest first."""
     entries = access.accounts.audit(limit=ENTRIES_AT_ONCE, before=before, person=person or None)
+    owners = {one.after["owner"] for one in entries if one.after and one.after.get("owner")}
+    with here.store.reading() as connection:
+        named = names(connection, owners)
     return page(
         request,
         "audit.html",
         entries=entries,
-        called={f"account:{one.id}": one.name for one in access.accounts.all()},
+        words=AuditWords(
+            language=language,
+            lanes=here.lane_titles,
+            accounts={str(one.id): one.name for one in access.accounts.all()},
+            owners=named,
+            person=people(request, language),
+        ),
         person=person,
         older=entries[-1].id if len(entries) == ENTRIES_AT_ONCE else None,
     )

@@ -12,6 +12,7 @@ from urllib.parse import urlencode
 from fastapi import APIRouter, File, Form, Query, Request, UploadFile
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
 
+from cameras.doctor.judging import Severity
 from inspection.errors import ImageUnreadable, ImageUnsuitable, InspectionError
 from inspection.vision.calibration import Board
 from services.access import AccessHere, Right, Who
@@ -28,6 +29,7 @@ from services.api.cameras import (
 from services.api.pictures import MEDIA_TYPES
 from services.api.serving import Here, Language, Live, Serving
 from services.doctor_texts import mend, said
+from services.live import LiveState
 from services.problems import PageUnknown, Problem, status_of
 from services.setting_up import (
     MOST_BLANKS,
@@ -45,7 +47,7 @@ from services.setting_up import (
     live_pictures,
     producer_of,
 )
-from services.text import explain_code, say_failure
+from services.text import explain_code, say, say_failure
 from services.web.rendering import page
 from station_config import plant_recipes
 from traceability.accounts import Person, note
@@ -67,7 +69,7 @@ def cameras(
         cameras=shown,
         failed=[_failed(one, language) for one in shown],
         may=who is not None and who.may(Right.CONFIGURE),
-        **_doctor(setting_up, language),
+        **_doctor(live, setting_up, language),
     )
 
 
@@ -78,9 +80,13 @@ def call_doctor(setting_up: SettingUpHere, caller: Integrator) -> Response:
 
 
 @router.get("/cameras/doctor")
-def doctor(request: Request, setting_up: SettingUpHere, language: Language, _: Integrator) -> Response:
-    """The part of the page that waits for what the doctor finds."""
-    return page(request, "_doctor.html", may=True, **_doctor(setting_up, language))
+def doctor(
+    request: Request, live: Live, setting_up: SettingUpHere, language: Language, _: Integrator
+) -> Response:
+    """The part of the page that waits for what the doctor finds; whoever opens it by itself gets the page."""
+    if not request.headers.get("hx-request"):
+        return RedirectResponse("/cameras#doctor", HTTPStatus.SEE_OTHER)
+    return page(request, "_doctor.html", may=True, **_doctor(live, setting_up, language))
 
 
 @router.get("/cameras/{lane}")
@@ -326,13 +332,26 @@ def _bench_page(
     )
 
 
-def _doctor(setting_up: SettingUp, language: str) -> dict[str, Any]:
+def _doctor(live: LiveState, setting_up: SettingUp, language: str) -> dict[str, Any]:
     now = setting_up.doctor.now
-    findings = () if now is None else now.findings
+    # Of a camera that a lane here reads nothing can be looked at, which is as it should be: one line says so.
+    ours = {
+        camera for lane in live.lanes() if lane.condition == "running" for camera in lane.camera.split(", ")
+    }
+    findings = [
+        one
+        for one in (() if now is None else now.findings)
+        if one.about not in ours or one.severity is not Severity.UNSEEN
+    ]
     return {
         "visit": now,
         "visit_problem": None if now is None else problem_of(now.problem, language, "/cameras"),
-        "findings": [(one, said(one, language), mend(one, language)) for one in findings],
+        "findings": [
+            (one, say("web.cameras.read_by_lane", language), None)
+            if one.about in ours and (one.code, one.severity) == ("control", Severity.NOTE)
+            else (one, said(one, language), mend(one, language))
+            for one in findings
+        ],
     }
 
 

@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from http import HTTPStatus
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, Final, Literal
 
 from fastapi import APIRouter, Depends, File, Form, Query, Request, UploadFile
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
@@ -42,6 +42,9 @@ from station_config.errors import ConfigSyntax
 from station_config.schema import DetectorSettings
 
 router = APIRouter(include_in_schema=False, default_response_class=HTMLResponse)
+
+Did = Literal["proposed", "approved", "published"]
+"""What the page of a recipe says was just done."""
 
 PREVIEWED: Final = 12
 """Stored units beside the form."""
@@ -126,9 +129,10 @@ def recipe(
     language: Language,
     name: Name,
     of: Annotated[str, Query(pattern="^(|proposal)$")] = "",
+    done: Did | None = None,
 ) -> Response:
-    """`of=proposal` goes on from the text that waits."""
-    return _page(request, here, life, who, language, name, goes_on=of == "proposal")
+    """`of=proposal` goes on from the text that waits. `done`: what was just done here."""
+    return _page(request, here, life, who, language, name, goes_on=of == "proposal", done=done)
 
 
 @router.post("/recipes/{name}/preview")
@@ -191,7 +195,7 @@ def propose(
         life.propose(name, text, by=caller.person, at=access.now(), reason=reason)
     except InspectionError as error:
         return _page(request, here, life, caller, language, name, text=text, error=error)
-    return RedirectResponse(f"/recipes/{name}#way", HTTPStatus.SEE_OTHER)
+    return RedirectResponse(f"/recipes/{name}?done=proposed#way", HTTPStatus.SEE_OTHER)
 
 
 @router.post("/recipes/{name}/approve")
@@ -209,7 +213,7 @@ def approve(
         sign(access_of=access, caller=caller, password=password)
         life.approve(name, by=caller.person, at=access.now())
 
-    return _acted(request, here, life, caller, language, name, act)
+    return _acted(request, here, life, caller, language, name, act, "approved")
 
 
 @router.post("/recipes/{name}/publish")
@@ -231,7 +235,7 @@ def publish(
             raise _invalid("sha256: another change waits by now; look at it first")
         publish_recipe(here, life, access, caller, name)
 
-    return _acted(request, here, life, caller, language, name, act)
+    return _acted(request, here, life, caller, language, name, act, "published")
 
 
 @router.get("/recipes/{name}/difference/{before}/{after}")
@@ -248,12 +252,13 @@ def _acted(
     language: str,
     name: str,
     act: Callable[[], None],
+    did: Did,
 ) -> Response:
     try:
         act()
     except InspectionError as error:
         return _page(request, here, life, caller, language, name, error=error)
-    return RedirectResponse(f"/recipes/{name}#way", HTTPStatus.SEE_OTHER)
+    return RedirectResponse(f"/recipes/{name}?done={did}#way", HTTPStatus.SEE_OTHER)
 
 
 def _page(
@@ -267,6 +272,7 @@ def _page(
     goes_on: bool = False,
     text: str = "",
     error: InspectionError | None = None,
+    done: Did | None = None,
 ) -> Response:
     """`text` is what was sent and refused; else what is in force, or waits."""
     stands = life.standing(name)
@@ -305,6 +311,7 @@ def _page(
         problem=problem,
         next_revision=life.next_revision(stands),
         goes_on=goes_on,
+        done=done,
     )
 
 

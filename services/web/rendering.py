@@ -15,6 +15,7 @@ from fastapi import Request
 from fastapi.responses import HTMLResponse
 from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
 from markupsafe import Markup
+from starlette.datastructures import URL
 
 from inspection.errors import InspectionError
 from inspection.identity import IdentifierCode
@@ -90,7 +91,7 @@ def page(request: Request, template: str, *, status: int = 200, **values: object
         "step_name": partial(step_name, language),
         "action_name": partial(action_name, language),
         "failure_name": partial(_failure_name, language),
-        "person_name": _people(request, language),
+        "person_name": people(request, language),
         "when": partial(when, language),
         "when_minutes": partial(when_minutes, language),
         # Names of their own: pages have a mode or a now that is of a lane, or of a training.
@@ -228,6 +229,29 @@ def set_up_sections(who: Caller | None, path: str) -> list[tuple[str, str]]:
     return [(name, url) for name, url, right in SET_UP_SECTIONS if who is not None and who.may(right)]
 
 
+def people(request: Request, language: str) -> Callable[[str | None], str]:
+    """What people call somebody whom a record names, a dash for nobody; read when a page asks for the first one.
+
+    Where two are called the same, the name that signs in tells them apart. Who has no account is named as the record
+    does; of an erased name the record has a commitment, which tells nobody anything.
+    """
+
+    @cache
+    def titles() -> Mapping[str, str]:
+        known = access_of(request).accounts.all()
+        called = Counter(one.title for one in known)
+        return {
+            one.name: one.title if called[one.title] == 1 else f"{one.title} ({one.name})" for one in known
+        }
+
+    def called(name: str | None) -> str:
+        if name is None:
+            return "–"
+        return say("web.people.erased", language) if _COMMITMENT.fullmatch(name) else titles().get(name, name)
+
+    return called
+
+
 def lane_name(titles: Mapping[str, Title], language: str, lane: str) -> str:
     """A lane by its title; by its name where this station has none for it."""
     return titles[lane].in_language(language) if lane in titles else lane
@@ -251,29 +275,6 @@ def _who(request: Request) -> Caller | None:
         return None
 
 
-def _people(request: Request, language: str) -> Callable[[str | None], str]:
-    """What people call somebody whom a record names, a dash for nobody; read when a page asks for the first one.
-
-    Where two are called the same, the name that signs in tells them apart. Who has no account is named as the record
-    does; of an erased name the record has a commitment, which tells nobody anything.
-    """
-
-    @cache
-    def titles() -> Mapping[str, str]:
-        known = access_of(request).accounts.all()
-        called = Counter(one.title for one in known)
-        return {
-            one.name: one.title if called[one.title] == 1 else f"{one.title} ({one.name})" for one in known
-        }
-
-    def called(name: str | None) -> str:
-        if name is None:
-            return "–"
-        return say("web.people.erased", language) if _COMMITMENT.fullmatch(name) else titles().get(name, name)
-
-    return called
-
-
 def _failure_name(language: str, code: str) -> str:
     return say_failure(code, language)
 
@@ -283,6 +284,11 @@ def _say(language: str, key: str, **facts: object) -> str:
 
 
 def _in_language(request: Request, language: str) -> str:
-    """The same address in another language."""
-    url = request.url.include_query_params(**{PARAMETER: language})
+    """The same address in another language; of an answer to a form, the page where the form stood."""
+    url = request.url
+    if request.method != "GET":
+        # Of our own pages alone browsers tell the whole address (Referrer-Policy).
+        came_from = URL(request.headers.get("referer", ""))
+        url = came_from if came_from.netloc == url.netloc else URL("/")
+    url = url.include_query_params(**{PARAMETER: language})
     return f"{url.path}?{url.query}"

@@ -208,7 +208,7 @@ def test_an_integrator_goes_from_a_new_camera_to_a_promoted_model(station, brows
         page.locator("textarea[name=text]").fill(f"{text}\n{snippet}\n")
         page.locator(".recipe-text input[name=reason]").fill("the lamp is uneven")
         page.locator(".recipe-text button:not([formaction])").click()
-        page.wait_for_url("**/recipes/part-demo#way")
+        page.wait_for_url(lambda url: url.endswith("/recipes/part-demo?done=proposed#way"))
         page.locator("a[href$='of=proposal#form']").click()
         page.locator("#form input[name=review_from]").first.fill("0.8")
         page.locator("#form input[name=reason]").fill("the lamp is uneven; chips below 0.8 mm are fine")

@@ -342,6 +342,21 @@ def test_the_pages_come_in_both_languages(people_client, path, language):
     assert answer.headers["content-language"] == language
 
 
+def test_the_other_language_of_an_answer_to_a_form_is_that_of_the_page_where_the_form_stood(people_client):
+    _signs_in(people_client, "chief")
+    sent = {"name": "chief", "title": "", "role": "engineer", "password": PASSWORD}
+    for referer, link in (
+        ("http://testserver/people?done=added", "/people?done=added&amp;lang=zh"),
+        ("https://elsewhere.example/people", "/?lang=zh"),
+        ("", "/?lang=zh"),
+    ):
+        refused = people_client.post(
+            "/people", data=sent, headers={"Accept": "text/html", "Referer": referer}
+        )
+        assert refused.status_code == 409
+        assert f'href="{link}"' in refused.text
+
+
 def _told_after(client: TestClient, form: str, sent: dict[str, str]) -> str:
     """What the page of people says was done."""
     answer = client.post(form, data=sent)

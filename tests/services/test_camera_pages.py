@@ -14,6 +14,7 @@ import cv2
 import numpy as np
 import pytest
 
+from cameras.doctor.judging import Finding, Severity
 from inspection.errors import ImageUnsuitable
 from inspection.types import Image
 from inspection.vision.calibration import Calibration
@@ -234,6 +235,39 @@ def test_the_doctors_findings_come_in_the_readers_language_with_what_mends_them(
     assert [one["code"] for one in told] == [one.code for one in FINDINGS]
     assert told[0]["mend"] == 'pip install "lynceus[gige]"'
     assert "harvesters" in client.get("/cameras").text
+
+
+@pytest.mark.parametrize(
+    ("language", "ours", "foreign"),
+    [
+        ("en", "A lane of this station reads it.", "Another program controls it"),
+        ("zh", "正由本站的通道读取", "其他程序控制"),
+    ],
+)
+def test_of_a_camera_that_a_lane_reads_the_doctors_page_asks_nobody_to_end_another_program(
+    station, language, ours, foreign
+):
+    app = station.app()
+    held = {"privilege": "control", "heartbeat_s": 3}
+    app.state.setting_up.doctor.look = lambda producer: tuple(
+        Finding(code=code, severity=severity, about=about, facts=facts)
+        for about in ("drawn parts", "SPARE-7")
+        for code, severity, facts in (
+            ("control", Severity.NOTE, held),
+            ("exposure", Severity.UNSEEN, {"why": "taken"}),
+        )
+    )
+    client = signed_in(app, Role.INTEGRATOR)
+    client.post("/api/v1/cameras/doctor")
+    until = time.monotonic() + 60
+    while client.get("/api/v1/cameras/doctor").json()["is_running"]:
+        assert time.monotonic() < until
+        time.sleep(0.02)
+    page = client.get("/cameras", headers={"Accept-Language": language}).text
+    assert page.count(ours) == 1
+    assert page.index(foreign) > page.index("SPARE-7")
+    assert page.count('class="finding ') == 3
+    assert client.get("/cameras/doctor").headers["location"] == "/cameras#doctor"
 
 
 def test_the_doctor_looks_for_one_at_a_time(station):

@@ -119,6 +119,8 @@ def test_a_change_goes_from_a_form_through_a_second_person_to_the_lanes(station)
 
     published = integrator.post(f"/recipes/{NAME}/publish", data={"sha256": waits["sha256"]})
     assert published.status_code == 303
+    said = integrator.get(published.headers["location"], headers={"Accept-Language": "en"}).text
+    assert "lanes that run it take it up with their next unit" in said
     now = load_recipe(NAME)
     assert (now.settings.revision, now.settings.limits[0].review_from) == (6, 0.8)
     assert now.ref.sha256 == waits["sha256"]

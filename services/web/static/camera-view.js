@@ -112,7 +112,7 @@ class CameraView extends HTMLElement {
     put("best", digits(this.best, 1));
     put("blur_across_px", digits(aids.blur_across_px, 2));
     put("blur_along_px", digits(aids.blur_along_px, 2));
-    put("mean_grey", digits(aids.mean_grey, 0));
+    put("mean_grey", `${digits(aids.mean_grey, 0)} DN`);
     put("evenness", digits(aids.evenness, 2));
     put("saturated", `${digits(100 * aids.saturated, 2)}%`);
     put("dark", `${digits(100 * aids.dark, 2)}%`);
