@@ -253,13 +253,15 @@ def _facts(chart: ChartAnswer, language: str) -> Iterator[str]:
             at=f"{kept.at.astimezone():%Y-%m-%d %H:%M}",
             reason=kept.reason,
         )
-    else:
+    elif chart.cusum is None:
         yield say("web.book.own_limits", language)
     colon = say("web.colon", language)
     rules = "; ".join(
         f"{say('web.spc.rule', language, number=rule.number)}{colon}{rule.text}" for rule in chart.rules
     )
     yield f"{say('web.spc.rules', language)}{colon}{rules}"
+    if chart.cusum is not None:
+        yield chart.cusum.text
     if chart.stretches > 1:
         yield say("web.spc.stages", language, count=chart.stretches)
     if chart.simulated:

@@ -329,6 +329,12 @@ class ParameterOutOfRange(SpcError):
     code = "SPC-PARAMETER"
 
 
+class NotRare(SpcError):
+    """A CUSUM of rare events asked for of what happens too often. Facts: rate, most, in events per 100 units."""
+
+    code = "SPC-NOT-RARE"
+
+
 class NotStable(SpcError):
     """A capability index of a process that was not shown stable. Facts: index, signals."""
 

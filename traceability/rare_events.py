@@ -8,12 +8,12 @@ from datetime import UTC, datetime
 from itertools import pairwise
 from uuid import UUID
 
-from sqlalchemy import exists, select
+from sqlalchemy import exists, func, literal, select
 
 from inspection.types import Verdict
 from traceability import rollups, tables
 from traceability.changes import changes, stage_after
-from traceability.samples import MOST_SUBGROUPS, judged_between, models_of
+from traceability.samples import MOST_SUBGROUPS, Counting, judged_between, models_of
 from traceability.store import TraceStore, of
 
 
@@ -21,12 +21,14 @@ from traceability.store import TraceStore, of
 class RareEvent:
     """A unit that was refused, or has the kind of defect asked for, and what lies between it and the one before.
 
+    count    what was found on it: 1 for a unit, where units are counted
     between  units that were judged in between, neither of the two counted
     hours    from the end of that inspection to the end of this one; 0 where both ended at once
     """
 
     id: UUID
     at: datetime
+    count: int
     between: int
     hours: float
     stage: str
@@ -41,21 +43,31 @@ def rare_events(
     station: str | None = None,
     lane: str | None = None,
     kind: str | None = None,
+    counting: Counting = "units",
 ) -> tuple[RareEvent, ...]:
     """The newest from `since` on, oldest first; the first of them only begins what lies before the second.
 
-    kind  None: refused units; else judged units that have such a defect
+    kind      None: refused units; else judged units that have such a defect
+    counting  defects: judged units that have any, or any of the kind, and how many
     """
     head, defect = tables.inspection.c, tables.defect.c
     end = until or datetime.now(UTC)
-    if kind is None:
+    found_on_it = [defect.inspection_id == head.id, *([] if kind is None else [defect.kind == kind])]
+    if kind is None and counting == "units":
         is_event = head.verdict == Verdict.REJECT
     else:
-        is_event = (head.verdict != Verdict.NOT_INSPECTED) & exists().where(
-            defect.kind == kind, defect.inspection_id == head.id
-        )
+        is_event = (head.verdict != Verdict.NOT_INSPECTED) & exists().where(*found_on_it)
+    defects = select(func.count()).select_from(tables.defect).where(*found_on_it).scalar_subquery()
     rows = (
-        select(head.id, head.finished_at, head.recipe_name, head.recipe_revision, head.simulated, head.lane)
+        select(
+            head.id,
+            head.finished_at,
+            head.recipe_name,
+            head.recipe_revision,
+            head.simulated,
+            head.lane,
+            (literal(1) if counting == "units" else defects).label("found"),
+        )
         .where(
             *of(tables.inspection, station=station, lane=lane, simulated=None),
             head.finished_at >= since,
@@ -76,6 +88,7 @@ def rare_events(
         RareEvent(
             id=row.id,
             at=row.finished_at,
+            count=row.found,
             # Counted from the one before on, which is in it, with all that ended together with it.
             between=max(units - at_once[before.finished_at], 0),
             hours=(row.finished_at - before.finished_at).total_seconds() / 3600,

@@ -25,6 +25,8 @@ ChartKind = Literal[
     "c",
     "g",
     "t",
+    "bernoulli_cusum",
+    "poisson_cusum",
     "corrected_p",
     "individuals",
     "moving_range",
@@ -133,6 +135,25 @@ class DispersionAnswer(BaseModel):
         return DispersionAnswer(statistic=found.statistic, degrees=found.degrees, p_value=found.p_value)
 
 
+class EventCusumAnswer(BaseModel):
+    """How a CUSUM of rare events is set up, of the newest stage. Rates are events per unit.
+
+    `is_estimated`  nobody gave the rate in control: it is that of the points shown
+    `to_find`       what it finds soonest: near the rate asked for, or twice that in control
+    `h`             a sum that reaches it is a signal
+    `units_in_control`, `units_to_find`  mean number of units until it signals: by chance, and at the rate to find
+    `text`          all of it, in the reader's language
+    """
+
+    in_control: float
+    is_estimated: bool
+    to_find: float
+    h: float
+    units_in_control: float
+    units_to_find: float
+    text: str
+
+
 class RuleAnswer(BaseModel):
     rule: str
     number: int
@@ -179,6 +200,7 @@ class ChartAnswer(BaseModel):
     by: Literal["hour", "shift"] | None = None
     baseline: BaselineAnswer | None = None
     dispersion: DispersionAnswer | None = None
+    cusum: EventCusumAnswer | None = None
     frozen: FrozenAnswer | None = None
     comments: list[CommentAnswer] = []
 
@@ -218,8 +240,15 @@ def exclusions(book: Book, keys: Sequence[str]) -> tuple[Exclusion, ...]:
 LEAST_OF_LIMITS = 1e-9
 """Of the greater limit: a centre below is 0, and its digits those of the arithmetic."""
 
-OWN_RULES = {"zeros_in_a_row": 2, "stop_red": 1, "stop_variation": 2, "adjust": 3}
-"""Of charts with rules of their own, which no preset of handbooks has: g, after its limits, and pre-control."""
+OWN_RULES = {
+    "zeros_in_a_row": 2,
+    "decision_interval": 1,
+    "stop_red": 1,
+    "stop_variation": 2,
+    "adjust": 3,
+}
+"""Of charts with rules of their own, which no preset of handbooks has: g, after its limits, CUSUM of rare events, and
+pre-control."""
 
 
 def numbered(preset: str) -> dict[str, int]:

@@ -11,7 +11,7 @@ from uuid import UUID
 
 from fastapi import APIRouter, Depends, Query
 from fastapi.responses import Response
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 from services.access import Caller, Right, SignedIn, check_right
 from services.api.answers import CodeAnswer, VerdictName, verdict_name
@@ -19,6 +19,7 @@ from services.api.charts import (
     BaselineAnswer,
     ChartAnswer,
     DispersionAnswer,
+    EventCusumAnswer,
     PointAnswer,
     Preset,
     Stages,
@@ -35,7 +36,7 @@ from services.api.serving import Here, Language, Moment, OnRecord, Serving
 from services.api.units import recorded
 from services.chart_files import MEDIA_TYPES, Format, Table, as_file, table_as_file
 from services.problems import problems
-from services.rare_charts import RareChart, plotted, rare_chart
+from services.rare_charts import RareChart, Rates, event_cusum, plotted, rare_chart
 from services.text import say
 from services.web.rendering import kind_colour, kind_name, subgroup_url
 from station_config.catalogue import Catalogue
@@ -48,18 +49,29 @@ from traceability.spc.attributes import count_chart
 from traceability.spc.charts import ControlChart
 from traceability.spc.checks import within
 from traceability.spc.rules import PRESETS
+from traceability.spc.run_length import EventDesign
 
 # What a chart shows when nobody says since when: about as many points as can be told apart.
 SHOWN_BY_DEFAULT = {"hour": timedelta(days=3), "shift": timedelta(days=30)}
 
 ALL_UNITS = samples.Stratum()
 
-CountedChart = Literal["p", "np", "u", "c", "g", "t"]
-"""Share and number of refused units, defects per unit and per subgroup; units and hours between two refused units."""
+CountedChart = Literal["p", "np", "u", "c", "g", "t", "bernoulli_cusum", "poisson_cusum"]
+"""Share and number of refused units, defects per unit and per subgroup; units and hours between two refused units;
+CUSUM of refused units, and of defects, unit by unit."""
 
 COUNTED: tuple[CountedChart, ...] = get_args(CountedChart)
 RARE: tuple[RareChart, ...] = get_args(RareChart)
-OF_DEFECTS = ("u", "c")
+OF_DEFECTS = ("u", "c", "poisson_cusum")
+
+UNITS_OF_A_RATE = 100
+"""Rates are asked for, and said, per so many units: of refused units that is per cent."""
+
+Rate = Annotated[
+    Annotated[float, Field(allow_inf_nan=False)] | None,
+    # A form sends a field that was left empty as an empty text.
+    BeforeValidator(lambda given: None if given == "" else given),
+]
 
 router = APIRouter(prefix="/spc", tags=["statistics"], route_class=OnceRoute)
 
@@ -77,6 +89,7 @@ class Selection:
     stages: Stages = "by_change"
     rules: Preset = "nelson_1_2"
     chart: CountedChart = "p"
+    rates: Rates = field(default_factory=Rates)
 
     @property
     def name(self) -> str:
@@ -111,8 +124,17 @@ def selection(
     rules: Preset = "nelson_1_2",
     chart: Annotated[
         CountedChart,
-        Query(description="p, np: refused units; u, c: defects; g, t: units, hours between refused units"),
+        Query(
+            description="p, np: refused units; u, c: defects; g, t: units, hours between refused units; "
+            "bernoulli_cusum, poisson_cusum: refused units, defects unit by unit"
+        ),
     ] = "p",
+    in_control: Annotated[
+        Rate, Query(description="of a CUSUM: usual events per 100 units; default: as shown")
+    ] = None,
+    to_find: Annotated[
+        Rate, Query(description="events per 100 units to be found; default: twice that")
+    ] = None,
 ) -> Selection:
     """Which units a chart is about."""
     end = until or datetime.now(UTC)
@@ -131,7 +153,14 @@ def selection(
         stages=stages,
         rules=rules,
         chart=chart,
+        rates=rates_of(in_control, to_find),
     )
+
+
+def rates_of(in_control: float | None, to_find: float | None) -> Rates:
+    """Of events per UNITS_OF_A_RATE units."""
+    of_one = (None if rate is None else rate / UNITS_OF_A_RATE for rate in (in_control, to_find))
+    return Rates(in_control=next(of_one), to_find=next(of_one))
 
 
 Selected = Annotated[Selection, Depends(selection)]
@@ -447,8 +476,9 @@ def inspection_url(id: UUID) -> str:
 
 def chart_of(here: OnRecord, language: str, selected: Selection) -> ChartAnswer:
     """Raises TooFewSubgroups, TooManySubgroups; of rare events TooFewValues, NoVariation, ParameterOutOfRange."""
-    if selected.chart == "g" or selected.chart == "t":
-        return _rare_chart_of(here, language, selected, selected.chart)
+    kind = selected.chart
+    if kind == "g" or kind == "t" or kind == "bernoulli_cusum" or kind == "poisson_cusum":
+        return _rare_chart_of(here, language, selected, kind)
     counted = samples.count_samples(
         here.store,
         by=selected.by,
@@ -465,7 +495,7 @@ def chart_of(here: OnRecord, language: str, selected: Selection) -> ChartAnswer:
     rules = PRESETS[selected.rules]
     own = count_chart(
         counted,
-        kind=selected.chart,
+        kind=kind,
         by_stage=by_stage,
         excluded=exclusions(book, [sample.key for sample in counted]),
         rules=rules,
@@ -529,11 +559,19 @@ def _rare_chart_of(here: OnRecord, language: str, selected: Selection, kind: Rar
         station=selected.station,
         lane=selected.lane,
         kind=selected.stratum.kind,
+        counting="defects" if kind in OF_DEFECTS else "units",
     )
     book = book_of(here.store, selected.name)
     by_stage = selected.stages == "by_change" and selected.lane is not None
-    events = plotted(found, kind)
-    chart = rare_chart(events, chart=kind, by_stage=by_stage, book=book)
+    events = found if kind != "t" else plotted(found)
+    more: dict[str, Any] = {}
+    if kind == "bernoulli_cusum" or kind == "poisson_cusum":
+        chart, design = event_cusum(events, chart=kind, by_stage=by_stage, book=book, rates=selected.rates)
+        more["cusum"] = _set_up(
+            design, kind, is_estimated=selected.rates.in_control is None, language=language
+        )
+    else:
+        chart = rare_chart(events, chart=kind, by_stage=by_stage, book=book)
     points = [
         point_of(
             chart,
@@ -548,7 +586,35 @@ def _rare_chart_of(here: OnRecord, language: str, selected: Selection, kind: Rar
         )
         for index, event in enumerate(events)
     ]
-    return _answer(here, language, selected, chart, points, book)
+    return _answer(here, language, selected, chart, points, book, **more)
+
+
+def _set_up(design: EventDesign, kind: str, *, is_estimated: bool, language: str) -> EventCusumAnswer:
+    def rate(events: float) -> str:
+        return say(f"spc.event_rate.{kind}", language, rate=f"{UNITS_OF_A_RATE * events:.3g}")
+
+    return EventCusumAnswer(
+        in_control=design.in_control,
+        is_estimated=is_estimated,
+        to_find=design.to_find,
+        h=design.h,
+        units_in_control=design.units_in_control,
+        units_to_find=design.units_to_find,
+        text=say(
+            "spc.event_cusum.estimated" if is_estimated else "spc.event_cusum.given",
+            language,
+            in_control=rate(design.in_control),
+            to_find=rate(design.to_find),
+            false_alarm=_rounded(design.units_in_control),
+            found=_rounded(design.units_to_find),
+            h=f"{design.h:.3g}",
+        ),
+    )
+
+
+def _rounded(units: float) -> str:
+    """To three digits: a mean of lengths that scatter as widely as it is long."""
+    return f"{float(f'{units:.3g}'):,.0f}"
 
 
 def _answer(

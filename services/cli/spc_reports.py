@@ -34,6 +34,7 @@ from services.api.spc import (
     chart_of,
     pareto_of,
     pareto_table,
+    rates_of,
     weighing,
 )
 from services.api.studies import FromRecordSaid, StudyAnswer, study_from_record
@@ -142,10 +143,20 @@ def _chart_options(command: Callable[..., None]) -> Callable[..., None]:
     return command
 
 
+def _rate_options(command: Callable[..., None]) -> Callable[..., None]:
+    for option in (
+        click.option("--in-control", type=float, help=_help("cli.spc.in_control")),
+        click.option("--to-find", type=float, help=_help("cli.spc.to_find")),
+    ):
+        command = option(command)
+    return command
+
+
 @spc.command(help=_help("cli.spc.counts"))
 @click.option(
     "--chart", type=click.Choice(COUNTED), default="p", show_default=True, help=_help("cli.spc.chart")
 )
+@_rate_options
 @click.option(
     "--by", type=click.Choice(["hour", "shift"]), default="hour", show_default=True, help=_help("cli.spc.by")
 )
@@ -154,7 +165,14 @@ def _chart_options(command: Callable[..., None]) -> Callable[..., None]:
 @json_option
 @_on_record
 def counts(
-    asked: _Asked, chart: CountedChart, by: By, kind: str | None, preset: Preset, as_json: bool
+    asked: _Asked,
+    chart: CountedChart,
+    by: By,
+    kind: str | None,
+    preset: Preset,
+    in_control: float | None,
+    to_find: float | None,
+    as_json: bool,
 ) -> None:
     selected = Selection(
         by=by,
@@ -165,6 +183,7 @@ def counts(
         stratum=Stratum(kind=kind),
         rules=preset,
         chart=chart,
+        rates=rates_of(in_control, to_find),
     )
     _told(chart_of(asked, asked.language, selected), as_json, _show_chart)
 
@@ -269,6 +288,8 @@ def _show_chart(chart: ChartAnswer, language: str, console: Console) -> None:
             f"{_figure(last.lower)} … {_figure(last.upper)}",
         )
     console.print(table)
+    if chart.cusum is not None:
+        console.print(chart.cusum.text, markup=False)
     if not chart.signals:
         console.print(say("cli.spc.no_signals", language), markup=False)
     for signal in chart.signals:
@@ -577,6 +598,7 @@ def _show_studies(found: list[StudyAnswer], language: str, console: Console) -> 
 @click.option(
     "--counted", type=click.Choice(COUNTED), default="p", show_default=True, help=_help("cli.spc.counts")
 )
+@_rate_options
 @_chart_options
 @_on_record
 def file(
@@ -585,6 +607,8 @@ def file(
     measurement: str | None,
     by: By,
     counted: CountedChart,
+    in_control: float | None,
+    to_find: float | None,
     chart: MeasuredChart,
     preset: Preset,
     **options: Any,
@@ -601,6 +625,7 @@ def file(
             until=None,
             rules=preset,
             chart=counted,
+            rates=rates_of(in_control, to_find),
         )
         charts: list[ChartAnswer] = [chart_of(asked, asked.language, selected)]
     else:

@@ -37,6 +37,7 @@ from services.api.spc import (
     RARE,
     CountedChart,
     EntrySaid,
+    Rate,
     Selected,
     Selection,
     ShiftStart,
@@ -49,6 +50,7 @@ from services.api.standing_studies import StandingSaid, answer_of, ordered
 from services.api.studies import FromRecordSaid, Reader, StudyAnswer, readings_of, study_from_record
 from services.measured_charts import CHARTS, OF_SEVERAL, OF_SUBGROUPS, WITH_KEPT_LIMITS, MeasuredChart
 from services.problems import status_of
+from services.rare_charts import EventCusumChart
 from services.text import Explanation, explain, say
 from services.web.language import language_of
 from services.web.rendering import page
@@ -190,10 +192,15 @@ def spc(
     chart: CountedChart = "p",
     weigh: samples.Weigh = "count",
     costs: Annotated[str, Query(max_length=2000)] = "",
+    in_control: Rate = None,
+    to_find: Rate = None,
 ) -> Response:
     """The chart of what is counted and the Pareto beside it; every point leads to its subgroup, or to its unit."""
     station = station_of(here, station)
     since = datetime.now(UTC) - timedelta(days=int(days))
+    if chart in RARE:
+        # Chosen for the chart shown before; one of rare events knows none of them, and the page asks for none.
+        stage, shift, camera = "", "", ""
     asked: dict[str, object] = {
         "by": by,
         "lane": lane,
@@ -207,6 +214,8 @@ def spc(
         "chart": chart,
         "weigh": weigh,
         "costs": costs,
+        "in_control": "" if in_control is None else in_control,
+        "to_find": "" if to_find is None else to_find,
     }
     found: ChartAnswer | None = None
     problem: Explanation | None = None
@@ -224,6 +233,8 @@ def spc(
             stages=stages,
             rules=rules,
             chart=chart,
+            in_control=in_control,
+            to_find=to_find,
         )
         weighing(weigh, costs)
         found = chart_of(here, language, selected)
@@ -241,6 +252,8 @@ def spc(
         presets=get_args(Preset),
         counted_charts=COUNTED,
         is_rare=chart in RARE,
+        is_cusum=chart in get_args(EventCusumChart),
+        is_swapped="hx-request" in request.headers,
         kinds=samples.kinds_seen(here.store, since=since, station=station or None, lane=lane or None),
         all_stages=samples.stages_seen(here.store, since=since, station=station or None, lane=lane or None),
         cameras=samples.cameras_seen(here.store, since=since, station=station or None, lane=lane or None),

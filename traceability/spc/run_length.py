@@ -13,15 +13,17 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from math import log, sqrt
-from typing import Literal
+from typing import Final, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import brentq
+from scipy.signal import lfilter
 from scipy.sparse import csr_matrix, identity
 from scipy.sparse.linalg import spsolve
-from scipy.stats import ncx2, norm
+from scipy.stats import ncx2, norm, poisson
 
+from traceability.errors import NotRare
 from traceability.spc.checks import positive, within
 from traceability.spc.rules import Rule
 
@@ -31,6 +33,21 @@ Floats = NDArray[np.float64]
 SERIES = 15_000
 _COMPARES_NEIGHBOURS = ("trend", "alternating")
 _NODES = 90
+
+LEAST_STEPS: Final = 3
+"""Coarser steps would have a CUSUM of rare events made for quite another rate than was asked."""
+
+LEAST_RATE: Final = 1e-5
+"""Events per unit. Of what is rarer, steps would be more than a computer wants to hold; time tells more (t chart)."""
+
+LEAST_RATIO: Final = 1.2
+"""A rate nearer to the one in control takes thousands of events to tell from it."""
+
+ENOUGH_LEVELS: Final = 24
+"""Events that a sum holds at h: 12 for a ratio of LEAST_RATIO and 370 events to a false alarm, 7 for twice the rate."""
+
+MOST_COUNT: Final = 16
+"""Events on one unit, of what is rare."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -202,22 +219,166 @@ def mewma_h(*, weight: float, variables: int, arl0: float) -> float:
     return _inverse(lambda h: mewma_arl(weight=weight, h=h, variables=variables), arl0, 0.5, 60)
 
 
-def bernoulli_cusum_length(*, p: float, p0: float, p1: float, h: float, finest: int = 400) -> float:
+def bernoulli_cusum_length(*, p: float, p0: float, p1: float, h: float) -> float:
     """Mean number of units until the Bernoulli CUSUM with reference from p0 and p1 reaches h, at true share p.
 
     By Markov chain on steps of 1/m, with m the whole number nearest to the inverse of the reference value
-    (M. R. Reynolds and Z. G. Stoumbos, J. Quality Technology 31 (1999) 87-108), at most `finest`.
+    (M. R. Reynolds and Z. G. Stoumbos, J. Quality Technology 31 (1999) 87-108).
     """
-    gain = bernoulli_reference(p0=p0, p1=p1)
-    m = min(max(round(1 / gain), 1), finest)
-    states = round(h * m)
-    place = np.arange(states)
-    up, down = np.minimum(place + m - 1, states), np.maximum(place - 1, 0)
-    step = np.zeros((states, states))
-    step[place, down] += 1 - p
-    stays = up < states
-    step[place[stays], up[stays]] += p
-    return float(np.linalg.solve(np.eye(states) - step, np.ones(states))[0])
+    steps = max(round(1 / bernoulli_reference(p0=p0, p1=p1)), 1)
+    states = max(round(h * steps), 1)
+    return float(event_cusum_lengths((1 - p, p), steps=steps, states=states)[-1])
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EventDesign:
+    """A CUSUM of what is rare, unit by unit, that gives a false alarm as rarely as was asked.
+
+    in_control  events per unit while nothing has changed
+    to_find     events per unit for which the reference value is just 1/steps: near the rate asked for
+    steps       what each unit takes is 1/steps, so that all sums are whole numbers of it
+    h           a sum of h or more is a signal
+    units_in_control, units_to_find  mean number of units until it signals, from a sum of 0, at the two rates
+    """
+
+    in_control: float
+    to_find: float
+    steps: int
+    h: float
+    units_in_control: float
+    units_to_find: float
+
+
+def bernoulli_design(*, p0: float, p1: float, arl0: float) -> EventDesign:
+    """Of units that are good or not: p0 and p1 as shares, arl0 in units. Raises NotRare, ParameterOutOfRange."""
+    return _event_design(
+        p0,
+        p1,
+        arl0,
+        reference=lambda low, high: bernoulli_reference(p0=low, p1=high),
+        chances=lambda p: (1 - p, p),
+        most=1.0,
+    )
+
+
+def poisson_design(*, rate0: float, rate1: float, arl0: float) -> EventDesign:
+    """Of counts of each unit: rates in events per unit, arl0 in units. Raises NotRare, ParameterOutOfRange."""
+    return _event_design(
+        rate0,
+        rate1,
+        arl0,
+        reference=poisson_reference,
+        # Counts beyond these are less than a rounding error of what the others weigh.
+        chances=lambda rate: tuple(float(chance) for chance in poisson.pmf(np.arange(MOST_COUNT), rate)),
+        most=float(MOST_COUNT),
+    )
+
+
+def _event_design(
+    rate0: float,
+    rate1: float,
+    arl0: float,
+    *,
+    reference: Callable[[float, float], float],
+    chances: Callable[[float], Sequence[float]],
+    most: float,
+) -> EventDesign:
+    within(
+        _in_100(rate0),
+        parameter="in_control",
+        allowed=f">= {_in_100(LEAST_RATE):g}",
+        is_allowed=rate0 >= LEAST_RATE,
+    )
+    rarest = _highest(lambda rate: reference(rate, 2 * rate), low=LEAST_RATE, high=most / 2)
+    if rate0 > rarest:
+        raise NotRare(
+            f"In control {_in_100(rate0):.3g} events in 100 units are not rare: at most {_in_100(rarest):.3g} are.",
+            action="Use a p or u chart, or chart one kind of defect.",
+            rate=f"{_in_100(rate0):.3g}",
+            most=f"{_in_100(rarest):.3g}",
+        )
+    nearest = LEAST_RATIO * rate0
+    farthest = _highest(lambda rate: reference(rate0, rate), low=nearest, high=most)
+    within(
+        _in_100(rate1),
+        parameter="to_find",
+        allowed=f"{_in_100(nearest):.3g} … {_in_100(farthest):.3g}",
+        is_allowed=nearest * (1 - 1e-12) <= rate1 <= farthest,
+    )
+    steps = round(1 / reference(rate0, rate1))
+    found = float(brentq(lambda high: reference(rate0, high) - 1 / steps, rate0 * (1 + 1e-9), most - 1e-9))
+    levels = ENOUGH_LEVELS if rate1 < 2 * rate0 else ENOUGH_LEVELS // 2
+    lengths = event_cusum_lengths(chances(rate0), steps=steps, states=levels * steps)
+    # The first that is long enough: far beyond it, the lengths of rates far apart have lost all their digits.
+    reached = np.flatnonzero(lengths >= arl0)
+    within(arl0, parameter="arl0", allowed=f"<= {lengths.max():.3g}", is_allowed=bool(reached.size))
+    states = int(reached[0]) + 1
+    return EventDesign(
+        in_control=rate0,
+        to_find=found,
+        steps=steps,
+        h=states / steps,
+        units_in_control=float(lengths[states - 1]),
+        units_to_find=float(event_cusum_lengths(chances(found), steps=steps, states=states)[-1]),
+    )
+
+
+def _highest(reference: Callable[[float], float], *, low: float, high: float) -> float:
+    """The highest rate whose reference value is not too coarse; `high` itself is no rate any more."""
+    coarsest, top = 1 / (LEAST_STEPS - 0.5), high * (1 - 1e-9)
+    if reference(top) <= coarsest:
+        return top
+    return float(brentq(lambda rate: reference(rate) - coarsest, low, top))
+
+
+def _in_100(rate: float) -> float:
+    """As rates are asked for: events in 100 units."""
+    return 100 * rate
+
+
+def event_cusum_lengths(chances: Sequence[float], *, steps: int, states: int) -> Floats:
+    """Mean number of units until a sum that begins at 0 reaches 1/steps, 2/steps, … states/steps, shape (states,).
+
+    chances  of 0, 1, 2, … events on a unit; each unit takes one step, an event adds `steps` of them
+
+    The sum falls by single steps only. Counted down from the signal, the length at each place therefore follows
+    from those above it; what is not known is the one length next to the signal, and the place 0, where the sum
+    does not fall, settles it. That is the chain of Reynolds and Stoumbos, solved without its matrix.
+    """
+    no_event = chances[0]
+    # By distance from the signal: length = known + times * (the one unknown length); both 0 beyond the signal.
+    known, times = np.zeros(states + 1), np.zeros(states + 1)
+    times[1] = 1.0
+    ahead = max(steps - 1, 1)
+    for first in range(1, states, ahead):
+        last = np.arange(first, min(first + ahead, states))
+        for lengths, unit in ((known, 1.0), (times, 0.0)):
+            given = -unit - _after_events(lengths, last, chances, steps)
+            start = np.array([lengths[first] / no_event])
+            lengths[last + 1] = lfilter([1 / no_event], [1, -1 / no_event], given, zi=start)[0]
+    place = np.arange(1, states + 1)
+    stays, weight = (
+        (1 - no_event) * lengths[place] - _after_events(lengths, place, chances, steps)
+        for lengths in (known, times)
+    )
+    return np.asarray(known[place] + (1 - stays) / weight * times[place])
+
+
+def _after_events(lengths: Floats, place: NDArray[np.int_], chances: Sequence[float], steps: int) -> Floats:
+    """What is still to come after a unit with events, weighted by its chance; nothing after a signal."""
+    total = np.zeros(place.size)
+    for count, chance in enumerate(chances[1:], start=1):
+        after = place - (count * steps - 1)
+        short = after > 0
+        if not short.any():
+            break
+        total[short] += chance * lengths[after[short]]
+    return total
+
+
+def poisson_reference(rate0: float, rate1: float) -> float:
+    """What each unit takes from the Poisson CUSUM: (rate1 - rate0) / ln(rate1/rate0), per unit of opportunity."""
+    return (rate1 - rate0) / log(rate1 / rate0)
 
 
 def bernoulli_reference(*, p0: float, p1: float) -> float:

@@ -18,7 +18,7 @@ from numpy.typing import ArrayLike, NDArray
 from traceability.spc.charts import ControlChart, make_chart
 from traceability.spc.checks import counts, numbers, positive, within
 from traceability.spc.rules import BEYOND_LIMITS
-from traceability.spc.run_length import bernoulli_reference
+from traceability.spc.run_length import bernoulli_reference, poisson_reference
 
 Floats = NDArray[np.float64]
 
@@ -221,9 +221,53 @@ def poisson_cusum(
     within(rate1, parameter="rate1", allowed="another than rate0", is_allowed=rate1 != rate0)
     x, area = counts(count, opportunity, method="poisson_cusum", whole=False)
     positive(h, parameter="h")
-    reference = (rate1 - rate0) / log(rate1 / rate0)
+    reference = poisson_reference(rate0, rate1)
     step = (x - reference * area) * (1 if rate1 > rate0 else -1)
     return _event_cusum(step, h, head_start, is_reset, reference, 1.0)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class RareEventCusum:
+    """CUSUM at the units with events, shape (n,).
+
+    since    0-based, at each point: the one with which the sum last rose from 0
+    signals  0-based points with a sum of h or more
+    """
+
+    value: Floats
+    since: NDArray[np.int_]
+    h: float
+    signals: tuple[int, ...]
+
+
+def rare_event_cusum(between: ArrayLike, count: ArrayLike = 1.0, *, steps: int, h: float) -> RareEventCusum:
+    """Bernoulli or Poisson CUSUM of what is rare, as `run_length.EventDesign` sets it up, at the units with events:
+    there alone it rises. The units between take 1/steps each.
+
+    between  units without an event before each of those with one
+    count    events on each unit: one of a Bernoulli CUSUM
+
+    After a signal the sum begins at 0 again, as after the cause was found: a change that lasts signals again and
+    again. Sums are whole numbers of steps, so that one that just reaches h is told from one that just does not.
+    """
+    good, _ = counts(between, method="rare_event_cusum")
+    events, _ = counts(np.broadcast_to(count, good.shape), method="rare_event_cusum")
+    positive(steps, parameter="steps")
+    positive(h, parameter="h")
+    sums, since = np.empty(good.size, np.int_), np.empty(good.size, np.int_)
+    total, begun, top = 0, 0, round(h * steps)
+    for index, (before, found) in enumerate(zip(good.astype(int), events.astype(int), strict=True)):
+        left = 0 if total >= top else total - int(before)
+        if left <= 0:
+            left, begun = 0, index
+        total = max(0, left + int(found) * steps - 1)
+        sums[index], since[index] = total, begun
+    return RareEventCusum(
+        value=sums / steps,
+        since=since,
+        h=h,
+        signals=tuple(int(index) for index in np.flatnonzero(sums >= top)),
+    )
 
 
 def _event_cusum(

@@ -188,7 +188,7 @@ class SpcChart extends HTMLElement {
 
   // What begins at 0: shares and numbers of units or defects, and what lies between rare ones.
   isCounted() {
-    return this.data.unit === "" || ["np", "u", "c", "g", "t"].includes(this.data.chart);
+    return this.data.unit === "" || ["np", "u", "c", "g", "t", "bernoulli_cusum", "poisson_cusum"].includes(this.data.chart);
   }
 
   told(value) {

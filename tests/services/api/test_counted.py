@@ -14,6 +14,7 @@ from tests.builders import RECIPE, a_defect, a_unit, an_inspection
 from tests.services.signed_in import signed_in
 from traceability.accounts import Role
 from traceability.spc.attributes import attribute_chart, g_chart, t_chart
+from traceability.spc.time_weighted import bernoulli_cusum, poisson_cusum
 
 NOON = datetime(2026, 11, 20, 12, tzinfo=UTC)
 REFUSED = [0, 3, 1, 2] * 5 + [12] + [1, 2, 1]
@@ -208,7 +209,7 @@ def test_a_rare_event_is_left_out_of_the_limits_by_its_inspection(station):
 
 
 @pytest.mark.parametrize("language", ["en", "zh"])
-@pytest.mark.parametrize("chart", ["p", "np", "u", "c", "g", "t"])
+@pytest.mark.parametrize("chart", ["p", "np", "u", "c", "g", "t", "bernoulli_cusum", "poisson_cusum"])
 def test_the_page_and_files_have_every_chart(station, client, chart, language):
     hours_of_parts(station, [1, 3, 2, 1, 2], until=datetime.now(UTC), simulated=True)
     page = client.get(f"/spc?chart={chart}&lang={language}", headers={"Accept": "text/html"})
@@ -219,3 +220,113 @@ def test_the_page_and_files_have_every_chart(station, client, chart, language):
     for format in ("csv", "xlsx"):
         file = client.get(f"/api/v1/spc/p/file?chart={chart}&format={format}&lang={language}")
         assert file.status_code == 200
+
+
+QUIET, WORSE = [30, 41, 17, 60, 25, 33, 48, 52, 39, 45], [2, 5, 3, 1, 4, 2, 3, 6, 2, 4, 1, 3]
+"""Good units before each refused one: one refused in forty, then one in four."""
+
+
+def test_a_bernoulli_cusum_finds_more_rejects_from_what_each_unit_brings(station, client):
+    _rare(station, QUIET + WORSE)
+    found = _chart(client, chart="bernoulli_cusum", in_control=2.5)
+    cusum = found["cusum"]
+    assert (cusum["in_control"], cusum["is_estimated"]) == (0.025, False)
+    assert cusum["to_find"] == pytest.approx(0.05, rel=0.03), "twice that, but for the steps of the sum"
+    units = [unit for gap in (QUIET + WORSE)[1:] for unit in [0] * gap + [1]]
+    plain = bernoulli_cusum(units, p0=0.025, p1=cusum["to_find"], h=cusum["h"], is_reset=True)
+    refused = [place for place, unit in enumerate(units) if unit]
+    assert _lines(found, "value") == pytest.approx([plain.value[place] for place in refused])
+    assert _lines(found, "upper") == pytest.approx([cusum["h"]] * len(refused))
+    first = found["signals"][0]
+    assert first["index"] == next(i for i, place in enumerate(refused) if place in plain.signals)
+    assert (first["rule"], first["number"], first["side"]) == ("decision_interval", 1, "above")
+    assert first["members"][0] >= len(QUIET) - 2, "the sum rose from 0 with the last quiet one"
+
+
+def test_a_poisson_cusum_counts_every_defect_of_a_unit(station, client):
+    station.store.record(
+        [
+            an_inspection(
+                unit=a_unit(f"86.999.1/D-{number}"),
+                lane="parts",
+                defects=tuple(a_defect(kind="pits") for _ in range({20: 1, 40: 2, 41: 3}.get(number, 0))),
+                finished_at=NOON - timedelta(hours=2) + timedelta(minutes=number),
+            )
+            for number in range(50)
+        ]
+    )
+    found = _chart(client, chart="poisson_cusum", in_control=2, to_find=10)
+    cusum = found["cusum"]
+    plain = poisson_cusum([0] * 19 + [2, 3], rate0=0.02, rate1=cusum["to_find"], h=cusum["h"])
+    assert _lines(found, "value") == pytest.approx(list(plain.value[-2:]))
+    assert found["unit"] == "defects"
+
+
+def test_a_cusum_of_rare_events_is_set_up_for_one_false_alarm_in_370_of_them_and_says_so(station, client):
+    _rare(station, QUIET)
+    found = _chart(client, chart="bernoulli_cusum")
+    cusum, refused, units = found["cusum"], len(QUIET) - 1, sum(QUIET[1:]) + len(QUIET) - 1
+    assert cusum["is_estimated"]
+    assert cusum["in_control"] == pytest.approx(refused / units)
+    assert cusum["units_in_control"] == pytest.approx(370.4 * units / refused, rel=0.03)
+    assert cusum["units_in_control"] >= 370.4 * units / refused
+    to_three_digits = float(f"{cusum['units_in_control']:.3g}")
+    assert f"once in {to_three_digits:,.0f} units" in cusum["text"]
+    assert found["signals"] == []
+
+
+def test_a_reject_left_out_of_a_cusum_adds_nothing_and_its_good_units_count(station):
+    _rare(station, QUIET)
+    engineer = signed_in(station.app(), Role.ENGINEER)
+    asked = WINDOW | {"chart": "bernoulli_cusum", "in_control": 10, "to_find": 20}
+    point = _chart(engineer, **asked)["points"][3]
+    made = engineer.post(
+        "/api/v1/spc/p/entries",
+        params=asked,
+        json={"kind": "excluded", "reason": "a trial", "point": point["key"]},
+    )
+    assert made.status_code == 201
+    found = _chart(engineer, **asked)
+    assert found["points"][3]["value"] is None
+    assert found["points"][4]["value"] is not None
+    frozen = engineer.post("/api/v1/spc/p/entries", params=asked, json={"kind": "frozen", "reason": "it"})
+    assert frozen.json()["code"] == "SPC-PARAMETER"
+
+
+def test_each_stage_of_a_cusum_begins_at_0_with_a_rate_of_its_own(station, client):
+    _rare(station, QUIET)
+    newer = replace(RECIPE, revision=RECIPE.revision + 1)
+    later = [9, 8, 12, 11, 10, 9] * 3
+    _rare(station, later, start=NOON - timedelta(hours=10), recipe=newer, prefix="S")
+    found = _chart(client, chart="bernoulli_cusum", lane="parts")
+    assert len(set(_lines(found, "upper"))) == 2
+    rate = (len(later) - 1) / (sum(later[1:]) + len(later) - 1)
+    assert found["cusum"]["in_control"] == pytest.approx(rate), "what lies before its first began elsewhere"
+    assert found["signals"] == []
+    as_one = _chart(client, chart="bernoulli_cusum", lane="parts", stages="none", in_control=2.5)
+    assert as_one["signals"] != []
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [
+        {"in_control": 0},
+        {"in_control": -1},
+        {"in_control": 60},
+        {"in_control": 5, "to_find": 5},
+        {"in_control": 5, "to_find": 100},
+        {"to_find": 1},
+    ],
+)
+@pytest.mark.parametrize("language", ["en", "zh"])
+def test_rates_that_make_no_cusum_are_refused_with_what_is_allowed(station, client, asked, language):
+    _rare(station, QUIET)
+    for chart in ("bernoulli_cusum", "poisson_cusum"):
+        if chart == "poisson_cusum" and asked.get("to_find") == 100:
+            continue
+        answer = client.get(
+            "/api/v1/spc/p",
+            params=WINDOW | {"chart": chart, "lang": language, "since": "2026-11-01T00:00:00Z"} | asked,
+        )
+        code = "SPC-NOT-RARE" if asked.get("in_control") == 60 else "SPC-PARAMETER"
+        assert (answer.status_code, answer.json()["code"]) == (422, code), chart

@@ -115,7 +115,7 @@ def test_the_pareto_is_told_by_count_and_by_costs(database):
 
 
 def test_all_charts_of_counts_are_told_and_made_a_file(database, tmp_path):
-    for chart in ("p", "np", "u", "c", "g"):
+    for chart in ("p", "np", "u", "c", "g", "bernoulli_cusum"):
         found = json.loads(asked(database, "counts", "--chart", chart, "--json").stdout)
         assert found["chart"] == chart
         told = asked(database, "counts", "--chart", chart, language="zh")
