@@ -5,15 +5,18 @@ from __future__ import annotations
 import ast
 import inspect
 import os
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.where import REPOSITORY, shared
+from traceability.spc.rules import PRESETS, Reading, signals
 from traceability.validation import adapter
-from traceability.validation.comparing import Case, Lazily, Worded, cases_in, compare
+from traceability.validation.comparing import Case, Lazily, Worded, cases_in, compare, shipped_cases
 from traceability.validation.comparing import field as field_of
+from traceability.validation.running import check
 
 
 def folder() -> Path:
@@ -34,10 +37,10 @@ def test_there_are_published_cases():
 
 @pytest.mark.parametrize("case", CASES, ids=[case.id for case in CASES])
 def test_the_statistics_give_the_published_answer(case: Case):
-    fields = compare(case, adapter.answer(case))
-    assert [field for field in fields if field.status == "differs"] == []
-    assert [field.path for field in fields if field.status == "gap"] == []
-    assert any(field.status == "agrees" for field in fields)
+    compared = compare(case, adapter.answer(case))
+    assert [field for field in compared if field.status == "differs"] == []
+    assert [field.path for field in compared if field.status == "gap"] == []
+    assert any(field.status == "agrees" for field in compared)
 
 
 def test_the_adapter_holds_no_number():
@@ -138,3 +141,31 @@ def test_a_case_finds_its_family_by_the_names_that_texts_use(method, given, fiel
         id=method, family="f", method=method, title="", source={}, input=given, expected={}, tolerance={}
     )
     assert field_of(adapter.answer(asked), field) is not None
+
+
+def test_every_rule_of_every_preset_has_a_case_counted_by_hand_above_and_below():
+    cases = {case.input["rule_set"]: case for case in shipped_cases() if case.id.startswith("rules_by_hand")}
+    assert set(cases) == set(PRESETS)
+    for name, case in cases.items():
+        found = case.expected["rules"]
+        assert list(found) == [f"rule{place}" for place in range(1, len(PRESETS[name]) + 1)]
+        z = [float("nan") if value is None else value for value in case.input["z"]]
+        for place, rule in enumerate(PRESETS[name], start=1):
+            sides = {one.side for one in signals(z, [rule]) if one.index + 1 in found[f"rule{place}"]}
+            both = {"both"} if rule.kind in ("alternating", "within", "outside") else {"above", "below"}
+            assert sides >= both, (name, rule.name)
+
+
+def test_every_switch_of_how_rules_are_read_has_a_case_counted_by_hand():
+    shipped = [case for case in shipped_cases() if case.family == "run_rules"]
+    set_in = {name for case in shipped for name in case.input.get("reading", {})}
+    assert set_in == {one.name for one in fields(Reading)}
+    assert all("by hand" in case.source["cite"] for case in shipped)
+
+
+def test_a_switch_of_a_case_that_no_rule_has_is_a_finding():
+    case = a_case({"signal_points": []})
+    wrong = replace(
+        case, method="rule_reading", input={"z": [1], "rule": 1, "reading": {"on_limt": "beyond"}}
+    )
+    assert check(wrong).outcome == "refused"

@@ -32,7 +32,7 @@ def _preset(name: str) -> tuple[rules.Rule, ...]:
 
 
 def _signalling(z: Sequence[float], chosen: Sequence[rules.Rule], given: Given) -> list[int]:
-    reading: Fields = {}
+    reading: Fields = dict(given.get("reading", default={}))
     if str(given.get("missing", default="")).startswith(("skip", "left")):
         reading["missing"] = "left out"
     values = [float("nan") if value is None else value for value in z]
