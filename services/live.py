@@ -27,7 +27,15 @@ from inspection.types import (
     Verdict,
 )
 from services.alarms import AlarmBoard
-from services.station.messages import Alarm, FrameSeen, LaneCondition, LaneMode, LaneState, RecipeState
+from services.station.messages import (
+    Alarm,
+    FrameSeen,
+    LaneCondition,
+    LaneMode,
+    LaneState,
+    LineState,
+    RecipeState,
+)
 from services.telemetry import Metrics
 from services.timings import Timings
 
@@ -50,6 +58,7 @@ class LaneNow:
     looked          how much its screen let the network see since this process began; None where it has none
     recipe          what its units are judged by now; next_recipe the newest word on another that was asked for
     mode            how it works; None until the engine has said it
+    line            how it stands with the PLC; None where there is none
     alarms          what somebody has to see to, by code
     last_sign       when the lane last gave a sign of life, by its own clock
     """
@@ -77,6 +86,7 @@ class LaneNow:
     recipe: RecipeState | None = None
     next_recipe: RecipeState | None = None
     mode: LaneMode | None = None
+    line: LineState | None = None
     alarms: tuple[Alarm, ...] = ()
     last_sign: datetime | None = None
 
@@ -153,6 +163,25 @@ def station_mode(live: LiveState) -> StationMode:
     if "lost" in conditions:
         return "camera_lost"
     return "starting" if conditions & {"starting", None} or not conditions else "stopped"
+
+
+def line_alarms(line: LineState) -> Iterator[Alarm]:
+    """What somebody has to see to between a lane and its PLC. None of it is about a record: those are right."""
+
+    def alarm(code: str, *, withholds: bool = False, **facts: object) -> Alarm:
+        about = {"lane": line.lane, "address": line.address} | facts
+        return Alarm(code=code, lane=line.lane, since=line.at, withholds=withholds, facts=about)
+
+    if line.reason:
+        yield alarm("LIN-NOT-SERVED", reason=line.reason)
+    elif line.is_alone:
+        yield alarm("LIN-NO-PLC")
+    if line.is_late:
+        yield alarm("LIN-NOT-TAKEN", count=line.waiting)
+    if line.gives_up:
+        yield alarm("LIN-GIVEN-UP", count=line.given_up)
+    if line.lets_pass:
+        yield alarm("LIN-LET-PASS", withholds=True, count=line.let_pass, unit=line.passed)
 
 
 class LiveState:
@@ -258,6 +287,11 @@ class LiveState:
         self._change(mode.lane, mode=mode)
         self._show_alarms(mode.lane)
 
+    def line(self, state: LineState) -> None:
+        self.metrics.line(state)
+        self._change(state.lane, line=state)
+        self._show_alarms(state.lane)
+
     def alarms(self, lane: str, alarms: tuple[Alarm, ...], gap: int) -> None:
         self.metrics.alarms(lane, alarms, gap)
         self._change(lane, alarms=alarms)
@@ -293,6 +327,8 @@ class LiveState:
                         facts={},
                     )
                 )
+            if now.line is not None:
+                standing += line_alarms(now.line)
             # Under the lock: what is told last is what stands.
             self.board.sees(lane, standing)
 

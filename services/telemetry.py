@@ -10,7 +10,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, gene
 from inspection.types import Inspection
 from services.station.link import Backlog
 from services.station.logs import LOG_FORMAT
-from services.station.messages import Alarm, FrameSeen, LaneState
+from services.station.messages import Alarm, FrameSeen, LaneState, LineState
 from services.timings import Timings
 
 # A frame's budget is the time until the next: 51 ms at 20 kHz and 1024 lines.
@@ -31,6 +31,9 @@ TERMS = (
     "lost",
     "unaccounted",
 )
+
+
+LINE_TERMS = ("told", "taken", "waiting", "given_up", "unconfirmed", "let_pass")
 
 
 class Metrics:
@@ -104,6 +107,15 @@ class Metrics:
             ["lane", "term"],
             registry=self.registry,
         )
+        self._line = Gauge(
+            "line_verdicts",
+            "Verdicts for the PLC since the engine started: told, taken, waiting, given_up, unconfirmed, …",
+            ["lane", "term"],
+            registry=self.registry,
+        )
+        self._line_clients = Gauge(
+            "line_clients", "PLCs connected to the line interface", registry=self.registry
+        )
         self._alarms_said: set[tuple[str, str]] = set()
         self._lane_running = Gauge(
             "lane_running", "1 while the lane inspects, else 0", ["lane"], registry=self.registry
@@ -146,6 +158,11 @@ class Metrics:
         self._units.labels(lane, inspection.verdict.name).inc()
         for defect in inspection.defects:
             self._defects.labels(lane, defect.kind).inc()
+
+    def line(self, state: LineState) -> None:
+        for term in LINE_TERMS:
+            self._line.labels(state.lane, term).set(getattr(state, term))
+        self._line_clients.set(state.clients)
 
     def lane(self, state: LaneState) -> None:
         self._lane_running.labels(state.lane).set(state.condition == "running")

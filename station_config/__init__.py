@@ -14,6 +14,7 @@ from station_config.loading import (
 from station_config.schema import (
     ChallengeSettings,
     LaneSettings,
+    LineSettings,
     OidcSettings,
     RecipeSettings,
     ResolverSettings,
@@ -27,6 +28,7 @@ __all__ = [
     "ChallengeSettings",
     "DefectKind",
     "LaneSettings",
+    "LineSettings",
     "OidcSettings",
     "Recipe",
     "RecipeSettings",

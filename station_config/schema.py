@@ -10,7 +10,7 @@ from typing import Annotated, Literal, Self
 
 import cv2
 import numpy as np
-from pydantic import Discriminator, Field, Tag, model_validator
+from pydantic import Discriminator, Field, IPvAnyAddress, Tag, model_validator
 
 from cameras.settings import CameraSettings, DeviceSettings, ReplaySettings
 from inspection.errors import ImageUnsuitable
@@ -974,6 +974,28 @@ class TrainingSettings(Settings):
         return self
 
 
+class LineSettings(Settings):
+    """The interface to a PLC over Modbus TCP (docs/line.md).
+
+    host, port      where it is served: an address of this computer
+    clients         addresses that may connect: the PLC's, nobody else's
+    lanes           those that the PLC is told of, in the order of their registers
+    taken_within_s  a verdict that waits longer for the PLC opens no gate, and an alarm stands
+    """
+
+    host: IPvAnyAddress
+    port: Annotated[int, Field(ge=1, le=65535)]
+    clients: Annotated[tuple[IPvAnyAddress, ...], Field(min_length=1, max_length=16)]
+    lanes: Annotated[tuple[Name, ...], Field(min_length=1, max_length=64)]
+    taken_within_s: Annotated[float, Field(ge=0.1, le=600)] = 5.0
+
+    @model_validator(mode="after")
+    def _lanes_differ(self) -> Self:
+        if len(set(self.lanes)) != len(self.lanes):
+            raise ValueError(f"lanes: one is there twice: {', '.join(self.lanes)}")
+        return self
+
+
 class LinkSettings(Settings):
     """A network link that several cameras share, as the port of a switch: what it carries, in 10⁶ bytes a second."""
 
@@ -1013,6 +1035,7 @@ class StationSettings(Settings):
     oidc: OidcSettings | None = None
     webhooks: tuple[WebhookSettings, ...] = ()
     training: TrainingSettings | None = None
+    line: LineSettings | None = None
     links: dict[Name, LinkSettings] = Field(default_factory=dict)
     lanes: Annotated[tuple[LaneSettings, ...], Field(min_length=1)]
 
@@ -1028,6 +1051,14 @@ class StationSettings(Settings):
         names = [one.name for one in self.webhooks]
         if len(set(names)) != len(names):
             raise ValueError(f"two webhooks have the same name: {', '.join(names)}")
+        return self
+
+    @model_validator(mode="after")
+    def _line_is_of_lanes(self) -> Self:
+        there = {lane.name for lane in self.lanes}
+        unknown = [name for name in ([] if self.line is None else self.line.lanes) if name not in there]
+        if unknown:
+            raise ValueError(f"line.lanes: no lane {unknown[0]}; there are: {', '.join(sorted(there))}")
         return self
 
     @model_validator(mode="after")

@@ -19,6 +19,7 @@ from services.station.messages import (
     FrameSeen,
     LaneCondition,
     LaneMode,
+    LineState,
     Mode,
     RecipeCondition,
     RecipeState,
@@ -602,6 +603,29 @@ class LaneModeAnswer(BaseModel):
         return LaneModeAnswer(mode=mode.mode, at=mode.at, until=mode.until, proof=proof)
 
 
+class LineAnswer(BaseModel):
+    """How a lane stands with the PLC since its engine started: told = taken + waiting + given_up.
+
+    address  where the PLC reaches it; `is_served` whether it can be reached there, else `reason` says why
+    unconfirmed  taken without a word of what was done with the unit; let_pass  not accepted, and let pass all the same
+    """
+
+    address: str
+    is_served: bool
+    reason: str
+    clients: int
+    told: int
+    taken: int
+    waiting: int
+    given_up: int
+    unconfirmed: int
+    let_pass: int
+
+    @staticmethod
+    def of(line: LineState) -> LineAnswer:
+        return LineAnswer.model_validate(line, from_attributes=True)
+
+
 class LaneAnswer(BaseModel):
     """One lane now. `condition` is None until the engine has said it; `recent` is newest first.
 
@@ -621,6 +645,7 @@ class LaneAnswer(BaseModel):
     recipe: RecipeStateAnswer | None
     next_recipe: RecipeStateAnswer | None
     mode: LaneModeAnswer | None
+    line: LineAnswer | None
     alarms: list[AlarmAnswer]
 
     @staticmethod
@@ -638,6 +663,7 @@ class LaneAnswer(BaseModel):
             recipe=None if lane.recipe is None else RecipeStateAnswer.of(lane.recipe),
             next_recipe=None if lane.next_recipe is None else RecipeStateAnswer.of(lane.next_recipe),
             mode=None if lane.mode is None else LaneModeAnswer.of(lane.mode),
+            line=None if lane.line is None else LineAnswer.of(lane.line),
             alarms=[AlarmAnswer.of(alarm) for alarm in lane.alarms],
         )
 

@@ -13,7 +13,7 @@ from pydantic import BaseModel
 
 from inspection.errors import InspectionError
 from services.access import AccessHere
-from services.api.answers import HealthAnswer
+from services.api.answers import HealthAnswer, LineAnswer
 from services.api.cameras import Integrator
 from services.api.health import healthz
 from services.api.pictures import Room, RoomAnswer, room_of
@@ -52,7 +52,7 @@ class RefusedAnswer(BaseModel):
 class SystemAnswer(BaseModel):
     """`logs` are the processes whose log is kept; `room` is null where no pictures are kept, and while their bucket
     cannot be asked; `pictures_waiting` are here and not yet in it, and `pictures_wait_for` is why: null where they are
-    being sent.
+    being sent. `line` is of the lanes that a PLC is told of.
     """
 
     health: HealthAnswer
@@ -62,6 +62,7 @@ class SystemAnswer(BaseModel):
     pictures_wait_for: RefusedAnswer | None
     computer: dict[str, Any]
     logs: list[str]
+    line: dict[str, LineAnswer]
 
 
 class LogAnswer(BaseModel):
@@ -125,6 +126,7 @@ def system_answer(here: Serving, folder: FilePath) -> SystemAnswer:
         pictures_wait_for=None if room is None else _refused(room),
         computer=cleaned(this_computer()),
         logs=[file.stem for file in log_files(folder)],
+        line={now.lane: LineAnswer.of(now.line) for now in here.lanes() if now.line is not None},
     )
 
 

@@ -42,6 +42,7 @@ UNREACHABLE = (
     "CAM-IN-USE",
     "CAM-LOST",
     "CAM-SILENT",
+    "LIN-AWAY",
 )
 
 

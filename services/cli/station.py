@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import os
 import threading
@@ -9,7 +10,7 @@ import time
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import click
 from rich.console import Console
@@ -23,7 +24,13 @@ from services.station.wired import Device
 from services.text import language_of_environment, say
 from station_config import StationSettings, load_station
 
+if TYPE_CHECKING:
+    from services.signals.handshake import Done, Read
+
 LOCALHOST: Final = "127.0.0.1"
+
+POLL_S: Final = 0.01
+"""A PLC's cycle."""
 
 
 class FolderUnwritable(InspectionError):
@@ -80,6 +87,66 @@ def check(name: str) -> None:
             )
         )
     click.echo(say("cli.station.checked", language, station=settings.name, lanes=len(settings.lanes)))
+
+
+@station.command("plc", help=_help("plc"))
+@click.argument("host")
+@click.argument("port", type=click.IntRange(1, 65535))
+@click.option("--lane", type=click.IntRange(1, 64), default=1, show_default=True, help=_help("lane_number"))
+@click.option("--recipe", type=click.IntRange(1, 65535), help=_help("recipe"))
+@click.option("--units", type=click.IntRange(0), help=_help("units"))
+@click.option("--json", "as_json", is_flag=True, help=_help("json"))
+def plc(host: str, port: int, lane: int, recipe: int | None, units: int | None, as_json: bool) -> None:
+    from services.signals.handshake import Done, Gate
+    from services.signals.modbus import Plc
+
+    language = language_of_environment()
+    with Plc(host, port) as stand_in:
+        stands = stand_in.read(lane)
+        if not as_json:
+            mode = say(f"cli.station.mode.{stands.mode.name}", language)
+            click.echo(
+                say("cli.station.stands", language, mode=mode, recipe=stands.recipe, waiting=stands.waiting)
+            )
+        if recipe is not None:
+            # Else one that was asked for before would not be asked for again.
+            stand_in.want_recipe(lane, 0)
+            stand_in.want_recipe(lane, recipe)
+        taken = 0
+        while units is None or taken < units:
+            read = stand_in.read(lane)
+            if read.shown is None:
+                time.sleep(POLL_S)
+                continue
+            done = Done.LET_PASS if read.gate is Gate.PASS else Done.DIVERTED
+            stand_in.take(lane, read, done)
+            taken += 1
+            click.echo(_taken_said(read, done, language, as_json=as_json))
+
+
+def _taken_said(read: Read, done: Done, language: str, *, as_json: bool) -> str:
+    told = read.shown
+    assert told is not None
+    if as_json:
+        facts = {
+            "session": read.session,
+            "number": told.number,
+            "unit": told.code,
+            "verdict": told.verdict.name,
+            "done": done.name,
+            "defects": told.defects,
+            "exposures": told.exposures,
+            "lost": told.lost,
+            "recipe": read.recipe,
+        }
+        return json.dumps(facts, ensure_ascii=False)
+    return say(
+        f"cli.station.taken.{done.name}",
+        language,
+        number=told.number,
+        verdict=say(f"verdict.{told.verdict.name}", language),
+        unit=told.code,
+    )
 
 
 def run_here(

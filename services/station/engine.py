@@ -21,6 +21,7 @@ from inspection.errors import InspectionError
 from inspection.protocols import Camera
 from models.in_force import ModelsInForce
 from models.store import plant_folder
+from services.signals.line import Line
 from services.station.build import build_lane, build_recipe, open_cameras
 from services.station.change_over import Changer, InForce
 from services.station.cores import give_cores_to_lanes
@@ -28,7 +29,15 @@ from services.station.ending import stop_when_told
 from services.station.lane import LANE_FAILED, Lane
 from services.station.link import Address, Courier
 from services.station.logs import keep_logs
-from services.station.messages import LaneCondition, LaneState, ModeWish, Wish
+from services.station.messages import (
+    LaneCondition,
+    LaneMode,
+    LaneState,
+    Message,
+    ModeWish,
+    RecipeState,
+    Wish,
+)
 from services.station.modes import Modes
 from services.station.reporter import Reporter
 from station_config import LaneSettings, StationSettings
@@ -61,14 +70,23 @@ def run_engine(station: StationSettings, address: Address, folder: Path | None, 
                 wished=lambda wish: _wished(wish, changer, modes),
             )
         )
+        line = _line_of(station, wished=lambda wish: _wished(wish, changer, modes), say=courier.send)
+        if line is not None:
+            held.enter_context(line)
+
+        def tell(state: LaneState | LaneMode | RecipeState) -> None:
+            if line is not None:
+                line.hears(state)
+            courier.send(state)
+
         running: dict[str, Lane] = {}
         challenges = {lane.name: lane.challenge for lane in station.lanes if lane.challenge is not None}
-        modes = Modes(running, say=courier.send, folder=folder, challenges=challenges)
+        modes = Modes(running, say=tell, folder=folder, challenges=challenges)
         in_force = InForce(folder)
         changer = Changer(
             by_name,
             build=lambda recipe, workers: build_recipe(recipe, workers=workers),
-            say=courier.send,
+            say=tell,
             in_force=in_force,
         )
         models = Followed(ModelsInForce(plant_folder()))
@@ -77,7 +95,9 @@ def run_engine(station: StationSettings, address: Address, folder: Path | None, 
             for as_set in station.lanes:
                 settings = as_set.model_copy(update={"recipe": in_force.of(as_set)})
                 reporter = held.enter_context(Reporter(courier, keeps_exact=station.pictures == "exact"))
-                lane = build_lane(station, settings, minter=minter, sinks=(reporter,), stop=stop)
+                # The line first: a part that is on its way to the gate does not wait for its record.
+                first = () if line is None else line.sinks(settings.name)
+                lane = build_lane(station, settings, minter=minter, sinks=(*first, reporter), stop=stop)
                 lanes.append((settings, lane))
                 by_name[lane.name] = settings, lane
                 running[lane.name] = lane
@@ -94,7 +114,7 @@ def run_engine(station: StationSettings, address: Address, folder: Path | None, 
                 kwargs={
                     "camera": settings.camera_name,
                     "driver": settings.driver,
-                    "say": courier.send,
+                    "say": tell,
                 },
                 name=f"lane {lane.name}",
             )
@@ -115,6 +135,12 @@ def run_engine(station: StationSettings, address: Address, folder: Path | None, 
         if not stop.is_set():
             logger.error("No lane is running any more; the station waits to be stopped.")
             stop.wait()
+
+
+def _line_of(
+    station: StationSettings, *, wished: Callable[[Wish], None], say: Callable[[Message], None]
+) -> Line | None:
+    return None if station.line is None else Line(station.line, station.lanes, wished=wished, say=say)
 
 
 def _wished(wish: Wish, changer: Changer, modes: Modes) -> None:

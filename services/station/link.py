@@ -29,6 +29,7 @@ from services.station.messages import (
     FramesUntold,
     LaneMode,
     LaneState,
+    LineState,
     Message,
     RecipeState,
     Wish,
@@ -115,7 +116,7 @@ class Courier:
         self._address = address
         self._accounts = accounts
         self._wished = wished
-        self._standing: dict[tuple[type, str], LaneState | RecipeState | LaneMode] = {}
+        self._standing: dict[tuple[type, str], LaneState | RecipeState | LaneMode | LineState] = {}
         self._waiting: deque[Message] = deque()
         self._pictures = 0
         self._given_up = 0
@@ -209,7 +210,7 @@ class Courier:
                 self._took(message, 1)
             case FramesUntold():
                 self._took(message, message.count)
-            case LaneState() | RecipeState() | LaneMode():
+            case LaneState() | RecipeState() | LaneMode() | LineState():
                 self._standing[type(message), message.lane] = message
             case Inspection():
                 self._answers_for.pop(message.id, None)

@@ -170,4 +170,40 @@ class Alarm:
     facts: Mapping[str, object]
 
 
-Message = InspectionBegun | FrameSeen | FramesUntold | Inspection | LaneState | RecipeState | LaneMode
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LineState:
+    """How a lane stands with the PLC, since its engine started: told = taken + waiting + given_up.
+
+    address     where the PLC reaches it
+    is_served   whether it can be reached there; `reason` says why not, and is empty while it starts
+    clients     connected
+    is_alone    none is, and has not been for a while
+    given_up    since more than may waited; taken neither by then nor since
+    unconfirmed taken, with no word of what was done with the unit
+    let_pass    not accepted, and the PLC says that it let them pass; `passed` is the newest of them
+    is_late     the oldest has waited for longer than it may
+    gives_up, lets_pass  another within the last minute
+    """
+
+    lane: str
+    at: datetime
+    address: str
+    is_served: bool = False
+    reason: str = ""
+    clients: int = 0
+    is_alone: bool = False
+    told: int = 0
+    taken: int = 0
+    waiting: int = 0
+    given_up: int = 0
+    unconfirmed: int = 0
+    let_pass: int = 0
+    passed: str = ""
+    is_late: bool = False
+    gives_up: bool = False
+    lets_pass: bool = False
+
+
+Message = (
+    InspectionBegun | FrameSeen | FramesUntold | Inspection | LaneState | RecipeState | LaneMode | LineState
+)

@@ -22,6 +22,7 @@ from services.station.messages import (
     FramesUntold,
     LaneMode,
     LaneState,
+    LineState,
     Message,
     RecipeState,
 )
@@ -188,6 +189,8 @@ class Records:
                 self._wishes.answered(message)
                 keep_proof(self._store, self._accounting.station, message)
                 self._live.mode(message)
+            case LineState():
+                self._live.line(message)
             case FramesUntold():
                 pass  # counted, and there is nothing to show
 

@@ -7,6 +7,7 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 import urllib.request
 from collections.abc import Callable, Iterator, Sequence
@@ -23,6 +24,8 @@ from cameras.simulator.protocol import GVCP_PORT
 from inspection.tally import FRAME_LOST, OVERRUN
 from inspection.types import Inspection, Verdict
 from services.access import Access, Right
+from services.signals.handshake import Done, Gate
+from services.signals.modbus import LineAway, Plc
 from services.station.lane import STOPPED
 from services.station.records import ENGINE_LOST
 from services.station.wired import wired
@@ -38,9 +41,11 @@ PATIENCE_S = 120
 
 
 class Demo:
-    """A running `lynceus demo`."""
+    """A running `lynceus demo`, or another command that runs a station."""
 
-    def __init__(self, folder: Path, port: int, *, without: Sequence[str] = ()) -> None:
+    def __init__(
+        self, folder: Path, port: int, *, without: Sequence[str] = (), command: Sequence[str] = ("demo",)
+    ) -> None:
         self.folder = folder
         self.url = f"http://127.0.0.1:{port}"
         self.log = folder / "demo.log"
@@ -55,7 +60,7 @@ class Demo:
         environment["PYTHONPATH"] = os.pathsep.join([str(broken), environment.get("PYTHONPATH", "")])
         with self.log.open("w") as log:
             self.process = subprocess.Popen(
-                [str(Path(sys.executable).with_name("lynceus")), "demo", "--port", str(port)],
+                [str(Path(sys.executable).with_name("lynceus")), *command, "--port", str(port)],
                 cwd=folder,
                 env={**environment, "LYNCEUS_LANGUAGE": "en"},
                 stdout=log,
@@ -170,12 +175,17 @@ def assert_all_ended(demo: Demo) -> None:
     assert session_of(demo.process.pid) == []
 
 
-@contextmanager
-def a_demo(folder: Path, *, without: Sequence[str] = ()) -> Iterator[Demo]:
+def a_free_port() -> int:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    demo = Demo(folder, port, without=without)
+        return free.getsockname()[1]
+
+
+@contextmanager
+def a_demo(
+    folder: Path, *, without: Sequence[str] = (), command: Sequence[str] = ("demo",)
+) -> Iterator[Demo]:
+    demo = Demo(folder, a_free_port(), without=without, command=command)
     try:
         yield demo
     finally:
@@ -241,6 +251,113 @@ def test_the_station_starts_survives_the_loss_of_either_process_and_leaves_none_
             assert len(by_start) == 2
             for numbers in by_start.values():
                 assert sorted(numbers) == list(range(1, len(numbers) + 1))
+
+
+class AtTheGate:
+    """A PLC that takes every verdict, and what it did with each unit. It connects again as often as it must."""
+
+    def __init__(self, port: int) -> None:
+        self._port = port
+        self._ending = threading.Event()
+        self._thread = threading.Thread(target=self._run)
+        self.done: dict[str, list[Gate]] = {}
+        self.sessions: set[int] = set()
+
+    def __enter__(self) -> "AtTheGate":
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._ending.set()
+        self._thread.join()
+
+    def _run(self) -> None:
+        taken = None
+        while not self._ending.is_set():
+            try:
+                with Plc("127.0.0.1", self._port) as plc:
+                    while not self._ending.is_set():
+                        read = plc.read(1)
+                        if read.shown is None:
+                            time.sleep(0.02)
+                            continue
+                        self.sessions.add(read.session)
+                        if (read.session, read.shown.number) != taken:
+                            self.done.setdefault(read.shown.code, []).append(read.gate)
+                            taken = read.session, read.shown.number
+                        plc.take(1, read, Done.LET_PASS if read.gate is Gate.PASS else Done.DIVERTED)
+            except LineAway:
+                time.sleep(0.1)
+
+
+def test_a_plc_has_each_verdict_once_while_service_engine_and_line_are_killed_and_opens_for_accepted_ones_only(
+    tmp_path,
+):
+    at = a_free_port()
+    (tmp_path / "press.toml").write_text(
+        f"""
+        name = "press-3"
+        code_prefix = "86.1000.5"
+        line = {{ host = "127.0.0.1", port = {at}, clients = ["127.0.0.1"], lanes = ["parts"], taken_within_s = 60 }}
+        [[lanes]]
+        name = "parts"
+        title = {{ en = "Parts", zh = "零件" }}
+        recipe = "part-demo"
+        unit = {{ kind = "part" }}
+        camera = {{ driver = "drawn_parts", seed = 3, frames_per_s = 4 }}
+        """,
+        encoding="utf-8",
+    )
+    with (
+        a_demo(tmp_path, command=("station", "run", "press.toml")) as station,
+        AtTheGate(at) as plc,
+    ):
+        station.wait(lambda: len(plc.done) > 5, "the first verdicts at the gate")
+        line = next(
+            child.pid
+            for child in psutil.Process(station.engine()).children(recursive=True)
+            if at in listened_on(child)
+        )
+        os.kill(line, signal.SIGKILL)
+        seen = len(plc.done)
+        station.wait(lambda: len(plc.done) > seen + 5, "verdicts at the gate after the line interface died")
+        assert len(plc.sessions) == 1
+
+        # Without the service nothing is recorded or shown for a while, and the gate does not notice.
+        service = station.service()
+        os.kill(service, signal.SIGSTOP)
+        seen = len(plc.done)
+        station.wait(lambda: len(plc.done) > seen + 5, "verdicts at the gate without the service")
+        os.kill(service, signal.SIGKILL)
+        os.kill(service, signal.SIGCONT)
+        station.wait(lambda: station.get("/healthz").get("engine"), "the service to be back")
+
+        engine = station.engine()
+        os.kill(engine, signal.SIGKILL)
+        station.wait(lambda: len(plc.sessions) == 2, "verdicts of another engine")
+        seen = len(plc.done)
+        station.wait(lambda: len(plc.done) > seen + 5, "more of them")
+        station.wait(
+            lambda: (station.lane("parts").get("line") or {}).get("taken"), "the page to know what was taken"
+        )
+        told = station.lane("parts")["line"]
+        assert told["told"] == told["taken"] + told["waiting"] + told["given_up"]
+        assert (told["let_pass"], told["unconfirmed"]) == (0, 0)
+        station.wait(lambda: station.balances("parts").get("balanced"), "the accounts to balance")
+        with station.store() as store:
+            newest = [*plc.done][-1]
+            station.wait(
+                lambda: newest in {str(one.unit) for one in store.latest(limit=5)}, "the records to follow"
+            )
+        station.process.send_signal(signal.SIGINT)
+        assert station.process.wait(PATIENCE_S) == 0
+        assert_all_ended(station)
+    with station.store() as store:
+        recorded = {str(one.unit): one.verdict for one in store.latest(limit=1000)}
+    assert all(len(gates) == 1 for gates in plc.done.values())
+    for unit, (gate,) in plc.done.items():
+        assert (gate is Gate.PASS) == (recorded[unit] is Verdict.ACCEPT), unit
+    assert Gate.DIVERT in [gate for (gate,) in plc.done.values()]
 
 
 needs_viva = pytest.mark.skipif(find_spec("viva_genicam") is None, reason='pip install "lynceus[gige]"')
