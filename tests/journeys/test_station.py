@@ -290,9 +290,7 @@ class AtTheGate:
                 time.sleep(0.1)
 
 
-def test_a_plc_has_each_verdict_once_while_service_engine_and_line_are_killed_and_opens_for_accepted_ones_only(
-    tmp_path,
-):
+def test_a_plc_has_each_verdict_once_while_line_service_and_engine_are_killed_and_the_records_agree(tmp_path):
     at = a_free_port()
     (tmp_path / "press.toml").write_text(
         f"""
@@ -313,6 +311,7 @@ def test_a_plc_has_each_verdict_once_while_service_engine_and_line_are_killed_an
         AtTheGate(at) as plc,
     ):
         station.wait(lambda: len(plc.done) > 5, "the first verdicts at the gate")
+        station.wait(lambda: station.get("/healthz").get("engine"), "a healthy station")
         line = next(
             child.pid
             for child in psutil.Process(station.engine()).children(recursive=True)
@@ -353,10 +352,16 @@ def test_a_plc_has_each_verdict_once_while_service_engine_and_line_are_killed_an
         assert station.process.wait(PATIENCE_S) == 0
         assert_all_ended(station)
     with station.store() as store:
-        recorded = {str(one.unit): one.verdict for one in store.latest(limit=1000)}
+        recorded = {str(one.unit): one for one in store.latest(limit=1000)}
     assert all(len(gates) == 1 for gates in plc.done.values())
     for unit, (gate,) in plc.done.items():
-        assert (gate is Gate.PASS) == (recorded[unit] is Verdict.ACCEPT), unit
+        record = recorded[unit]
+        if ENGINE_LOST in record.failures:
+            # The verdict left first: what the engine had not handed over when it was killed is withheld on record.
+            assert record.verdict is Verdict.NOT_INSPECTED
+        else:
+            assert (gate is Gate.PASS) == (record.verdict is Verdict.ACCEPT), unit
+    assert sum(ENGINE_LOST in one.failures for one in recorded.values()) < len(recorded) / 4
     assert Gate.DIVERT in [gate for (gate,) in plc.done.values()]
 
 
