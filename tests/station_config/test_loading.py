@@ -1,4 +1,5 @@
 import hashlib
+import json
 import tomllib
 from pathlib import Path
 
@@ -452,3 +453,41 @@ def test_no_link_is_given_more_than_it_carries_and_shares_are_valid_when_read_ag
 def test_a_link_that_cannot_carry_its_cameras_is_refused(tmp_path, text, said):
     with pytest.raises(ConfigInvalid, match=said):
         load_station(written(tmp_path, text))
+
+
+def with_a_line(**overrides):
+    line = {"host": "192.168.10.5", "port": 502, "clients": ["192.168.10.20"], "lanes": ["parts", "strip"]}
+    said = ", ".join(f"{key} = {json.dumps(value)}" for key, value in (line | overrides).items())
+    lanes = [
+        f'[[lanes]]\nname = "{name}"\ntitle = {{ en = "a", zh = "a" }}\nrecipe = "part-demo"\n'
+        'unit = { kind = "part" }\ncamera = { driver = "drawn_parts", frames_per_s = 1 }\n'
+        for name in ("strip", "parts")
+    ]
+    return f'name = "s1"\ncode_prefix = "88.167.1"\nline = {{ {said} }}\n' + "".join(lanes)
+
+
+def test_a_plc_has_the_lanes_in_the_order_of_their_registers(tmp_path):
+    file = tmp_path / "s1.toml"
+    file.write_text(with_a_line(), encoding="utf-8")
+    line = load_station(str(file)).line
+    assert line.lanes == ("parts", "strip")
+    assert [str(one) for one in line.clients] == ["192.168.10.20"]
+
+
+@pytest.mark.parametrize(
+    ("wrong", "said"),
+    [
+        ({"lanes": ["parts", "other"]}, "no lane other"),
+        ({"lanes": ["parts", "parts"]}, "twice"),
+        ({"lanes": []}, "lanes"),
+        ({"clients": []}, "clients"),
+        ({"clients": ["anybody"]}, "clients"),
+        ({"port": 0}, "port"),
+        ({"taken_within_s": 0}, "taken_within_s"),
+    ],
+)
+def test_a_line_that_names_no_lane_or_lets_anybody_in_is_refused(tmp_path, wrong, said):
+    file = tmp_path / "s1.toml"
+    file.write_text(with_a_line(**wrong), encoding="utf-8")
+    with pytest.raises(ConfigInvalid, match=said):
+        load_station(str(file))
