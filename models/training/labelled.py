@@ -140,7 +140,7 @@ def train_from_labels(
         unlabelled=None,
     )
     command = f"python -m models.training.labelled --name {name} --epochs {epochs}"
-    card = release_run(exhibit, plan, run=work, version=version, command=command, resumed=False, into=into)
+    card = release_run(exhibit, plan, run=work, version=version, command=command, into=into)
     measured = card.measured[0]
     say(
         f"AP50 {measured.map50 or 0:.3f}, {measured.escapes} of {measured.defective} defective pictures escape, "

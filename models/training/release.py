@@ -226,7 +226,6 @@ def release(name: str, *, version: str, run: Path, neu: Path, into: Path, looks:
         run=run,
         version=version,
         command=f"make train-{name}",
-        resumed=json.loads((run / "run.json").read_text(encoding="utf-8"))["resumed"],
         into=into,
         looks=looks,
     )
@@ -239,11 +238,10 @@ def release_run(
     run: Path,
     version: str,
     command: str,
-    resumed: bool,
     into: Path,
     looks: int = 1,
 ) -> ModelCard:
-    """As `release`, of a run of any plan: `run` holds data/ and weights/."""
+    """As `release`, of a run of any plan: `run` holds data/, weights/ and run.json."""
     made = TrainingSet.load(run / "data")
     weights = run / "weights" / "best.pt"
     network = train.export_onnx(weights, input_px=plan.input_px, opset=OPSET).read_bytes()
@@ -264,21 +262,14 @@ def release_run(
         suppress_above=0.6,
         licence=exhibit.licence,
         export_parity="",
-        training=Training(
-            tool=f"ultralytics {train.tool_version()}, from scratch (no downloaded weights)",
-            tool_licence="AGPL-3.0; used for training only, no part of it is in the product",
-            network=f"{plan.network}{', its activations ReLU' if plan.rectified else ''}",
+        training=training_of(
+            plan,
+            made,
+            run=run,
             command=command,
-            seed=plan.seed,
-            epochs=plan.epochs,
-            interrupted=resumed,
-            digest=made.digest,
             chosen_by=exhibit.chosen_by,
             by_its_own_tool=f"mAP50 {by_tool[0]:.4f}, mAP50-95 {by_tool[1]:.4f} on the list that chose",
-            sources=tuple(
-                TrainingSource(name=one.name, licence=one.licence, images=one.images, boxes=one.boxes)
-                for one in made.sources
-            ),
+            tool_version=train.tool_version(),
         ),
         measured=(),
     )
@@ -286,6 +277,36 @@ def release_run(
         update={"export_parity": check_parity(card, network, weights, exhibit.choose[:60])}
     )
     return finish(card, network, exhibit, looks=looks, into=into)
+
+
+def training_of(
+    plan: train.Plan,
+    made: TrainingSet,
+    *,
+    run: Path,
+    command: str,
+    chosen_by: str,
+    by_its_own_tool: str,
+    tool_version: str,
+) -> Training:
+    """What a card says of a run; whether it was stopped and went on is in the run's own run.json."""
+    facts = json.loads((run / "run.json").read_text(encoding="utf-8"))
+    return Training(
+        tool=f"ultralytics {tool_version}, from scratch (no downloaded weights)",
+        tool_licence="AGPL-3.0; used for training only, no part of it is in the product",
+        network=f"{plan.network}{', its activations ReLU' if plan.rectified else ''}",
+        command=command,
+        seed=plan.seed,
+        epochs=plan.epochs,
+        interrupted=facts["resumed"],
+        digest=made.digest,
+        chosen_by=chosen_by,
+        by_its_own_tool=by_its_own_tool,
+        sources=tuple(
+            TrainingSource(name=one.name, licence=one.licence, images=one.images, boxes=one.boxes)
+            for one in made.sources
+        ),
+    )
 
 
 def release_again(name: str, *, of: str, version: str, neu: Path, into: Path, looks: int) -> ModelCard:

@@ -1,3 +1,5 @@
+import json
+
 import numpy as np
 import onnx
 import pytest
@@ -6,8 +8,9 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from models.store import RELEASED, ModelStore
-from models.training.release import lowered, quiet_from, write
-from models.training.train import without_traces
+from models.training.dataset import Labelled, write_set
+from models.training.release import lowered, quiet_from, training_of, write
+from models.training.train import Plan, without_traces
 from tests.models.networks import a_model, answering
 
 scores = st.floats(0, 1)
@@ -83,3 +86,22 @@ def test_every_network_in_the_package_is_the_one_its_card_names():
     for name, versions in ModelStore().versions().items():
         for version in versions:
             assert ModelStore().find(name, version).card.version == version
+
+
+@pytest.mark.parametrize("resumed", [True, False])
+def test_a_card_says_whether_its_training_was_stopped_and_went_on(tmp_path, resumed):
+    """From a plant's labels too, whose card once said that none ever was."""
+    (tmp_path / "run.json").write_text(json.dumps({"seconds": 9, "resumed": resumed, "threads": 2}))
+    piece = Labelled(name="a", pixels=np.zeros((32, 32), np.uint8), truth=())
+    made = write_set(tmp_path / "data", ["pits"], [("flange", "the plant's", [piece])], choose_by=[piece])
+    told = training_of(
+        Plan(input_px=32, epochs=3, seed=0),
+        made,
+        run=tmp_path,
+        command="-",
+        chosen_by="-",
+        by_its_own_tool="-",
+        tool_version="8",
+    )
+    assert told.interrupted is resumed
+    assert (told.sources[0].name, told.sources[0].licence) == ("flange", "the plant's")
