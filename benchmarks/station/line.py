@@ -4,13 +4,15 @@ PYTHONPATH=. python benchmarks/station/line.py wire      our GigE Vision device,
 PYTHONPATH=. python benchmarks/station/line.py memory    frames from memory, at 1.2 GB/s for 60 s
 
 [--size 4096x1024] [--rate FRAMES/S] [--seconds S] [--buffers 16] [--hot 0.12] [--workers N]
-[--model strip-surface-int8] [--no-screen]
+[--model strip-surface-int8] [--no-screen] [--plc]
 
 The service is a process of its own, as in a station, and a page asks it twice a second. The engine is this process,
 with one sink more than a station has, in the place of the reject gate: it takes the time at each verdict. Latency is
 from the frame being whole in the computer to its verdict, in order, with the wait for older frames. The device is a
 process on the same cores; over the wire, it and the reception are in the share of the cores, which is printed.
 `--hot` is defects per megapixel of the drawn strip: 0.12 makes about 1 % of the 256 px squares hot.
+With `--plc` each frame is a part, and a PLC's end in a process of its own takes its verdict over Modbus TCP, asking
+every millisecond: the time from the frame being whole to the PLC having its verdict is printed, too.
 """
 
 from __future__ import annotations
@@ -27,10 +29,11 @@ import tempfile
 import threading
 import time
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime
 from multiprocessing import get_context
+from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Self
 
@@ -38,13 +41,17 @@ import cv2
 import numpy as np
 import psutil
 
-from inspection.protocols import Camera
+from inspection.protocols import Camera, Sink
 from inspection.types import Frame, FrameResult, Image, Inspection, InspectionBegun
 from inspection.vision.drawing import StripDrawing
+from services.signals.handshake import Done, Gate
+from services.signals.line import Line
+from services.signals.modbus import Plc, why_taken
 from services.station.build import build_lane, open_cameras
 from services.station.cores import give_cores_to_lanes
 from services.station.engine import keep_running
 from services.station.link import Address, Courier
+from services.station.messages import Message
 from services.station.place import ServicePlace
 from services.station.reporter import Reporter
 from services.station.service import run_service
@@ -57,6 +64,7 @@ DEVICE, SERIAL = "127.87.1.1", "LINE-1"
 PREPARED = 16
 COIL_S = 10.0
 STARTS_WITHIN_S = 90.0
+HOST, PLC_PORT, PLC_CYCLE_S = "127.0.0.1", 18502, 0.001
 LIMITS = "\n".join(
     f'[[limits]]\nkind = "{kind}"\nmeasure = "score"\nreview_from = 0.3\nreject_from = 0.6\n'
     for kind in ("crazing", "inclusion", "patch", "pits", "scale", "scratch")
@@ -71,12 +79,15 @@ class Times:
         self.verdicts: dict[str, int] = {}
         self.steps: dict[str, list[float]] = {}
         self.tiles = self.sent = 0
+        self.captured_s: dict[str, float] = {}
 
     def unit_begun(self, begun: InspectionBegun) -> None:
         pass
 
     def frame_done(self, inspection: InspectionBegun, frame: Frame, result: FrameResult) -> None:
-        self.latency_ms.append((time.time() - frame.captured_at.timestamp()) * 1000)
+        captured_s = frame.captured_at.timestamp()
+        self.latency_ms.append((time.time() - captured_s) * 1000)
+        self.captured_s[str(inspection.unit)] = captured_s
         name = result.failure or result.verdict.name
         self.verdicts[name] = self.verdicts.get(name, 0) + 1
         for step, spent in result.timings_ms.items():
@@ -87,6 +98,53 @@ class Times:
 
     def unit_done(self, inspection: Inspection) -> None:
         pass
+
+
+def take_verdicts(port: int, words: Connection) -> None:
+    """Main of the PLC's process: until told to end. Gives when it had the verdict of which unit."""
+    had_s: dict[str, float] = {}
+    with Plc(HOST, port) as plc:
+        words.send("connected")
+        while not words.poll():
+            read = plc.read(1)
+            if read.shown is None:
+                time.sleep(PLC_CYCLE_S)
+                continue
+            had_s[read.shown.code] = time.time()
+            plc.take(1, read, Done.LET_PASS if read.gate is Gate.PASS else Done.DIVERTED)
+    words.send(had_s)
+
+
+@contextmanager
+def a_plc(
+    station: StationSettings, times: Times, say: Callable[[Message], None]
+) -> Iterator[tuple[Sink, ...]]:
+    """The sinks that tell the PLC, where the station has one."""
+    if station.line is None:
+        yield ()
+        return
+    context = get_context("spawn")
+    with Line(station.line, station.lanes, wished=lambda wish: None, say=say) as line:
+        until_s = time.monotonic() + STARTS_WITHIN_S
+        while why_taken(HOST, station.line.port) is None and time.monotonic() < until_s:
+            time.sleep(0.05)
+        ours, theirs = context.Pipe()
+        plc = context.Process(target=take_verdicts, args=(station.line.port, theirs), daemon=True)
+        plc.start()
+        ours.recv()
+        yield line.sinks("line")
+        time.sleep(1.0)
+        ours.send("end")
+        had_s = ours.recv()
+        plc.join()
+    known = [
+        1000 * (at_s - times.captured_s[unit]) for unit, at_s in had_s.items() if unit in times.captured_s
+    ]
+    p50, p99, p999 = np.percentile(known, [50, 99, 99.9])
+    print(
+        f"frame to PLC: {len(known)} of {len(times.captured_s)} verdicts taken, p50 {p50:.1f} ms, p99 {p99:.1f}, "
+        f"p99.9 {p999:.1f}, max {max(known):.1f}"
+    )
 
 
 class FromMemory:
@@ -127,6 +185,7 @@ def main() -> int:
     parser.add_argument("--hot", type=float, default=0.12)
     parser.add_argument("--model", default="strip-surface-int8")
     parser.add_argument("--no-screen", action="store_true")
+    parser.add_argument("--plc", action="store_true")
     parser.add_argument("--buffers", type=int, default=16, help="frames that wait for a busy lane at most")
     parser.add_argument("--workers", type=int, default=len(os.sched_getaffinity(0)))
     given = parser.parse_args()
@@ -167,7 +226,7 @@ def a_station(
     recipe.write_text(
         'name = "line"\nrevision = 1\nproduct = "strip"\n'
         f'[detector]\nmodel = "{given.model}"\n{screen}'
-        f"[surface]\nx_mm_per_px = 0.25\ny_mm_per_px = 0.25\n[strip]\n{LIMITS}",
+        f"[surface]\nx_mm_per_px = 0.25\ny_mm_per_px = 0.25\n{'' if given.plc else '[strip]'}\n{LIMITS}",
         encoding="utf-8",
     )
     camera = {
@@ -182,10 +241,15 @@ def a_station(
         "title": {"en": "Line", "zh": "产线"},
         "recipe": "line",
         "workers": given.workers,
-        "unit": {"kind": "coil", "frames": max(1, round(COIL_S * (rate or 100.0)))},
+        "unit": {"kind": "part"}
+        if given.plc
+        else {"kind": "coil", "frames": max(1, round(COIL_S * (rate or 100.0)))},
         "camera": camera,
     }
-    station = StationSettings.model_validate({"name": "line", "code_prefix": "86.999.1", "lanes": [lane]})
+    line = {"host": HOST, "port": PLC_PORT, "clients": [HOST], "lanes": ["line"]} if given.plc else None
+    station = StationSettings.model_validate(
+        {"name": "line", "code_prefix": "86.999.1", "lanes": [lane], "line": line}
+    )
     # A recipe is called by its name in a station's settings; here its file lies in a folder that will be gone.
     lanes = tuple(one.model_copy(update={"recipe": str(recipe)}) for one in station.lanes)
     return station.model_copy(update={"lanes": lanes})
@@ -233,12 +297,16 @@ def run(
     if word != "ready":
         raise word
     times, stop, asked_ms = Times(), threading.Event(), []
-    with Courier(address) as courier, Reporter(courier) as reporter:
+    with (
+        Courier(address) as courier,
+        Reporter(courier) as reporter,
+        a_plc(station, times, courier.send) as to_plc,
+    ):
         lane = build_lane(
             station,
             station.lanes[0],
             minter=Minter("86.999.1", started_at=datetime.now(UTC)),
-            sinks=(times, reporter),
+            sinks=(*to_plc, times, reporter),
             stop=stop,
         )
         gc.collect()
