@@ -5,7 +5,7 @@ import signal
 import socket
 import threading
 import time
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 
 import pytest
@@ -235,6 +235,42 @@ def test_a_lane_that_is_not_there_is_refused_and_so_is_what_may_not_be_written()
         with pytest.raises(LineAway, match="exception_code=3"):
             plc.take(2, read, 7)
         assert plc.read(2).shown.number == 1
+
+
+RUBBISH = (
+    b"GET / HTTP/1.1\r\nHost: here\r\n\r\n",
+    b"\x00" * 5000,
+    b"\xff" * 300,
+    # A length that is none; more registers than there are; a function that is none; a frame cut short.
+    bytes.fromhex("0001 0000 ffff 01 04 0064 0001".replace(" ", "")),
+    bytes.fromhex("0001 0000 0006 01 04 0064 ffff".replace(" ", "")),
+    bytes.fromhex("0001 0000 0006 01 63 0064 0001".replace(" ", "")),
+    bytes.fromhex("0001 0000 0006 01".replace(" ", "")),
+    # Written: a count of 2 with the bytes of none, and with no bytes at all.
+    bytes.fromhex("0001 0000 0007 01 10 00a0 0002 00".replace(" ", "")),
+    bytes.fromhex("0001 0000 0006 01 10 00a0 0000".replace(" ", "")),
+    # Bits, where there are registers only.
+    bytes.fromhex("0001 0000 0006 01 05 0064 ff00".replace(" ", "")),
+    bytes.fromhex("0001 0000 0006 01 01 0064 0010".replace(" ", "")),
+)
+
+
+def test_rubbish_on_the_wire_takes_nothing_and_the_plc_goes_on():
+    with a_station() as station, Plc(HERE, station.port) as plc:
+        station.tells(Verdict.ACCEPT)
+        before = shown(plc, lambda read: read.shown)
+        process = station.line.process_id
+        for rubbish in RUBBISH:
+            with socket.create_connection((HERE, station.port), timeout=5) as other:
+                other.sendall(rubbish)
+                other.settimeout(0.2)
+                with suppress(OSError):
+                    other.recv(300)
+        after = plc.read(2)
+        assert (after.shown.number, after.session) == (before.shown.number, before.session)
+        assert station.line.process_id == process
+        state = station.until(lambda state: state.clients == 1)
+        assert (state.taken, state.told) == (0, 1)
 
 
 def test_an_address_that_is_taken_is_said_and_tried_again(monkeypatch):
