@@ -424,7 +424,16 @@ class ModelLife:
     ) -> None:
         """The entry, and in its transaction what it brings into force: neither without the other."""
         with self.store.writing() as connection:
-            note(connection, at=at, by=by, action=action, subject=f"model:{name}", after=after, reason=reason)
+            note(
+                connection,
+                at=at,
+                by=by,
+                action=action,
+                subject=f"model:{name}",
+                before=None if in_force is None else {"version": self.models.in_force(name)},
+                after=after,
+                reason=reason,
+            )
             if in_force is not None:
                 self._in_force.look_on(name, None)
                 self._in_force.promote(name, in_force)

@@ -257,7 +257,7 @@ class RecipeLife:
         }
         if origin is not None:
             told["origin"] = asdict(origin)
-        self._note(name, "recipe.proposed", told, by=by, at=at, reason=reason)
+        self._note(name, "recipe.proposed", told, by=by, at=at, reason=reason, before=_of_recipe(current))
         return self.standing(name)
 
     def approve(self, name: str, *, by: Person, at: datetime) -> Standing:
@@ -274,7 +274,8 @@ class RecipeLife:
             )
         self.text_of(name, waits.sha256)
         told = {"revision": waits.revision, "sha256": waits.sha256}
-        self._note(name, "recipe.approved", told, by=by, at=at)
+        before = _of_recipe(self._in_force(name, may_be_none=True))
+        self._note(name, "recipe.approved", told, by=by, at=at, before=before)
         return self.standing(name)
 
     def publish(self, name: str, *, by: Person, at: datetime) -> Standing:
@@ -300,7 +301,15 @@ class RecipeLife:
         recipe_beside(text, Path(name))
         told = {"revision": waits.revision, "sha256": waits.sha256, "before": current}
         with self.store.writing() as connection:
-            note(connection, at=at, by=by, action="recipe.published", subject=f"recipe:{name}", after=told)
+            note(
+                connection,
+                at=at,
+                by=by,
+                action="recipe.published",
+                subject=f"recipe:{name}",
+                before=_of_recipe(in_force),
+                after=told,
+            )
             _write(self.folder / f"{name}.toml", text)
         return self.standing(name)
 
@@ -371,11 +380,26 @@ class RecipeLife:
         by: Person,
         at: datetime,
         reason: str | None = None,
+        before: Mapping[str, Any] | None = None,
     ) -> None:
         with self.store.writing() as connection:
             note(
-                connection, at=at, by=by, action=action, subject=f"recipe:{name}", after=after, reason=reason
+                connection,
+                at=at,
+                by=by,
+                action=action,
+                subject=f"recipe:{name}",
+                before=before,
+                after=after,
+                reason=reason,
             )
+
+
+def _of_recipe(in_force: Recipe | None) -> Mapping[str, Any] | None:
+    """What is in force while something is done, for the audit."""
+    return (
+        None if in_force is None else {"revision": in_force.settings.revision, "sha256": in_force.ref.sha256}
+    )
 
 
 def _after(stands: Standing, step: AuditEntry) -> Standing:

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
-from typing import Any
+from typing import Any, Final
 from uuid import UUID
 
 from sqlalchemy import Connection, insert, select
@@ -123,6 +123,7 @@ def enter(
             "at": at,
             "by": people.commit(connection, by.name),
         }
+        before = _told_before(connection, chart, kind, point)
         connection.execute(insert(tables.chart_entry), row)
         note(
             connection,
@@ -130,10 +131,43 @@ def enter(
             by=by,
             action=f"chart.{kind.value}",
             subject=f"chart:{chart}",
-            after={name: value for name, value in (("point", point), ("limits", row["value"])) if value},
+            before=before,
+            after={name: value for name, value in (("point", point), ("limits", row["value"])) if value}
+            or {"entry": kind.value},
             reason=text,
         )
     return id
+
+
+_ABOUT_ONE: Final = (
+    {Entry.EXCLUDED, Entry.INCLUDED},
+    {Entry.FROZEN, Entry.RELEASED},
+    {Entry.TARGET},
+    {Entry.ORDERED, Entry.ENDED},
+)
+"""Entries of one of these sets are about the same thing: the newest holds."""
+
+
+def _told_before(
+    connection: Connection, chart: str, kind: Entry, point: str | None
+) -> Mapping[str, Any] | None:
+    """What held before, for the audit; None where nobody had said anything, or what was said stands beside."""
+    kinds = next((one for one in _ABOUT_ONE if kind in one), None)
+    if kinds is None:
+        return None
+    of = tables.chart_entry.c
+    rows = (
+        select(of.kind, of.value)
+        .where(
+            of.chart == chart, of.kind.in_([one.value for one in kinds]), of.point.is_not_distinct_from(point)
+        )
+        .order_by(of.id.desc())
+        .limit(1)
+    )
+    found = connection.execute(rows).first()
+    if found is None:
+        return None
+    return {"entry": found.kind} | ({} if found.value is None else {"limits": found.value})
 
 
 def _entries(connection: Connection, chart: str) -> list[ChartEntry]:

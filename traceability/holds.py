@@ -8,7 +8,7 @@ that was made from such a unit. It is `found` where it is in the plant and nobod
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Final, Literal
@@ -215,11 +215,12 @@ def contain(
     by: str | None,
     lot: IdentifierCode | None = None,
     since: datetime | None = None,
-    audit: Audit | None = None,
+    audit: Callable[[Containment], Audit] | None = None,
 ) -> Board:
     """Open a containment: name every suspect of a confirmed escape, an inspection that accepted by mistake.
 
     since  reach back so far where the station was never proven; a proof in between is nearer
+    audit  what to say of the containment that was opened
 
     Raises RecordUnknown, UnitUnknown for the lot.
     """
@@ -275,7 +276,7 @@ def contain(
                 ]
                 insert(connection, tables.containment_unit, rows)
 
-        keep(connection, "containment", [opened], put, audit)
+        keep(connection, "containment", [opened], put, None if audit is None else audit(opened))
         return _board(connection, opened)
 
 

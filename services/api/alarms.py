@@ -103,7 +103,7 @@ def acknowledge_alarm(
         lane=name,
         code=code,
         action=AlarmAct.ACKNOWLEDGED,
-        after=None,
+        after={"state": "acknowledged"},
         act=lambda: live.board.acknowledge(name, code, by=caller.person.name),
     )
 
@@ -122,7 +122,7 @@ def shelve_alarm(
         lane=name,
         code=code,
         action=AlarmAct.SHELVED,
-        after={"until": until.isoformat()},
+        after={"state": "shelved", "until": until.isoformat()},
         act=lambda: live.board.shelve(name, code, by=caller.person.name, until=until),
     )
 
@@ -139,7 +139,8 @@ def _act(
     after: dict[str, str] | None,
     act: Callable[[], bool],
 ) -> None:
-    if all(one.alarm.code != code for one in live.board.shown(at, lane=lane)):
+    shown = next((one for one in live.board.shown(at, lane=lane) if one.alarm.code == code), None)
+    if shown is None:
         raise _unknown(lane, code)
     with here.store.writing() as connection:
         note(
@@ -148,6 +149,7 @@ def _act(
             by=caller.person,
             action=action,
             subject=subject_of(lane, code),
+            before={"state": shown.state},
             after=after,
         )
     if not act():

@@ -101,6 +101,7 @@ def label_picture(
     """What is on one picture, in place of what was said of it."""
     sets = DataSets.of_plant()
     told: list[dict[str, Any]] = [one.model_dump(exclude_none=True) for one in given.labels]
+    before = sets.truth(name, picture)
     done = sets.label(name, picture, told)
     with here.store.writing() as connection:
         note(
@@ -109,6 +110,7 @@ def label_picture(
             by=caller.person,
             action="dataset.labelled",
             subject=f"dataset:{name}",
+            before={"picture": picture, "defects": len(before.truth)},
             after={"picture": picture, "defects": len(done.truth)},
         )
     return DataSetAnswer.of(sets.find(name))

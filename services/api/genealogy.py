@@ -247,6 +247,7 @@ def audited(
     action: str,
     subject: str,
     *,
+    before: Mapping[str, object] | None = None,
     after: Mapping[str, object] | None = None,
     reason: str | None = None,
 ) -> recording.Audit:
@@ -257,6 +258,7 @@ def audited(
         by=caller.person,
         action=action,
         subject=subject,
+        before=before,
         after=after,
         reason=reason,
     )

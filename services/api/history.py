@@ -35,8 +35,9 @@ from services.api.paging import NEXT, Paged
 from services.api.serving import Here, Moment
 from services.problems import RequestInvalid, problems
 from traceability import holds
+from traceability.genealogy.recording import Audit
 from traceability.history import Event, Factor, FactorKind, Life, What, common_factors, life
-from traceability.holds import Board, Decision, State
+from traceability.holds import Board, Containment, Decision, State
 from traceability.identifiers import parse
 from traceability.keeping import Kept
 from traceability.steps import GaugePoint, GaugeSeries, ProcessStep, measured_at, record_gauges, record_steps
@@ -414,11 +415,23 @@ def release(here: Here, access: AccessHere, caller: Disposer, said: ReleaseSaid)
             caller,
             "unit.released",
             f"unit:{said.unit}",
+            before={"held": True},
             after={"decision": said.decision},
             reason=said.reason,
         ),
     )
     return HeldAnswer(new=0, open=holds.open_holds(here.store))
+
+
+def opened_by(caller: Caller, opened: Containment) -> Audit:
+    """The line of the audit about a containment."""
+    return audited(
+        caller,
+        "containment.opened",
+        f"inspection:{opened.escape}",
+        after={"suspects": len(opened.suspects), "lot": None if opened.lot is None else str(opened.lot)},
+        reason=opened.reason,
+    )
 
 
 @router.post("/containments", responses=TAKEN)
@@ -433,7 +446,7 @@ def contain(here: Here, caller: Disposer, said: EscapeSaid) -> BoardAnswer:
         by=caller.person.name,
         lot=None if said.lot is None else parse(said.lot),
         since=said.since,
-        audit=audited(caller, "containment.opened", f"inspection:{said.escape}", reason=said.reason),
+        audit=lambda opened: opened_by(caller, opened),
     )
     return BoardAnswer.of(found)
 

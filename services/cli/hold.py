@@ -134,7 +134,9 @@ def contain(
             by=by,
             lot=None if lot is None else parse(lot),
             since=start,
-            audit=_noted("containment.opened", f"inspection:{escape}", None, reason),
+            audit=lambda opened: _noted(
+                "containment.opened", f"inspection:{escape}", {"suspects": len(opened.suspects)}, reason
+            ),
         )
         if is_held:
             _hold_all(store, board, by)

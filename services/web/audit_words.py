@@ -32,6 +32,7 @@ _NAMED_BY: Final = {
     "entry": ("web.action.chart.",),
     "part": ("web.changes.",),
     "kind": ("web.study.",),
+    "state": ("web.alarm.state.",),
 }
 """Where the words for a value lie, by its key."""
 

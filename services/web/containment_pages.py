@@ -18,7 +18,7 @@ from inspection.types import Verdict
 from services.access import AccessHere, Right, Who
 from services.api.cases import sign
 from services.api.genealogy import audited
-from services.api.history import Disposer
+from services.api.history import Disposer, opened_by
 from services.api.serving import Here, Language
 from services.problems import status_of
 from services.text import explain, say
@@ -78,7 +78,7 @@ def hold(
             reason=reason,
             at=datetime.now(UTC),
             by=caller.person.name,
-            audit=audited(caller, "unit.held", f"unit:{code}", reason=reason),
+            audit=audited(caller, "unit.held", f"unit:{code}", after={"held": True}, reason=reason),
         )
         return {"done": "held" if new else "held_already", "to": code}
 
@@ -108,7 +108,12 @@ def release(
             at=datetime.now(UTC),
             by=caller.person.name,
             audit=audited(
-                caller, "unit.released", f"unit:{code}", after={"decision": decision}, reason=reason
+                caller,
+                "unit.released",
+                f"unit:{code}",
+                before={"held": True},
+                after={"decision": decision},
+                reason=reason,
             ),
         )
         return {"done": "released", "to": code}
@@ -134,7 +139,7 @@ def open_containment(
             reason=reason,
             at=datetime.now(UTC),
             by=caller.person.name,
-            audit=audited(caller, "containment.opened", f"inspection:{accepted}", reason=reason),
+            audit=lambda opened: opened_by(caller, opened),
         )
         return {"done": "opened"}
 

@@ -162,13 +162,15 @@ def label(
     """Kept, and on to the next picture that waits. `guessed_by`: the model of whose guess a person took something."""
     sets = DataSets.of_plant()
     try:
+        before = sets.truth(name, picture)
         done = sets.label(name, picture, _labels(labels))
     except (LabelsWrong, RequestInvalid) as error:
         return _editor_page(request, language, name, picture, error)
     counts: dict[str, Any] = {"picture": picture, "defects": len(done.truth)}
     if guessed_by:
         counts["guessed_by"] = guessed_by
-    _note(here.store, access, caller, name, "dataset.labelled", counts)
+    was = {"picture": picture, "defects": len(before.truth)}
+    _note(here.store, access, caller, name, "dataset.labelled", counts, before=was)
     waiting = sets.find(name).waiting
     if not waiting:
         return RedirectResponse(f"/datasets/{name}", HTTPStatus.SEE_OTHER)
@@ -194,7 +196,14 @@ def _digest(data: bytes) -> str:
 
 
 def _note(
-    store: TraceStore, access: AccessHere, caller: Caller, name: str, action: str, told: dict[str, Any]
+    store: TraceStore,
+    access: AccessHere,
+    caller: Caller,
+    name: str,
+    action: str,
+    told: dict[str, Any],
+    *,
+    before: dict[str, Any] | None = None,
 ) -> None:
     with store.writing() as connection:
         note(
@@ -203,6 +212,7 @@ def _note(
             by=caller.person,
             action=action,
             subject=f"dataset:{name}",
+            before=before,
             after=told,
         )
 

@@ -365,6 +365,45 @@ def test_a_plc_has_each_verdict_once_while_line_service_and_engine_are_killed_an
     assert Gate.DIVERT in [gate for (gate,) in plc.done.values()]
 
 
+def test_parts_go_on_being_inspected_while_service_and_database_are_away_and_are_on_record_afterwards(
+    tmp_path,
+):
+    """The service is the only one that writes the database: with it away the engine has neither."""
+    away_s = 16
+    with a_demo(tmp_path) as demo:
+        demo.wait(lambda: demo.says("First verdict"), "the first verdict")
+        demo.wait(lambda: demo.get("/healthz").get("engine"), "a healthy station")
+        service = demo.service()
+        assert service is not None
+        # It hangs, which nobody starts again, and is dead only at the end of that time.
+        os.kill(service, signal.SIGSTOP)
+        began = datetime.now(UTC)
+        time.sleep(away_s)
+        assert demo.get("/healthz") == {}
+        ended = datetime.now(UTC)
+        os.kill(service, signal.SIGKILL)
+        demo.wait(lambda: demo.get("/healthz").get("engine"), "the service to be back")
+        with demo.store() as store:
+
+            def of_that_time() -> list[Inspection]:
+                newest = store.latest(simulated=False, limit=1000)
+                return [one for one in newest if one.lane == "parts" and began < one.finished_at < ended]
+
+            # One part comes every two seconds.
+            demo.wait(lambda: len(of_that_time()) >= away_s // 2 - 2, "the parts of that time on record")
+            judged = [one for one in of_that_time() if one.frames_inspected == one.triggers]
+            assert len(judged) >= len(of_that_time()) - 1, "a slow machine may drop one; none is let through"
+            assert all(one.verdict is not Verdict.ACCEPT for one in of_that_time() if one not in judged)
+            numbers = sorted(int(str(one.unit).rsplit("-", 1)[1]) for one in of_that_time())
+            assert numbers == list(range(numbers[0], numbers[-1] + 1))
+            demo.wait(
+                lambda: demo.balances("parts").get("recorded", {}).get("units"), "an audit of the records"
+            )
+            balance = demo.balances("parts")
+            assert balance["balanced"], balance["alarms"]
+            assert (balance["unaccounted"], balance["engine"]["gap"]) == (0, 0)
+
+
 needs_viva = pytest.mark.skipif(find_spec("viva_genicam") is None, reason='pip install "lynceus[gige]"')
 
 

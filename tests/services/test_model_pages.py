@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import UTC, datetime
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -34,14 +35,19 @@ GATES = [
 ]
 
 
+def writes_versions(folder: Path) -> None:
+    """Three of one model, each with another answer."""
+    for number, version in enumerate(VERSIONS):
+        made = a_model(answering({"map": np.full((1, 1, 8, 8), number / 10)}), (KIND,), task="maps")
+        card = made.card.model_copy(update={"name": NAME, "version": version})
+        write(replace(made, card=card), folder)
+
+
 @pytest.fixture
 def plant(tmp_path, monkeypatch):
     """A station whose plant has three versions of a model of its own."""
     monkeypatch.setenv("LYNCEUS_MODELS", str(tmp_path / "models"))
-    for number, version in enumerate(VERSIONS):
-        made = a_model(answering({"map": np.full((1, 1, 8, 8), number / 10)}), (KIND,), task="maps")
-        card = made.card.model_copy(update={"name": NAME, "version": version})
-        write(replace(made, card=card), tmp_path / "models")
+    writes_versions(tmp_path / "models")
     station = needs_libraries(an_empty_station(tmp_path))
     with station.store:
         yield station

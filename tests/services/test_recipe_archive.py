@@ -252,6 +252,9 @@ def test_pages_and_programs_give_recipes_out_and_take_them_in(plant):
     form = {"archive": ("r.zip", sent.content, "application/zip")}
     done = integrator.post("/recipes/brought-in", data={"reason": "as on line 1"}, files=form)
     assert done.headers["location"] == f"/recipes/{NAME}#way"
+    brought = Accounts(there.station.store).audit(limit=100, subject=f"recipe:{NAME}")
+    assert [(one.action, one.reason) for one in brought] == [("recipe.proposed", "as on line 1")] * 2
+    assert all(one.before and one.after for one in brought)
 
 
 def test_a_recipe_that_is_new_here_has_a_page_while_it_waits(plant):

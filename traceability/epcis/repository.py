@@ -140,7 +140,7 @@ class EpcisRepository:
                     at=began,
                     by=by,
                     action="epcis.capture",
-                    subject=str(job.id),
+                    subject=f"capture:{job.id}",
                     after={"events": len(events)},
                 )
             connection.execute(tables.epcis_capture.insert().values(**_job_row(job)))
