@@ -27,7 +27,7 @@ from traceability.spc.charts import (
     subgroup_chart,
     z_mr_chart,
 )
-from traceability.spc.checks import within
+from traceability.spc.checks import enough, numbers, varying, within
 from traceability.spc.multivariate import mewma_chart, t2_individuals
 from traceability.spc.rules import BEYOND_LIMITS, PRESETS, Signal
 from traceability.spc.run_length import cusum_h, ewma_sigmas, mewma_h
@@ -74,6 +74,8 @@ ARL0: Final = 370.4
 are set for as few false alarms as three-sigma limits give."""
 
 LEAST_FOR_RESIDUALS: Final = 8
+
+LEAST_SUBGROUPS: Final = 2
 
 PRE_CONTROL_RULES: Final = ("stop_red", "stop_variation", "adjust")
 
@@ -169,7 +171,8 @@ def made_together(
     book: Book,
 ) -> Made:
     """T² or MEWMA of several measurements of the same units, stage by stage; a stage too short is shown without."""
-    variables = len(units[0]) if units else 0
+    numbers([unit[0].value for unit in units], method=chart)
+    variables = len(units[0])
     within(variables, parameter="beside", allowed=">= 1 other measurement", is_allowed=variables >= 2)
     points = tuple((unit[0],) for unit in units)
     x = np.array([[one.value for one in unit] for unit in units])
@@ -192,6 +195,10 @@ def made_together(
         all_of_them = t2_individuals(x[rows], established=known.established)
         value[rows], upper[rows] = all_of_them.value, known.upper
         shares[rows] = all_of_them.contribution
+    if np.all(np.isnan(upper)):
+        enough(len(x), method=chart, needed=variables + 3)
+        varying(x[:, 0], method=chart)
+        enough(0, method=chart, needed=variables + 3)
     location = _one_sided(chart, value, upper, method=chart, stage=stages)
     is_shared = tuple(shares.T) if chart == "t_squared" else ()
     return Made(points=points, location=location, spread=None, limits=None, shares=is_shared)
@@ -254,6 +261,7 @@ def _of_subgroups(
     book: Book,
 ) -> Made:
     location, spread = OF_SUBGROUPS[chart]
+    enough(len(groups), method=f"{location}_{spread}", needed=LEAST_SUBGROUPS)
     given = [[one.value for one in group] for group in groups]
     stages = [group[0].stage for group in groups] if by_stage else None
     left_out = exclusions(book, [key_of(group) for group in groups])
@@ -364,6 +372,10 @@ def _residuals(
         pair = residual_chart(x[rows]).residual_chart
         for part, chart in zip(parts, (pair.location, _spread_of(pair)), strict=True):
             lines[part][:, rows] = chart.value, chart.centre, chart.sigma
+    if np.all(np.isnan(lines["location"])):
+        enough(x.size, method="residuals", needed=LEAST_FOR_RESIDUALS)
+        varying(x, method="residuals")
+        enough(0, method="residuals", needed=LEAST_FOR_RESIDUALS)
     location, spread = (
         make_chart(
             statistic=statistic,

@@ -46,7 +46,7 @@ from services.oidc import OidcNoRole, OidcOff, OidcRefused, OidcUnreachable
 from services.recipe_archive import RecipeArchiveUnfit, RecipeModelsMissing, RecipeNotPublished
 from services.recipe_life import RecipeGateClosed, RecipeOfAnother, RecipeTextUnknown
 from services.setting_up import BenchFull, CameraUnknown, DoctorBusy, DoctorFailed, NoLivePicture
-from services.text import explain
+from services.text import catalogue, explain
 from services.training import CannotTrain, NoCoreLeft, TrainingBusy
 from services.training_desk import DeskMissing, DeskNotKnown
 from services.web.language import language_of
@@ -466,8 +466,9 @@ def _inspection_error(request: Request, error: Exception) -> Response:
 
 def _validation_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, RequestValidationError)
+    language = language_of(request)
     mistakes = "; ".join(
-        f"{'.'.join(str(part) for part in mistake['loc'][1:])}: {mistake['msg']}"
+        f"{'.'.join(str(part) for part in mistake['loc'][1:])}: {_mistake_said(mistake, language)}"
         for mistake in error.errors()
     )
     return problem_answer(
@@ -476,6 +477,15 @@ def _validation_error(request: Request, error: Exception) -> Response:
             f"The request is not valid: {mistakes}", action="Correct the parameters.", mistakes=mistakes
         ),
     )
+
+
+def _mistake_said(mistake: Mapping[str, Any], language: str) -> str:
+    """In the reader's language where we have words for it, else in the framework's English."""
+    said = catalogue(language).get(f"mistake.{mistake['type']}")
+    try:
+        return str(mistake["msg"]) if said is None else said.format(**mistake.get("ctx", {}))
+    except (KeyError, IndexError):
+        return str(mistake["msg"])
 
 
 def _http_exception(request: Request, error: Exception) -> Response:

@@ -99,11 +99,17 @@ def explain(error: InspectionError, language: str) -> Explanation:
 
 def explain_code(code: str, facts: Mapping[str, object], language: str) -> Explanation:
     """The same for an error of which only code and facts came along. Raises KeyError as `say` does."""
+    called = {name: _called(fact, language) for name, fact in facts.items()}
     return Explanation(
         code=code,
-        what=say(f"error.{code}.what", language, **facts),
-        action=say(f"error.{code}.action", language, **facts),
+        what=say(f"error.{code}.what", language, **called),
+        action=say(f"error.{code}.action", language, **called),
     )
+
+
+def _called(fact: object, language: str) -> object:
+    """What people call a method, a parameter or what is allowed, where it has a name; every other fact as it is."""
+    return catalogue(language).get(f"spc.called.{fact}", fact) if isinstance(fact, str) else fact
 
 
 def say_failure(code: str, language: str) -> str:

@@ -317,6 +317,12 @@ class SpecLimitsInvalid(SpcError):
     code = "SPC-SPEC-LIMITS"
 
 
+class InputMissing(SpcError):
+    """A study without one of the columns or numbers that it is made of. Facts: method, name."""
+
+    code = "SPC-INPUT-MISSING"
+
+
 class StudyIncomplete(SpcError):
     """A cell of a crossed or nested study is missing or of another size. Facts: method, cell, found, needed."""
 

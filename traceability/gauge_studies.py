@@ -20,7 +20,7 @@ from uuid_utils.compat import uuid7
 from traceability import people, tables
 from traceability.accounts import Person, note
 from traceability.changes import changes
-from traceability.errors import StudyIncomplete
+from traceability.errors import InputMissing, StudyIncomplete
 from traceability.rows import older
 from traceability.spc.agreement import (
     AttributeStudy,
@@ -305,8 +305,15 @@ def _computed(kind: StudyKind, readings: Mapping[str, Any], *, made_at: datetime
     within(size, parameter="readings", allowed=f"0..{MOST_READINGS}", is_allowed=size <= MOST_READINGS)
 
     def given(name: str) -> Any:
-        within(0, parameter=name, allowed="given", is_allowed=readings.get(name) is not None)
-        return readings[name]
+        said = readings.get(name)
+        if said is None or said == []:
+            raise InputMissing(
+                f"{kind}: {name} was not given.",
+                action="Give it with the other readings.",
+                method=kind,
+                name=name,
+            )
+        return said
 
     match kind:
         case "crossed":
@@ -372,9 +379,7 @@ def _computed(kind: StudyKind, readings: Mapping[str, Any], *, made_at: datetime
 
 def _grouped(keys: Sequence[Key], values: Sequence[Value]) -> dict[Key, list[Value]]:
     """The values of each key, in the order in which keys first came."""
-    within(
-        len(values), parameter="value", allowed=f"{len(keys)} readings", is_allowed=len(values) == len(keys)
-    )
+    within(len(values), parameter="value", allowed=str(len(keys)), is_allowed=len(values) == len(keys))
     found: dict[Key, list[Value]] = {}
     for key, value in zip(keys, values, strict=True):
         found.setdefault(key, []).append(value)
@@ -385,9 +390,7 @@ def _lines(*columns: Sequence[Any]) -> list[tuple[Any, ...]]:
     """Raises ParameterOutOfRange where one of the columns is shorter than another."""
     longest = max(map(len, columns))
     shortest = min(map(len, columns))
-    within(
-        shortest, parameter="readings", allowed=f"{longest} in each column", is_allowed=shortest == longest
-    )
+    within(shortest, parameter="readings", allowed=str(longest), is_allowed=shortest == longest)
     return list(zip(*columns, strict=True))
 
 
@@ -435,7 +438,7 @@ def _versions(
     """Two versions on the same parts, the one that was named first before the other. Raises StudyIncomplete where one
     did not see a part once."""
     names = list(dict.fromkeys(model))
-    within(len(names), parameter="operator", allowed="2 versions", is_allowed=len(names) == 2)
+    within(len(names), parameter="operator", allowed="2", is_allowed=len(names) == 2)
     table = [[0, 0], [0, 0]]
     for name, lines in _grouped(part, _lines(model, rating, truth)).items():
         right = {version: (called == GOOD) == (is_so == GOOD) for version, called, is_so in lines}

@@ -11,6 +11,7 @@ from pydantic import BaseModel, Field
 from scipy.optimize import brentq
 
 from services.problems import problems
+from traceability.spc.checks import counts
 from traceability.spc.sampling import (
     AQLS,
     acceptance,
@@ -137,6 +138,7 @@ def switched(
     level: LevelName = "II",
 ) -> SwitchingAnswer:
     """Normal, tightened or reduced, lot by lot, after what was found in each; reduced is begun where allowed."""
+    counts(nonconforming, [lot] * len(nonconforming), method="switching")
     numbers = {
         severity: single_plan(lot, aql=aql, level=level, severity=severity).accept for severity in SEVERITIES
     }

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, time, timedelta
 from http import HTTPStatus
+from math import isfinite
 from typing import Annotated, Any, Literal, get_args
 from uuid import UUID
 
@@ -42,7 +43,7 @@ from services.web.rendering import kind_colour, kind_name, subgroup_url
 from station_config.catalogue import Catalogue
 from traceability import samples
 from traceability.chart_book import Book, Entry, book_of, chart_name, enter
-from traceability.errors import ReadingsUnreadable, SubgroupUnknown
+from traceability.errors import ParameterOutOfRange, ReadingsUnreadable, SubgroupUnknown
 from traceability.rare_events import rare_events
 from traceability.samples import KindCount, UnitSeen
 from traceability.spc.attributes import count_chart
@@ -178,8 +179,11 @@ def weighing(
     weigh: samples.Weigh = "count",
     costs: Annotated[str, Query(max_length=2000, description="of a defect: scratch=3.5, dent=2")] = "",
 ) -> Weighing:
-    """Raises ReadingsUnreadable for costs that are not `kind=number`."""
-    return Weighing(by=weigh, costs=named_numbers(costs, columns="kind=cost"))
+    """Raises ReadingsUnreadable for costs that are not `kind=number`, ParameterOutOfRange for one below 0."""
+    of_kind = named_numbers(costs, columns="kind=cost")
+    for cost in of_kind.values():
+        within(cost, parameter="cost", allowed="0 or more", is_allowed=isfinite(cost) and cost >= 0)
+    return Weighing(by=weigh, costs=of_kind)
 
 
 def named_numbers(text: str, *, columns: str) -> dict[str, float]:
@@ -546,12 +550,16 @@ def chart_of(here: OnRecord, language: str, selected: Selection) -> ChartAnswer:
 
 
 def _rare_chart_of(here: OnRecord, language: str, selected: Selection, kind: RareChart) -> ChartAnswer:
-    within(
-        0,
-        parameter="stage, shift, camera",
-        allowed=f"none of them with a {kind} chart",
-        is_allowed=replace(selected.stratum, kind=None) == ALL_UNITS,
-    )
+    of_it = selected.stratum
+    for name, said in (("stage", of_it.stage), ("shift", of_it.shift), ("camera", of_it.camera)):
+        if said is not None:
+            raise ParameterOutOfRange(
+                f"{name} is {said}; a {kind} chart is of none.",
+                action="Leave it out.",
+                parameter=name,
+                value=str(said),
+                allowed="–",
+            )
     found = rare_events(
         here.store,
         since=selected.since,

@@ -26,7 +26,7 @@ from scipy.optimize import minimize_scalar
 from scipy.stats import chi2, norm
 
 from traceability.spc import constants
-from traceability.spc.checks import enough, numbers, positive, spec_limits, subgroups, within
+from traceability.spc.checks import enough, numbers, positive, spec_limits, subgroups, varying, within
 from traceability.spc.rules import BEYOND_LIMITS, DEFAULT, NELSONS_READING, Reading, Rule, Signal, signals
 
 Floats = NDArray[np.float64]
@@ -435,6 +435,13 @@ def subgroup_chart(
     )
 
 
+def _why_none(values: Floats, *, method: str, needed: int) -> None:
+    """No stage has limits: because nothing varies, or because all are too short. Raises NoVariation, TooFewValues."""
+    enough(values.size, method=method, needed=needed)
+    varying(values, method=method)
+    enough(0, method=method, needed=needed)
+
+
 def individuals_chart(
     values: ArrayLike,
     *,
@@ -478,7 +485,7 @@ def individuals_chart(
         assert established is not None
         centre[part], sigma[part] = established.centre, established.sigma
     if established is None:
-        enough(0, method="i_mr", needed=2)
+        _why_none(x, method="i_mr", needed=span)
     assert established is not None
     common: _Common = {
         "method": established.method,

@@ -139,8 +139,8 @@ def counts(
             action="A count is a whole number from 0 to what was looked at. Correct that sample.",
             method=method,
             position=at + 1,
-            count=float(found[at]),
-            opportunity=float(area[at]),
+            count=f"{found[at]:g}",
+            opportunity=f"{area[at]:g}",
         )
     return found, np.array(area)
 

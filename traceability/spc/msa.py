@@ -185,6 +185,8 @@ def nested_study(
     Raises StudyIncomplete where operators have batches, or batches results, in different numbers.
     """
     x = numbers(values, method="grr_nested", needed=4, must_vary=True)
+    if not x.size == len(operator) == len(batch):
+        raise _incomplete("grr_nested", "part / operator", min(len(operator), len(batch)), x.size)
     names = [(str(o), (str(o), str(b))) for o, b in zip(operator, batch, strict=True)]
     operators = list(dict.fromkeys(o for o, _ in names))
     grouped: list[list[Floats]] = []

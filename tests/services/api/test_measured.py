@@ -2,12 +2,14 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from typing import get_args
 
 import numpy as np
 import pytest
 
 from inspection.types import RecipeRef, Verdict
 from services.api.charts import ChartAnswer
+from services.measured_charts import MeasuredChart
 from services.text import say
 from tests.builders import RECIPE, a_measurement, a_unit, an_inspection
 from tests.services.signed_in import signed_in
@@ -338,3 +340,23 @@ def test_limits_that_were_fitted_to_the_values_shown_cannot_be_frozen(station):
     assert engineer.get("/api/v1/spc/measured?measurement=width&chart=mean_range").json()["location"][
         "frozen"
     ]
+
+
+@pytest.mark.parametrize(
+    "chart", [one for one in get_args(MeasuredChart) if one not in ("t_squared", "mewma", "pre_control")]
+)
+def test_of_values_that_do_not_differ_no_chart_is_drawn(station, client, chart):
+    """A sensor that is stuck, on one lane, where a stage without limits of its own is else shown without."""
+    _measured(station, [5.0] * 40)
+    asked = {"measurement": "width", "lane": "strip", "chart": chart}
+    answer = client.get("/api/v1/spc/measured", params=asked)
+    assert (answer.status_code, answer.json()["code"]) == (422, "SPC-NO-VARIATION")
+
+
+@pytest.mark.parametrize("chart", ["residuals", "t_squared", "mewma", "mean_range"])
+def test_of_one_unit_no_chart_without_limits_is_drawn(station, client, chart):
+    _measured(station, [5.0])
+    asked = {"measurement": "width", "lane": "strip", "chart": chart, "beside": ["length"]}
+    answer = client.get("/api/v1/spc/measured", params=asked)
+    assert answer.status_code == 422
+    assert answer.json()["code"] in ("SPC-TOO-FEW-VALUES", "SPC-NO-VALUES")

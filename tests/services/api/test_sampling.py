@@ -41,3 +41,17 @@ def test_the_page_shows_plan_zero_acceptance_continuous_sampling_and_switching(c
     assert "n = 80, Ac = 1, Re = 2" in shown.text
     assert "CSP-1" in shown.text
     assert shown.text.count("<tr><td>") == 5
+
+
+def test_more_bad_units_than_the_lot_has_are_refused(client):
+    asked = {"lot": 100, "aql": 1.0, "nonconforming": [200]}
+    answer = client.get("/api/v1/spc/sampling/switching", params=asked)
+    assert (answer.status_code, answer.json()["code"]) == (422, "SPC-COUNT-IMPOSSIBLE")
+    assert "200 of 100" in answer.json()["title"]
+
+
+@pytest.mark.parametrize(("language", "said"), [("en", "has to be 1 or more"), ("zh", "应不小于 1")])
+def test_a_number_out_of_range_is_refused_in_the_readers_language(client, language, said):
+    answer = client.get("/api/v1/spc/sampling/audit", params={"audited": 0, "escapes": 0, "lang": language})
+    assert answer.status_code == 422
+    assert said in answer.json()["title"]

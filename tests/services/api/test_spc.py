@@ -127,6 +127,9 @@ def test_a_pareto_goes_by_count_by_area_or_by_cost(station, client, asked, order
 def test_costs_that_are_no_numbers_are_refused(client):
     answer = client.get("/api/v1/spc/pareto", params=WINDOW | {"costs": "scratch: three"})
     assert answer.json()["code"] == "SPC-READINGS-UNREADABLE"
+    for cost in ("-3", "nan", "inf"):
+        answer = client.get("/api/v1/spc/pareto", params=WINDOW | {"costs": f"scratch={cost}"})
+        assert answer.json()["code"] == "SPC-PARAMETER", cost
 
 
 @pytest.mark.parametrize(

@@ -82,9 +82,15 @@ def test_a_study_is_for_those_who_may_record_what_others_measured(station, clien
             {name: value[:-1] for name, value in CROSSED.items() if name != "tolerance"},
             "SPC-STUDY-INCOMPLETE",
         ),
-        ("crossed", {"part": [], "operator": [], "value": []}, None),
+        ("crossed", {"part": [], "operator": [], "value": []}, "SPC-INPUT-MISSING"),
+        (
+            "nested",
+            {name: value for name, value in CROSSED.items() if name != "tolerance"}
+            | {"value": CROSSED["value"][:-1]},
+            "SPC-STUDY-INCOMPLETE",
+        ),
         ("type_one", {"value": [1.0, 1.0, 1.0], "reference": 1.0, "tolerance": 0.1}, "SPC-NO-VARIATION"),
-        ("type_one", {"value": [1.0, 1.1]}, "SPC-PARAMETER"),
+        ("type_one", {"value": [1.0, 1.1]}, "SPC-INPUT-MISSING"),
         (
             "accuracy",
             {"bad_parts": 30, "bad_rejected": 31, "good_parts": 30, "good_passed": 3},
@@ -378,7 +384,7 @@ def test_the_analytic_method_has_bias_and_repeatability_at_the_limit(engineer):
         ("versions", {name: column[:-1] for name, column in RATED.items()}, "SPC-STUDY-INCOMPLETE"),
         ("grey_zone", AT_THE_LIMIT | {"rating": ["ok"] * 40}, "SPC-TOO-FEW-VALUES"),
         ("grey_zone", AT_THE_LIMIT | {"rating": ["ok"] * 39}, "SPC-PARAMETER"),
-        ("analytic", AT_THE_LIMIT, "SPC-PARAMETER"),
+        ("analytic", AT_THE_LIMIT, "SPC-INPUT-MISSING"),
         (
             "analytic",
             {name: column[:-1] for name, column in AT_THE_LIMIT.items()} | {"reference": 10.0},
@@ -437,3 +443,16 @@ def test_a_study_is_made_of_what_was_measured_on_a_golden_part(station, engineer
     wrong = engineer.post("/spc/studies/from-record", data=form | {"parts": "P-unknown"}, headers=headers)
     assert wrong.status_code == 422
     assert 'role="alert"' in wrong.text
+
+
+@pytest.mark.parametrize(
+    ("language", "kind", "said"),
+    [
+        ("en", "crossed", "Gauge R&R, crossed: part was not given."),
+        ("zh", "type_one", "类型 1 研究：没有给出参考值。"),
+    ],
+)
+def test_a_refusal_calls_study_and_reading_as_people_do(engineer, language, kind, said):
+    given = {"kind": kind, "characteristic": "width", "readings": {"value": [1.0, 1.1]}}
+    answer = engineer.post("/api/v1/spc/studies", json=given, params={"lang": language})
+    assert answer.json()["title"] == said
