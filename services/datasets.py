@@ -44,6 +44,9 @@ from models.labels import (
 Format = Literal["yolo", "coco"]
 
 COCO_FILE: Final = "coco.json"
+SOURCE_FILE: Final = "source.json"
+"""What is said of a set's source and licence, beside its pictures, in every file that goes out."""
+LONGEST_SAID: Final = 400
 MOST_UNPACKED: Final = 200_000_000
 MOST_FILES: Final = 10_000
 MOST_TRUTHS: Final = 500
@@ -63,10 +66,19 @@ class ArchiveUnfit(InspectionError):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Provenance:
+    """Whose pictures they are and what may be done with them, as somebody said it; empty: nobody did."""
+
+    source: str = ""
+    licence: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class DataSet:
     """`waiting` are pictures that nobody labelled yet; `labelled` all others, None where there are none."""
 
     name: str
+    provenance: Provenance
     kinds: tuple[str, ...]
     pictures: tuple[str, ...]
     waiting: tuple[str, ...]
@@ -131,7 +143,20 @@ class DataSets:
             whole = read_yolo(place)
             labelled = replace(whole, pictures=tuple(one for one in whole.pictures if one.name in set(done)))
         kinds = tuple((place / "classes.txt").read_text(encoding="utf-8").split())
-        return DataSet(name=name, kinds=kinds, pictures=pictures, waiting=waiting, labelled=labelled)
+        return DataSet(
+            name=name,
+            provenance=_provenance(place),
+            kinds=kinds,
+            pictures=pictures,
+            waiting=waiting,
+            labelled=labelled,
+        )
+
+    def describe(self, name: str, provenance: Provenance) -> None:
+        """In place of what was said before. Raises DataSetUnknown."""
+        if name not in self.names():
+            raise _unknown(name)
+        _describe(self.folder / name, provenance)
 
     def picture(self, name: str, picture: str) -> Path:
         """Chosen among those that are there: a name is no path. Raises DataSetUnknown."""
@@ -208,6 +233,7 @@ class DataSets:
             write_yolo(found.labelled, out)
             if format == "coco":
                 write_coco(read_yolo(out), out / COCO_FILE)
+            _describe(out, found.provenance)
             packed = io.BytesIO()
             with zipfile.ZipFile(packed, "w", zipfile.ZIP_STORED) as archive:
                 for file in sorted(out.rglob("*")):
@@ -216,7 +242,8 @@ class DataSets:
         return packed.getvalue()
 
     def bring_in(self, name: str, data: bytes) -> DataSet:
-        """A new data set from a zip with YOLO's folders, or with one COCO file beside its pictures.
+        """A new data set from a zip with YOLO's folders, or with one COCO file beside its pictures. What an archive
+        of ours says of source and licence is kept.
 
         Raises ArchiveUnfit, LabelsWrong, TrainingDataMissing, SetUnfit where the name is taken.
         """
@@ -233,13 +260,16 @@ class DataSets:
                 labelled = _read_archive(data, unpacked)
             except InspectionError as error:
                 raise _without(unpacked, error) from error
+            said = sorted(unpacked.rglob(SOURCE_FILE))
+            provenance = _provenance(said[0].parent) if said else Provenance()
             write_yolo(labelled, self.folder / name)
+            _describe(self.folder / name, provenance)
         return self.find(name)
 
 
 def _read_archive(data: bytes, unpacked: Path) -> LabelledSet:
     _unpack(data, unpacked)
-    tables = sorted(unpacked.rglob("*.json"))
+    tables = sorted(one for one in unpacked.rglob("*.json") if one.name != SOURCE_FILE)
     if tables:
         return read_coco(tables[0], _pictures_of_coco(tables[0]))
     classes = sorted(unpacked.rglob("classes.txt"))
@@ -318,6 +348,28 @@ def _truth(
     if not fits or (outline and len(outline) < 3):
         raise _wrong(name, f"{number}: {kind} lies outside of {width} x {height} px, or has no area")
     return Truth(kind=kind, box_px=box, outline_px=outline)
+
+
+def _provenance(place: Path) -> Provenance:
+    """What its file says; a file that says nothing that can be read is as none."""
+    try:
+        told = json.loads((place / SOURCE_FILE).read_text(encoding="utf-8"))
+        source, licence = told["source"], told["licence"]
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
+        return Provenance()
+    return Provenance(source=_said(source), licence=_said(licence))
+
+
+def _said(text: object) -> str:
+    """One line of it, of the length that a form takes."""
+    return " ".join(text.split())[:LONGEST_SAID] if isinstance(text, str) else ""
+
+
+def _describe(place: Path, provenance: Provenance) -> None:
+    told = {"source": _said(provenance.source), "licence": _said(provenance.licence)}
+    new = place / f"{SOURCE_FILE}.new"
+    new.write_text(f"{json.dumps(told, ensure_ascii=False)}\n", encoding="utf-8")
+    new.replace(place / SOURCE_FILE)
 
 
 def _pictures(place: Path) -> tuple[str, ...]:

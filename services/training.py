@@ -23,6 +23,7 @@ from typing import Any, Final, Literal
 from inspection.errors import InspectionError
 from models.anomaly import KIND, LEAST_PICTURES, STEPS
 from models.bundle import Policy
+from models.card import restricted
 from models.datasets import to_train_from
 from models.exchange import bring_in_network
 from models.labels import write_yolo
@@ -196,14 +197,18 @@ class Trainings:
 
     def _check_labels(self, model: str, data_set: str, models: ModelStore, *, gives: Gives) -> None:
         """What would only show when all is learnt. Raises CannotTrain, DataSetUnknown, LabelsWrong."""
-        labelled = DataSets.of_plant().find(data_set).labelled
+        found = DataSets.of_plant().find(data_set)
+        labelled, licence = found.labelled, found.provenance.licence
+        refused = () if models.plant is None else Policy.read(models.plant).refuse
         wrong = None
         if labelled is None:
             wrong = f"nothing of {data_set} is labelled"
         elif unknown := sorted(set(labelled.kinds) - set(self.codes)):
             wrong = f"the catalogue of defects has no {', '.join(unknown)}"
-        elif gives == "boxes" and models.plant is not None and "agpl" in Policy.read(models.plant).refuse:
+        elif gives == "boxes" and "agpl" in refused:
             wrong = "the plant's licence policy refuses agpl, the licence of the tool that learns boxes"
+        elif licence and (against := [one for one in restricted(licence) if one in refused]):
+            wrong = f"the plant's licence policy refuses {', '.join(against)}: {data_set} is under {licence}"
         if wrong is not None:
             raise _cannot(model, wrong)
 
@@ -290,7 +295,8 @@ class Trainings:
     def _from_labels(self, training: Training, folder: Path) -> list[str | Path]:
         """What trains it into `folder`/made. Raises SetUnfit, LabelsWrong, DeskMissing."""
         assert training.data_set is not None
-        labelled = DataSets.of_plant().find(training.data_set).labelled
+        found = DataSets.of_plant().find(training.data_set)
+        labelled, said = found.labelled, found.provenance
         if labelled is None:
             raise _cannot(training.model, f"nothing of {training.data_set} is labelled")
         learn, judge = to_train_from(labelled)
@@ -300,7 +306,10 @@ class Trainings:
         return self.desk.command(
             training.gives,
             [
-                *("--data", folder / "set", "--set", training.data_set),
+                *("--data", folder / "set"),
+                # With =: a licence may begin with a dash.
+                f"--set={training.data_set} ({said.source})" if said.source else f"--set={training.data_set}",
+                *((f"--licence={said.licence}",) if said.licence else ()),
                 *(("--work", folder / "run") if training.gives == "boxes" else ()),
                 *("--name", training.model, "--version", training.version, "--into", folder / "made"),
                 *(() if self.epochs is None else ("--epochs", str(self.epochs))),

@@ -31,9 +31,11 @@ Corner = Annotated[list[float], Field(min_length=2, max_length=2)]
 
 class DataSetAnswer(BaseModel):
     """`labelled` pictures, of which `good` show no defect; `waiting` were not labelled yet, and are in no file.
-    `defects` by kind."""
+    `defects` by kind. `source` and `licence` of the pictures as somebody said them, null where nobody did."""
 
     name: str
+    source: str | None
+    licence: str | None
     kinds: list[str]
     labelled: int
     good: int
@@ -46,6 +48,8 @@ class DataSetAnswer(BaseModel):
         sums = found.balance
         return DataSetAnswer(
             name=found.name,
+            source=found.provenance.source or None,
+            licence=found.provenance.licence or None,
             kinds=list(found.kinds),
             labelled=sums["pictures"],
             good=sums["good"],

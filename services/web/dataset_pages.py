@@ -19,7 +19,7 @@ from models.store import ModelStore
 from services.access import AccessHere, Caller
 from services.api.cameras import Integrator
 from services.api.serving import Here, Language, Serving
-from services.datasets import ArchiveUnfit, DataSets
+from services.datasets import LONGEST_SAID, ArchiveUnfit, DataSets, Provenance
 from services.doubts import offered
 from services.problems import RequestInvalid, status_of
 from services.text import explain
@@ -38,6 +38,7 @@ SHOWN: Final = 60
 Name = Annotated[str, Path(pattern=r"^[a-z0-9][a-z0-9-]{0,39}$")]
 NewName = Annotated[str, Form(pattern=r"^[a-z0-9][a-z0-9-]{0,39}$")]
 Picture = Annotated[str, Query(max_length=400)]
+Said = Annotated[str, Form(max_length=LONGEST_SAID)]
 
 
 @router.get("/datasets")
@@ -73,13 +74,21 @@ def bring_in(
     language: Language,
     name: NewName,
     archive: Annotated[UploadFile, File()],
+    source: Said = "",
+    licence: Said = "",
 ) -> Response:
-    """A zip of YOLO's or COCO's as a new data set."""
+    """A zip of YOLO's or COCO's as a new data set. What is said of it here goes before what the archive says."""
+    sets = DataSets.of_plant()
     try:
-        found = DataSets.of_plant().bring_in(name, archive.file.read())
+        found = sets.bring_in(name, archive.file.read())
     except (ArchiveUnfit, SetUnfit, LabelsWrong, TrainingDataMissing) as error:
         return _list_page(request, here, access, language, error)
-    _note(here.store, access, caller, name, "dataset.made", {"pictures": len(found.pictures)})
+    told = Provenance(
+        source=source.strip() or found.provenance.source, licence=licence.strip() or found.provenance.licence
+    )
+    sets.describe(name, told)
+    facts = {"pictures": len(found.pictures), "source": told.source, "licence": told.licence}
+    _note(here.store, access, caller, name, "dataset.made", facts)
     return RedirectResponse(f"/datasets/{name}", HTTPStatus.SEE_OTHER)
 
 
@@ -112,6 +121,25 @@ def take(
 @router.get("/datasets/{name}")
 def dataset(request: Request, _: Integrator, name: Name) -> Response:
     return _set_page(request, name)
+
+
+@router.post("/datasets/{name}/source")
+def describe(
+    here: Here, access: AccessHere, caller: Integrator, name: Name, source: Said = "", licence: Said = ""
+) -> Response:
+    """Where the pictures come from and what may be done with them, in place of what was said before."""
+    sets = DataSets.of_plant()
+    sets.describe(name, Provenance(source=source, licence=licence))
+    told = sets.find(name).provenance
+    _note(
+        here.store,
+        access,
+        caller,
+        name,
+        "dataset.described",
+        {"source": told.source, "licence": told.licence},
+    )
+    return RedirectResponse(f"/datasets/{name}", HTTPStatus.SEE_OTHER)
 
 
 @router.post("/datasets/{name}/pictures")
@@ -229,6 +257,7 @@ def _list_page(
         sets=[sets.find(name) for name in sets.names()],
         queue=[(one, shown_of(one.inspection)[0]) for one in queue],
         kinds=list(here.catalogue),
+        longest_said=LONGEST_SAID,
         problem=None if error is None else explain(error, language),
     )
 
@@ -246,6 +275,7 @@ def _set_page(
         waiting=found.waiting[:SHOWN],
         labelled=labelled[:SHOWN],
         most=SHOWN,
+        longest_said=LONGEST_SAID,
         problem=None if error is None else explain(error, language),
     )
 

@@ -118,6 +118,69 @@ def test_boxes_outlines_and_good_pictures_survive_the_way_out_and_in_and_what_wa
     assert crack.outline_px[1] == pytest.approx((150, 110), abs=1e-3)
 
 
+LICENCE, SOURCE = "CC BY-NC 4.0", "Lab camera, line 2; 2026"
+
+
+@pytest.mark.parametrize("format", ["yolo", "coco"])
+def test_source_and_licence_are_shown_in_both_languages_told_to_programs_and_survive_the_way_out_and_in(
+    station, integrator, format
+):
+    has_a_set(integrator)
+    (picture,) = gets_pictures(integrator, 1)
+    assert labels(integrator, picture, CHIP).status_code == 303
+    before = integrator.get("/api/v1/datasets/flange").json()
+    assert (before["source"], before["licence"]) == (None, None)
+    assert "not stated" in integrator.get("/datasets/flange").text
+    said = {"source": SOURCE, "licence": LICENCE}
+    assert integrator.post("/datasets/flange/source", data=said).status_code == 303
+    noted = Accounts(station.store).audit(limit=1)[0]
+    assert (noted.action, noted.after) == ("dataset.described", said)
+
+    data = integrator.get(f"/api/v1/datasets/flange/file?format={format}").content
+    sent = integrator.post(
+        "/datasets/bring-in", data={"name": "again"}, files={"archive": ("a.zip", data, "application/zip")}
+    )
+    assert sent.status_code == 303
+    again = integrator.get("/api/v1/datasets/again").json()
+    assert (again["source"], again["licence"]) == (SOURCE, LICENCE)
+    for language, word in (("en", "Licence"), ("zh", "许可证")):
+        page = integrator.get(f"/datasets/again?lang={language}").text
+        assert word in page
+        assert LICENCE in page
+        assert SOURCE in page
+
+
+def test_who_brings_a_set_in_says_its_licence_and_that_goes_before_what_the_archive_says(integrator):
+    picture = cv2.imencode(".png", a_part(1, defective=False).pixels)[1].tobytes()
+    files = {
+        "classes.txt": b"pits",
+        "images/a.png": picture,
+        "source.json": json.dumps({"source": "a mirror", "licence": "unknown"}).encode(),
+    }
+    sent = integrator.post(
+        "/datasets/bring-in",
+        data={"name": "public", "licence": LICENCE},
+        files={"archive": ("a.zip", zipped(files), "application/zip")},
+    )
+    assert sent.status_code == 303
+    told = integrator.get("/api/v1/datasets/public").json()
+    assert (told["source"], told["licence"]) == ("a mirror", LICENCE)
+
+
+@pytest.mark.parametrize("said", [b"[" * 100_000, b'"x"', b"{}", b"\xff", b'{"source": 7, "licence": []}'])
+def test_what_an_archive_says_of_its_source_and_nobody_can_read_is_as_unsaid(integrator, said):
+    picture = cv2.imencode(".png", a_part(1, defective=False).pixels)[1].tobytes()
+    files = {"classes.txt": b"pits", "images/a.png": picture, "source.json": said}
+    sent = integrator.post(
+        "/datasets/bring-in",
+        data={"name": "x"},
+        files={"archive": ("a.zip", zipped(files), "application/zip")},
+    )
+    assert sent.status_code == 303
+    told = integrator.get("/api/v1/datasets/x").json()
+    assert (told["source"], told["licence"]) == (None, None)
+
+
 @pytest.mark.parametrize(
     "mark",
     [

@@ -263,6 +263,7 @@ RIGHT_OF: dict[str, object] = {
     "POST /datasets/queue": Right.CONFIGURE,
     "POST /datasets/{name}/label": Right.CONFIGURE,
     "POST /datasets/{name}/pictures": Right.CONFIGURE,
+    "POST /datasets/{name}/source": Right.CONFIGURE,
     "GET /api/v1/recipes/{name}/file": Right.CONFIGURE,
     "POST /api/v1/recipes/brought-in": Right.CONFIGURE,
     "POST /recipes/brought-in": Right.CONFIGURE,

@@ -25,7 +25,7 @@ from models.anomaly import KIND, LEAST_PICTURES
 from models.bundle import MANIFEST
 from models.store import ModelStore
 from services.access import RightMissing
-from services.datasets import DataSets
+from services.datasets import DataSets, Provenance
 from services.model_life import ModelLife
 from services.station.cores import Cores, workers_of
 from services.training import CannotTrain, NoCoreLeft, TrainingBusy, Trainings
@@ -381,6 +381,7 @@ TRAINING_PYTHON = Path(
 def test_labels_of_a_data_set_become_a_signed_detector_of_their_kinds(plant, labelled, monkeypatch):
     monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parents[2]))
     is_labelled(labelled, 24)
+    labelled.describe("flange", Provenance(source="line 2", licence="-the plant's"))
     plant.trainings.desk, plant.trainings.epochs = TrainingDesk(TRAINING_PYTHON), 1
     plant.trainings.start("flange-surface", data_set="flange", by=plant.chen, at=NOON)
     made = plant.when(lambda now: not now.is_running, timeout_s=1500)
@@ -388,7 +389,9 @@ def test_labels_of_a_data_set_become_a_signed_detector_of_their_kinds(plant, lab
     assert any(line.startswith("epoch 1 of 1: loss ") for line in made.log)
     card = plant.life.models.find("flange-surface", "1.0.0").card
     assert (card.task, card.kinds) == ("boxes", ("chip", "crack", "stain"))
-    assert (card.training.sources[0].name, card.restrictions) == ("flange", ("agpl",))
+    (source,) = card.training.sources
+    assert (source.name, source.licence) == ("flange (line 2)", "-the plant's")
+    assert card.restrictions == ("agpl",)
     assert "torch" not in sys.modules
 
 
@@ -636,6 +639,17 @@ def test_a_policy_that_refuses_the_training_tool_is_heard_before_anything_is_lea
     with pytest.raises(CannotTrain, match="agpl"):
         plant.trainings.start("flange-surface", data_set="flange", by=plant.chen, at=NOON)
     assert plant.trainings.now is None
+
+
+def test_a_set_whose_licence_the_policy_refuses_teaches_nothing(plant, labelled):
+    is_labelled(labelled, 24)
+    labelled.describe("flange", Provenance(source="a mirror", licence="CC BY-NC 4.0"))
+    folder = Path(os.environ["LYNCEUS_MODELS"])
+    folder.mkdir(exist_ok=True)
+    (folder / "policy.toml").write_text('refuse = ["non_commercial"]')
+    plant.trainings.desk = READY
+    with pytest.raises(CannotTrain, match="non_commercial: flange is under CC BY-NC"):
+        plant.trainings.start("flange-pixels", data_set="flange", gives="maps", by=plant.chen, at=NOON)
 
 
 @pytest.mark.parametrize(("name", "gives"), [("magnetic-tile", "boxes"), (STRIP, "maps")])
