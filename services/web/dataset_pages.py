@@ -13,8 +13,9 @@ from fastapi import APIRouter, File, Form, Path, Query, Request, UploadFile
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
 
 from inspection.errors import ImageUnreadable, ImageUnsuitable, InspectionError
+from models.datasets import balance, examined
 from models.errors import LabelsWrong, SetUnfit, TrainingDataMissing
-from models.labels import LabelledFile
+from models.labels import LabelledFile, LabelledSet
 from models.store import ModelStore
 from services.access import AccessHere, Caller
 from services.api.cameras import Integrator
@@ -34,6 +35,10 @@ router = APIRouter(include_in_schema=False, default_response_class=HTMLResponse)
 QUEUED: Final = 18
 QUEUE_OF: Final = timedelta(days=30)
 SHOWN: Final = 60
+COMPARED: Final = 1000
+"""Labelled pictures, the first of a set: of twice as many four times as many pairs."""
+PAIRS_SHOWN: Final = 12
+EXAMPLES: Final = 4
 
 Name = Annotated[str, Path(pattern=r"^[a-z0-9][a-z0-9-]{0,39}$")]
 NewName = Annotated[str, Form(pattern=r"^[a-z0-9][a-z0-9-]{0,39}$")]
@@ -121,6 +126,42 @@ def take(
 @router.get("/datasets/{name}")
 def dataset(request: Request, _: Integrator, name: Name) -> Response:
     return _set_page(request, name)
+
+
+@router.get("/datasets/{name}/worth")
+def worth(request: Request, language: Language, _: Integrator, name: Name) -> Response:
+    """The part of a set's page that takes a while: its lists, what leaks between them, what is in it twice."""
+    found = DataSets.of_plant().find(name)
+    if found.labelled is None:
+        raise SetUnfit(
+            f"Nothing of {name} is labelled.",
+            action="Label a picture first.",
+            place=name,
+            wrong="nothing is labelled",
+        )
+    told = examined(found.labelled, most=COMPARED)
+    lists = None if isinstance(told.lists, SetUnfit) else told.lists
+    return page(
+        request,
+        "_dataset_worth.html",
+        set=found,
+        told=told,
+        unfit=explain(told.lists, language) if isinstance(told.lists, SetUnfit) else None,
+        balances=None if lists is None else [balance(side) for side in lists],
+        rows=_rows(found.labelled),
+        files={one.name: one for one in found.labelled.pictures},
+        learning=set() if lists is None else {one.name for one in lists[0].pictures},
+        judging=set() if lists is None else {one.name for one in lists[1].pictures},
+        most=PAIRS_SHOWN,
+    )
+
+
+def _rows(labelled: LabelledSet) -> list[tuple[str | None, list[LabelledFile]]]:
+    """Each kind, and None for good pictures, with the first that show it; the rarest kind first."""
+    counts = balance(labelled)["kinds"]
+    kinds = sorted(labelled.kinds, key=lambda kind: (counts[kind]["pictures"], kind))
+    some = [(kind, [one for one in labelled.pictures if kind in one.kinds][:EXAMPLES]) for kind in kinds]
+    return [*some, (None, [one for one in labelled.pictures if not one.truth][:EXAMPLES])]
 
 
 @router.post("/datasets/{name}/source")

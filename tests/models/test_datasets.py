@@ -10,7 +10,7 @@ import pytest
 
 from inspection.types import Box
 from inspection.vision.drawing import draw_strip_patch
-from models.datasets import balance, check_fit, split, to_train_from, twice, unit_of, version_of
+from models.datasets import balance, check_fit, examined, split, to_train_from, twice, unit_of, version_of
 from models.errors import SetUnfit
 from models.labels import LabelledFile, LabelledSet, Truth
 
@@ -136,6 +136,30 @@ def test_a_picture_that_taught_does_not_judge_under_another_name(tmp_path):
     learn, judge = to_train_from(whole)
     shown = [{whole.file(one).read_bytes() for one in side.pictures} for side in (learn, judge)]
     assert not shown[0] & shown[1]
+
+
+def test_a_picture_that_judges_and_looks_like_one_that_teaches_is_a_leak_and_all_else_is_only_twice(tmp_path):
+    whole = units_of(30, tmp_path, [(SCRATCH,), (PITS,), ()])
+    learn, judge = to_train_from(whole)
+    taught, also, judged = learn.pictures[0], learn.pictures[1], judge.pictures[0]
+    pixels = cv2.imread(str(whole.file(taught)), cv2.IMREAD_GRAYSCALE)
+    cv2.imwrite(str(whole.file(judged)), pixels[:, ::-1])
+    cv2.imwrite(str(whole.file(also)), np.rot90(pixels))
+    found = examined(whole, most=30)
+    assert found.lists == (learn, judge)
+    assert {frozenset({one.one, one.other}) for one in found.leaks} == {
+        frozenset({taught.name, judged.name}),
+        frozenset({also.name, judged.name}),
+    }
+    assert [{one.one, one.other} for one in found.repeated] == [{taught.name, also.name}]
+
+
+def test_of_a_set_that_cannot_be_parted_it_is_said_why_and_what_is_in_it_twice(tmp_path):
+    whole = a_set(tmp_path, {"a.png": draw_strip_patch(1).pixels, "b.png": draw_strip_patch(1).pixels[::-1]})
+    found = examined(whole, most=2)
+    assert isinstance(found.lists, SetUnfit)
+    assert (found.leaks, len(found.repeated), found.compared) == ((), 1, 2)
+    assert not examined(whole, most=1).repeated
 
 
 @pytest.mark.parametrize(

@@ -167,6 +167,43 @@ def test_who_brings_a_set_in_says_its_licence_and_that_goes_before_what_the_arch
     assert (told["source"], told["licence"]) == ("a mirror", LICENCE)
 
 
+def test_what_leaks_and_what_is_twice_is_shown_side_by_side_with_the_balance_and_how_much_more_there_is(
+    integrator, monkeypatch
+):
+    has_a_set(integrator)
+    sets = DataSets.of_plant()
+    for number in range(24):
+        part = a_part(number, defective=False).pixels
+        data = cv2.imencode(".png", part)[1].tobytes()
+        picture = sets.add("flange", f"{number:032x}/a", data)
+        sets.label("flange", picture, [[CHIP], [{**CHIP, "kind": "crack"}], []][number % 3])
+    monkeypatch.setattr("services.web.dataset_pages.PAIRS_SHOWN", 1)
+    monkeypatch.setattr("services.web.dataset_pages.COMPARED", 20)
+    assert "/datasets/flange/worth" in integrator.get("/datasets/flange").text
+    # Parts in one pose look alike to the fingerprint: every pair is one.
+    shown = integrator.get("/datasets/flange/worth").text
+    assert shown.count('<ul class="pairs">') == 2
+    assert "more pairs are not shown" in shown
+    assert "The first 20 of 24 labelled pictures were compared." in shown
+    leaks = shown.split('<ul class="pairs">')[1].split("</ul>")[0]
+    assert (leaks.count("<img "), "teaches" in leaks, "judges" in leaks) == (2, True, True)
+    assert "labelled differently" in shown
+    assert "学习与评判之间的泄漏" in integrator.get("/datasets/flange/worth?lang=zh").text
+
+
+def test_of_a_set_too_small_to_train_from_the_reason_and_the_balance_are_shown_and_of_an_empty_one_nothing(
+    integrator,
+):
+    has_a_set(integrator)
+    assert "/worth" not in integrator.get("/datasets/flange").text
+    assert integrator.get("/datasets/flange/worth").status_code == 422
+    (picture,) = gets_pictures(integrator, 1)
+    assert labels(integrator, picture, CHIP).status_code == 303
+    shown = integrator.get("/datasets/flange/worth").text
+    assert "MOD-SET-UNFIT" in shown
+    assert shown.count("<img ") == 1
+
+
 @pytest.mark.parametrize("said", [b"[" * 100_000, b'"x"', b"{}", b"\xff", b'{"source": 7, "licence": []}'])
 def test_what_an_archive_says_of_its_source_and_nobody_can_read_is_as_unsaid(integrator, said):
     picture = cv2.imencode(".png", a_part(1, defective=False).pixels)[1].tobytes()

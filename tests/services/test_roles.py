@@ -258,6 +258,7 @@ RIGHT_OF: dict[str, object] = {
     "GET /datasets/{name}": Right.CONFIGURE,
     "GET /datasets/{name}/label": Right.CONFIGURE,
     "GET /datasets/{name}/picture": Right.CONFIGURE,
+    "GET /datasets/{name}/worth": Right.CONFIGURE,
     "POST /datasets": Right.CONFIGURE,
     "POST /datasets/bring-in": Right.CONFIGURE,
     "POST /datasets/queue": Right.CONFIGURE,
