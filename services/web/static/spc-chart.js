@@ -229,6 +229,8 @@ class SpcChart extends HTMLElement {
   // Bars lie on their side: names of kinds are long, and the panel is narrow.
   pareto() {
     const { bars } = this.data;
+    // On the scale of the sum above them: the first bar ends where the line begins.
+    const whole = bars.reduce((sum, { weight }) => sum + weight, 0);
     const kinds = {
       type: "category",
       inverse: true,
@@ -242,7 +244,7 @@ class SpcChart extends HTMLElement {
       grid: { left: 106, right: 22, top: 30, bottom: 8 },
       yAxis: kinds,
       xAxis: [
-        { type: "value", minInterval: 1, axisLabel: { show: false }, splitLine: { show: false } },
+        { type: "value", min: 0, max: whole, axisLabel: { show: false }, splitLine: { show: false } },
         {
           type: "value",
           position: "top",
