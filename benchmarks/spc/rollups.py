@@ -10,6 +10,7 @@ that is not counted. What was recorded once in a folder or a database that is ke
 from __future__ import annotations
 
 import argparse
+import gc
 import math
 import statistics
 import tempfile
@@ -112,7 +113,11 @@ def main() -> None:
                 # Autovacuum does so by itself a minute after; a server for tests may have it off.
                 with store.writing() as connection:
                     connection.execute(text("ANALYZE"))
-            measure(store, TestClient(station.app(has_live=False)))
+            client = TestClient(station.app(has_live=False))
+            # As the service does once it has started.
+            gc.collect()
+            gc.freeze()
+            measure(store, client)
 
 
 def measure(store: TraceStore, client: TestClient) -> None:
