@@ -12,7 +12,7 @@ import numpy as np
 from fastapi import APIRouter, Query
 from pydantic import BaseModel
 
-from services.api.charts import ChartAnswer, comments_of, point_of, rules_of, signals_of
+from services.api.charts import ChartAnswer, comments_of, points_of, rules_of, signals_of
 from services.api.serving import Here, Language, Moment, OnRecord
 from services.problems import problems
 from services.text import explain, say
@@ -383,11 +383,10 @@ def _charts(
     rules = PRESETS[RULES]
 
     def answer(found: CorrectedChart, chart: ControlChart, kind: str) -> ChartAnswer:
+        point_at = points_of(chart, NO_BOOK)
         points = [
-            point_of(
-                chart,
+            point_at(
                 index,
-                NO_BOOK,
                 key=sample.key,
                 label=sample.label,
                 at=sample.at,
@@ -464,11 +463,10 @@ def _own_chart(
 ) -> ChartAnswer:
     """Hourly means as single values: what the inspection sees of itself drifts by the hour, not by the unit."""
     chart = individuals_chart([one.mean for one in series], rules=PRESETS[RULES]).location
+    point_at = points_of(chart, NO_BOOK)
     points = [
-        point_of(
-            chart,
+        point_at(
             index,
-            NO_BOOK,
             key=one.window.key,
             label=f"{one.window.since.astimezone():%Y-%m-%d %H:%M}",
             at=one.window.since,
@@ -542,11 +540,10 @@ def _rates(
         if len(samples) < LEAST_RATES:
             continue
         chart = count_chart(samples, rules=PRESETS[RULES]).chart
+        point_at = points_of(chart, NO_BOOK)
         points = [
-            point_of(
-                chart,
+            point_at(
                 index,
-                NO_BOOK,
                 key=one.key,
                 label=one.label,
                 at=one.at,

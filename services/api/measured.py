@@ -26,7 +26,7 @@ from services.api.charts import (
     Stages,
     comments_of,
     frozen_of,
-    point_of,
+    points_of,
     rules_of,
     signals_of,
 )
@@ -413,11 +413,10 @@ def _answer(
     unit: str,
     titles: Sequence[str] = (),
 ) -> ChartAnswer:
+    point_at = points_of(chart, book)
     points = [
-        point_of(
-            chart,
+        point_at(
             index,
-            book,
             key=key_of(point),
             label=f"{point[0].at.astimezone():%Y-%m-%d %H:%M:%S}",
             at=point[0].at,

@@ -27,7 +27,7 @@ from services.api.charts import (
     comments_of,
     exclusions,
     frozen_of,
-    point_of,
+    points_of,
     rules_of,
     signals_of,
     with_frozen,
@@ -512,11 +512,10 @@ def chart_of(here: OnRecord, language: str, selected: Selection) -> ChartAnswer:
         return count_chart(counted, kind=own.baseline.kind, baseline=baseline, rules=rules).chart
 
     chart = with_frozen(own.chart, kept, book.frozen)
+    point_at = points_of(chart, book)
     points = [
-        point_of(
-            chart,
+        point_at(
             index,
-            book,
             key=sample.key,
             label=sample.label,
             at=sample.at,
@@ -580,11 +579,10 @@ def _rare_chart_of(here: OnRecord, language: str, selected: Selection, kind: Rar
         )
     else:
         chart = rare_chart(events, chart=kind, by_stage=by_stage, book=book)
+    point_at = points_of(chart, book)
     points = [
-        point_of(
-            chart,
+        point_at(
             index,
-            book,
             key=str(event.id),
             label=f"{event.at.astimezone():%Y-%m-%d %H:%M:%S}",
             at=event.at,
