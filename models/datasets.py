@@ -169,7 +169,10 @@ class Examined:
 
 
 def examined(labelled: LabelledSet, *, most: int) -> Examined:
-    """most   pictures are compared with each other, which takes their number squared"""
+    """What a set is worth before anything learns from it. Raises nothing: a set that is unfit says why in its lists.
+
+    most  pictures are compared with each other, which takes their number squared
+    """
     lists: tuple[LabelledSet, LabelledSet] | SetUnfit
     try:
         lists = to_train_from(labelled)

@@ -44,9 +44,10 @@ import psutil
 from inspection.protocols import Camera, Sink
 from inspection.types import Frame, FrameResult, Image, Inspection, InspectionBegun
 from inspection.vision.drawing import StripDrawing
+from services.ports import why_taken
 from services.signals.handshake import Done, Gate
 from services.signals.line import Line
-from services.signals.modbus import Plc, why_taken
+from services.signals.modbus import Plc
 from services.station.build import build_lane, open_cameras
 from services.station.cores import give_cores_to_lanes
 from services.station.engine import keep_running

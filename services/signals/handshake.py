@@ -13,6 +13,7 @@ from collections import deque
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
+from math import inf
 from typing import Final
 
 from inspection.types import Inspection, Verdict
@@ -23,6 +24,12 @@ PER_LANE: Final = 100
 """Registers of a lane, of which the first LENGTH are there: lane 1 begins at 100, lane 2 at 200."""
 
 CODE_BYTES: Final = 80
+
+BEAT_S: Final = 0.2
+"""So often the engine says that it lives."""
+
+STILL_S: Final = 1.0
+"""Without a beat for so long the engine may stand still: no lane is ready then, whatever it said of itself."""
 
 WORD: Final = 0xFFFF
 
@@ -228,11 +235,13 @@ class LaneRegisters:
         self._waiting: deque[Told] = deque()
         self._standing = Standing()
         self._pulse = 0
+        self._beat_s = -inf
         self._written = [0] * len(WRITABLE)
 
-    def beat(self) -> None:
-        """The engine is alive."""
+    def beat(self, now_s: float) -> None:
+        """The engine is alive, at that time of the monotonic clock."""
         self._pulse = after(self._pulse)
+        self._beat_s = now_s
 
     def stands(self, standing: Standing) -> None:
         self._standing = standing
@@ -281,8 +290,9 @@ class LaneRegisters:
 
         put("map", MAP_VERSION)
         put("pulse", self._pulse)
-        put("ready", int(standing.mode is LineMode.RUN))
-        put("mode", standing.mode)
+        mode = standing.mode if now_s - self._beat_s <= STILL_S else LineMode.STOPPED
+        put("ready", int(mode is LineMode.RUN))
+        put("mode", mode)
         put("session", self._session)
         put("waiting", len(self._waiting))
         put("given_up", standing.given_up)

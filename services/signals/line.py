@@ -23,6 +23,7 @@ from typing import Final, Self
 
 from inspection.types import Frame, FrameResult, Inspection, InspectionBegun, Verdict
 from services.signals.handshake import (
+    BEAT_S,
     WORD,
     Beat,
     Clients,
@@ -48,9 +49,6 @@ from station_config import LaneSettings, LineSettings
 
 logger = logging.getLogger(__name__)
 
-BEAT_S: Final = 0.2
-"""So often the PLC sees that the engine is alive."""
-
 SAY_S: Final = 1.0
 """So often the service is told how it stands, where anything changed."""
 
@@ -59,8 +57,8 @@ RETRY_S: Final = 2.0
 START_S: Final = 30.0
 """From being started to the first sign of life; on a busy computer that is long."""
 
-STILL_S: Final = 3.0
-"""Without a sign of life it is killed and started again."""
+SILENT_S: Final = 3.0
+"""Without a sign of life from it so long, it is killed and started again."""
 
 MOST_WAITING: Final = 1000
 """Of a lane. With more the oldest is given up, counted, and an alarm stands."""
@@ -230,9 +228,13 @@ class Line:
                 daemon=True,
             )
             with ours:
-                with theirs:
-                    self._process.start()
-                self._serve(ours, self._process)
+                try:
+                    with theirs:
+                        self._process.start()
+                except OSError as error:
+                    self._is_away(f"its process cannot be started: {error}")
+                else:
+                    self._serve(ours, self._process)
             with self._changed:
                 if not self._is_closing:
                     logger.warning("The line interface ended and is started again")
@@ -263,7 +265,7 @@ class Line:
                     words.send(one)
                 now_s = time.monotonic()
                 if now_s >= next_beat_s:
-                    if now_s > self._alive_s + STILL_S:
+                    if now_s > self._alive_s + SILENT_S:
                         logger.error("The line interface stands still")
                         break
                     words.send(Beat())
@@ -275,10 +277,15 @@ class Line:
         process.kill()
         process.join()
         hearing.join()
+        self._is_away(ENDED)
+
+    def _is_away(self, reason: str) -> None:
+        """Nobody serves the PLC: for the reason that was said, else this one."""
         with self._changed:
             for lane in self._lanes.values():
-                reason = lane.state.reason or ENDED
-                lane.state = replace(lane.state, is_served=False, clients=0, reason=reason)
+                lane.state = replace(
+                    lane.state, is_served=False, clients=0, reason=lane.state.reason or reason
+                )
         if not self._closing():
             self._tell_service()
 

@@ -24,6 +24,7 @@ from pymodbus.server.requesthandler import ServerRequestHandler
 from pymodbus.simulator import DataType, SimData, SimDevice
 
 from inspection.errors import InspectionError
+from services.ports import why_taken
 from services.signals.handshake import (
     LENGTH,
     OFFSETS,
@@ -97,22 +98,11 @@ async def _serve(
     server.close()
 
 
-def why_taken(host: str, port: int) -> str | None:
-    """Why that address cannot be listened on; None: it can."""
-    with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((host, port))
-        except OSError as error:
-            return error.strerror or str(error)
-    return None
-
-
 def _heard(there: dict[int, LaneRegisters], message: ToLine) -> None:
     match message:
         case Beat():
             for one in there.values():
-                one.beat()
+                one.beat(time.monotonic())
         case LaneTold(lane, told):
             there[lane].told(told)
         case LaneGaveUp(lane, number):

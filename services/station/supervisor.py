@@ -7,7 +7,6 @@ import multiprocessing
 import secrets
 import shutil
 import signal
-import socket
 import tempfile
 import time
 from collections.abc import Callable, Sequence
@@ -20,6 +19,7 @@ from types import FrameType
 from typing import Any, Final
 
 from inspection.errors import InspectionError
+from services.ports import why_taken
 from services.station.engine import run_engine
 from services.station.link import Address
 from services.station.messages import FirstOnRecord
@@ -118,19 +118,16 @@ def run_station(
 
 def check_port(host: str, port: int) -> None:
     """Raise PortTaken unless `port` can be listened on."""
-    with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((host, port))
-        except OSError as error:
-            raise PortTaken(
-                f"{host}:{port} cannot be listened on: {error.strerror}.",
-                action=f"Stop what listens there, or choose another: --port {port + 1}",
-                host=host,
-                port=port,
-                other=port + 1,
-                reason=error.strerror,
-            ) from error
+    reason = why_taken(host, port)
+    if reason is not None:
+        raise PortTaken(
+            f"{host}:{port} cannot be listened on: {reason}.",
+            action=f"Stop what listens there, or choose another: --port {port + 1}",
+            host=host,
+            port=port,
+            other=port + 1,
+            reason=reason,
+        )
 
 
 def _run_service(*args: Any) -> None:

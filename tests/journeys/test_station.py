@@ -31,6 +31,7 @@ from services.station.records import ENGINE_LOST
 from services.station.wired import wired
 from station_config import load_station
 from tests.gige import built_producer
+from tests.ports import a_free_port
 from traceability.accounts import Accounts, Role
 from traceability.store import TraceStore
 
@@ -173,12 +174,6 @@ def assert_all_ended(demo: Demo) -> None:
     while session_of(demo.process.pid) and time.monotonic() < end:
         time.sleep(0.1)
     assert session_of(demo.process.pid) == []
-
-
-def a_free_port() -> int:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        return free.getsockname()[1]
 
 
 @contextmanager

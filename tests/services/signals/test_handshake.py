@@ -12,6 +12,7 @@ from services.signals.handshake import (
     MAP_VERSION,
     OFFSETS,
     PER_LANE,
+    STILL_S,
     VERDICT_CODE,
     Done,
     Gate,
@@ -43,6 +44,8 @@ def a_lane(*verdicts: Told) -> LaneRegisters:
 
 
 def read(lane: LaneRegisters, *, now_s=0.0) -> Read:
+    """With an engine that lives."""
+    lane.beat(now_s)
     return Read.of(lane.registers(now_s))
 
 
@@ -77,6 +80,16 @@ def test_only_a_lane_that_inspects_is_ready():
         lane.stands(Standing(mode=mode))
         assert read(lane).is_ready == (mode is LineMode.RUN)
         assert read(lane).mode is mode
+
+
+def test_a_lane_whose_engine_stands_still_is_not_ready_whatever_it_said_last():
+    lane = a_lane()
+    lane.stands(Standing(mode=LineMode.RUN))
+    lane.beat(100.0)
+    assert Read.of(lane.registers(100.0 + STILL_S)).is_ready
+    still = Read.of(lane.registers(100.1 + STILL_S))
+    assert not still.is_ready
+    assert still.mode is LineMode.STOPPED
 
 
 def test_the_unit_is_told_with_its_code_in_any_script_and_what_was_counted():

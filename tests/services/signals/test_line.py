@@ -19,16 +19,10 @@ from services.signals.modbus import LineAway, Plc
 from services.station.messages import LaneMode, LaneState, Proof, RecipeState, RecipeWish
 from station_config import LineSettings, load_station
 from tests.builders import RECIPE, a_unit, an_inspection
+from tests.ports import HERE, a_free_port
 
 LANES = load_station("demo").lanes
 PATIENCE_S = 60
-HERE = "127.0.0.1"
-
-
-def a_free_port() -> int:
-    with socket.socket() as one:
-        one.bind((HERE, 0))
-        return one.getsockname()[1]
 
 
 class Station:
@@ -137,7 +131,7 @@ def test_a_process_that_is_killed_comes_back_with_what_was_not_taken_and_no_more
 
 
 def test_a_process_that_stands_still_is_started_again_with_what_was_not_taken(monkeypatch):
-    monkeypatch.setattr(line_module, "STILL_S", 0.5)
+    monkeypatch.setattr(line_module, "SILENT_S", 0.5)
     monkeypatch.setattr(line_module, "RETRY_S", 0.1)
     with a_station() as station:
         station.tells(Verdict.ACCEPT)
