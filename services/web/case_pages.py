@@ -165,7 +165,7 @@ def add_act(
 ) -> Response:
     """Each act says something; only an owner may stand without helpers."""
     if act != "assigned" and not text.strip():
-        raise RequestValidationError([{"loc": ("body", "text"), "msg": "nothing is written"}])
+        raise RequestValidationError([{"type": "missing", "loc": ("body", "text"), "msg": "is missing"}])
 
     def add() -> None:
         Cases(here.store).act(

@@ -170,6 +170,7 @@ def describe(
 ) -> Response:
     """Where the pictures come from and what may be done with them, in place of what was said before."""
     sets = DataSets.of_plant()
+    was = sets.find(name).provenance
     sets.describe(name, Provenance(source=source, licence=licence))
     told = sets.find(name).provenance
     _note(
@@ -179,6 +180,7 @@ def describe(
         name,
         "dataset.described",
         {"source": told.source, "licence": told.licence},
+        before={"source": was.source, "licence": was.licence},
     )
     return RedirectResponse(f"/datasets/{name}", HTTPStatus.SEE_OTHER)
 

@@ -74,6 +74,7 @@ OF_WHAT_WAS_THERE = {
     "chart.ended",
     "chart.released",
     "chart.included",
+    "dataset.described",
     "dataset.labelled",
     "lane.mode",
     "model.promoted",
@@ -470,6 +471,8 @@ class _Plant:
         files = [("pictures", (f"{number}.jpg", jpeg, "image/jpeg")) for number in range(1)]
         files += [("pictures", ("9.jpg", jpeg_of(a_part(2, defective=True)), "image/jpeg"))]
         of = {"name": "flange"}
+        said = {"source": "press 3, spring 2026", "licence": "the plant's own"}
+        self.does(integrator, "POST /datasets/{name}/source", at=of, data=said)
         self.does(integrator, "POST /datasets/{name}/pictures", at=of, files=files)
         first, second = integrator.get("/api/v1/datasets/flange").json()["waiting"]
         chip = [{"kind": "chip", "box": [10, 20, 60, 90]}]

@@ -130,7 +130,11 @@ def test_a_case_runs_through_its_pages(engineer, language):
 def test_an_owner_may_stand_alone_and_nothing_else_is_an_answer_without_words(engineer):
     page = engineer.post("/cases", data=NEW).headers["location"]
     assert engineer.post(f"{page}/acts", data={"act": "assigned", "owner": "engineer"}).status_code == 303
-    assert engineer.post(f"{page}/acts", data={"act": "cause", "text": " "}).status_code == 422
+    refused = engineer.post(f"{page}/acts", data={"act": "cause", "text": " "})
+    assert (refused.status_code, refused.json()["title"]) == (
+        422,
+        "The request is not valid: text: is missing",
+    )
 
 
 def test_what_was_written_stays_in_the_form_when_a_case_may_not_be_closed_yet(engineer):
