@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Final
 
 from inspection.errors import InspectionError
-from inspection.protocols import Camera
+from inspection.protocols import Camera, Sink
 from models.in_force import ModelsInForce
 from models.store import plant_folder
 from services.signals.line import Line
@@ -39,7 +39,9 @@ from services.station.messages import (
     Wish,
 )
 from services.station.modes import Modes
+from services.station.place import ENGINE_LOGS
 from services.station.reporter import Reporter
+from services.station.write_ahead import WriteAheadLog
 from station_config import LaneSettings, StationSettings
 from traceability.identifiers import Minter
 
@@ -54,7 +56,7 @@ _LOOK_S: Final = 0.5
 def run_engine(station: StationSettings, address: Address, folder: Path | None, parent: Connection) -> None:
     """Main of the process. Tells `parent` "ready", or the InspectionError that keeps it from starting.
 
-    folder  where it is kept which recipes and modes are in force
+    folder  where it is kept which recipes and modes are in force, and what was decided; None: nowhere
     """
     stop = stop_when_told()
     if folder is not None:
@@ -63,9 +65,11 @@ def run_engine(station: StationSettings, address: Address, folder: Path | None, 
     with ExitStack() as held:
         lanes: list[tuple[LaneSettings, Lane]] = []
         by_name: dict[str, tuple[LaneSettings, Lane]] = {}
+        log = None if folder is None else held.enter_context(WriteAheadLog(folder / ENGINE_LOGS))
         courier = held.enter_context(
             Courier(
                 address,
+                log=log,
                 accounts=lambda: tuple(lane.account for _, lane in lanes),
                 wished=lambda wish: _wished(wish, changer, modes),
             )
@@ -95,8 +99,10 @@ def run_engine(station: StationSettings, address: Address, folder: Path | None, 
             for as_set in station.lanes:
                 settings = as_set.model_copy(update={"recipe": in_force.of(as_set)})
                 reporter = held.enter_context(Reporter(courier, keeps_exact=station.pictures == "exact"))
-                # The line first: a part that is on its way to the gate does not wait for its record.
-                first = () if line is None else line.sinks(settings.name)
+                # The line before the records: a part that is on its way to the gate does not wait for its own. But what
+                # the line is told outlives this process.
+                first: list[Sink] = [] if log is None else [log]
+                first += () if line is None else line.sinks(settings.name)
                 lane = build_lane(station, settings, minter=minter, sinks=(*first, reporter), stop=stop)
                 lanes.append((settings, lane))
                 by_name[lane.name] = settings, lane

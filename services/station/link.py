@@ -3,7 +3,7 @@
 The engine keeps what it sent until the service says that it is committed. A service that is killed is
 started again and gets the rest; inspections carry their own id, so what arrives twice is stored once. An
 engine that is killed leaves units in hand: the next engine says which it has, and the service closes the
-others as not inspected.
+others, as the log of the one before has them or else as not inspected.
 
 The connection is a local socket with a key of its own per start. What travels is our own messages.
 """
@@ -34,6 +34,7 @@ from services.station.messages import (
     RecipeState,
     Wish,
 )
+from services.station.write_ahead import WriteAheadLog
 
 logger = logging.getLogger(__name__)
 
@@ -61,11 +62,13 @@ class Hello:
     in_hand    the inspections it has begun and still answers for, and how many frames of each a service took before
     delivered  all that services before this one took from it, by lane
     standing   how each lane, its recipe and its mode stand, which was told to a service before
+    log        name of its write-ahead log; "": it has none
     """
 
     in_hand: Mapping[UUID, int]
     delivered: Mapping[str, Delivered]
     standing: Sequence[Message] = ()
+    log: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,6 +107,7 @@ class Courier:
 
     accounts  gives those of the lanes at any moment
     wished    told what the service asks for, on the courier's thread
+    log       told which inspections are on record
     """
 
     def __init__(
@@ -112,10 +116,12 @@ class Courier:
         *,
         accounts: Callable[[], tuple[LaneAccount, ...]] = tuple,
         wished: Callable[[Wish], None] = lambda _: None,
+        log: WriteAheadLog | None = None,
     ) -> None:
         self._address = address
         self._accounts = accounts
         self._wished = wished
+        self._log = log
         self._standing: dict[tuple[type, str], LaneState | RecipeState | LaneMode | LineState] = {}
         self._waiting: deque[Message] = deque()
         self._pictures = 0
@@ -173,7 +179,10 @@ class Courier:
                 with Client(self._address.path, authkey=self._address.key) as service:
                     with self._changed:
                         hello = Hello(
-                            dict(self._answers_for), dict(self._delivered), tuple(self._standing.values())
+                            dict(self._answers_for),
+                            dict(self._delivered),
+                            tuple(self._standing.values()),
+                            "" if self._log is None else self._log.name,
                         )
                     service.send(hello)
                     self._deliver_to(service)
@@ -214,6 +223,8 @@ class Courier:
                 self._standing[type(message), message.lane] = message
             case Inspection():
                 self._answers_for.pop(message.id, None)
+                if self._log is not None:
+                    self._log.delivered(message.id)
                 self._delivered[message.lane] = self._of(message.lane).with_unit(message)
 
     def _took(self, told: FrameSeen | FramesUntold, count: int) -> None:

@@ -8,6 +8,9 @@ from pathlib import Path
 FIRST_RUN_FILE = "first-run-code"
 """In the station's folder: what the first administrator shows."""
 
+ENGINE_LOGS = "engine"
+"""In the station's folder: what its engines have begun and decided (`write_ahead.py`)."""
+
 SPOOL = "spool"
 """In the station's folder: pictures that wait for a bucket that is away."""
 
@@ -17,7 +20,7 @@ class ServicePlace:
     """Where the service keeps things and where it is reached. `seed_history` None: no simulated history.
 
     pictures  a folder, or `s3://bucket/prefix`
-    folder    what else the station keeps here: the first-run code, what the engine could not deliver yet, pictures that
+    folder    what else the station keeps here: the first-run code, what engines have begun and decided, pictures that
               wait for their bucket
     ledger    folder of the key and the heads; best on another disk than the database
     tls       folder of certificate and key (`tls.py`); None: what is sent goes in the clear

@@ -7,6 +7,7 @@ from collections import defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
+from pathlib import Path
 from uuid import UUID
 
 from inspection.errors import InspectionError
@@ -28,6 +29,7 @@ from services.station.messages import (
 )
 from services.station.proofs import keep_proof
 from services.station.recipes import Wishes
+from services.station.write_ahead import done_with, left_behind, logs_left
 from station_config import Recipe, load_recipe
 from traceability.errors import BucketDenied, BucketUnreachable, DiskFull
 from traceability.images import ImageStore
@@ -45,7 +47,8 @@ PRUNE_EVERY = 200
 class Records:
     """Keeps the books of one station: every unit that came into view ends in exactly one inspection.
 
-    first  told of the first inspection that is committed in this process
+    first        told of the first inspection that is committed in this process
+    engine_logs  folder of the engines' write-ahead logs
     """
 
     def __init__(
@@ -58,6 +61,7 @@ class Records:
         wishes: Wishes,
         retention: Rules,
         first: Callable[[FirstOnRecord], None],
+        engine_logs: Path,
         load: Callable[[str], Recipe] = load_recipe,
     ) -> None:
         self._load = load
@@ -69,6 +73,7 @@ class Records:
         self._wishes = wishes
         self._retention = retention
         self._first = first
+        self._engine_logs = engine_logs
         self._is_first = True
         # By the device's count: the engine may bring a frame twice.
         self._seen: dict[UUID, dict[int, FrameResult]] = {}
@@ -82,15 +87,27 @@ class Records:
         self._wishes.greet()
         for message in hello.standing:
             self._show(message)
+        logs = {log: left_behind(log) for log in logs_left(self._engine_logs, but=hello.log)}
+        for left in logs.values():
+            self._end(
+                [one for one in left.decided if self._store.inspection(one.id) is None],
+                "was decided, and not on record when the engine ended",
+            )
+            self._store.begin(left.begun)
         abandoned = [begun for begun in self._store.begun() if begun.id not in hello.in_hand]
-        inspections = [self._abandoned(begun) for begun in abandoned]
+        self._end([self._abandoned(begun) for begun in abandoned], "was in hand when the engine ended")
+        for log, left in logs.items():
+            done_with(log, left)
+        self._live.engine(True)
+
+    def _end(self, inspections: Sequence[Inspection], why: str) -> None:
+        """Record units that their engine did not bring."""
         self._store.record(inspections)
         for inspection in inspections:
-            logger.warning(
-                "Unit %s was in hand when the engine ended: %s", inspection.unit, inspection.verdict.name
-            )
+            logger.warning("Unit %s %s: %s", inspection.unit, why, inspection.verdict.name)
+            self._seen.pop(inspection.id, None)
+            self._pictures_in_hand.pop(inspection.id, None)
             self._live.done(inspection)
-        self._live.engine(True)
 
     def gone(self) -> None:
         self._live.engine(False)
@@ -209,9 +226,8 @@ class Records:
 
     def _abandoned(self, begun: InspectionBegun) -> Inspection:
         """What is known of a unit whose engine ended: the frames this process was told of, and at least one lost."""
-        self._pictures_in_hand.pop(begun.id, None)
         tally = UnitTally(begun, ())
-        for result, lost in with_losses(self._seen.pop(begun.id, {}).values()):
+        for result, lost in with_losses(self._seen.get(begun.id, {}).values()):
             if lost:
                 tally.due(result.sequence - 1)
                 tally.lost(lost, reason=FRAME_LOST)

@@ -29,7 +29,7 @@ from services.station.ending import stop_when_told
 from services.station.history import simulate_shifts
 from services.station.link import Address, Reception
 from services.station.logs import keep_logs
-from services.station.place import FIRST_RUN_FILE, SPOOL, ServicePlace
+from services.station.place import ENGINE_LOGS, FIRST_RUN_FILE, SPOOL, ServicePlace
 from services.station.recipes import LaneRecipes, Wishes
 from services.station.records import Records
 from services.station.tls import tls_files
@@ -111,6 +111,7 @@ def run_service(station: StationSettings, address: Address, place: ServicePlace,
             wishes=wishes,
             retention=rules_of(station),
             first=parent.send,
+            engine_logs=place.folder / ENGINE_LOGS,
         )
         held.enter_context(
             Reception(

@@ -10,7 +10,7 @@ import sys
 import threading
 import time
 import urllib.request
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime, timedelta
 from importlib.util import find_spec
@@ -203,8 +203,10 @@ def test_the_station_starts_survives_the_loss_of_either_process_and_leaves_none_
             demo.wait(lambda: not in_hand & {b.id for b in store.begun()}, "the units in hand to be closed")
             ended = [store.inspection(id) for id in in_hand]
             assert all(inspection is not None for inspection in ended)
-            assert all(inspection.verdict >= Verdict.NOT_INSPECTED for inspection in ended)
-            assert any(ENGINE_LOST in inspection.failures for inspection in ended)
+            # Some may have been decided just before: these are as they were decided.
+            cut_short = [inspection for inspection in ended if ENGINE_LOST in inspection.failures]
+            assert cut_short
+            assert all(inspection.verdict >= Verdict.NOT_INSPECTED for inspection in cut_short)
 
             service = demo.service()
             os.kill(service, signal.SIGKILL)
@@ -238,14 +240,18 @@ def test_the_station_starts_survives_the_loss_of_either_process_and_leaves_none_
             assert ENGINE_LOST in reasons
             assert reasons <= {ENGINE_LOST, STOPPED, FRAME_LOST, OVERRUN}
             # Every part the lane began is on record under its own code, in order, without a hole.
-            parts = [i for i in live if i.lane == "parts"]
-            by_start: dict[str, list[int]] = {}
-            for part in parts:
-                start, number = str(part.unit).rsplit("-", 1)
-                by_start.setdefault(start, []).append(int(number))
-            assert len(by_start) == 2
-            for numbers in by_start.values():
-                assert sorted(numbers) == list(range(1, len(numbers) + 1))
+            assert_no_part_is_missing((str(one.unit) for one in live if one.lane == "parts"), engines=2)
+
+
+def assert_no_part_is_missing(codes: Iterable[str], *, engines: int) -> None:
+    """Each engine counts its parts from 1."""
+    by_engine: dict[str, list[int]] = {}
+    for code in codes:
+        engine, number = code.rsplit("-", 1)
+        by_engine.setdefault(engine, []).append(int(number))
+    assert len(by_engine) == engines
+    for numbers in by_engine.values():
+        assert sorted(numbers) == list(range(1, len(numbers) + 1))
 
 
 class AtTheGate:
@@ -350,13 +356,10 @@ def test_a_plc_has_each_verdict_once_while_line_service_and_engine_are_killed_an
         recorded = {str(one.unit): one for one in store.latest(limit=1000)}
     assert all(len(gates) == 1 for gates in plc.done.values())
     for unit, (gate,) in plc.done.items():
-        record = recorded[unit]
-        if ENGINE_LOST in record.failures:
-            # The verdict left first: what the engine had not handed over when it was killed is withheld on record.
-            assert record.verdict is Verdict.NOT_INSPECTED
-        else:
-            assert (gate is Gate.PASS) == (record.verdict is Verdict.ACCEPT), unit
-    assert sum(ENGINE_LOST in one.failures for one in recorded.values()) < len(recorded) / 4
+        # What the engine had not delivered when it was killed, too: it had written down what the line was told.
+        assert (gate is Gate.PASS) == (recorded[unit].verdict is Verdict.ACCEPT), unit
+    assert sum(ENGINE_LOST in one.failures for one in recorded.values()) <= 1
+    assert_no_part_is_missing(recorded, engines=2)
     assert Gate.DIVERT in [gate for (gate,) in plc.done.values()]
 
 

@@ -45,6 +45,7 @@ class Station:
         self.database = f"sqlite:///{folder / 'lynceus.db'}"
         self.store = TraceStore.open(self.database)
         self.images = ImageStore(folder / "pictures")
+        self.logs = folder / "engine"
         self.now = NOON
         self.serves()
 
@@ -66,6 +67,7 @@ class Station:
             wishes=Wishes(),
             retention=Rules(max_bytes=10**9),
             first=lambda _: None,
+            engine_logs=self.logs,
         )
 
     def passes(self, seconds: float) -> None:

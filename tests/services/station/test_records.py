@@ -2,21 +2,25 @@ import hashlib
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from multiprocessing import Pipe
+from pathlib import Path
 from threading import Thread
 
 import pytest
 
 from inspection.tally import FRAME_LOST
 from inspection.types import FrameResult, Inspection, InspectionBegun, PictureRef, RecipeRef, Verdict
+from services.ingredients import software_sha256
 from services.live import LiveState
 from services.station.accounting import Accounting
 from services.station.link import Hello
 from services.station.messages import FirstOnRecord, FrameSeen, LaneState, RecipeState
 from services.station.recipes import Wishes
 from services.station.records import ENGINE_LOST, PRUNE_EVERY, Records
+from services.station.write_ahead import WriteAheadLog
 from tests.a_bucket import UNREACHABLE, FakeBucket
-from tests.builders import a_defect, a_unit, an_inspection, an_inspection_begun
-from traceability.errors import DiskFull, PictureMissing
+from tests.builders import a_defect, a_picture, a_unit, an_inspection, an_inspection_begun
+from traceability.contradictions import contradictions_of
+from traceability.errors import DatabaseUnreachable, DiskFull, PictureMissing
 from traceability.images import ImageStore
 from traceability.retention import LOWERED_TO, Rules, given_up
 from traceability.shelf import Folder
@@ -28,12 +32,18 @@ JPEG = b"\xff\xd8 a picture \xff\xd9"
 
 
 @pytest.fixture
+def logs(tmp_path):
+    """Folder of the engines' write-ahead logs."""
+    return tmp_path / "engine"
+
+
+@pytest.fixture
 def place(tmp_path):
     with TraceStore.open(f"sqlite:///{tmp_path / 'lynceus.db'}") as store:
         yield store, ImageStore(tmp_path / "pictures"), LiveState()
 
 
-def a_books(place, *, first=lambda _: None, max_bytes=10**9) -> Records:
+def a_books(place, *, first=lambda _: None, max_bytes=10**9, logs=Path("no such folder")) -> Records:
     store, images, live = place
     return Records(
         store=store,
@@ -43,6 +53,7 @@ def a_books(place, *, first=lambda _: None, max_bytes=10**9) -> Records:
         wishes=Wishes(),
         retention=Rules(max_bytes=max_bytes),
         first=first,
+        engine_logs=logs,
     )
 
 
@@ -145,6 +156,72 @@ def test_a_unit_in_hand_when_everything_was_killed_is_closed_at_the_next_start(p
     a_books(place).commit([begun])
     a_books(place).greet(Hello({}, {}))
     assert store.inspections_of(begun.unit)[0].verdict is Verdict.NOT_INSPECTED
+
+
+def test_a_unit_that_a_killed_engine_decided_is_recorded_as_it_decided(place, logs):
+    store, _, live = place
+    refused = an_inspection(verdict=Verdict.REJECT, defects=(a_defect(),), frames_inspected=1)
+    with WriteAheadLog(logs) as killed:
+        killed.unit_begun(an_inspection_begun(id=refused.id))
+        killed.unit_done(refused)
+    books = a_books(place, logs=logs)
+    books.greet(Hello({}, {}))
+    assert store.inspection(refused.id) == replace(refused, software=software_sha256())
+    assert live.of_lane(refused.lane).last.verdict is Verdict.REJECT
+    assert list(logs.iterdir()) == []
+
+
+def test_a_unit_that_a_killed_engine_had_begun_is_not_inspected_though_the_service_never_heard_of_it(
+    place, logs
+):
+    store, _, _ = place
+    begun = an_inspection_begun()
+    with WriteAheadLog(logs) as killed:
+        killed.unit_begun(begun)
+    a_books(place, logs=logs).greet(Hello({}, {}))
+    (ended,) = store.inspections_of(begun.unit)
+    assert (ended.verdict, ended.failures) == (Verdict.NOT_INSPECTED, {ENGINE_LOST: 1})
+
+
+def test_what_is_on_record_already_stays_as_it_is(place, logs):
+    store, _, _ = place
+    begun = an_inspection_begun()
+    delivered = an_inspection(id=begun.id, frames_inspected=1, pictures=(a_picture(),))
+    books = a_books(place, logs=logs)
+    with WriteAheadLog(logs) as killed:
+        killed.unit_begun(begun)
+        killed.unit_done(replace(delivered, pictures=()))
+        books.commit([begun, a_frame(begun), delivered])
+    books.greet(Hello({}, {}))
+    assert store.inspections_of(begun.unit) == (delivered,)
+    with store.reading() as connection:
+        assert contradictions_of(connection, [begun.id]) == ()
+
+
+def test_the_log_of_the_engine_that_comes_is_its_own(place, logs):
+    store, _, _ = place
+    begun = an_inspection_begun()
+    with WriteAheadLog(logs) as living:
+        living.unit_begun(begun)
+        a_books(place, logs=logs).greet(Hello({begun.id: 0}, {}, (), living.name))
+        assert store.inspection(begun.id) is None
+        assert [file.name for file in logs.iterdir()] == [living.name]
+
+
+def test_while_the_database_is_away_what_an_engine_left_behind_stays_where_it_is(place, logs):
+    class Away(TraceStore):
+        def begin(self, begun):
+            raise DatabaseUnreachable("No answer.", action="Start it.", database="trace", reason="gone")
+
+    _, images, live = place
+    begun = an_inspection_begun()
+    with WriteAheadLog(logs) as killed:
+        killed.unit_begun(begun)
+    with Away.open(f"sqlite:///{logs.parent / 'away.db'}") as away, pytest.raises(DatabaseUnreachable):
+        a_books((away, images, live), logs=logs).greet(Hello({}, {}))
+    assert [file.name for file in logs.iterdir()] == [killed.name]
+    a_books(place, logs=logs).greet(Hello({}, {}))
+    assert place[0].inspections_of(begun.unit)
 
 
 def test_a_unit_the_engine_still_has_in_hand_is_left_to_it(place):
