@@ -38,6 +38,7 @@ MOST_BELOW: Final = 200
 class Event:
     """One thing that happened. `fact` says it in a word: verdict, step, quantity, reason, decision.
 
+    station, lane  of an inspection, by the names in the station's file; `place` has both in one
     by  who put the unit on hold or decided about it: the name that signs in, or a commitment where it was erased
     """
 
@@ -48,6 +49,8 @@ class Event:
     place: str
     fact: str
     by: str | None = None
+    station: str | None = None
+    lane: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -167,6 +170,8 @@ def _events(
                 unit=seen.unit,
                 place=f"{seen.station} / {seen.lane}",
                 fact=seen.verdict.name,
+                station=seen.station,
+                lane=seen.lane,
             )
         )
     for unit, _, step in steps_of(connection, units):

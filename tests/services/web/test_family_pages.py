@@ -180,6 +180,22 @@ def test_who_put_a_unit_on_hold_and_who_released_it_stands_in_its_history_by_the
     assert page.split("timeline-title")[-1].count("<td>姓名已删除的人员</td>") == 2
 
 
+def test_where_a_unit_was_inspected_is_said_by_the_lanes_title_and_of_another_station_as_its_record_has_it(plant):
+    here = an_inspection(unit=a_unit("P-1"), station="demo", lane="parts", finished_at=NOON)
+    there = an_inspection(
+        unit=a_unit("P-1"), station="hall-2", lane="parts", finished_at=NOON + timedelta(minutes=5)
+    )
+    plant.store.record([here, there])
+    client = signed_in(plant.app(), Role.ENGINEER)
+    for language, title in (("en", "Parts"), ("zh", "零件")):
+        page = client.get("/trace/P-1", headers={**HTML, "Accept-Language": language}).text
+        events = page.split("timeline-title")[-1]
+        assert f"<td>{title}</td>" in events
+        assert "demo / parts" not in events
+        assert "<td>hall-2 / parts</td>" in events
+    assert client.get("/api/v1/history/P-1").json()["events"][0]["place"] == "demo / parts"
+
+
 def test_who_holds_a_unit_that_is_held_already_is_told_that_nothing_changed(plant):
     engineer = signed_in(plant.app(), Role.ENGINEER)
     english = {**HTML, "Accept-Language": "en"}
