@@ -73,7 +73,7 @@ class NoLivePicture(InspectionError):
 
 
 class BenchFull(InspectionError):
-    """As many pictures of a board as are of use. Facts: most."""
+    """As many pictures of a board as are of use. Facts: most, there, more."""
 
     code = "SVC-BENCH-FULL"
 
@@ -208,16 +208,28 @@ class Bench:
 
     def add(self, data: bytes) -> Taken:
         """Raises BenchFull, ImageUnreadable, ImageUnsuitable."""
+        return self.add_all([data])[0]
+
+    def add_all(self, pictures: Sequence[bytes]) -> tuple[Taken, ...]:
+        """All of them or, where one is refused, none: who sends them again must not find the first ones there twice.
+
+        Raises BenchFull, ImageUnreadable, ImageUnsuitable.
+        """
         with self._lock:
-            if len(self.taken) >= MOST_PICTURES:
+            if len(self.taken) + len(pictures) > MOST_PICTURES:
                 raise BenchFull(
-                    f"There are {MOST_PICTURES} pictures, as many as are of use.",
+                    f"There are {len(self.taken)} pictures, {len(pictures)} more are too many: "
+                    f"{MOST_PICTURES} are of use.",
                     action="Take out those that show least.",
                     most=MOST_PICTURES,
+                    there=len(self.taken),
+                    more=len(pictures),
                 )
-            found = _looked_at(self._count + 1, data, self.board)
-            self._count += 1
-            self.taken, self.made = (*self.taken, found), None
+            found = tuple(
+                _looked_at(number, data, self.board) for number, data in enumerate(pictures, self._count + 1)
+            )
+            self._count += len(found)
+            self.taken, self.made = (*self.taken, *found), None
             return found
 
     def remove(self, number: int) -> None:
@@ -442,6 +454,7 @@ class SettingUp:
     cameras: dict[CameraAt, CameraSettings]
     doctor: Doctor = field(default_factory=Doctor)
     _benches: dict[CameraAt, Bench] = field(default_factory=dict)
+    _blanks: dict[CameraAt, tuple[str, Blank]] = field(default_factory=dict)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def camera(self, lane: str, view: str = "") -> CameraAt:
@@ -460,3 +473,13 @@ class SettingUp:
     def bench(self, camera: CameraAt) -> Bench:
         with self._lock:
             return self._benches.setdefault(camera, Bench())
+
+    def recorded(self, camera: CameraAt, file: str, blank: Blank) -> None:
+        """The flat field that was just kept as `file`."""
+        with self._lock:
+            self._blanks[camera] = (file, blank)
+
+    def blank(self, camera: CameraAt, file: str) -> Blank | None:
+        """What `file` was made of, where it is the last one recorded since the service began; else None."""
+        name, blank = self._blanks.get(camera, ("", None))
+        return blank if name == file else None

@@ -2,7 +2,8 @@
 
 Texts lie in `services/texts/<area>.<language>.toml`; all areas of a language are one catalogue. Nested tables
 are flattened with dots, so `[web] title = "…"` is `web.title`. An error's texts are `error.<code>.what` and
-`error.<code>.action`, filled in with the error's facts.
+`error.<code>.action`, filled in with the error's facts; of one with several reasons `error.<code>.<reason>.what` and
+`….action` come before these.
 """
 
 from __future__ import annotations
@@ -100,10 +101,14 @@ def explain(error: InspectionError, language: str) -> Explanation:
 def explain_code(code: str, facts: Mapping[str, object], language: str) -> Explanation:
     """The same for an error of which only code and facts came along. Raises KeyError as `say` does."""
     called = {name: _called(fact, language) for name, fact in facts.items()}
+    key = f"error.{code}"
+    # Of an error with several reasons each may have texts of its own.
+    if f"{key}.{facts.get('reason')}.what" in catalogue(language):
+        key = f"{key}.{facts['reason']}"
     return Explanation(
         code=code,
-        what=say(f"error.{code}.what", language, **called),
-        action=say(f"error.{code}.action", language, **called),
+        what=say(f"{key}.what", language, **called),
+        action=say(f"{key}.action", language, **called),
     )
 
 

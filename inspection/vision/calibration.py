@@ -42,18 +42,22 @@ distance open, however many pictures there are."""
 MAX_SCALE_SPREAD = 0.02
 """Relative standard deviation of a board's squares in one picture: of more, one number for the scale would mislead."""
 
+MAX_LOOKED_PX = 1000
+"""Longer side of the copy in which another board than the described one is looked for: it is only counted."""
+
 _DRAWS = 200
 _CORNERS_OF_A_BOARD = 12
 
 
 class BoardNotFound(InspectionError):
-    """The picture does not show the board, or not enough of it."""
+    """The picture does not show the board, or not enough of it (`reason` unseen), or one of other numbers of squares
+    (`reason` squares)."""
 
     code = "INS-BOARD-NOT-FOUND"
 
 
 class CalibrationRefused(InspectionError):
-    """The pictures do not determine the camera well enough."""
+    """The pictures do not determine the camera well enough. Facts: reason, found, allowed."""
 
     code = "INS-CALIBRATION-REFUSED"
 
@@ -145,21 +149,37 @@ class Board:
         ids, found = self._markers(grey, self.marker_mm) if self.marker_mm else self._checkers(grey)
         needed = _CORNERS_OF_A_BOARD if self.marker_mm else (self.columns - 1) * (self.rows - 1)
         if len(ids) < min(needed, (self.columns - 1) * (self.rows - 1)):
-            raise BoardNotFound(
-                f"Picture {picture} shows {len(ids)} corners of a board of {self.columns} x {self.rows} squares, "
-                f"{needed} are needed.",
-                action="Show the whole board, flat, sharp and evenly lit, and check its numbers of squares.",
-                picture=picture,
-                columns=self.columns,
-                rows=self.rows,
-                found=len(ids),
-                needed=needed,
-            )
+            raise self._not_found(grey, picture, found=len(ids), needed=needed)
         if not self.marker_mm and found[-1].sum() < found[0].sum():
             # A plain board has two ends that look alike: the first corner is the one nearer the top left.
             found = found[::-1]
         places = np.stack([ids % (self.columns - 1), ids // (self.columns - 1)], axis=1).astype(np.float64)
         return Corners(board_mm=places * self.square_mm, image_px=found)
+
+    def _not_found(self, grey: Image, picture: int, *, found: int, needed: int) -> BoardNotFound:
+        there = None if self.marker_mm else _other_board(grey, (self.columns, self.rows))
+        if there is not None:
+            return BoardNotFound(
+                f"Picture {picture} shows a board of {there[0]} x {there[1]} squares, and one of {self.columns} x "
+                f"{self.rows} is described.",
+                action="Count the squares along both sides and correct the description of the board.",
+                reason="squares",
+                picture=picture,
+                columns=self.columns,
+                rows=self.rows,
+                there=f"{there[0]} x {there[1]}",
+            )
+        return BoardNotFound(
+            f"Picture {picture} shows {found} corners of a board of {self.columns} x {self.rows} squares, "
+            f"{needed} are needed.",
+            action="Show the whole board, flat, sharp and evenly lit, and check its numbers of squares.",
+            reason="unseen",
+            picture=picture,
+            columns=self.columns,
+            rows=self.rows,
+            found=found,
+            needed=needed,
+        )
 
     def _checkers(self, grey: Image) -> tuple[NDArray[np.intp], Points]:
         shape = (self.columns - 1, self.rows - 1)
@@ -305,13 +325,16 @@ def calibrate(
     Source: Zhang, A flexible new technique for camera calibration, 2000; uncertainty by drawing from the fit's
     covariance (JCGM 101:2008), and the board's own.
     """
-    if len(pictures) < MIN_PICTURES or len({picture.shape[:2] for picture in pictures}) > 1:
-        raise _refused("pictures", f"{len(pictures)}", f"≥ {MIN_PICTURES}, all of one size")
+    if len(pictures) < MIN_PICTURES:
+        raise _refused("pictures", f"{len(pictures)}", f"{MIN_PICTURES}")
+    sizes = dict.fromkeys(f"{picture.shape[1]} x {picture.shape[0]} px" for picture in pictures)
+    if len(sizes) > 1:
+        raise _refused("sizes", ", ".join(sizes), "1")
     corners = [board.find(image, picture=number) for number, image in enumerate(pictures, 1)]
     height, width = pictures[0].shape[:2]
     hull = cv2.convexHull(np.concatenate([one.image_px for one in corners]).astype(np.float32))
     if (cover := cv2.contourArea(hull) / (width * height)) < MIN_COVER:
-        raise _refused("cover", f"{cover:.0%}", f"≥ {MIN_COVER:.0%}")
+        raise _refused("cover", f"{cover:.0%}", f"{MIN_COVER:.0%}")
     flat = [
         np.column_stack([one.board_mm, np.zeros(len(one.board_mm))]).astype(np.float32) for one in corners
     ]
@@ -321,10 +344,10 @@ def calibrate(
     poses = [(_three(turn), _three(place)) for turn, place in zip(turns, places, strict=True)]
     fit = _Fit(flat, corners, lens, bend, poses)
     if not fit.reprojection_px <= max_reprojection_px:
-        raise _refused("reprojection", f"{fit.reprojection_px:.2f} px", f"≤ {max_reprojection_px:g} px")
+        raise _refused("reprojection", f"{fit.reprojection_px:.2f} px", f"{max_reprojection_px:g} px")
     normals = np.stack([cv2.Rodrigues(turn)[0][:, 2] for turn, _ in poses])
     if (turned := math.degrees(math.acos(float(np.clip(normals @ normals.T, -1, 1).min())))) < MIN_TURN_DEG:
-        raise _refused("turn", f"{turned:.0f}°", f"≥ {MIN_TURN_DEG:.0f}°")
+        raise _refused("turn", f"{turned:.0f}°", f"{MIN_TURN_DEG:.0f}°")
     turn, place = poses[0]
     covered = _covered(corners[0], (width, height))
     return Calibration(
@@ -361,7 +384,7 @@ def scale_of(corners: Corners, *, tolerance: float) -> EvenScale:
     next_to = np.triu((apart_mm > 0) & (apart_mm < 1.01 * side_mm))
     spread = float(np.std(apart_px[next_to] / apart_mm[next_to]))
     if spread > MAX_SCALE_SPREAD:
-        raise _refused("scale", f"{spread:.1%}", f"≤ {MAX_SCALE_SPREAD:.0%}")
+        raise _refused("scale", f"{spread:.1%}", f"{MAX_SCALE_SPREAD:.0%}")
     return EvenScale(x_mm_per_px=x_mm, y_mm_per_px=y_mm, scale_uncertainty=math.hypot(spread, tolerance))
 
 
@@ -459,23 +482,54 @@ def _straightened(points_px: Points, lens: Points, bend: Points) -> Points:
     return np.asarray(straight, np.float64)
 
 
-_WHY_REFUSED = {
-    "pictures": "Take eight to fifteen pictures with one camera setting.",
-    "cover": "Show the board in the corners and along the edges of the frame too.",
-    "reprojection": "Check that the board is flat, sharp in every picture, and as described.",
-    "scale": "Look straight on at the board, or calibrate the lens with eight to fifteen pictures.",
-    "turn": "Tilt the board by 20 to 40 degrees, in different directions, in most pictures.",
+_REFUSED = {
+    "pictures": (
+        "Pictures that show the board: {found}; at least {allowed} are needed.",
+        "Take eight to fifteen pictures with one camera setting.",
+    ),
+    "sizes": (
+        "The pictures are of several sizes: {found}.",
+        "Take out those that were taken with another camera setting.",
+    ),
+    "cover": (
+        "The board reached over {found} of the frame in all pictures together; at least {allowed} is needed.",
+        "Show the board in the corners and along the edges of the frame too.",
+    ),
+    "turn": (
+        "The boards that differ most are turned by {found} against each other; at least {allowed} is needed.",
+        "Tilt the board by 20 to 40 degrees, in different directions, in most pictures.",
+    ),
+    "reprojection": (
+        "The corners lie {found} from where the lens would have them; at most {allowed} is allowed.",
+        "Check that the board is flat, sharp in every picture, and as described.",
+    ),
+    "scale": (
+        "The squares of one picture differ in size by {found}; at most {allowed} is allowed.",
+        "Look straight on at the board, or calibrate the lens with eight to fifteen pictures.",
+    ),
 }
+"""By reason, what happened and what to do. The same reasons are keys of the texts."""
 
 
 def _refused(reason: str, found: str, allowed: str) -> CalibrationRefused:
+    what, action = _REFUSED[reason]
     return CalibrationRefused(
-        f"The camera is not calibrated ({reason}): {found}, allowed {allowed}.",
-        action=_WHY_REFUSED[reason],
-        reason=reason,
-        found=found,
-        allowed=allowed,
+        what.format(found=found, allowed=allowed), action=action, reason=reason, found=found, allowed=allowed
     )
+
+
+def _other_board(grey: Image, described: tuple[int, int]) -> tuple[int, int] | None:
+    """Columns and rows of squares of a checkerboard in the picture that is not as described, longer side as described;
+    None where none is seen, or where it is the described one."""
+    scale = min(1.0, MAX_LOOKED_PX / max(grey.shape))
+    small = grey if scale == 1.0 else cv2.resize(grey, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
+    ok, _, meta = cv2.findChessboardCornersSBWithMeta(small, (3, 3), cv2.CALIB_CB_LARGER)
+    if not ok:
+        return None
+    rows, columns = (side + 1 for side in meta.shape[:2])
+    if (columns < rows) != (described[0] < described[1]):
+        columns, rows = rows, columns
+    return None if (columns, rows) == described else (columns, rows)
 
 
 def _digest(body: str) -> str:

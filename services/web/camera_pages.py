@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from http import HTTPStatus
 from typing import Annotated, Any, Literal
-from urllib.parse import urlencode
+from urllib.parse import quote, urlencode
 
 from fastapi import APIRouter, File, Form, Query, Request, UploadFile
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
@@ -15,6 +15,7 @@ from fastapi.responses import HTMLResponse, RedirectResponse, Response
 from cameras.doctor.judging import Severity
 from inspection.errors import ImageUnreadable, ImageUnsuitable, InspectionError
 from inspection.vision.calibration import Board
+from inspection.vision.decoding import decode_image
 from services.access import AccessHere, Right, Who
 from services.api.cameras import (
     CameraAnswer,
@@ -35,7 +36,6 @@ from services.setting_up import (
     MOST_BLANKS,
     MOST_PICTURES,
     BenchFull,
-    Blank,
     CameraAt,
     NoLivePicture,
     SettingUp,
@@ -127,7 +127,8 @@ def flat_field(
         return _camera_page(request, live, setting_up, at, language, may=True, problem=problem)
     told = {"mean_grey": blank.mean_grey, "evenness": [blank.evenness_before, blank.evenness_after]}
     kept = _keep(here, at, "flat_field", blank.png, told, by=caller.person, now=access.now())
-    return _camera_page(request, live, setting_up, at, language, may=True, stored=kept.name, blank=blank)
+    setting_up.recorded(at, kept.name, blank)
+    return RedirectResponse(_address(at, stored=kept.name), HTTPStatus.SEE_OTHER)
 
 
 @router.get("/cameras/{lane}/calibration")
@@ -188,11 +189,17 @@ def upload(
     pictures: Annotated[list[UploadFile], File(max_length=MOST_PICTURES)],
     view: View = "",
 ) -> Response:
+    """All of them, or none where one is no picture, which is named."""
     at = setting_up.camera(lane, view)
+    sent = [(one.filename or "", one.file.read()) for one in pictures]
+    for name, data in sent:
+        try:
+            decode_image(data)
+        except (ImageUnreadable, ImageUnsuitable) as error:
+            return _bench_page(request, setting_up, at, language, error, file=name)
     try:
-        for one in pictures:
-            setting_up.bench(at).add(one.file.read())
-    except (ImageUnreadable, ImageUnsuitable, BenchFull) as error:
+        setting_up.bench(at).add_all([data for _, data in sent])
+    except BenchFull as error:
         return _bench_page(request, setting_up, at, language, error)
     return _to_bench(at)
 
@@ -288,7 +295,6 @@ def _camera_page(
     may: bool,
     problem: Problem | None = None,
     stored: str = "",
-    blank: Blank | None = None,
 ) -> Response:
     shown = camera_answer(live, setting_up, at)
     files = kept_files(plant_recipes(), at)
@@ -302,7 +308,7 @@ def _camera_page(
         problem=problem,
         files=files,
         stored=next((one for one in files if one.name == stored), None),
-        blank=blank,
+        blank=setting_up.blank(at, stored),
         most_blanks=MOST_BLANKS,
         query=_query(at),
     )
@@ -314,7 +320,10 @@ def _bench_page(
     at: CameraAt,
     language: str,
     error: InspectionError | None = None,
+    *,
+    file: str | None = None,
 ) -> Response:
+    """`file`: the one among several for which `error` kept all of them off the bench."""
     bench = setting_up.bench(at)
     return page(
         request,
@@ -327,6 +336,7 @@ def _bench_page(
             for one in sorted(bench.taken, key=lambda one: one.number)
         ],
         problem=problem_of(error, language, "/cameras"),
+        file=file,
         most=MOST_PICTURES,
         query=_query(at),
     )
@@ -376,8 +386,8 @@ def _query(at: CameraAt) -> str:
 
 def _address(at: CameraAt, **more: str) -> str:
     asked = {**({"view": at.view} if at.view else {}), **more}
-    return f"/cameras/{at.lane}" + (f"?{urlencode(asked)}" if asked else "")
+    return f"/cameras/{quote(at.lane)}" + (f"?{urlencode(asked)}" if asked else "")
 
 
 def _to_bench(at: CameraAt) -> Response:
-    return RedirectResponse(f"/cameras/{at.lane}/calibration{_query(at)}", HTTPStatus.SEE_OTHER)
+    return RedirectResponse(f"/cameras/{quote(at.lane)}/calibration{_query(at)}", HTTPStatus.SEE_OTHER)

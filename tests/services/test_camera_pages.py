@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import threading
 import time
 import tomllib
@@ -17,8 +18,9 @@ import pytest
 from cameras.doctor.judging import Finding, Severity
 from inspection.errors import ImageUnsuitable
 from inspection.types import Image
-from inspection.vision.calibration import Calibration
+from inspection.vision.calibration import _REFUSED, Calibration
 from services.setting_up import MOST_PICTURES, Bench, BenchFull, DoctorBusy, blank_of
+from services.text import LANGUAGES, catalogue
 from station_config import load_recipe
 from tests.a_station import (
     FINDINGS,
@@ -29,7 +31,7 @@ from tests.a_station import (
     begun_now,
     needs_libraries,
 )
-from tests.inspection.vision.drawn_scenes import CHECKERS, LENS, views
+from tests.inspection.vision.drawn_scenes import CHECKERS, LENS, board_picture, views
 from tests.services.signed_in import signed_in
 from traceability.accounts import Accounts, Role
 
@@ -45,6 +47,10 @@ def station(tmp_path: Path, monkeypatch) -> Iterator[AStation]:
 
 def jpeg(image: Image) -> bytes:
     return cv2.imencode(".jpg", image, (cv2.IMWRITE_JPEG_QUALITY, 88))[1].tobytes()
+
+
+def png(image: Image) -> bytes:
+    return cv2.imencode(".png", image)[1].tobytes()
 
 
 def shows(station: AStation, image: Image, *, age_s: float = 0.0) -> None:
@@ -159,6 +165,74 @@ def test_what_is_no_picture_is_refused_by_name(station):
     assert "INS-IMAGE-UNREADABLE" in sent.text
 
 
+def test_of_several_files_none_is_taken_where_one_is_no_picture_so_that_sending_again_doubles_nothing(
+    station,
+):
+    client = signed_in(station.app(), Role.INTEGRATOR)
+    files = [
+        ("pictures", ("first.jpg", jpeg(views(CHECKERS)[0]), "image/jpeg")),
+        ("pictures", ("second.jpg", b"no", "image/jpeg")),
+    ]
+    for _ in range(2):
+        sent = client.post("/cameras/parts/calibration/upload", files=files)
+        assert sent.status_code == 422
+        assert "second.jpg:" in sent.text
+        assert "None of the pictures was added." in sent.text
+    assert client.get("/api/v1/cameras/parts/bench").json()["pictures"] == []
+
+
+def test_what_pictures_of_a_board_lack_is_said_with_its_numbers_and_what_to_do(station):
+    client = signed_in(station.app(), Role.INTEGRATOR)
+    has_board(client)
+    make = "/cameras/parts/calibration"
+    lying_alike = [
+        board_picture(CHECKERS, (0.02 * n, 0.02, 0), (-31 + 3 * n, -22, 90), seed=n) for n in range(4)
+    ]
+    for taken, english, chinese in (
+        ([a_part(3, defective=False).pixels], r"the whole board: 0\. A", "图像有 0 张"),
+        (
+            views(CHECKERS)[:3],
+            r"the whole board: 3\. A calibration of the lens needs at least 4\.",
+            "至少需要 4 张",
+        ),
+        (
+            lying_alike,
+            r"are tilted by \d° against each other, at least 15° is needed",
+            r"只倾斜了 \d°，至少需要 15°",
+        ),
+    ):
+        client.post(f"{make}/remove", data={"number": "0"})
+        files = [("pictures", (f"{n}.png", png(one), "image/png")) for n, one in enumerate(taken)]
+        assert client.post(f"{make}/upload", files=files).status_code == 303
+        client.post(make, data={"keep": "false"})
+        for language, said in (("en", english), ("zh", chinese)):
+            page = client.get(make, headers={"Accept": "text/html", "Accept-Language": language}).text
+            assert re.search(said, page)
+            assert "INS-CALIBRATION-REFUSED" in page
+
+
+def test_a_board_described_with_other_squares_than_it_has_is_said_with_those_it_has(station):
+    client = signed_in(station.app(), Role.INTEGRATOR)
+    board = {"kind": "checkerboard", "columns": 14, "rows": 9, "square_mm": 6, "tolerance": 0.0002}
+    client.post("/cameras/parts/calibration/board", data=board)
+    files = [("pictures", ("1.png", png(views(CHECKERS)[0]), "image/png"))]
+    client.post("/cameras/parts/calibration/upload", files=files)
+    for language, said in (
+        ("en", "Picture 1 shows a board of 12 x 9 squares, but a board of 14 x 9 squares is described."),
+        ("zh", "第 1 张图中是一块 12 x 9 格的标定板，而描述的是 14 x 9 格。"),
+    ):
+        page = client.get(
+            "/cameras/parts/calibration", headers={"Accept": "text/html", "Accept-Language": language}
+        )
+        assert said in page.text
+
+
+def test_every_reason_for_which_pictures_make_no_calibration_has_words_of_its_own():
+    for language in LANGUAGES:
+        for reason in _REFUSED:
+            assert f"error.INS-CALIBRATION-REFUSED.{reason}.what" in catalogue(language)
+
+
 def test_a_bench_holds_no_more_pictures_than_are_of_use():
     bench = Bench()
     for _ in range(MOST_PICTURES):
@@ -176,7 +250,7 @@ def test_an_even_surface_becomes_a_flat_field_that_a_recipe_takes(station, tmp_p
     client = signed_in(station.app(), Role.INTEGRATOR)
     shows(station, uneven())
     done = client.post("/cameras/parts/flat-field", data={"pictures": "1"})
-    assert done.status_code == 200
+    assert done.status_code == 303
     (file,) = client.get("/api/v1/cameras/parts/bench").json()["files"]
     text = load_recipe("part-demo").text.decode()
     named = f'\n[flat_field]\nfile = "{file["file"]}"\nsha256 = "{file["sha256"]}"\n'
@@ -184,6 +258,24 @@ def test_an_even_surface_becomes_a_flat_field_that_a_recipe_takes(station, tmp_p
     recipe = load_recipe("part-demo")
     assert recipe.files[file["file"]] == (tmp_path / "recipes" / file["file"]).read_bytes()
     assert Accounts(station.store).audit(limit=1)[0].action == "camera.flat_field"
+
+
+def test_a_page_that_says_what_a_flat_field_is_made_of_is_loaded_again_without_recording_another(station):
+    client = signed_in(station.app(), Role.INTEGRATOR)
+    shows(station, uneven())
+    done = client.post("/cameras/parts/flat-field", data={"pictures": "1"})
+    for _ in range(2):
+        for language, said in (("en", "The flat field is recorded."), ("zh", "平场已采集。")):
+            page = client.get(
+                done.headers["location"], headers={"Accept": "text/html", "Accept-Language": language}
+            )
+            assert page.status_code == 200
+            assert said in page.text
+            assert ".flat.png" in page.text.split(said)[1].split("</div>")[0]
+    acts = [one.action for one in Accounts(station.store).audit(limit=50)]
+    assert acts.count("camera.flat_field") == 1
+    # Of a file that was not recorded since the service began nothing is said but what it is.
+    assert "is recorded" not in client.get("/cameras/parts?stored=parts-00000000.flat.png").text
 
 
 def test_pictures_of_a_size_that_the_camera_has_left_are_in_no_flat_field(station, tmp_path):
@@ -199,7 +291,7 @@ def test_pictures_of_a_size_that_the_camera_has_left_are_in_no_flat_field(statio
     camera.start()
     done = client.post("/cameras/parts/flat-field", data={"pictures": "2"})
     camera.join()
-    assert done.status_code == 200
+    assert done.status_code == 303
     (file,) = client.get("/api/v1/cameras/parts/bench").json()["files"]
     kept = (tmp_path / "recipes" / file["file"]).read_bytes()
     assert cv2.imdecode(np.frombuffer(kept, np.uint8), cv2.IMREAD_GRAYSCALE).shape == uneven().shape

@@ -24,6 +24,7 @@ from tests.inspection.vision.drawn_scenes import (
     VIEWS,
     Points,
     board_picture,
+    noisy,
     on_plane,
     straight_rays,
     views,
@@ -145,16 +146,33 @@ def test_a_picture_without_the_board_is_named():
     assert missing.value.facts["picture"] == 4
 
 
-def test_a_board_with_other_squares_than_described_is_not_found():
-    with pytest.raises(BoardNotFound):
-        replace(CHECKERS, columns=14).find(views(CHECKERS)[0])
+@pytest.mark.parametrize(("columns", "rows"), [(14, 9), (12, 11)])
+def test_a_board_with_fewer_squares_than_described_is_named_with_both_numbers(columns, rows):
+    described = replace(CHECKERS, columns=columns, rows=rows)
+    for number, picture in enumerate(views(CHECKERS)[:3], 1):
+        with pytest.raises(BoardNotFound) as refused:
+            described.find(picture, picture=number)
+        assert refused.value.facts == {
+            "reason": "squares",
+            "picture": number,
+            "columns": columns,
+            "rows": rows,
+            "there": "12 x 9",
+        }
+
+
+def test_of_a_picture_without_any_board_it_is_said_how_many_corners_are_missing():
+    with pytest.raises(BoardNotFound) as refused:
+        CHECKERS.find(noisy(np.full((360, 480), 90, np.float32), sigma=9, seed=1))
+    facts = refused.value.facts
+    assert (facts["reason"], facts["found"], facts["needed"]) == ("unseen", 0, 88)
 
 
 @pytest.mark.parametrize(
     ("pictures", "reason"),
     [
         (views(CHECKERS)[:3], "pictures"),
-        ((*views(CHECKERS)[:4], np.zeros((200, 200), np.uint8)), "pictures"),
+        ((*views(CHECKERS)[:4], np.zeros((200, 200), np.uint8)), "sizes"),
         (tuple(board_picture(CHECKERS, (0.02 * n, 0.2, 0), (-30, -20, 400)) for n in range(4)), "cover"),
         (views(CHECKERS)[:1] * 5, "turn"),
     ],

@@ -180,7 +180,9 @@ def test_who_put_a_unit_on_hold_and_who_released_it_stands_in_its_history_by_the
     assert page.split("timeline-title")[-1].count("<td>姓名已删除的人员</td>") == 2
 
 
-def test_where_a_unit_was_inspected_is_said_by_the_lanes_title_and_of_another_station_as_its_record_has_it(plant):
+def test_where_a_unit_was_inspected_is_said_by_the_lanes_title_and_of_another_station_as_its_record_has_it(
+    plant,
+):
     here = an_inspection(unit=a_unit("P-1"), station="demo", lane="parts", finished_at=NOON)
     there = an_inspection(
         unit=a_unit("P-1"), station="hall-2", lane="parts", finished_at=NOON + timedelta(minutes=5)
