@@ -43,7 +43,7 @@ from station_config.schema import DetectorSettings
 
 router = APIRouter(include_in_schema=False, default_response_class=HTMLResponse)
 
-Did = Literal["proposed", "approved", "published"]
+Did = Literal["proposed", "brought_in", "approved", "published"]
 """What the page of a recipe says was just done."""
 
 PREVIEWED: Final = 12
@@ -98,7 +98,7 @@ def bring_in(
         life.bring_in(brought, by=caller.person, at=access.now(), reason=reason)
     except InspectionError as error:
         return _list_page(request, here, life, caller, refused=error, language=language)
-    return RedirectResponse(f"/recipes/{brought.manifest.recipe}#way", HTTPStatus.SEE_OTHER)
+    return RedirectResponse(f"/recipes/{brought.manifest.recipe}?done=brought_in#way", HTTPStatus.SEE_OTHER)
 
 
 def _list_page(

@@ -87,7 +87,8 @@ def test_a_recipe_goes_to_another_station_and_acts_there_once_two_people_said_so
             bring.locator("button").click()
             if data == bytes(altered):
                 expect(integrator.locator(".banner-failure")).to_contain_text("SVC-RECIPE-ARCHIVE-UNFIT")
-        integrator.wait_for_url(f"**/recipes/{NAME}#way")
+        integrator.wait_for_url(lambda url: url.endswith(f"/recipes/{NAME}?done=brought_in#way"))
+        expect(integrator.locator(".banner[role=status]")).to_contain_text(NAME)
         expect(integrator.locator("#way")).to_contain_text(first.sealer.public_key.hex()[:16])
         expect(integrator.locator(".difference")).to_contain_text("+review_from = 0.8")
         expect(integrator.locator("form[action$='/approve']")).to_have_count(0)

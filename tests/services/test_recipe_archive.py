@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import io
 import json
+import re
 import zipfile
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -251,7 +252,7 @@ def test_pages_and_programs_give_recipes_out_and_take_them_in(plant):
     assert (wrong.status_code, "SVC-RECIPE-ARCHIVE-UNFIT" in wrong.text) == (422, True)
     form = {"archive": ("r.zip", sent.content, "application/zip")}
     done = integrator.post("/recipes/brought-in", data={"reason": "as on line 1"}, files=form)
-    assert done.headers["location"] == f"/recipes/{NAME}#way"
+    assert done.headers["location"] == f"/recipes/{NAME}?done=brought_in#way"
     brought = Accounts(there.station.store).audit(limit=100, subject=f"recipe:{NAME}")
     assert [(one.action, one.reason) for one in brought] == [("recipe.proposed", "as on line 1")] * 2
     assert all(one.before and one.after for one in brought)
@@ -264,8 +265,19 @@ def test_a_recipe_that_is_new_here_has_a_page_while_it_waits(plant):
     integrator = signed_in(there.station.app(), Role.INTEGRATOR)
     form = {"archive": ("r.zip", sent, "application/zip")}
     done = integrator.post("/recipes/brought-in", data={"reason": "new"}, files=form)
-    assert done.headers["location"] == "/recipes/flange#way"
+    assert done.headers["location"] == "/recipes/flange?done=brought_in#way"
+    for language, said in (
+        (
+            "en",
+            r"Brought in: the recipe flange, revision \d+ of station line-1\. Here it waits as revision \d+",
+        ),
+        ("zh", r"已导入：工位 line-1 的配方 flange，修订 \d+。它在此处作为修订 \d+ 等待"),
+    ):
+        shown = integrator.get(done.headers["location"], headers={"Accept-Language": language}).text
+        assert re.search(said, shown)
+        assert '<a href="#way">' in shown
     shown = integrator.get("/recipes/flange").text
+    assert "Brought in" not in shown
     assert "+review_from = 0.8" in shown
     assert "new here, not in force" in integrator.get("/recipes").text
     answer = TestClient(there.station.app()).get("/api/v1/recipes/flange").json()
