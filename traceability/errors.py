@@ -329,6 +329,19 @@ class StudyIncomplete(SpcError):
     code = "SPC-STUDY-INCOMPLETE"
 
 
+class TruthContradicts(SpcError):
+    """The same part is said to be two things. Facts: method, part, first, first_line,
+    second, second_line (1-based, as given)."""
+
+    code = "SPC-TRUTH-CONTRADICTS"
+
+
+class OneClassOnly(SpcError):
+    """Every part, and every verdict on it, is the same: nothing could have gone wrong. Facts: method, value."""
+
+    code = "SPC-ONE-CLASS"
+
+
 class ParameterOutOfRange(SpcError):
     """A parameter outside what the method is defined for. Facts: parameter, value, allowed."""
 

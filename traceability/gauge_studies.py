@@ -20,7 +20,7 @@ from uuid_utils.compat import uuid7
 from traceability import people, tables
 from traceability.accounts import Person, note
 from traceability.changes import changes
-from traceability.errors import InputMissing, StudyIncomplete
+from traceability.errors import InputMissing, OneClassOnly, StudyIncomplete, TruthContradicts
 from traceability.rows import older
 from traceability.spc.agreement import (
     AttributeStudy,
@@ -195,6 +195,19 @@ def is_good(result: Result) -> bool:
             return True
 
 
+Remark = Literal["one_appraiser", "one_trial"]
+
+
+def remarks_on(result: Result) -> tuple[Remark, ...]:
+    """What a study cannot say for lack of somebody or something: of one appraiser alone nothing about how far several
+    agree, of one trial each nothing about whether an appraiser agrees with himself."""
+    if not isinstance(result, Agreement):
+        return ()
+    of_all = list(result.study.appraisers.values())
+    said: dict[Remark, bool] = {"one_appraiser": len(of_all) == 1, "one_trial": result.study.trials == 1}
+    return tuple(remark for remark, holds in said.items() if holds)
+
+
 JUDGED: Final = ("crossed", "nested", "type_one", "bias", "linearity", "stability", "attribute")
 """The kinds that end in acceptable or not."""
 
@@ -240,6 +253,7 @@ def record(
     simulated: bool = False,
 ) -> Study:
     """Keep a study that something follows from. Raises SpcError for one that nothing does."""
+    _one_truth(kind, readings)
     _computed(kind, readings, made_at=at, model=model)
     id = uuid7()
     with store.writing() as connection:
@@ -269,6 +283,7 @@ def record(
 
 def check(kind: StudyKind, readings: Mapping[str, Any]) -> None:
     """Raises SpcError for readings from which nothing follows."""
+    _one_truth(kind, readings)
     _computed(kind, readings, made_at=datetime.now(UTC), model="")
 
 
@@ -298,6 +313,34 @@ def studies(
         )
         for row in found
     )
+
+
+_TRUE_OF_A_PART: Final[Mapping[StudyKind, str]] = {
+    "attribute": "truth",
+    "versions": "truth",
+    "grey_zone": "master",
+    "analytic": "master",
+}
+"""What readings say of a part each time that it was looked at, by kind."""
+
+
+def _one_truth(kind: StudyKind, readings: Mapping[str, Any]) -> None:
+    """Raises TruthContradicts where the same part is said to be two things, or of two sizes."""
+    parts, said = readings.get("part") or [], readings.get(_TRUE_OF_A_PART.get(kind, "")) or []
+    known: dict[str, int] = {}
+    for line, (part, one) in enumerate(zip(parts, said, strict=False)):
+        first = known.setdefault(part, line)
+        if said[first] != one:
+            raise TruthContradicts(
+                f"{kind}: part {part} is {said[first]!r} in reading {first + 1} and {one!r} in reading {line + 1}.",
+                action="Find out which is true, correct the other, and enter the study again.",
+                method=kind,
+                part=part,
+                first=said[first],
+                first_line=first + 1,
+                second=one,
+                second_line=line + 1,
+            )
 
 
 def _computed(kind: StudyKind, readings: Mapping[str, Any], *, made_at: datetime, model: str) -> Result:
@@ -397,9 +440,17 @@ def _lines(*columns: Sequence[Any]) -> list[tuple[Any, ...]]:
 def _agreement(
     part: Sequence[str], operator: Sequence[str], rating: Sequence[str], truth: Sequence[str]
 ) -> Agreement:
-    """A line each rating. Raises StudyIncomplete where somebody did not rate a part, or not as often."""
+    """A line each rating. Raises StudyIncomplete where somebody did not rate a part, or not as often, OneClassOnly
+    where all is the same."""
     people = list(dict.fromkeys(operator))
     of_part = _grouped(part, _lines(operator, rating, truth))
+    if len({*rating, *truth}) == 1:
+        raise OneClassOnly(
+            f"attribute: all parts are {truth[0]!r}, and so are all verdicts on them.",
+            action="Put parts of the other kind into the study, and parts near the limit.",
+            method="attribute",
+            value=truth[0],
+        )
     study = attribute_study(
         [
             [[seen for who, seen, _ in lines if who == person] for person in people]

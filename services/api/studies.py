@@ -100,6 +100,8 @@ class FigureAnswer(BaseModel):
 
 
 class StudyAnswer(BaseModel):
+    """`remarks`: what the study cannot say. Figures that it would take more appraisers or trials for are null."""
+
     id: UUID
     kind: StudyKind
     characteristic: str
@@ -109,6 +111,7 @@ class StudyAnswer(BaseModel):
     simulated: bool
     is_good: bool
     figures: list[FigureAnswer]
+    remarks: list[gauge_studies.Remark]
 
     @staticmethod
     def of(study: Study) -> StudyAnswer:
@@ -123,6 +126,7 @@ class StudyAnswer(BaseModel):
             simulated=study.simulated,
             is_good=gauge_studies.is_good(result),
             figures=[FigureAnswer(key=key, value=value) for key, value in figures(result).items()],
+            remarks=list(gauge_studies.remarks_on(result)),
         )
 
 
@@ -246,6 +250,8 @@ def figures(result: gauge_studies.Result) -> dict[str, float | None]:
         }
     if isinstance(result, Agreement):
         of_all = list(result.study.appraisers.values())
+        # What several trials of one appraiser agree in is no agreement between appraisers.
+        has_several = len(of_all) > 1
         return {
             "system_effectiveness": result.study.system_effectiveness,
             "effectiveness": min(one.effectiveness for one in of_all),
@@ -253,10 +259,13 @@ def figures(result: gauge_studies.Result) -> dict[str, float | None]:
             "false_alarm": max(
                 (one.false_alarm for one in of_all if one.false_alarm is not None), default=None
             ),
-            "kappa": min(one.kappa_reference.kappa for one in of_all),
-            "fleiss": _known(result.study.fleiss_between.kappa),
-            "ac1": _known(result.ac1),
-            "p_symmetry": _known(result.symmetry_p),
+            "within": min(one.within for one in of_all) / result.study.parts
+            if result.study.trials > 1
+            else None,
+            "kappa": _known(min(one.kappa_reference.kappa for one in of_all)),
+            "fleiss": _known(result.study.fleiss_between.kappa) if has_several else None,
+            "ac1": _known(result.ac1) if has_several else None,
+            "p_symmetry": _known(result.symmetry_p) if has_several else None,
             "d_prime": None if result.sight is None else result.sight.d_prime,
             "criterion": None if result.sight is None else result.sight.criterion,
         }

@@ -307,6 +307,7 @@ class AttributeStudy:
     """
 
     parts: int
+    trials: int
     categories: tuple[Hashable, ...]
     appraisers: Mapping[str, Appraiser]
     crosstabs: Mapping[tuple[str, str], Floats]
@@ -381,6 +382,7 @@ def attribute_study(
     ]
     return AttributeStudy(
         parts=n,
+        trials=trials,
         categories=categories,
         appraisers=studied,
         crosstabs=tables,

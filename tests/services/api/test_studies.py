@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime, timedelta
 from html import escape
 from typing import get_args
@@ -8,7 +9,7 @@ import numpy as np
 import pytest
 from scipy.stats import norm
 
-from services.text import say
+from services.text import LANGUAGES, say
 from tests.builders import a_measurement, a_unit, an_inspection
 from tests.services.signed_in import signed_in
 from traceability.accounts import Role
@@ -342,6 +343,69 @@ def test_agreement_of_appraisers_is_told_where_bad_parts_are_rare_and_who_is_str
     assert figures["p_symmetry"] == pytest.approx(bowker(table).p)
     # Of 8 looks at bad parts 7 see them; of 32 at good ones 2 take them for bad.
     assert figures["d_prime"] == pytest.approx(norm.ppf(7 / 8) - norm.ppf(2 / 32))
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_a_part_given_as_two_things_is_refused_with_its_name_both_truths_and_where_they_stand(
+    engineer, language
+):
+    lines = STUDIES["attribute"][0].splitlines()
+    lines[5] = re.sub(r"\w+$", "scratch", lines[5])
+    typed = {"kind": "attribute", "characteristic": "parts", "readings": "\n".join(lines)}
+    refused = engineer.post(
+        "/spc/studies", data=typed, headers={"Accept": "text/html", "Accept-Language": language}
+    )
+    assert refused.status_code == 422
+    banner = re.search('role="alert">(.*?)</div>', refused.text).group(1)
+    said = {
+        "en": "part P1 is given as ok in reading 5 and as scratch in reading 6",
+        "zh": "零件 P1 在第 5 个读数中的真值是 ok，在第 6 个读数中却是 scratch",
+    }
+    assert "SPC-TRUTH-CONTRADICTS" in banner
+    assert said[language] in banner
+    assert "appa" not in banner, "nothing about kappa, which is not what is wrong"
+
+
+def test_a_part_of_two_sizes_or_of_two_truths_between_versions_is_refused(engineer):
+    tried = {"part": ["P1", "P2", "P1"], "master": [9.0, 10.0, 9.5], "rating": ["ok", "ok", "nok"]}
+    for kind, readings in (
+        ("grey_zone", tried),
+        ("analytic", tried | {"reference": 10.0}),
+        ("versions", _lines(("P1", "v1", "ok", "ok"), ("P1", "v2", "ok", "nok"))),
+    ):
+        refused = _study(engineer, kind=kind, characteristic="parts", **readings)
+        assert (refused.status_code, refused.json()["code"]) == (422, "SPC-TRUTH-CONTRADICTS")
+
+
+def test_a_study_in_which_everything_is_good_is_refused_in_words(engineer):
+    fine = _lines(*((f"P{part}", who, "ok", "ok") for part in range(5) for who in ("Eva", "Otto")))
+    refused = _study(engineer, kind="attribute", characteristic="parts", **fine)
+    assert (refused.status_code, refused.json()["code"]) == (422, "SPC-ONE-CLASS")
+
+
+def test_of_one_appraiser_alone_is_told_what_holds_for_one_and_said_what_cannot_be_had(engineer):
+    alone = {
+        name: [one for one, who in zip(RATED[name], RATED["operator"], strict=True) if who == "Eva"] * 2
+        for name in RATED
+    }
+    answer = _study(engineer, kind="attribute", characteristic="parts", **alone)
+    figures = _figures(answer)
+    # Of 20 parts Eva is wrong on three, the same way both times.
+    assert figures["effectiveness"] == pytest.approx(17 / 20)
+    assert figures["within"] == 1
+    assert figures["miss"] == pytest.approx(1 / 4)
+    assert figures["kappa"] is not None
+    assert [figures[name] for name in ("fleiss", "ac1", "p_symmetry")] == [None, None, None]
+    assert answer.json()["remarks"] == ["one_appraiser"]
+    for language, said in (("en", "One appraiser alone"), ("zh", "只有一位评价人")):
+        page = engineer.get("/spc/studies", headers={"Accept": "text/html", "Accept-Language": language}).text
+        assert said in page
+
+
+def test_of_one_trial_each_is_said_that_nobody_can_be_compared_with_himself(engineer):
+    answer = _study(engineer, kind="attribute", characteristic="parts", **RATED)
+    assert answer.json()["remarks"] == ["one_trial"]
+    assert _figures(answer)["within"] is None
 
 
 def test_two_model_versions_are_compared_on_the_parts_on_which_they_differ(engineer):
