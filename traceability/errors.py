@@ -287,6 +287,13 @@ class TooFewValues(SpcError):
     code = "SPC-TOO-FEW-VALUES"
 
 
+class CapabilityOfTooFew(TooFewValues):
+    """A capability report of so few values that it would say nothing. Facts: found, needed, index, low, high, width of
+    the interval in which `index` would lie."""
+
+    code = "SPC-CAPABILITY-TOO-FEW"
+
+
 class ValueNotFinite(SpcError):
     """A missing or infinite value among the data. Facts: method, position (1-based, as written), value."""
 

@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Any, Final
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, select, true
+from sqlalchemy import ColumnElement, func, select, true
 
 from inspection.types import Box, Strip, Verdict
 from traceability import rollups, tables
@@ -217,6 +217,31 @@ def places(
             )
             for row in connection.execute(rows)
         )
+
+
+def counted_since(
+    store: TraceStore,
+    *,
+    since: datetime,
+    station: str | None = None,
+    lane: str | None = None,
+    kind: str | None = None,
+) -> tuple[int, int]:
+    """Units of production finished since then, and their defects (of that kind), with or without a place."""
+    head, defect = tables.inspection.c, tables.defect.c
+    wanted = (
+        *of(tables.inspection, station=station, lane=lane, simulated=None),
+        rollups.produced(),
+        head.finished_at >= since,
+    )
+    defects = (
+        select(func.count())
+        .select_from(tables.defect.join(tables.inspection, head.id == defect.inspection_id))
+        .where(*wanted, defect.kind == kind if kind is not None else true())
+    )
+    units = select(func.count()).select_from(tables.inspection).where(*wanted)
+    with store.reading() as connection:
+        return connection.execute(units).scalar_one(), connection.execute(defects).scalar_one()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -21,6 +21,7 @@ from services.chart_files import FAINT, GRID, INK, LIMIT, draw, new_sheet
 from services.problems import problems
 from services.text import say
 from traceability import gauge_studies
+from traceability.errors import CapabilityOfTooFew
 from traceability.samples import measured_values
 from traceability.spc.capability import (
     Indices,
@@ -28,6 +29,7 @@ from traceability.spc.capability import (
     Specification,
     capability,
     named,
+    nearest_interval,
     quantile_capability,
     release,
     tolerance_interval,
@@ -57,6 +59,15 @@ COVERAGE, CONFIDENCE = 0.99, 0.95
 """Of the tolerance interval."""
 
 BINS = 20
+
+LEAST_VALUES = 25
+"""For a report at all: even there, the 95 % interval of a Cpk of 1.33 is 0.93 to 1.73 (Bissell)."""
+
+ENOUGH_VALUES = 100
+"""25 subgroups of together 100 readings (AIAG, PPAP, 4th ed., 2.2.11); of fewer a report says how little that is."""
+
+USUAL_INDEX = 1.33
+"""What is commonly asked for, to say in numbers what too few values would leave of it."""
 
 LEAST_PPM = 0.001
 """Below, a tail is the curve's and not the process's."""
@@ -142,11 +153,24 @@ class ShapeAnswer(BaseModel):
     aic: dict[str, float]
 
 
+class FewAnswer(BaseModel):
+    """Fewer values than an index takes. `interval` and `width` of the nearest index with 95 % confidence, where it has
+    one: indices by percentiles have none."""
+
+    values: int
+    wanted: int
+    index: str
+    value: float
+    interval: tuple[float, float] | None
+    width: float | None
+
+
 class CapabilityAnswer(BaseModel):
     """A report that may be printed. `reasons` are those it was released for although a gate was closed.
 
     ppm        parts per million beyond the limits, expected of the process, and as observed
     tolerance  holds 99 % of a normal process with 95 % confidence
+    few        where there are fewer values than 100
     """
 
     title: str
@@ -177,6 +201,7 @@ class CapabilityAnswer(BaseModel):
     simulated: int
     first: datetime
     last: datetime
+    few: FewAnswer | None
     chart: ChartAnswer
 
 
@@ -185,7 +210,8 @@ def capability_report(here: Here, language: Language, asked: Asked, wanted: Want
     """Capability of the values charted, against the drawing's limits.
 
     Refused with SPC-NOT-STABLE where the chart signals and with SPC-GAUGE-NOT-PROVEN without a valid gauge R&R study,
-    unless `although_unstable` or `without_gauge` says why it is to be printed all the same.
+    unless `although_unstable` or `without_gauge` says why it is to be printed all the same; with
+    SPC-CAPABILITY-TOO-FEW below 25 values, whatever is said. Below 100 `few` says how wide the interval is.
     """
     return report_of(here, language, asked, wanted)
 
@@ -199,7 +225,7 @@ def capability_file(here: Here, language: Language, asked: Asked, wanted: Wanted
 
 
 def report_of(here: OnRecord, language: str, asked: Measured, wanted: Specified) -> CapabilityAnswer:
-    """Raises SpecLimitsInvalid, NotStable, GaugeNotProven, and what the chart raises."""
+    """Raises SpecLimitsInvalid, CapabilityOfTooFew, NotStable, GaugeNotProven, and what the chart raises."""
     specification = Specification(
         lower=wanted.lower,
         upper=wanted.upper,
@@ -217,6 +243,7 @@ def report_of(here: OnRecord, language: str, asked: Measured, wanted: Specified)
         if str(one.id) not in left_out
     ]
     numbers = [one.value for one in values]
+    _enough(len(numbers))
     found = capability(numbers, specification, is_subgrouped=False)
     assert found.within is not None
     assert found.sigma_within is not None
@@ -250,6 +277,9 @@ def report_of(here: OnRecord, language: str, asked: Measured, wanted: Specified)
         reason_no_gauge=wanted.without_gauge,
     )
     intervals = _intervals(found.within, found.overall) if shaped is None else {}
+    answers = [
+        IndexAnswer(name=name, value=value, interval=intervals.get(value)) for name, value in reported.items()
+    ]
     counts, edges = np.histogram(numbers, bins=BINS)
     p = None if found.normality is None else found.normality.anderson_darling_p
     return CapabilityAnswer(
@@ -264,10 +294,7 @@ def report_of(here: OnRecord, language: str, asked: Measured, wanted: Specified)
         upper=wanted.upper,
         target=wanted.target,
         naming=wanted.naming,
-        indices=[
-            IndexAnswer(name=name, value=value, interval=intervals.get(value))
-            for name, value in reported.items()
-        ],
+        indices=answers,
         shape=None if shaped is None else shaped.answer,
         tolerance=list(tolerance_interval(numbers, coverage=COVERAGE, confidence=CONFIDENCE)),
         taguchi=found.taguchi if shaped is None else None,
@@ -287,8 +314,54 @@ def report_of(here: OnRecord, language: str, asked: Measured, wanted: Specified)
         simulated=sum(one.simulated for one in values),
         first=values[0].at,
         last=values[-1].at,
+        few=_few(found.n, answers[-1]),
         chart=charted.location,
     )
+
+
+def _enough(found: int) -> None:
+    """Raises CapabilityOfTooFew. Fewer than two have no spread at all, and no interval to tell: that is the chart's to
+    refuse."""
+    if not 2 <= found < LEAST_VALUES:
+        return
+    low, high = nearest_interval(USUAL_INDEX, found, confidence=CONFIDENCE)
+    raise CapabilityOfTooFew(
+        f"There are {found} values, and a capability report needs at least {LEAST_VALUES}: of {found} an index of "
+        f"{USUAL_INDEX:g} lies between {low:.2f} and {high:.2f} with 95 % confidence.",
+        action="Collect more values, or choose a longer period.",
+        found=found,
+        needed=LEAST_VALUES,
+        index=f"{USUAL_INDEX:g}",
+        low=f"{low:.2f}",
+        high=f"{high:.2f}",
+        width=f"{high - low:.2f}",
+    )
+
+
+def _few(values: int, nearest: IndexAnswer) -> FewAnswer | None:
+    if values >= ENOUGH_VALUES:
+        return None
+    interval = nearest.interval
+    return FewAnswer(
+        values=values,
+        wanted=ENOUGH_VALUES,
+        index=nearest.name,
+        value=nearest.value,
+        interval=interval,
+        width=None if interval is None else interval[1] - interval[0],
+    )
+
+
+def few_said(report: CapabilityAnswer, language: str) -> str | None:
+    """What page, paper and terminal say where a report is of few values; None where it is of enough."""
+    few = report.few
+    if few is None:
+        return None
+    given = {"values": few.values, "wanted": few.wanted, "index": few.index, "value": f"{few.value:.2f}"}
+    if few.interval is None:
+        return say("web.capability.few_by_percentiles", language, **given)
+    low, high = (f"{bound:.2f}" for bound in few.interval)
+    return say("web.capability.few", language, **given, low=low, high=high, width=f"{few.width:.2f}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -453,6 +526,8 @@ def as_pdf(report: CapabilityAnswer, *, station: str, language: str) -> bytes:
             say("web.spc.simulated_banner", language, simulated=report.simulated, units=report.n),
             colour=LIMIT,
         )
+    if (few := few_said(report, language)) is not None:
+        sheet.line(few, colour=LIMIT)
     sheet.pdf.ln(2)
     sheet.table(facts(report, language), (45, 75))
     sheet.pdf.ln(3)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from http import HTTPStatus
 from math import isfinite, pi
-from typing import Annotated
+from typing import Annotated, Literal
 from uuid import UUID
 
 import numpy as np
@@ -21,7 +21,7 @@ from services.map_files import as_map_file
 from services.problems import problems
 from services.text import say
 from services.web.rendering import kind_colour, kind_name
-from traceability.factors import MOST_DEFECTS, Met, marked_coils, places, rolls_used, units_met
+from traceability.factors import MOST_DEFECTS, Met, counted_since, marked_coils, places, rolls_used, units_met
 from traceability.spc.causes import (
     Branch,
     Factor,
@@ -193,10 +193,14 @@ class MarkAnswer(BaseModel):
     missed: int
 
 
+Empty = Literal["no_units", "no_defects", "none_of_kind", "no_places"]
+
+
 class PositionsAnswer(BaseModel):
     """Where defects lie, mm of the unit's own surface: along is y. One entry per defect in each list.
 
-    `kind` is the place in `kinds`; `left_out` says that there are more than the 200 000 shown
+    `kind` is the place in `kinds`; `left_out` says that there are more than the 200 000 shown; `empty` why there is no
+    map: no unit was inspected, none had a defect (of the kind asked for), or none of them has a place in mm
     """
 
     since: datetime
@@ -212,6 +216,9 @@ class PositionsAnswer(BaseModel):
     clustered: float | None
     clustering_p: float | None
     marks: list[MarkAnswer]
+    empty: Empty | None
+    units: int | None
+    """Inspected in that time, where there is no map."""
 
 
 @router.get("/causes", responses=problems(HTTPStatus.UNPROCESSABLE_ENTITY))
@@ -505,9 +512,13 @@ def positions_of(
             test = clustering([*zip(x, y, strict=True)], extent=extent)
             clustered, clustering_p = test.clark_evans, test.clark_evans_p
     counts = {name: sum(one.kind == name for one in found) for name in kinds}
+    empty, units = (
+        (None, None) if has_area else _why_empty(here, since=since, station=station, lane=lane, kind=kind)
+    )
     return PositionsAnswer(
         since=since,
-        extent=extent,
+        # Defects that all lie on one line, at 0, are no area to draw on.
+        extent=extent if has_area else None,
         x_mm=x,
         y_mm=y,
         kind=[number[one.kind] for one in found],
@@ -527,6 +538,37 @@ def positions_of(
         clustered=clustered,
         clustering_p=clustering_p,
         marks=_marks(here, language, station=station, lane=lane, since=since),
+        empty=empty,
+        units=units,
+    )
+
+
+def _why_empty(
+    here: OnRecord, *, since: datetime, station: str | None, lane: str, kind: str | None
+) -> tuple[Empty, int]:
+    units, defects = counted_since(here.store, since=since, station=station, lane=lane, kind=kind)
+    if not units:
+        return "no_units", 0
+    if defects:
+        return "no_places", units
+    return ("no_defects" if kind is None else "none_of_kind"), units
+
+
+def empty_said(
+    found: PositionsAnswer, language: str, *, lane: str, kind: str | None = None
+) -> tuple[str, str] | None:
+    """What there is none of, and what to do; None where there is a map. `lane` and `kind` by the names people read."""
+    if found.empty is None:
+        return None
+    given = {
+        "lane": lane,
+        "kind": kind,
+        "units": f"{found.units or 0:,}",
+        "since": f"{found.since.astimezone():%Y-%m-%d %H:%M}",
+    }
+    return (
+        say(f"web.maps.empty.{found.empty}.what", language, **given),
+        say(f"web.maps.empty.{found.empty}.action", language, **given),
     )
 
 

@@ -7,7 +7,7 @@ import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from functools import wraps
+from functools import partial, wraps
 from itertools import groupby
 from pathlib import Path
 from typing import Any, TypeVar, get_args
@@ -18,8 +18,8 @@ from rich.console import Console
 from rich.table import Table
 
 from services.access import Right, check_right_of
-from services.api.capability import CapabilityAnswer, NamingName, Shape, Specified, report_of
-from services.api.causes import CausesAnswer, PositionsAnswer, causes_of, positions_of
+from services.api.capability import CapabilityAnswer, NamingName, Shape, Specified, few_said, report_of
+from services.api.causes import CausesAnswer, PositionsAnswer, causes_of, empty_said, positions_of
 from services.api.changes import ChangeAnswer
 from services.api.charts import ChartAnswer, Preset
 from services.api.inspector import InspectorAnswer, inspector_of
@@ -43,7 +43,7 @@ from services.cli.options import database_option
 from services.cli.spc import preset_option, spc
 from services.measured_charts import CHARTS, MeasuredChart
 from services.text import language_of_environment, say
-from services.web.rendering import lane_name
+from services.web.rendering import kind_name, lane_name
 from station_config import Catalogue, load_catalogue, load_station
 from station_config.errors import ConfigMissing
 from traceability import gauge_studies, golden_parts
@@ -369,6 +369,8 @@ def _show_capability(report: CapabilityAnswer, language: str, console: Console) 
     row("expected_ppm", f"{report.expected_ppm:.4g}")
     row("observed_ppm", f"{report.observed_ppm:.4g}")
     console.print(table)
+    if (few := few_said(report, language)) is not None:
+        console.print(few, markup=False)
     if report.is_normal is False and shape is None:
         console.print(say("cli.spc.not_normal", language, p=f"{report.normality_p:.2g}"), markup=False)
     if report.signals:
@@ -461,10 +463,16 @@ def maps(asked: _Asked, kind: str | None, as_json: bool) -> None:
     found = positions_of(
         asked, asked.language, lane=asked.one_lane, station=asked.station, kind=kind, since=asked.since
     )
-    _told(found, as_json, _show_maps)
+    called = None if kind is None else kind_name(asked.catalogue, asked.language, kind)
+    _told(found, as_json, partial(_show_maps, lane=asked.one_lane, kind=called))
 
 
-def _show_maps(found: PositionsAnswer, language: str, console: Console) -> None:
+def _show_maps(
+    found: PositionsAnswer, language: str, console: Console, *, lane: str, kind: str | None
+) -> None:
+    if (empty := empty_said(found, language, lane=lane, kind=kind)) is not None:
+        console.print(" ".join(empty), markup=False)
+        return
     console.print(say("web.maps.basis", language, defects=len(found.x_mm)))
     zones = _table(language, "maps.across", "spc.defects", "maps.share", "maps.relative")
     for zone in found.zones:

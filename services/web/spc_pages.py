@@ -14,9 +14,18 @@ from fastapi.responses import HTMLResponse, RedirectResponse, Response
 
 from inspection.errors import InspectionError
 from services.access import Caller, Right, SignedIn, Who
-from services.api.capability import CapabilityAnswer, Limit, NamingName, Shape, Wanted, facts, report_of
+from services.api.capability import (
+    CapabilityAnswer,
+    Limit,
+    NamingName,
+    Shape,
+    Wanted,
+    facts,
+    few_said,
+    report_of,
+)
 from services.api.cases import Disposer
-from services.api.causes import CausesAnswer, causes_of, positions_of
+from services.api.causes import CausesAnswer, causes_of, empty_said, positions_of
 from services.api.changes import ChangeSaid, change_said
 from services.api.charts import ChartAnswer, Preset, Stages
 from services.api.inspector import InspectorAnswer, inspector_of, is_inspectors
@@ -53,7 +62,7 @@ from services.problems import status_of
 from services.rare_charts import EventCusumChart
 from services.text import Explanation, explain, say
 from services.web.language import language_of
-from services.web.rendering import page
+from services.web.rendering import kind_name, lane_name, page
 from traceability import gauge_studies, golden_parts, samples, standing_studies
 from traceability.changes import Part, changes
 from traceability.chart_book import Entry
@@ -414,6 +423,12 @@ def maps_page(request: Request, look: Look, language: Language, kind: Name = "")
         request,
         "spc_maps.html",
         found=found,
+        empty=empty_said(
+            found,
+            language,
+            lane=lane_name(look.here.lane_titles, language, look.lane),
+            kind=kind_name(look.here.catalogue, language, kind),
+        ),
         most_in_a_cell=max((cell for column in found.heat for cell in column), default=0),
         query=urlencode(look.asked | {"kind": kind}),
         is_strip=look.lane in look.here.coil_lanes,
@@ -513,6 +528,7 @@ def capability_page(
         "spc_capability.html",
         report=report,
         facts=() if report is None else facts(report, language),
+        few=None if report is None else few_said(report, language),
         most_in_bar=0 if report is None else max(bar.values for bar in report.histogram),
         problem=problem,
         wanted=wanted,

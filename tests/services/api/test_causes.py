@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 import zipfile
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -14,6 +15,7 @@ from uuid_utils.compat import uuid7
 
 from inspection.types import Box, Verdict
 from services.chart_files import FONTS
+from station_config import load_catalogue
 from tests.builders import a_defect, a_unit, an_inspection
 from traceability.steps import ProcessStep, record_steps
 
@@ -113,6 +115,67 @@ def a_mapped_coil(station):
             )
         ]
     )
+
+
+def _without_a_map(station, client, *, defects=None, kind=""):
+    """What the page says where it draws nothing, in both languages."""
+    if defects is not None:
+        made = an_inspection(
+            unit=a_unit("86.999.1/C-1"),
+            lane="strip",
+            defects=defects,
+            finished_at=datetime.now(UTC) - timedelta(hours=1),
+        )
+        station.store.record([made])
+    said = []
+    for language in ("en", "zh"):
+        page = client.get(
+            "/spc/maps",
+            params={"lane": "strip", "kind": kind},
+            headers={"Accept": "text/html", "Accept-Language": language},
+        )
+        assert page.status_code == 200
+        assert "<position-map" not in page.text
+        said.append(page.text.split('<div class="empty">')[1])
+    return said
+
+
+def test_a_lane_without_units_has_no_map_and_a_word_about_another_time(station, client):
+    english, chinese = _without_a_map(station, client)
+    assert "On the lane Strip no unit was inspected since" in english
+    assert "Choose a longer time above, or another lane." in english
+    assert "通道 带钢 自" in chinese
+    assert "没有检测过任何单件" in chinese
+
+
+def test_a_lane_whose_units_are_all_good_says_how_many_they_are(station, client):
+    english, chinese = _without_a_map(station, client, defects=())
+    assert re.search(
+        r"Units inspected on the lane Strip since [^:]+:\d\d: 1\. No defect was found on them\.", english
+    )
+    assert "均未发现缺陷" in chinese
+
+
+def test_defects_without_millimetres_lead_to_the_scale_of_the_recipe(station, client):
+    english, chinese = _without_a_map(station, client, defects=(a_defect(kind="scratch", box_mm=None),))
+    assert "none has a place in millimetres" in english
+    assert "x_mm_per_px" in english
+    assert "x_mm_per_px" in chinese
+
+
+def test_a_kind_of_defect_that_no_unit_has_is_named(station, client):
+    defect = a_defect(kind="scratch", box_mm=Box(1, 1, 3, 3))
+    english, chinese = _without_a_map(station, client, defects=(defect,), kind="pits")
+    pits = load_catalogue()["pits"]
+    assert f"a defect of the kind “{pits.name('en')}”" in english
+    assert pits.name("zh") in chinese
+    asked = {"lane": "strip", "kind": "pits"}
+    assert client.get("/api/v1/spc/positions", params=asked).json()["empty"] == "none_of_kind"
+
+
+def test_defects_that_all_lie_at_nothing_draw_no_map(station, client):
+    english, _ = _without_a_map(station, client, defects=(a_defect(kind="scratch", box_mm=Box(0, 0, 0, 9)),))
+    assert "none has a place in millimetres" in english
 
 
 def _map_file(client, format, language="en"):

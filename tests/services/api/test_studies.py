@@ -164,6 +164,57 @@ def test_a_reason_given_instead_prints(station, engineer):
     assert _report(engineer, without_gauge="study on Friday").json()["reasons"] == ["study on Friday"]
 
 
+@pytest.mark.parametrize("count", [2, 24])
+def test_of_too_few_values_there_is_no_capability_report_whatever_reason_is_given(station, engineer, count):
+    _measure(station, np.random.default_rng(2).normal(10, 0.4, count))
+    _study(engineer)
+    refused = _report(engineer, without_gauge="trial", although_unstable="trial")
+    assert (refused.status_code, refused.json()["code"]) == (422, "SPC-CAPABILITY-TOO-FEW")
+    for language, said in (
+        ("en", f"There are {count} values, and a capability report needs at least 25."),
+        ("zh", f"目前只有 {count} 个值，能力报告至少需要 25 个。"),
+    ):
+        page = engineer.get(
+            "/spc/capability?measurement=width&lower=8&upper=12",
+            headers={"Accept": "text/html", "Accept-Language": language},
+        )
+        assert said in page.text
+        if count == 2:
+            assert "-0.57" in page.text
+            assert "3.23" in page.text
+        assert 'class="histogram"' not in page.text
+
+
+def test_a_report_of_few_values_says_how_many_they_are_and_how_wide_its_interval_is(station, engineer):
+    _measure(station, np.random.default_rng(2).normal(10, 0.4, 60))
+    _study(engineer)
+    report = _report(engineer).json()
+    nearest = report["indices"][-1]
+    few = report["few"]
+    assert (few["values"], few["wanted"], few["index"]) == (60, 100, nearest["name"])
+    assert few["interval"] == nearest["interval"]
+    assert few["width"] == pytest.approx(nearest["interval"][1] - nearest["interval"][0])
+    by_percentiles = _report(engineer, shape="lognormal").json()["few"]
+    assert (by_percentiles["values"], by_percentiles["width"]) == (60, None)
+    for language, said in (("en", "Only 60 values: "), ("zh", "只有 60 个值：")):
+        for shape, width in (("lognormal", ""), ("normal", f"{few['width']:.2f}")):
+            page = engineer.get(
+                "/spc/capability",
+                params={"measurement": "width", "lower": 8, "upper": 12, "shape": shape},
+                headers={"Accept": "text/html", "Accept-Language": language},
+            ).text
+            remark = page.split(said)[1].split("</p>")[0]
+            assert width in remark
+        asked = {"measurement": "width", "lower": 8, "upper": 12, "lang": language}
+        assert engineer.get("/api/v1/spc/capability/file", params=asked).content.startswith(b"%PDF")
+
+
+def test_a_report_of_enough_values_has_no_such_remark(station, engineer):
+    _measure(station, np.random.default_rng(2).normal(10, 0.4, 100))
+    _study(engineer)
+    assert _report(engineer).json()["few"] is None
+
+
 def test_a_tail_far_beyond_what_so_few_values_say_is_told_as_less_than(station, engineer):
     _measure(station, np.random.default_rng(2).normal(10, 0.1, 60))
     _study(engineer)

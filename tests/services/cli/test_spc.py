@@ -12,7 +12,14 @@ from click.testing import CliRunner, Result
 from inspection.types import Inspection, Measurement, Verdict
 from services.cli.spc_reports import spc
 from tests.builders import MODEL, an_inspection
-from traceability.errors import GaugeNotProven, NotStable, SpecLimitsInvalid, TooFewSubgroups, ValuesMissing
+from traceability.errors import (
+    CapabilityOfTooFew,
+    GaugeNotProven,
+    NotStable,
+    SpecLimitsInvalid,
+    TooFewSubgroups,
+    ValuesMissing,
+)
 from traceability.store import TraceStore
 
 # Whole hours before now, so that the default window and one subgroup per hour hold them.
@@ -186,6 +193,7 @@ def test_capability_is_not_reported_without_a_gauge_study_or_a_reason(database: 
         told_of(database, "capability", "width_mm", *limits)
     told = told_of(database, "capability", "width_mm", *limits, "--without-gauge-study", "first trial").output
     assert "Reported although: first trial" in told
+    assert "Only 30 values: " in " ".join(told.split())
     assert "Cpk" in told
 
 
@@ -227,6 +235,12 @@ def test_capability_by_another_shape_says_which_and_has_no_index_from_within(dat
     assert report["indices"][0]["value"] == pytest.approx((0.9 - median) / (high - median))
     told = told_of(database, *arguments, language=language).output
     assert f"{median:.5g}" in told
+
+
+def test_capability_of_a_handful_of_values_is_no_capability(database: str):
+    recorded(database, [measured(value, place) for place, value in enumerate(widths()[:5])])
+    with pytest.raises(CapabilityOfTooFew):
+        told_of(database, "capability", "width_mm", "--upper", "12", "--without-gauge-study", "trial")
 
 
 def test_limits_that_enclose_nothing_are_refused_before_anything_is_read(database: str):
