@@ -13,6 +13,7 @@ from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
+from functools import cache
 from hashlib import sha256
 from typing import Annotated, Final
 from urllib.parse import urlsplit
@@ -142,6 +143,16 @@ class Caller:
         return right in self.rights
 
 
+_RECOMMENDED: Final = PasswordHasher()
+
+
+@cache
+def _nobodys(hasher: PasswordHasher) -> str:
+    """Of a secret that nobody knows. It is checked where no such name is known, so that the answer takes as long as for
+    one that is; made once, since it takes as long to make."""
+    return hasher.hash(secrets.token_urlsafe())
+
+
 class Access:
     """Signing in and out over the accounts of the plant."""
 
@@ -159,10 +170,9 @@ class Access:
         self.accounts = accounts
         self.now = clock
         self._first_run_code = first_run_code
-        self._hasher = hasher or PasswordHasher()
+        self._hasher = hasher or _RECOMMENDED
         self._hashing = threading.BoundedSemaphore(_HASHES_AT_ONCE)
-        # Checked where no such name is known, so that the answer takes as long as for one that is.
-        self._nobodys = self._hasher.hash(secrets.token_urlsafe())
+        self._nobodys = _nobodys(self._hasher)
 
     # ------------------------------------------------------------------ secrets
 

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from functools import partial
+from functools import cache, partial
 from http import HTTPStatus
 from pathlib import Path
 from typing import Any, Final
 
-from fastapi import Depends, FastAPI, Response
+from fastapi import APIRouter, Depends, FastAPI, Response
 from fastapi.routing import APIRoute
 from fastapi.staticfiles import StaticFiles
+from starlette.routing import BaseRoute
 
 from services.access import Access, same_site
 from services.api import (
@@ -154,8 +155,7 @@ def create_app(
         version="1",
         docs_url=None,  # its scripts come from a content delivery network
         redoc_url=None,
-        generate_unique_id_function=_operation_id,
-        dependencies=[Depends(same_site), Depends(text_only)],
+        routes=[*_routes()],
     )
     app.state.access = Access(Accounts(store), first_run_code=first_run_code)
     app.state.folder = folder
@@ -189,6 +189,19 @@ def create_app(
         epcis=EpcisRepository(store),
         retention=retention,
     )
+    app.add_middleware(Limits)
+    app.add_middleware(SecurityHeaders)
+    answer_errors(app)
+    return app
+
+
+@cache
+def _routes() -> tuple[BaseRoute, ...]:
+    """All pages and the API. What they are given comes with each request's application: they are the same for all, and
+    to look through their parameters takes longer than all else here."""
+    routes = APIRouter(
+        dependencies=[Depends(same_site), Depends(text_only)], generate_unique_id_function=_operation_id
+    )
     for noun in (
         station_now,
         modes,
@@ -221,34 +234,31 @@ def create_app(
         datasets,
         system,
     ):
-        app.include_router(noun.router, prefix="/api/v1")
-    app.include_router(health.router)
-    app.include_router(resolver_api.router)
-    app.include_router(epcis.router)
-    app.include_router(pages.router)
-    app.include_router(account_pages.router)
-    app.include_router(review_pages.router)
-    app.include_router(mode_pages.router)
-    app.include_router(model_pages.router)
-    app.include_router(training_pages.router)
-    app.include_router(alarm_pages.router)
-    app.include_router(camera_pages.router)
-    app.include_router(recipe_pages.router)
-    app.include_router(dataset_pages.router)
-    app.include_router(system_pages.router)
-    app.include_router(handover_pages.router)
-    app.include_router(case_pages.router)
-    app.include_router(containment_pages.router)
-    app.include_router(what_if_pages.router)
-    app.include_router(public_pages.router)
-    app.include_router(spc_pages.router)
-    app.include_router(merit_pages.router)
-    app.include_router(audit_pages.router)
-    app.mount("/static", _StaticFiles(directory=static_folder()), name="static")
-    app.add_middleware(Limits)
-    app.add_middleware(SecurityHeaders)
-    answer_errors(app)
-    return app
+        routes.include_router(noun.router, prefix="/api/v1")
+    routes.include_router(health.router)
+    routes.include_router(resolver_api.router)
+    routes.include_router(epcis.router)
+    routes.include_router(pages.router)
+    routes.include_router(account_pages.router)
+    routes.include_router(review_pages.router)
+    routes.include_router(mode_pages.router)
+    routes.include_router(model_pages.router)
+    routes.include_router(training_pages.router)
+    routes.include_router(alarm_pages.router)
+    routes.include_router(camera_pages.router)
+    routes.include_router(recipe_pages.router)
+    routes.include_router(dataset_pages.router)
+    routes.include_router(system_pages.router)
+    routes.include_router(handover_pages.router)
+    routes.include_router(case_pages.router)
+    routes.include_router(containment_pages.router)
+    routes.include_router(what_if_pages.router)
+    routes.include_router(public_pages.router)
+    routes.include_router(spc_pages.router)
+    routes.include_router(merit_pages.router)
+    routes.include_router(audit_pages.router)
+    routes.mount("/static", _StaticFiles(directory=static_folder()), name="static")
+    return tuple(routes.routes)
 
 
 def _inspecting(live: LiveState | None) -> frozenset[str]:

@@ -5,11 +5,13 @@ Where a change is landed (CI), the examples are the same each time, so that it i
 they are new each time, and find more."""
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from hypothesis import settings
 
+from tests.databases import tables_made_once
 from tests.where import REPOSITORY
 
 settings.register_profile("lynceus", deadline=None, derandomize=bool(os.environ.get("CI")))
@@ -24,6 +26,12 @@ _ON_THE_MACHINES_OWN_NETWORK = {
     Path("tests/services/station/test_wired.py"),
 }
 """They look for the port of GigE Vision on the addresses of this machine; one of them takes it away."""
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _tables_made_once() -> Iterator[None]:
+    with tables_made_once():
+        yield
 
 
 @pytest.hookimpl(tryfirst=True)

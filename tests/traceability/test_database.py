@@ -6,27 +6,36 @@ from pathlib import Path
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
 from sqlalchemy import func, inspect, select, text
 from sqlalchemy.exc import DBAPIError, IntegrityError
 
 from tests.builders import NOON, a_unit, an_inspection
 from tests.databases import a_database
+from tests.where import REPOSITORY
 from traceability import tables
 from traceability.database import open_engine, ours, reading, writing
 from traceability.errors import DatabaseNewer, DatabaseReadOnly, DatabaseUnreachable, DiskFull
 from traceability.store import TraceStore
 
+# As the tests come to their tables, and as the program does it.
+AS_MADE = pytest.mark.parametrize(
+    "revision", ["head", ScriptDirectory(str(REPOSITORY / "traceability" / "migrations")).get_current_head()]
+)
 
-def test_the_migrations_make_the_tables_that_the_program_expects(database_url: str):
-    engine = open_engine(database_url)
+
+@AS_MADE
+def test_the_migrations_make_the_tables_that_the_program_expects(database_url: str, revision: str):
+    engine = open_engine(database_url, revision=revision)
     with reading(engine) as connection:
         context = MigrationContext.configure(connection, opts={"compare_type": True})
         assert compare_metadata(context, tables.metadata) == []
     engine.dispose()
 
 
-def test_the_migrations_make_every_index_under_its_name(database_url: str):
-    engine = open_engine(database_url)
+@AS_MADE
+def test_the_migrations_make_every_index_under_its_name(database_url: str, revision: str):
+    engine = open_engine(database_url, revision=revision)
     with reading(engine) as connection:
         found = inspect(connection)
         for table in tables.metadata.sorted_tables:
