@@ -353,7 +353,7 @@ class Line:
             logger.error("The PLC asks lane %s for recipe number %s, which it has not", name, number)
             return
         logger.info("The PLC asks lane %s for recipe %s", name, choice.recipe)
-        self._wished(RecipeWish(lane=name, recipe=choice.recipe))
+        self._wished(RecipeWish(lane=name, recipe=choice.recipe, by_plc=True))
 
     def _tell_service(self) -> None:
         now_s = time.monotonic()

@@ -9,6 +9,7 @@ import logging
 import threading
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -101,8 +102,9 @@ class Changer:
 
     def _change(self, wish: RecipeWish) -> None:
         settings, lane = self._lanes[wish.lane]
+        tell = partial(self._tell, wish.lane, wish.recipe, by_plc=wish.by_plc)
         with self._turn:
-            self._tell(wish.lane, wish.recipe, "preparing")
+            tell("preparing")
             try:
                 ready = self._build(self._load(wish.recipe), lane.workers)
                 self._check_views(settings, ready)
@@ -111,18 +113,16 @@ class Changer:
             except InspectionError as error:
                 logger.error("Lane %s keeps its recipe: %s", wish.lane, error)
                 facts = {name: str(fact) for name, fact in error.facts.items()}
-                self._tell(wish.lane, wish.recipe, "refused", failure=error.code, facts=facts)
+                tell("refused", failure=error.code, facts=facts)
                 return
             except Exception as error:
                 logger.exception("Lane %s keeps its recipe: %s cannot be built", wish.lane, wish.recipe)
                 facts = {"lane": wish.lane, "recipe": wish.recipe, "reason": str(error)}
-                self._tell(wish.lane, wish.recipe, "refused", failure=BUILD_FAILED, facts=facts)
+                tell("refused", failure=BUILD_FAILED, facts=facts)
                 return
             # Told first: the lane may take it up at once.
-            self._tell(wish.lane, wish.recipe, "ready", ref=ready.ref)
-            lane.change_to(
-                ready, taken_up=lambda: self._tell(wish.lane, wish.recipe, "in_use", ref=ready.ref)
-            )
+            tell("ready", ref=ready.ref)
+            lane.change_to(ready, taken_up=lambda: tell("in_use", ref=ready.ref))
 
     def _check_views(self, settings: LaneSettings, ready: ReadyRecipe) -> None:
         if set(ready.views) != set(settings.cameras):
@@ -143,6 +143,7 @@ class Changer:
         ref: RecipeRef | None = None,
         failure: str | None = None,
         facts: Mapping[str, object] | None = None,
+        by_plc: bool = False,
     ) -> None:
         logger.info("Lane %s: recipe %s is %s (%s)", lane, recipe, condition, failure or "-")
         self._say(
@@ -154,6 +155,7 @@ class Changer:
                 at=datetime.now(UTC),
                 failure=failure,
                 facts=facts,
+                by_plc=by_plc,
             )
         )
 

@@ -82,10 +82,11 @@ RecipeCondition = Literal["preparing", "ready", "in_use", "refused"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RecipeWish:
-    """From the service to the engine: the lane is to take up this recipe with its next unit."""
+    """To the engine: the lane is to take up this recipe with its next unit. Asked for by the service, or by a PLC."""
 
     lane: str
     recipe: str
+    by_plc: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,6 +94,7 @@ class RecipeState:
     """How far a lane is with a recipe. `failure` is an error code, with its facts, when it is refused.
 
     recipe  its name; `ref` what will be in the records, None until it has been read
+    by_plc  a PLC asked for it: nobody else has noted that
     """
 
     lane: str
@@ -102,6 +104,7 @@ class RecipeState:
     at: datetime
     failure: str | None = None
     facts: Mapping[str, object] | None = None
+    by_plc: bool = False
 
 
 Mode = Literal["run", "setup", "bypass", "challenge"]

@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Final
 from uuid import UUID
 
 from inspection.errors import InspectionError
@@ -31,6 +32,7 @@ from services.station.proofs import keep_proof
 from services.station.recipes import Wishes
 from services.station.write_ahead import done_with, left_behind, logs_left
 from station_config import Recipe, load_recipe
+from traceability.accounts import Accounts, note
 from traceability.errors import BucketDenied, BucketUnreachable, DiskFull
 from traceability.images import ImageStore
 from traceability.retention import LOWERED_TO, Rules, prune
@@ -39,6 +41,9 @@ from traceability.store import TraceStore
 logger = logging.getLogger(__name__)
 
 ENGINE_LOST = "SVC-ENGINE-LOST"
+
+CHANGES_LOOKED_AT: Final = 100
+"""Of a lane, the newest in the audit, for one that is told again."""
 
 PRUNE_EVERY = 200
 """Pictures stored between two looks at how much room they take."""
@@ -200,6 +205,8 @@ class Records:
             case RecipeState():
                 if message.ref is not None:
                     self._keep_recipe(message.recipe, message.ref)
+                    if message.by_plc and message.condition == "ready":
+                        self._note_change(message, message.ref)
                 self._wishes.answered(message)
                 self._live.recipe(message)
             case LaneMode():
@@ -210,6 +217,25 @@ class Records:
                 self._live.line(message)
             case FramesUntold():
                 pass  # counted, and there is nothing to show
+
+    def _note_change(self, state: RecipeState, ref: RecipeRef) -> None:
+        """A recipe that a PLC chose is in the audit like one that a person chose. Told again, it changes nothing."""
+        subject = f"lane:{state.lane}"
+        noted = Accounts(self._store).audit(limit=CHANGES_LOOKED_AT, subject=subject)
+        if any(entry.at == state.at for entry in noted):
+            return
+        lane = self._live.of_lane(state.lane)
+        before = None if lane is None else lane.recipe
+        with self._store.writing() as connection:
+            note(
+                connection,
+                at=state.at,
+                by=None,
+                action="recipe.changed",
+                subject=subject,
+                before=None if before is None else {"recipe": before.recipe},
+                after={"recipe": ref.name, "revision": ref.revision, "origin": "PLC"},
+            )
 
     def _keep_recipe(self, name: str, ref: RecipeRef) -> None:
         """As it is in the records, so that they can be judged again when it is another one."""

@@ -177,7 +177,7 @@ def test_a_plc_asks_for_a_recipe_by_its_number_and_sees_how_far_it_is():
                 plc.want_recipe(1, 2)
                 with station.changed:
                     assert station.changed.wait_for(lambda: station.wished, timeout=PATIENCE_S)
-                assert station.wished == [RecipeWish(lane="strip", recipe="strip-demo-exposed")]
+                assert station.wished == [RecipeWish(lane="strip", recipe="strip-demo-exposed", by_plc=True)]
             station.line.hears(
                 RecipeState(
                     lane="strip",

@@ -19,6 +19,7 @@ from services.station.records import ENGINE_LOST, PRUNE_EVERY, Records
 from services.station.write_ahead import WriteAheadLog
 from tests.a_bucket import UNREACHABLE, FakeBucket
 from tests.builders import a_defect, a_picture, a_unit, an_inspection, an_inspection_begun
+from traceability.accounts import Accounts
 from traceability.contradictions import contradictions_of
 from traceability.errors import DatabaseUnreachable, DiskFull, PictureMissing
 from traceability.images import ImageStore
@@ -156,6 +157,26 @@ def test_a_unit_in_hand_when_everything_was_killed_is_closed_at_the_next_start(p
     a_books(place).commit([begun])
     a_books(place).greet(Hello({}, {}))
     assert store.inspections_of(begun.unit)[0].verdict is Verdict.NOT_INSPECTED
+
+
+def test_a_recipe_that_a_plc_chose_is_in_the_audit_once_with_the_one_before(place):
+    store, _, _ = place
+    books = a_books(place)
+    before = RecipeRef(name="strip-demo", revision=3, sha256="0" * 64)
+    after = RecipeRef(name="strip-demo-exposed", revision=1, sha256="1" * 64)
+    books.commit([RecipeState(lane="strip", recipe=before.name, ref=before, condition="in_use", at=NOW)])
+    chosen = RecipeState(
+        lane="strip", recipe=after.name, ref=after, condition="ready", at=NOW + timedelta(1), by_plc=True
+    )
+    books.commit([replace(chosen, ref=None, condition="preparing", at=NOW), chosen])
+    # A service that was killed before it could say that it has it is told again.
+    books.commit([chosen, replace(chosen, condition="in_use")])
+    (entry,) = Accounts(store).audit(limit=10)
+    assert (entry.action, entry.subject, entry.person) == ("recipe.changed", "lane:strip", None)
+    assert (entry.before, entry.after) == (
+        {"recipe": "strip-demo"},
+        {"recipe": "strip-demo-exposed", "revision": 1, "origin": "PLC"},
+    )
 
 
 def test_a_unit_that_a_killed_engine_decided_is_recorded_as_it_decided(place, logs):
