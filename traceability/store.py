@@ -214,11 +214,13 @@ class TraceStore:
 
     # ------------------------------------------------------------------ finding
 
-    def begun(self) -> tuple[InspectionBegun, ...]:
-        """Units in hand, oldest first: seen to begin and never finished."""
+    def begun(self, *, station: str | None = None) -> tuple[InspectionBegun, ...]:
+        """Units in hand, oldest first: seen to begin and never finished; of one station, or of all."""
         rows = select(tables.inspection_begun).order_by(
             tables.inspection_begun.c.started_at, tables.inspection_begun.c.id
         )
+        if station is not None:
+            rows = rows.where(tables.inspection_begun.c.station == station)
         with self.reading() as connection:
             return tuple(begun_from(row) for row in connection.execute(rows).mappings())
 

@@ -65,7 +65,9 @@ def run_engine(station: StationSettings, address: Address, folder: Path | None, 
     with ExitStack() as held:
         lanes: list[tuple[LaneSettings, Lane]] = []
         by_name: dict[str, tuple[LaneSettings, Lane]] = {}
-        log = None if folder is None else held.enter_context(WriteAheadLog(folder / ENGINE_LOGS))
+        log = (
+            None if folder is None else held.enter_context(WriteAheadLog(folder / ENGINE_LOGS / station.name))
+        )
         courier = held.enter_context(
             Courier(
                 address,

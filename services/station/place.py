@@ -9,7 +9,7 @@ FIRST_RUN_FILE = "first-run-code"
 """In the station's folder: what the first administrator shows."""
 
 ENGINE_LOGS = "engine"
-"""In the station's folder: what its engines have begun and decided (`write_ahead.py`)."""
+"""In the station's folder, by the station's name: what its engines have begun and decided (`write_ahead.py`)."""
 
 SPOOL = "spool"
 """In the station's folder: pictures that wait for a bucket that is away."""

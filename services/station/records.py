@@ -99,7 +99,9 @@ class Records:
                 "was decided, and not on record when the engine ended",
             )
             self._store.begin(left.begun)
-        abandoned = [begun for begun in self._store.begun() if begun.id not in hello.in_hand]
+        # Of this station alone: in a plant's database others have theirs in hand.
+        in_hand = self._store.begun(station=self._accounting.station)
+        abandoned = [begun for begun in in_hand if begun.id not in hello.in_hand]
         self._end([self._abandoned(begun) for begun in abandoned], "was in hand when the engine ended")
         for log, left in logs.items():
             done_with(log, left)

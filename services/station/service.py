@@ -111,7 +111,7 @@ def run_service(station: StationSettings, address: Address, place: ServicePlace,
             wishes=wishes,
             retention=rules_of(station),
             first=parent.send,
-            engine_logs=place.folder / ENGINE_LOGS,
+            engine_logs=place.folder / ENGINE_LOGS / station.name,
         )
         held.enter_context(
             Reception(

@@ -245,6 +245,18 @@ def test_while_the_database_is_away_what_an_engine_left_behind_stays_where_it_is
     assert place[0].inspections_of(begun.unit)
 
 
+def test_a_unit_in_hand_at_another_station_of_the_plant_is_left_to_that_station(place):
+    store, _, _ = place
+    theirs = an_inspection_begun(station="press-4")
+    books = a_books(place)
+    store.begin([theirs])
+    books.greet(Hello({}, {}))
+    assert store.begun(station="press-4") == (theirs,)
+    ended = an_inspection(id=theirs.id, station="press-4")
+    store.record([ended])
+    assert store.inspections_of(theirs.unit) == (ended,)
+
+
 def test_a_unit_the_engine_still_has_in_hand_is_left_to_it(place):
     store, _, _ = place
     begun = an_inspection_begun()
