@@ -483,7 +483,11 @@ def _mistake_said(mistake: Mapping[str, Any], language: str) -> str:
     """In the reader's language where we have words for it, else in the framework's English."""
     said = catalogue(language).get(f"mistake.{mistake['type']}")
     try:
-        return str(mistake["msg"]) if said is None else said.format(**mistake.get("ctx", {}))
+        facts = dict(mistake.get("ctx", {}))
+        if isinstance(expected := facts.get("expected"), str):
+            # The framework says "'a', 'b' or 'c'", in English whatever the language.
+            facts["expected"] = expected.replace(" or ", ", ")
+        return str(mistake["msg"]) if said is None else said.format(**facts)
     except (KeyError, IndexError):
         return str(mistake["msg"])
 

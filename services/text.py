@@ -113,8 +113,15 @@ def explain_code(code: str, facts: Mapping[str, object], language: str) -> Expla
 
 
 def _called(fact: object, language: str) -> object:
-    """What people call a method, a parameter or what is allowed, where it has a name; every other fact as it is."""
-    return catalogue(language).get(f"spc.called.{fact}", fact) if isinstance(fact, str) else fact
+    """What people call a method, a parameter or what is allowed, where it has a name, and each of several in a row;
+    every other fact as it is."""
+    if not isinstance(fact, str):
+        return fact
+    texts = catalogue(language)
+    called = [texts.get(f"spc.called.{one}") for one in fact.split(", ")]
+    if len(called) > 1 and all(one is not None for one in called):
+        return ("、" if language == "zh" else ", ").join(one for one in called if one is not None)
+    return texts.get(f"spc.called.{fact}", fact)
 
 
 def say_failure(code: str, language: str) -> str:

@@ -16,7 +16,7 @@ from sqlalchemy import select
 from traceability import people, tables
 from traceability.accounts import Person
 from traceability.chart_book import Entry, chart_name, enter
-from traceability.spc.checks import within
+from traceability.errors import ParameterOutOfRange
 from traceability.store import TraceStore
 
 Part = Literal["camera", "lamp", "lens"]
@@ -55,7 +55,14 @@ def record_change(
 ) -> UUID:
     """Keep one, and say so in the audit. Raises ParameterOutOfRange where nobody says what was changed, or where it is
     still to be changed."""
-    within(0, parameter="at", allowed="<= now", is_allowed=at <= said_at)
+    if at > said_at:
+        raise ParameterOutOfRange(
+            f"The time of the change is {at.isoformat()}, which is still to come.",
+            action="Give the time at which it was changed.",
+            parameter="changed_at",
+            value=f"{at.astimezone():%Y-%m-%d %H:%M}",
+            allowed="<= now",
+        )
     return enter(
         store,
         chart_name(CHANGES, station, lane),

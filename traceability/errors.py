@@ -349,6 +349,12 @@ class OneClassOnly(SpcError):
     code = "SPC-ONE-CLASS"
 
 
+class ChoiceUnknown(SpcError):
+    """A lane, a kind of defect or a camera that neither station nor record knows. Facts: choice, value, there."""
+
+    code = "SPC-CHOICE-UNKNOWN"
+
+
 class ParameterOutOfRange(SpcError):
     """A parameter outside what the method is defined for. Facts: parameter, value, allowed."""
 

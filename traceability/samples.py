@@ -870,6 +870,8 @@ def window_of(key: str) -> Window:
         if not re.fullmatch(r"\d{8}T\d{6}Z-\d{8}T\d{6}Z", key, re.ASCII):
             raise ValueError(key)
         since, until = (datetime.strptime(moment, _KEY_TIME).replace(tzinfo=UTC) for moment in key.split("-"))
+        if since >= until:
+            raise ValueError(key)
     except ValueError as error:
         raise SubgroupUnknown(
             f"{key!r} names no subgroup.",

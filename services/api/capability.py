@@ -34,6 +34,7 @@ from traceability.spc.capability import (
     release,
     tolerance_interval,
 )
+from traceability.spc.checks import LARGEST
 from traceability.spc.distributions import (
     best_fit,
     box_cox,
@@ -75,7 +76,7 @@ LEAST_PPM = 0.001
 
 # A form sends a field that was left empty as an empty text.
 Limit = Annotated[
-    Annotated[float, Field(allow_inf_nan=False)] | None,
+    Annotated[float, Field(allow_inf_nan=False, ge=-LARGEST, le=LARGEST)] | None,
     BeforeValidator(lambda given: None if given == "" else given),
     Query(),
 ]

@@ -69,6 +69,7 @@ from traceability.samples import (
     shift_at,
 )
 from traceability.spc.charts import ControlChart, PreControl, autocorrelation
+from traceability.spc.checks import magnitude
 from traceability.subgroups import LARGEST, SMALLEST, measured_together
 
 router = APIRouter(prefix="/spc", tags=["statistics"], route_class=OnceRoute)
@@ -200,7 +201,11 @@ def asked_for(
         str, Query(max_length=2000, description="of recipes, for dnom: part-demo 5=40, part-demo 6=42")
     ] = "",
 ) -> Measured:
-    """Which values a chart is of. Raises ReadingsUnreadable for nominals that are not `recipe=number`."""
+    """Which values a chart is of. Raises ReadingsUnreadable for nominals that are not `recipe=number`, and
+    ParameterOutOfRange for one that is no number or beyond all that is measured."""
+    of_recipes = named_numbers(nominals, columns="recipe=nominal")
+    for nominal in of_recipes.values():
+        magnitude(nominal, parameter="nominal")
     return Measured(
         measurement=measurement,
         since=since or datetime.now(UTC) - SHOWN_BY_DEFAULT,
@@ -211,9 +216,7 @@ def asked_for(
         chart=chart,
         size=size,
         beside=tuple(dict.fromkeys(one for one in beside or () if one != measurement)),
-        given=NotOnRecord(
-            lower=lower, upper=upper, nominals=named_numbers(nominals, columns="recipe=nominal")
-        ),
+        given=NotOnRecord(lower=lower, upper=upper, nominals=of_recipes),
     )
 
 

@@ -392,6 +392,7 @@ def _unreadable(line: int, text: str, columns: tuple[str, ...]) -> ReadingsUnrea
     return ReadingsUnreadable(
         f"Line {line} ({text[:60]!r}) is not {', '.join(columns)}.",
         action="Give one reading a line, its parts separated by commas or tabs.",
+        reason="line" if line else "field",
         line=line,
         text=text[:60],
         columns=", ".join(columns),

@@ -8,6 +8,7 @@ from typing import Annotated, get_args
 
 from fastapi import APIRouter, Form, Query, Request
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
+from pydantic import ValidationError
 
 from services.access import Right, Who
 from services.api.cases import Disposer
@@ -44,8 +45,9 @@ from services.problems import status_of
 from services.text import Explanation, explain
 from services.web.rendering import page
 from services.web.spc_pages import PERIODS, Look, Looked
-from traceability.errors import ReadingsUnreadable, SpcError
+from traceability.errors import ParameterOutOfRange, ReadingsUnreadable, SpcError
 from traceability.samples import Shifts
+from traceability.spc.checks import within
 from traceability.spc.sampling import AQLS, LEVELS
 
 router = APIRouter(include_in_schema=False, default_response_class=HTMLResponse)
@@ -60,6 +62,9 @@ SUPPLIER_COLUMNS = (
     "closed",
     "opened",
 )
+
+MONEY = ("prevention", "appraisal", "internal_failure", "external_failure", "revenue", "response_days")
+"""Of the numbers typed, those that need not be whole."""
 
 
 @router.get("/spc/merit")
@@ -204,7 +209,33 @@ def given_of(numbers: str, suppliers: str) -> Given:
             raise _unreadable(place, line, SUPPLIER_COLUMNS)
         counts = [_number(cell, column) for column, cell in zip(SUPPLIER_COLUMNS[1:], cells[1:], strict=True)]
         listed.append(dict(zip(SUPPLIER_COLUMNS, (cells[0], *counts), strict=True)))
-    return Given.model_validate(given | {"suppliers": [SupplierSaid.model_validate(one) for one in listed]})
+    try:
+        return Given.model_validate(
+            given | {"suppliers": [SupplierSaid.model_validate(one) for one in listed]}
+        )
+    except ValidationError as error:
+        raise _not_allowed(error) from error
+
+
+def _not_allowed(error: ValidationError) -> ParameterOutOfRange:
+    """The first number of those typed that is none of its kind."""
+    first = error.errors()[0]
+    name, value = str(first["loc"][-1]), str(first["input"])
+    is_money = name in MONEY
+    return ParameterOutOfRange(
+        f"{name} is {value}.",
+        action="Correct that number.",
+        parameter=name,
+        value=value[:60],
+        allowed=">= 0" if is_money else "whole",
+    )
+
+
+def _whole(text: str, *, lot: int) -> int:
+    """How many were found in a lot. Raises ReadingsUnreadable, ParameterOutOfRange."""
+    value = _number(text, "found")
+    within(value, parameter="count", allowed=f"0..{lot}", is_allowed=0 <= value <= lot and value.is_integer())
+    return int(value)
 
 
 def _number(text: str, name: str) -> float:
@@ -218,6 +249,7 @@ def _unreadable(line: int, text: str, columns: tuple[str, ...]) -> ReadingsUnrea
     return ReadingsUnreadable(
         f"Line {line} ({text[:60]!r}) is not {', '.join(columns)}.",
         action="Correct that line.",
+        reason="line" if line else "field",
         line=line,
         text=text[:60],
         columns=", ".join(columns),
@@ -251,7 +283,7 @@ def sampling_page(
         least = zero_acceptance(share=share / 100, lot=lot)
         running = continuous_sampling(clearance=clearance, fraction=fraction / 100, share=share / 100)
         again = passed_audit(audited=audited, escapes=escapes)
-        lots = [int(_number(cell, "found")) for cell in found.replace(",", " ").split()]
+        lots = [_whole(cell, lot=lot) for cell in found.replace(",", " ").split()]
         switch = switched(lot=lot, aql=aql, level=level, nonconforming=lots) if lots else None
     except SpcError as error:
         problem = explain(error, language)

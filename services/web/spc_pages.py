@@ -66,7 +66,8 @@ from services.web.rendering import kind_name, lane_name, page
 from traceability import gauge_studies, golden_parts, samples, standing_studies
 from traceability.changes import Part, changes
 from traceability.chart_book import Entry
-from traceability.errors import SpcError
+from traceability.errors import ChoiceUnknown, ParameterOutOfRange, SpcError
+from traceability.factors import counted_since
 from traceability.gauge_studies import StudyKind
 from traceability.golden_parts import FromRecord
 from traceability.samples import Shifts
@@ -84,6 +85,8 @@ USUAL_RUNS = 50
 """Values of a study that the service makes by itself: what a type 1 study takes (VDA 5; AIAG asks for 25 and more)."""
 
 Period = Literal["1", "3", "7", "30"]
+FIRST_YEAR = 2000
+
 PERIODS: tuple[Period, ...] = ("1", "3", "7", "30")
 """Days a chart looks back."""
 
@@ -108,6 +111,9 @@ CHART_WORDS = (
     "cumulative",
     "pareto_none",
 )
+BEGINNING = datetime(1970, 1, 1, tzinfo=UTC)
+"""Before anything is on record."""
+
 WEIGHTS: tuple[samples.Weigh, ...] = get_args(samples.Weigh)
 """What the drawn charts say by themselves."""
 
@@ -163,7 +169,9 @@ class Looked:
         )
 
 
-def looked(here: Here, days: Period = "3", lane: Name = "") -> Looked:
+def looked(here: Here, language: Language, days: Period = "3", lane: Name = "") -> Looked:
+    """Raises ChoiceUnknown for a lane that nobody has heard of."""
+    check_lane(here, language, lane)
     return Looked(here=here, days=days, lane=lane, since=datetime.now(UTC) - timedelta(days=int(days)))
 
 
@@ -180,6 +188,29 @@ def rights_over_charts(who: Caller | None) -> dict[str, bool]:
 def lanes_of(here: Serving) -> list[str]:
     """Those that have been heard of; before any was, those the station is to have."""
     return [known.lane for known in here.lanes()] or list(here.lane_titles)
+
+
+def check_lane(here: Serving, language: str, lane: str) -> None:
+    """Raises ChoiceUnknown for one that neither the station has nor the record."""
+    known = list(dict.fromkeys([*here.lane_titles, *lanes_of(here)]))
+    if lane and lane not in known and not counted_since(here.store, since=BEGINNING, lane=lane)[0]:
+        _unknown("lane", lane, [lane_name(here.lane_titles, language, one) for one in known])
+
+
+def check_kind(here: Serving, language: str, kind: str) -> None:
+    """Raises ChoiceUnknown for one that is neither in the catalogue nor in the record."""
+    if kind and kind not in here.catalogue and not counted_since(here.store, since=BEGINNING, kind=kind)[1]:
+        _unknown("kind", kind, [one.name(language) for one in here.catalogue.values()])
+
+
+def _unknown(what: str, value: str, there: list[str]) -> None:
+    raise ChoiceUnknown(
+        f"There is no {what} {value!r} here; there are: {', '.join(there) or '–'}.",
+        action="Choose one of these.",
+        choice=what,
+        value=value,
+        there=", ".join(there) or "–",
+    )
 
 
 @router.get("/spc")
@@ -228,7 +259,12 @@ def spc(
     }
     found: ChartAnswer | None = None
     problem: Explanation | None = None
+    cameras = samples.cameras_seen(here.store, since=since, station=station or None, lane=lane or None)
     try:
+        check_lane(here, language, lane)
+        check_kind(here, language, kind)
+        if camera and camera not in cameras:
+            _unknown("camera", camera, list(cameras))
         selected: Selection = selection(
             by=by,
             station=station,
@@ -265,7 +301,7 @@ def spc(
         is_swapped="hx-request" in request.headers,
         kinds=samples.kinds_seen(here.store, since=since, station=station or None, lane=lane or None),
         all_stages=samples.stages_seen(here.store, since=since, station=station or None, lane=lane or None),
-        cameras=samples.cameras_seen(here.store, since=since, station=station or None, lane=lane or None),
+        cameras=cameras,
         weights=WEIGHTS,
         shifts=[f"{start:%H:%M}" for start in Shifts().starts],
         chart_texts=chart_texts(language, value="share" if chart == "p" else "value"),
@@ -389,16 +425,17 @@ def units_page(
 
 
 @router.get("/spc/causes")
-def causes_page(request: Request, look: Look, kind: Name = "") -> Response:
+def causes_page(request: Request, look: Look, language: Language, kind: Name = "") -> Response:
     """What refused units have in common: odds ratios with intervals, adjusted for many looks."""
     found: CausesAnswer | None = None
     problem: Explanation | None = None
     try:
+        check_kind(look.here, language, kind)
         found = causes_of(
             look.here, station=look.station, lane=look.lane or None, kind=kind or None, since=look.since
         )
     except SpcError as error:
-        problem = explain(error, language_of(request))
+        problem = explain(error, language)
     return page(
         request,
         "spc_causes.html",
@@ -415,6 +452,7 @@ def causes_page(request: Request, look: Look, kind: Name = "") -> Response:
 @router.get("/spc/maps")
 def maps_page(request: Request, look: Look, language: Language, kind: Name = "") -> Response:
     """Where defects lie on strip or part, and the rolls whose marks came again."""
+    check_kind(look.here, language, kind)
     look = look.of_one_lane(first=True)
     found = positions_of(
         look.here, language, lane=look.lane, station=look.station, kind=kind or None, since=look.since
@@ -459,17 +497,35 @@ def say_change(
 ) -> Response:
     """A camera, a lamp or a lens was changed; a time without a zone, as a form sends it, is the plant's own."""
     try:
-        moment = datetime.fromisoformat(at).astimezone(UTC) if at else None
-    except ValueError:
-        moment = None
-    said = ChangeSaid.model_construct(part=part, lane=changed_lane, what=what, at=moment)
-    try:
+        check_lane(look.here, language, changed_lane)
+        moment = moment_of(at) if at else None
+        said = ChangeSaid.model_construct(part=part, lane=changed_lane, what=what, at=moment)
         change_said(look.here, caller, said)
     except SpcError as error:
-        shown = replace(look, lane=changed_lane)
+        shown = replace(
+            look, lane=look.lane if isinstance(error, ChoiceUnknown) else changed_lane
+        ).of_one_lane()
         told = explain(error, language)
         return _inspector_page(request, shown, language, caller, wrong=told, status=status_of(error).value)
     return RedirectResponse(f"/spc/inspector?{urlencode({'lane': changed_lane})}", HTTPStatus.SEE_OTHER)
+
+
+def moment_of(typed: str) -> datetime:
+    """A time as a form sends it, without a zone the plant's own. Raises ParameterOutOfRange for what is none, or lies
+    before FIRST_YEAR."""
+    try:
+        moment = datetime.fromisoformat(typed)
+        if moment.year < FIRST_YEAR:
+            raise ValueError(typed)
+        return moment.astimezone(UTC)
+    except (ValueError, OverflowError) as error:
+        raise ParameterOutOfRange(
+            f"{typed!r} is no time of a change.",
+            action="Give date and time of the change, from the year 2000 on.",
+            parameter="changed_at",
+            value=typed,
+            allowed="2000-01-01T00:00 …",
+        ) from error
 
 
 def _inspector_page(

@@ -24,11 +24,15 @@ from traceability.errors import (
 
 Floats = NDArray[np.float64]
 
+LARGEST = 1e100
+"""Of a value or a limit, either way: nothing measured is greater, and squares of far greater ones are no numbers."""
+
 
 def numbers(values: ArrayLike, *, method: str, needed: int = 1, must_vary: bool = False) -> Floats:
     """The values as an array of shape (n,), every one finite. The copy is the caller's own.
 
-    Raises ValuesMissing, ValueNotFinite, TooFewValues below `needed`, and NoVariation where `must_vary`.
+    Raises ValuesMissing, ValueNotFinite, ParameterOutOfRange beyond LARGEST, TooFewValues below `needed`, and
+    NoVariation where `must_vary`.
     """
     array = np.array(values, np.float64).ravel()
     if array.size == 0:
@@ -45,6 +49,8 @@ def numbers(values: ArrayLike, *, method: str, needed: int = 1, must_vary: bool 
             position=int(wrong[0]) + 1,
             value=str(value),
         )
+    largest = float(array[np.argmax(np.abs(array))])
+    magnitude(largest, parameter="value")
     enough(array.size, method=method, needed=needed)
     if must_vary:
         varying(array, method=method)
@@ -155,6 +161,18 @@ def spec_limits(lower: float | None, upper: float | None) -> None:
             lower=str(lower),
             upper=str(upper),
         )
+    for limit in given:
+        magnitude(limit, parameter="limit")
+
+
+def magnitude(value: float, *, parameter: str) -> float:
+    """Raises ParameterOutOfRange beyond LARGEST."""
+    return within(
+        value,
+        parameter=parameter,
+        allowed=f"{-LARGEST:g} … {LARGEST:g}",
+        is_allowed=bool(abs(value) <= LARGEST),
+    )
 
 
 def positive(value: float, *, parameter: str) -> float:
