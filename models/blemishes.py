@@ -30,20 +30,6 @@ def blemished(good: Image, others: Sequence[Image], rng: np.random.Generator) ->
     others   pictures of good parts, which lend foreign texture
     """
     drawn = [_FAMILIES[int(rng.integers(len(_FAMILIES)))] for _ in range(int(rng.integers(1, 4)))]
-    return _with(good, drawn, others, rng)
-
-
-def blemished_finely(good: Image, others: Sequence[Image], rng: np.random.Generator) -> tuple[Image, Mask]:
-    """As `blemished`, with one or two blemishes of a wider range, for a network that learns to see and not only to
-    weigh: specks from 2 px, hairline cracks, zones that end at a wavering line, polished patches."""
-    count = int(rng.choice([1, 1, 2]))
-    drawn = [_FINE[int(number)] for number in rng.choice(len(_FINE), count, p=_FINE_SHARES)]
-    return _with(good, drawn, others, rng)
-
-
-def _with(
-    good: Image, drawn: Sequence[_Family], others: Sequence[Image], rng: np.random.Generator
-) -> tuple[Image, Mask]:
     seen = good.astype(np.float32)
     where = np.zeros(good.shape, np.uint8)
     for draw in drawn:
@@ -101,52 +87,6 @@ def _rough(seen: _Field, others: Sequence[Image], rng: np.random.Generator) -> t
 
 # Specks twice: the commonest defect of all surfaces.
 _FAMILIES = (_speck, _speck, _crack, _foreign, _zone, _rough)
-
-
-def _fine_speck(seen: _Field, others: Sequence[Image], rng: np.random.Generator) -> tuple[_Field, Image]:
-    mask = _blob(seen.shape, rng, radius=float(np.exp(rng.uniform(0.6, 2.2))), stretch=rng.uniform(1, 2.5))
-    return _faded(seen, seen * _gain(rng), mask, rng.uniform(0.6, 1.4)), mask
-
-
-def _hairline(seen: _Field, others: Sequence[Image], rng: np.random.Generator) -> tuple[_Field, Image]:
-    """Marked a pixel wider than it is: what is thinner than a cell would cover too little of it to be asked for."""
-    steps, stride = int(rng.uniform(4, 30)), rng.uniform(2.5, 5)
-    ways = rng.uniform(0, 2 * np.pi) + np.cumsum(rng.normal(0, rng.uniform(0.03, 0.3), steps))
-    start = rng.uniform(0, 1, 2) * seen.shape[::-1]
-    points = start + np.cumsum(stride * np.stack([np.cos(ways), np.sin(ways)], axis=1), axis=0)
-    mask = np.zeros(seen.shape, np.uint8)
-    width = int(rng.choice([1, 1, 2, 2, 3, 4]))
-    cv2.polylines(mask, [points.round().astype(np.int32)], False, (255,), width, lineType=cv2.LINE_AA)
-    wider = np.asarray(cv2.dilate(mask, np.ones((3, 3), np.uint8)), np.uint8)
-    return _faded(seen, seen * _gain(rng), mask, 0.6), wider
-
-
-def _side(seen: _Field, others: Sequence[Image], rng: np.random.Generator) -> tuple[_Field, Image]:
-    """All to one side of a line that wavers, lighter or darker, rougher or smoother."""
-    along = np.linspace(-0.1, 1.1, 9)
-    across = rng.uniform(0.03, 0.45) + np.cumsum(rng.normal(0, 0.02, 9)) + rng.normal(0, 0.15) * along
-    corners = np.concatenate([np.stack([along, across], axis=1), [[1.1, -0.2], [-0.1, -0.2]]])
-    if rng.random() < 0.3:
-        corners = corners[:, ::-1]
-    if rng.random() < 0.5:
-        corners = 1 - corners
-    mask = np.zeros(seen.shape, np.uint8)
-    cv2.fillPoly(mask, [(corners * seen.shape[::-1]).round().astype(np.int32)], (255,))
-    smooth = cv2.GaussianBlur(seen, (0, 0), 4)
-    gain = rng.uniform(0.5, 0.85) if rng.random() < 0.45 else rng.uniform(1.15, 1.8)
-    changed = smooth * gain + (seen - smooth) * rng.uniform(0.2, 1.8)
-    return _faded(seen, np.asarray(changed, np.float32), mask, rng.uniform(0.8, 3)), mask
-
-
-def _polished(seen: _Field, others: Sequence[Image], rng: np.random.Generator) -> tuple[_Field, Image]:
-    mask = _blob(seen.shape, rng, radius=rng.uniform(8, 45), stretch=rng.uniform(1, 3), rough=0.2)
-    smooth = cv2.GaussianBlur(seen, (0, 0), rng.uniform(2, 6)) * rng.uniform(0.6, 1.4)
-    changed = smooth + rng.normal(0, rng.uniform(0, 3), seen.shape)
-    return _faded(seen, np.asarray(changed, np.float32), mask, 1.5), mask
-
-
-_FINE = (_fine_speck, _hairline, _foreign, _zone, _side, _rough, _polished)
-_FINE_SHARES = (0.3, 0.27, 0.08, 0.14, 0.06, 0.05, 0.1)
 
 
 def _gain(rng: np.random.Generator) -> np.float32:

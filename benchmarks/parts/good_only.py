@@ -18,7 +18,7 @@ import cv2
 import numpy as np
 
 from inspection.types import Image
-from models.anomaly import TILE_PX, fit, write
+from models.anomaly import fit, write
 from models.evaluation import auroc
 from models.maps import MapDetector
 from models.session import Session
@@ -70,7 +70,9 @@ def main() -> None:
     print(
         f"at 0.5: overkill {np.mean(np.array(alarmed)[free]):.3f}, escapes {1 - np.mean(np.array(alarmed)[~free]):.3f}"
     )
-    print(f"{np.median(took):.1f} ms of one core for a tile of {TILE_PX} x {TILE_PX} px")
+    print(
+        f"{np.median(took):.1f} ms of one core for a tile of {model.card.tile_px} px, seen at {model.card.input_hw[0]}"
+    )
 
 
 def thorough_fit(good: list[Image], *, name: str, source: str) -> ReleasedModel:

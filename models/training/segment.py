@@ -462,14 +462,16 @@ def as_onnx(
     opset: int,
     layers: Sequence[Layer] = LAYERS,
     input_px: int = INPUT_PX,
-    pooled: int = 1,
-    even_at: float = 0.0,
+    pooled: Sequence[int] = (),
+    even_at: Sequence[float] = (),
+    loudest: bool = False,
 ) -> bytes:
     """The network as an ONNX file: (1, 1, input_px, input_px) 0..1 in, map (1, kinds, input_px / 4, …) 0..1 out.
 
     learned   as `as_arrays` gives it. Its norms are folded into the convolutions
-    pooled    a cell's logit is the mean of so many each way around it; odd
-    even_at   the logit of which the score is 0.5
+    pooled    for each kind: a cell's logit is the mean of so many each way around it; odd
+    even_at   for each kind: the logit of which the score is 0.5
+    loudest   one map instead of one for each kind: of each cell its surest kind
     """
     import onnx
     from onnx import TensorProto, helper, numpy_helper
@@ -496,8 +498,8 @@ def as_onnx(
             given = f"{layer.name}_read"
             nodes.append(helper.make_node("Concat", read, [given], name=f"{layer.name}/concat", axis=1))
         weight, bias = _folded(learned, layer)
-        if layer.last:
-            bias = bias - np.float32(even_at)
+        if layer.last and even_at:
+            bias = bias - np.asarray(even_at, np.float32)
         constants += [
             numpy_helper.from_array(weight, f"{layer.name}.weight"),
             numpy_helper.from_array(bias, f"{layer.name}.bias"),
@@ -520,29 +522,70 @@ def as_onnx(
         if not layer.last:
             nodes.append(helper.make_node("Relu", [said], [layer.name], name=f"{layer.name}/relu"))
     told = layers[-1].name
-    if pooled > 1:
-        nodes.append(
-            helper.make_node(
-                "AveragePool",
-                [told],
-                ["pooled"],
-                name="map/pool",
-                kernel_shape=[pooled] * 2,
-                pads=[pooled // 2] * 4,
-                count_include_pad=0,
+    if pooled:
+        for size in sorted(set(pooled)):
+            nodes.append(
+                helper.make_node(
+                    "AveragePool",
+                    [told],
+                    [f"pooled_{size}"],
+                    name=f"map/pool_{size}",
+                    kernel_shape=[size] * 2,
+                    pads=[size // 2] * 4,
+                    count_include_pad=0,
+                )
             )
-        )
+        for kind, size in enumerate(pooled):
+            constants.append(numpy_helper.from_array(np.array([kind], np.int64), f"kind_{kind}"))
+            nodes.append(
+                helper.make_node(
+                    "Gather",
+                    [f"pooled_{size}", f"kind_{kind}"],
+                    [f"pooled/{kind}"],
+                    name=f"map/kind_{kind}",
+                    axis=1,
+                )
+            )
         told = "pooled"
+        read = [f"pooled/{kind}" for kind in range(len(pooled))]
+        nodes.append(helper.make_node("Concat", read, [told], name="map/kinds", axis=1))
+    if loudest:
+        nodes.append(helper.make_node("ReduceMax", [told], ["loudest"], name="map/loudest", axes=[1]))
+        told = "loudest"
     nodes.append(helper.make_node("Sigmoid", [told], ["map"], name="map/sigmoid"))
-    cells = input_px // CELL_PX
+    cells, maps = input_px // CELL_PX, 1 if loudest else layers[-1].channels
     graph = helper.make_graph(
         nodes,
         "segments",
         [helper.make_tensor_value_info("image", TensorProto.FLOAT, [1, 1, input_px, input_px])],
-        [helper.make_tensor_value_info("map", TensorProto.FLOAT, [1, layers[-1].channels, cells, cells])],
+        [helper.make_tensor_value_info("map", TensorProto.FLOAT, [1, maps, cells, cells])],
         constants,
     )
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", opset)], ir_version=9)
+    onnx.checker.check_model(model)
+    return bytes(model.SerializeToString())
+
+
+def in_one_file(networks: Sequence[bytes]) -> bytes:
+    """One file that says the mean of the logits of several, of the same input and kinds, each as `as_onnx` gives it."""
+    import onnx
+    from onnx import compose, helper
+
+    members = [onnx.load_from_string(one) for one in networks]
+    nodes, constants, said = [], [], []
+    for number, member in enumerate(members):
+        graph = compose.add_prefix_graph(
+            member.graph, f"{number}/", rename_inputs=False, rename_outputs=False
+        )
+        nodes += [one for one in graph.node if one.op_type != "Sigmoid"]
+        (last,) = (one for one in graph.node if one.op_type == "Sigmoid")
+        said += last.input
+        constants += graph.initializer
+    nodes.append(helper.make_node("Mean", said, ["mean"], name="mean"))
+    nodes.append(helper.make_node("Sigmoid", ["mean"], ["map"], name="map/sigmoid"))
+    first = members[0]
+    graph = helper.make_graph(nodes, "segments", first.graph.input, first.graph.output, constants)
+    model = helper.make_model(graph, opset_imports=first.opset_import, ir_version=first.ir_version)
     onnx.checker.check_model(model)
     return bytes(model.SerializeToString())
 

@@ -19,6 +19,7 @@ from models.training.segment import (
     Tile,
     as_onnx,
     drawn_for_an_epoch,
+    in_one_file,
     read_tiles,
     set_aside,
     view,
@@ -137,3 +138,19 @@ def test_a_file_whose_norms_were_forgotten_would_answer_otherwise():
     session = onnxruntime.InferenceSession(as_onnx(forgotten, opset=17), providers=["CPUExecutionProvider"])
     (found,) = session.run(None, {"image": picture})
     assert np.abs(found[0, :, ::4, ::4] - wanted).max() > 0.05
+
+
+def logits_of(file, picture):
+    session = onnxruntime.InferenceSession(file, providers=["CPUExecutionProvider"])
+    (found,) = session.run(None, {"image": picture})
+    return np.log(found / (1 - found))
+
+
+def test_several_networks_in_one_file_say_the_mean_of_their_logits():
+    learned, picture, _ = as_torch_answered()
+    other = {**learned, "logits.bias": learned["logits.bias"] + 2}
+    files = [as_onnx(one, opset=17) for one in (learned, other, learned)]
+    alone, together = logits_of(files[0], picture), logits_of(in_one_file(files), picture)
+    # A score near 0 or 1 says little of its logit.
+    told = np.abs(alone) < 6
+    assert together[told] == pytest.approx(alone[told] + 2 / 3, abs=0.02)
