@@ -168,7 +168,9 @@ def test_an_engineer_goes_from_a_signal_to_a_closed_case_and_it_opens_again_when
         ):
             act_form = page.locator(f"form:has(input[value={act}])")
             act_form.locator("textarea").fill(text)
-            act_form.locator("button").click()
+            # All of the page that comes, before anything on it is clicked.
+            with page.expect_navigation():
+                act_form.locator("button").click()
             expect(page.locator(".eight-d")).to_contain_text(text)
         check = page.locator("form:has(input[value=check])")
         check.locator("textarea").fill("none of 200 refused")
