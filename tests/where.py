@@ -9,6 +9,11 @@ import pytest
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 
+TRAINING_PYTHON = Path(
+    os.environ.get("LYNCEUS_TRAINING_PYTHON", REPOSITORY / ".venv-training" / "bin" / "python")
+)
+"""Of the environment with torch, which `make .venv-training/ready` makes."""
+
 
 def shared(*parts: str, module: bool = False) -> Path:
     """A path in the shared folder beside the repository, or a skip that says how to provide it: of a whole `module`."""

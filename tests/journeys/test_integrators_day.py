@@ -210,6 +210,8 @@ def test_an_integrator_goes_from_a_new_camera_to_a_promoted_model(station, brows
         page.locator(".recipe-text button:not([formaction])").click()
         page.wait_for_url(lambda url: url.endswith("/recipes/part-demo?done=proposed#way"))
         page.locator("a[href$='of=proposal#form']").click()
+        # The page before has the same form.
+        page.wait_for_url("**of=proposal#form")
         page.locator("#form input[name=review_from]").first.fill("0.8")
         page.locator("#form input[name=reason]").fill("the lamp is uneven; chips below 0.8 mm are fine")
         page.locator("#form button:not([formaction])").click()
@@ -217,7 +219,8 @@ def test_an_integrator_goes_from_a_new_camera_to_a_promoted_model(station, brows
         expect(page.locator(".difference")).to_contain_text(flat.name)
         second.goto("/recipes/part-demo")
         second.locator("form[action$='/approve'] input").fill(PASSWORD)
-        second.locator("form[action$='/approve'] button").click()
+        with second.expect_navigation():
+            second.locator("form[action$='/approve'] button").click()
         page.reload()
         page.locator("form[action$='/publish'] button").click()
         expect(page.locator("form[action$='/publish']")).to_have_count(0)
@@ -280,7 +283,8 @@ def test_an_integrator_goes_from_a_new_camera_to_a_promoted_model(station, brows
         has_looked_on(station, "1.1.0", seen=250)
         second.goto(f"/models/{NAME}")
         second.locator("form[action$='/approve'] input[type=password]").fill(PASSWORD)
-        second.locator("form[action$='/approve'] button").click()
+        with second.expect_navigation():
+            second.locator("form[action$='/approve'] button").click()
         page.reload()
         page.locator("form[action$='/promote'] button").click()
         page.wait_for_url(f"**/models/{NAME}")

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from models.training.drawn_defects import FAMILIES, with_defects
-from tests.models.test_anomaly import surface
+from tests.models.drawn_metal import surface
 
 PX = 160
 

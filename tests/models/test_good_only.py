@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import json
+import os
+import subprocess
+
 import cv2
 import numpy as np
 import onnxruntime
@@ -9,15 +13,14 @@ import pytest
 
 from models.anomaly import KIND
 from models.errors import TrainingDataMissing
-from models.maps import MapDetector
-from models.session import Session
 from models.training.drawn_defects import FAMILIES
 from models.training.good_only import LAYERS, POOLED, fit, view
 from models.training.pieces import PIECE_PX
 from models.training.segment import LAYERS as WHOLE
 from models.training.segment import as_onnx
+from tests.models.drawn_metal import surface
 from tests.models.segment_in_torch import drawn
-from tests.models.test_anomaly import surface, with_hole
+from tests.where import REPOSITORY, TRAINING_PYTHON
 
 
 def views(count: int, *, hw=(256, 256)):
@@ -79,12 +82,17 @@ def test_from_a_handful_of_pictures_nothing_is_fitted():
         fit([surface(1)], name="few", source="drawn")
 
 
-@pytest.mark.timeout(900)
+@pytest.mark.timeout(1800)
+@pytest.mark.skipif(not TRAINING_PYTHON.exists(), reason="not there: make .venv-training/ready")
 def test_a_short_fit_tells_a_hole_on_a_part_it_never_saw_from_good_parts():
-    pytest.importorskip("torch", reason='pip install "lynceus[training-maps]"')
-    model = fit([surface(seed) for seed in range(12)], name="drawn", source="drawn", steps=100, threads=1)
-    detector = MapDetector(Session(model), min_score=1e-6)
-    good = [detector.detect(surface(seed)).score.max() for seed in range(20, 26)]
-    bad = [detector.detect(with_hole(seed)) for seed in range(20, 26)]
-    assert np.mean([one.score.max() for one in bad]) > np.mean(good)
-    assert model.card.kinds == (KIND,)
+    run = subprocess.run(
+        [str(TRAINING_PYTHON), "-m", "tests.models.short_fit"],
+        cwd=REPOSITORY,
+        env={**os.environ, "PYTHONPATH": str(REPOSITORY)},
+        capture_output=True,
+        check=True,
+        text=True,
+    )
+    told = json.loads(run.stdout.splitlines()[-1])
+    assert np.mean(told["holed"]) > np.mean(told["good"])
+    assert told["kinds"] == [KIND]

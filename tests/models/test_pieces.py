@@ -7,7 +7,7 @@ import pytest
 
 from models.training import pieces
 from models.training.segment import CELL_PX
-from tests.models.test_anomaly import surface
+from tests.models.drawn_metal import surface
 
 CELLS = pieces.PIECE_PX // CELL_PX
 

@@ -51,8 +51,8 @@ from services.station.shadow import Shadowed, tallied, tally_file
 from services.station.units import CountedUnits
 from station_config import load_recipe, load_station
 from tests.builders import NOON, a_defect, a_unit, an_inspection
+from tests.models.drawn_metal import surface, with_hole
 from tests.models.networks import a_model, answering
-from tests.models.test_anomaly import surface, with_hole
 from tests.services.station.test_lane import Keeps, Sees, SeesOneMark
 from traceability.accounts import Accounts, Role, note
 from traceability.images import ImageStore

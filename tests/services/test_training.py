@@ -34,9 +34,10 @@ from services.training_desk import DeskMissing, DeskNotKnown, Gives, TrainingDes
 from station_config import load_catalogue, load_station
 from tests.a_station import AStation, an_empty_station, needs_libraries
 from tests.builders import NOON, a_defect, an_inspection
+from tests.models.drawn_metal import surface
 from tests.models.releases import STRIP
-from tests.models.test_anomaly import surface
 from tests.services.signed_in import signed_in
+from tests.where import TRAINING_PYTHON
 from traceability.accounts import Accounts, Person, Role
 from traceability.reviews import Decision, Reviews
 
@@ -369,11 +370,6 @@ def is_labelled(sets: DataSets, count: int) -> None:
         boxes = [(one.kind, one.box_px) for one in drawing.truth]
         given = [{"kind": kind, "box": [box.x1, box.y1, box.x2, box.y2]} for kind, box in boxes]
         sets.label("flange", picture, given)
-
-
-TRAINING_PYTHON = Path(
-    os.environ.get("LYNCEUS_TRAINING_PYTHON", Path(__file__).parents[2] / ".venv-training" / "bin" / "python")
-)
 
 
 @pytest.mark.timeout(1800)
