@@ -194,22 +194,22 @@ def check_lane(here: Serving, language: str, lane: str) -> None:
     """Raises ChoiceUnknown for one that neither the station has nor the record."""
     known = list(dict.fromkeys([*here.lane_titles, *lanes_of(here)]))
     if lane and lane not in known and not counted_since(here.store, since=BEGINNING, lane=lane)[0]:
-        _unknown("lane", lane, [lane_name(here.lane_titles, language, one) for one in known])
+        _unknown(language, "lane", lane, [lane_name(here.lane_titles, language, one) for one in known])
 
 
 def check_kind(here: Serving, language: str, kind: str) -> None:
     """Raises ChoiceUnknown for one that is neither in the catalogue nor in the record."""
     if kind and kind not in here.catalogue and not counted_since(here.store, since=BEGINNING, kind=kind)[1]:
-        _unknown("kind", kind, [one.name(language) for one in here.catalogue.values()])
+        _unknown(language, "kind", kind, [one.name(language) for one in here.catalogue.values()])
 
 
-def _unknown(what: str, value: str, there: list[str]) -> None:
+def _unknown(language: str, what: str, value: str, there: list[str]) -> None:
     raise ChoiceUnknown(
         f"There is no {what} {value!r} here; there are: {', '.join(there) or '–'}.",
         action="Choose one of these.",
         choice=what,
         value=value,
-        there=", ".join(there) or "–",
+        there=say("web.models.comma", language).join(there) or "–",
     )
 
 
@@ -264,7 +264,7 @@ def spc(
         check_lane(here, language, lane)
         check_kind(here, language, kind)
         if camera and camera not in cameras:
-            _unknown("camera", camera, list(cameras))
+            _unknown(language, "camera", camera, list(cameras))
         selected: Selection = selection(
             by=by,
             station=station,

@@ -22,7 +22,7 @@ ADDRESSES = {
     "/spc?camera=abc": ("no camera “abc”", "“abc”的相机"),
     "/spc?shift=07:77": ("does not have the form asked for", "格式不符"),
     "/spc?by=week": ("&#39;hour&#39;, &#39;shift&#39;", "&#39;hour&#39;, &#39;shift&#39;"),
-    "/spc/measured?lane=abc": ("There are: Strip, Parts.", "可选：带钢, 零件。"),
+    "/spc/measured?lane=abc": ("There are: Strip, Parts.", "可选：带钢、零件。"),
     "/spc/measured?measurement=width&chart=pre_control&lower=-1e308&upper=1e308": (
         "1e+100 or less",
         "1e+100",
