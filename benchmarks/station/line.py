@@ -53,9 +53,10 @@ from services.station.cores import give_cores_to_lanes
 from services.station.engine import keep_running
 from services.station.link import Address, Courier
 from services.station.messages import Message
-from services.station.place import ServicePlace
+from services.station.place import ENGINE_LOGS, ServicePlace
 from services.station.reporter import Reporter
 from services.station.service import run_service
+from services.station.write_ahead import WriteAheadLog
 from services.telemetry import log_to_stderr
 from station_config import StationSettings
 from traceability.identifiers import Minter
@@ -279,7 +280,7 @@ def run(
     station: StationSettings, folder: Path, camera: Camera, seconds: float, *, is_endless: bool
 ) -> tuple[Times, list[float]]:
     """The station for so many seconds; what was timed at its verdicts, and how long the page's answers took, ms."""
-    address = Address(path=str(folder / "engine"), key=secrets.token_bytes(32))
+    address = Address(path=str(folder / "socket"), key=secrets.token_bytes(32))
     place = ServicePlace(
         database=f"sqlite:///{folder / 'line.db'}",
         pictures=str(folder / "pictures"),
@@ -299,7 +300,8 @@ def run(
         raise word
     times, stop, asked_ms = Times(), threading.Event(), []
     with (
-        Courier(address) as courier,
+        WriteAheadLog(folder / ENGINE_LOGS / station.name) as log,
+        Courier(address, log=log) as courier,
         Reporter(courier) as reporter,
         a_plc(station, times, courier.send) as to_plc,
     ):
@@ -307,7 +309,7 @@ def run(
             station,
             station.lanes[0],
             minter=Minter("86.999.1", started_at=datetime.now(UTC)),
-            sinks=(*to_plc, times, reporter),
+            sinks=(log, *to_plc, times, reporter),
             stop=stop,
         )
         gc.collect()
