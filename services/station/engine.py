@@ -101,8 +101,8 @@ def run_engine(station: StationSettings, address: Address, folder: Path | None, 
             for as_set in station.lanes:
                 settings = as_set.model_copy(update={"recipe": in_force.of(as_set)})
                 reporter = held.enter_context(Reporter(courier, keeps_exact=station.pictures == "exact"))
-                # The line before the records: a part that is on its way to the gate does not wait for its own. But what
-                # the line is told outlives this process.
+                # The log before the line: what the line is told outlives this process. The line before the reporter: a
+                # part that is on its way to the gate does not wait for its record.
                 first: list[Sink] = [] if log is None else [log]
                 first += () if line is None else line.sinks(settings.name)
                 lane = build_lane(station, settings, minter=minter, sinks=(*first, reporter), stop=stop)

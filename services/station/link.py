@@ -2,8 +2,8 @@
 
 The engine keeps what it sent until the service says that it is committed. A service that is killed is
 started again and gets the rest; inspections carry their own id, so what arrives twice is stored once. An
-engine that is killed leaves units in hand: the next engine says which it has, and the service closes the
-others, as the log of the one before has them or else as not inspected.
+engine that is killed leaves units behind: the next engine says which it has. The service records the others as
+the one before had decided them (`write_ahead`), and closes what it had not decided as not inspected.
 
 The connection is a local socket with a key of its own per start. What travels is our own messages.
 """
