@@ -39,8 +39,8 @@ def blemished(good: Image, others: Sequence[Image], rng: np.random.Generator) ->
 
 
 def _speck(seen: _Field, others: Sequence[Image], rng: np.random.Generator) -> tuple[_Field, Image]:
-    mask = _blob(seen.shape, rng, radius=rng.uniform(3, 11), stretch=rng.uniform(1, 2.5))
-    return _faded(seen, seen * _gain(rng), mask, rng.uniform(0.6, 1.5)), mask
+    mask = blob(seen.shape, rng, radius=rng.uniform(3, 11), stretch=rng.uniform(1, 2.5))
+    return faded(seen, seen * _gain(rng), mask, rng.uniform(0.6, 1.5)), mask
 
 
 def _crack(seen: _Field, others: Sequence[Image], rng: np.random.Generator) -> tuple[_Field, Image]:
@@ -52,20 +52,20 @@ def _crack(seen: _Field, others: Sequence[Image], rng: np.random.Generator) -> t
     cv2.polylines(
         mask, [points.round().astype(np.int32)], False, (255,), int(rng.integers(1, 5)), lineType=cv2.LINE_AA
     )
-    return _faded(seen, seen * _gain(rng), mask, 0.8), mask
+    return faded(seen, seen * _gain(rng), mask, 0.8), mask
 
 
 def _foreign(seen: _Field, others: Sequence[Image], rng: np.random.Generator) -> tuple[_Field, Image]:
-    mask = _blob(seen.shape, rng, radius=rng.uniform(8, 40), stretch=rng.uniform(1, 2))
+    mask = blob(seen.shape, rng, radius=rng.uniform(8, 40), stretch=rng.uniform(1, 2))
     lent = np.rot90(others[int(rng.integers(len(others)))], int(rng.integers(1, 4)))
     texture = cv2.resize(np.ascontiguousarray(lent), seen.shape[::-1]).astype(np.float32)
     texture = texture * rng.uniform(0.4, 1.5) + rng.normal(0, 8, seen.shape).astype(np.float32)
-    return _faded(seen, np.asarray(texture, np.float32), mask, 1.0), mask
+    return faded(seen, np.asarray(texture, np.float32), mask, 1.0), mask
 
 
 def _zone(seen: _Field, others: Sequence[Image], rng: np.random.Generator) -> tuple[_Field, Image]:
     if rng.random() < 0.5:
-        mask = _blob(seen.shape, rng, radius=rng.uniform(25, 90), stretch=rng.uniform(1, 2.5), rough=0.15)
+        mask = blob(seen.shape, rng, radius=rng.uniform(25, 90), stretch=rng.uniform(1, 2.5), rough=0.15)
     else:
         middle = rng.uniform(0, 1, 2) * seen.shape[::-1]
         sides = rng.uniform(30, 200, 2)
@@ -75,14 +75,14 @@ def _zone(seen: _Field, others: Sequence[Image], rng: np.random.Generator) -> tu
     smooth = cv2.GaussianBlur(seen, (0, 0), 4)
     gain = rng.uniform(0.55, 0.85) if rng.random() < 0.5 else rng.uniform(1.18, 1.7)
     changed = smooth * gain + (seen - smooth) * rng.uniform(0.3, 1.6)
-    return _faded(seen, np.asarray(changed, np.float32), mask, rng.uniform(1, 3)), mask
+    return faded(seen, np.asarray(changed, np.float32), mask, rng.uniform(1, 3)), mask
 
 
 def _rough(seen: _Field, others: Sequence[Image], rng: np.random.Generator) -> tuple[_Field, Image]:
-    mask = _blob(seen.shape, rng, radius=rng.uniform(8, 30), stretch=rng.uniform(1, 3))
+    mask = blob(seen.shape, rng, radius=rng.uniform(8, 30), stretch=rng.uniform(1, 3))
     grain = cv2.GaussianBlur(rng.standard_normal(seen.shape).astype(np.float32), (0, 0), rng.uniform(0.7, 2))
     strength = max(float(seen.std()), 6.0) * rng.uniform(0.6, 1.6) / max(float(grain.std()), 1e-6)
-    return _faded(seen, np.asarray(seen + grain * strength, np.float32), mask, 1.5), mask
+    return faded(seen, np.asarray(seen + grain * strength, np.float32), mask, 1.5), mask
 
 
 # Specks twice: the commonest defect of all surfaces.
@@ -93,22 +93,31 @@ def _gain(rng: np.random.Generator) -> np.float32:
     return np.float32(rng.uniform(0.25, 0.75) if rng.random() < _DARK_SHARE else rng.uniform(1.3, 1.9))
 
 
-def _blob(
-    shape: tuple[int, ...], rng: np.random.Generator, *, radius: float, stretch: float, rough: float = 0.35
+def blob(
+    shape: tuple[int, ...],
+    rng: np.random.Generator,
+    *,
+    radius: float,
+    stretch: float,
+    rough: float = 0.35,
+    middle: NDArray[np.float64] | None = None,
 ) -> Image:
-    """255 within a rounded outline, somewhere in the picture."""
+    """255 within a rounded outline, around `middle` (x, y, px) or somewhere in the picture."""
     angle = np.linspace(0, 2 * np.pi, 24, endpoint=False)
     reach = radius * np.clip(1 + rough * rng.standard_normal(24), 0.4, 1.8)
     reach = (reach + np.roll(reach, 1) + np.roll(reach, -1)) / 3
     along, across = reach * np.cos(angle) * stretch, reach * np.sin(angle)
     turn = rng.uniform(0, np.pi)
-    x = along * np.cos(turn) - across * np.sin(turn) + rng.uniform(0, shape[1])
-    y = along * np.sin(turn) + across * np.cos(turn) + rng.uniform(0, shape[0])
+    if middle is None:
+        middle = rng.uniform(0, 1, 2) * shape[::-1]
+    x = along * np.cos(turn) - across * np.sin(turn) + middle[0]
+    y = along * np.sin(turn) + across * np.cos(turn) + middle[1]
     mask = np.zeros(shape, np.uint8)
     cv2.fillPoly(mask, [np.stack([x, y], axis=1).round().astype(np.int32)], (255,))
     return mask
 
 
-def _faded(seen: _Field, changed: _Field, mask: Image, softness_px: float) -> _Field:
+def faded(seen: _Field, changed: NDArray[np.floating], mask: Image, softness_px: float) -> _Field:
+    """`changed` where the mask is, with a soft border."""
     share = cv2.GaussianBlur(mask, (0, 0), float(softness_px)).astype(np.float32) / 255
     return np.asarray(seen * (1 - share) + changed * share, np.float32)

@@ -6,9 +6,8 @@
     chip    a dark or bright patch without grain that hangs on the rim of the part
     smear   a patch in which the grain is all but gone
 
-A network that learns from good parts only (`good_only`) is asked for nothing else; one that learns from outlines
-(`magnetic_tile`) sees many more of each kind than were ever photographed. Lengths are px of the piece, grey levels are
-0 to 255. The same generator, the same defects.
+The networks of `good_only` are asked for nothing else. Lengths are px of the piece, grey levels are 0 to 255. The same
+generator, the same defects.
 """
 
 from __future__ import annotations
@@ -21,6 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from inspection.types import Image
+from models.blemishes import blob, faded
 
 Field = NDArray[np.float32]
 Inside = NDArray[np.bool_]
@@ -45,15 +45,15 @@ def with_defects(seen: Field, inside: Inside, rng: np.random.Generator) -> tuple
 
 
 def _hole(seen: Field, inside: Inside, rng: np.random.Generator) -> tuple[Field, Image]:
-    mask = _blob(seen.shape, rng, radius=_between(rng, 2.2, 8), stretch=rng.uniform(1, 2.3))
+    mask = blob(seen.shape, rng, radius=_between(rng, 2.2, 8), stretch=rng.uniform(1, 2.3))
     around = _smooth(seen, 6)
     within = around * rng.uniform(0.3, 0.75) + rng.normal(0, rng.uniform(0, 5), seen.shape)
-    drawn = _faded(seen, within, mask, rng.uniform(0.6, 1.4))
+    drawn = faded(seen, within, mask, rng.uniform(0.6, 1.4))
     if rng.random() < 0.35:
         along, down = rng.integers(-2, 3, 2)
         move = np.array([[1, 0, along], [0, 1, down]], np.float32)
         rim = np.asarray(cv2.subtract(cv2.warpAffine(mask, move, mask.shape[::-1]), mask), np.uint8)
-        drawn = _faded(drawn, around * rng.uniform(1.15, 1.7), rim, 0.8)
+        drawn = faded(drawn, around * rng.uniform(1.15, 1.7), rim, 0.8)
     return drawn, mask
 
 
@@ -74,7 +74,7 @@ def _crack(seen: Field, inside: Inside, rng: np.random.Generator) -> tuple[Field
     thick = int(rng.choice([1, 1, 2, 2, 3, 4]))
     cv2.polylines(mask, [points.round().astype(np.int32)], False, (255,), thick, lineType=cv2.LINE_AA)
     wider = np.asarray(cv2.dilate(mask, np.ones((3, 3), np.uint8)), np.uint8)
-    return _faded(seen, seen * rng.uniform(0.25, 0.7), mask, 0.6), wider
+    return faded(seen, seen * rng.uniform(0.25, 0.7), mask, 0.6), wider
 
 
 def _zone(seen: Field, inside: Inside, rng: np.random.Generator) -> tuple[Field, Image]:
@@ -90,7 +90,7 @@ def _zone(seen: Field, inside: Inside, rng: np.random.Generator) -> tuple[Field,
         streaks = cv2.GaussianBlur(streaks[None], (0, 0), rng.uniform(0.6, 1.5))[0]
         broken = 0.7 + 0.3 * _smooth(rng.random(seen.shape).astype(np.float32), 5)
         within = within + streaks * rng.uniform(5, 25) * broken
-    return _faded(seen, within, mask, rng.uniform(0.8, 2.5)), mask
+    return faded(seen, within, mask, rng.uniform(0.8, 2.5)), mask
 
 
 def _to_one_side(shape: tuple[int, ...], rng: np.random.Generator) -> Image:
@@ -124,7 +124,7 @@ def _chip(seen: Field, inside: Inside, rng: np.random.Generator) -> tuple[Field,
         return _smear(seen, inside, rng)
     place = int(rng.integers(len(down)))
     middle = np.array([along[place], down[place]], np.float64)
-    mask = _blob(
+    mask = blob(
         seen.shape, rng, radius=_between(rng, 4, 34), stretch=rng.uniform(1, 2.5), rough=0.3, middle=middle
     )
     around = _smooth(seen, 6)
@@ -132,20 +132,20 @@ def _chip(seen: Field, inside: Inside, rng: np.random.Generator) -> tuple[Field,
     waves = waves / max(float(waves.std()), 1e-6)
     gain = rng.uniform(0.35, 0.8) if rng.random() < 0.75 else rng.uniform(1.1, 1.5)
     within = around * gain + waves * rng.uniform(2, 10) + rng.normal(0, rng.uniform(0, 3), seen.shape)
-    drawn = _faded(seen, within, mask, rng.uniform(0.7, 1.5))
+    drawn = faded(seen, within, mask, rng.uniform(0.7, 1.5))
     if rng.random() < 0.5:
         edge = np.asarray(cv2.morphologyEx(mask, cv2.MORPH_GRADIENT, np.ones((3, 3), np.uint8)), np.uint8)
         gain = rng.uniform(0.3, 0.7) if rng.random() < 0.6 else rng.uniform(1.2, 1.6)
-        drawn = _faded(drawn, around * gain, edge, 0.7)
+        drawn = faded(drawn, around * gain, edge, 0.7)
     return drawn, mask
 
 
 def _smear(seen: Field, inside: Inside, rng: np.random.Generator) -> tuple[Field, Image]:
-    mask = _blob(seen.shape, rng, radius=rng.uniform(15, 80), stretch=rng.uniform(1, 2.5), rough=0.25)
+    mask = blob(seen.shape, rng, radius=rng.uniform(15, 80), stretch=rng.uniform(1, 2.5), rough=0.25)
     even = _smooth(seen, rng.uniform(5, 12))
     within = even * rng.uniform(0.55, 0.92) + rng.normal(0, rng.uniform(1, 4), seen.shape)
     within = within + (seen - even) * rng.uniform(0, 0.3)
-    return _faded(seen, within, mask, rng.uniform(1, 2.5)), mask
+    return faded(seen, within, mask, rng.uniform(1, 2.5)), mask
 
 
 _DRAW: dict[str, _Family] = {"hole": _hole, "crack": _crack, "zone": _zone, "chip": _chip, "smear": _smear}
@@ -158,29 +158,6 @@ def _between(rng: np.random.Generator, least: float, most: float) -> float:
     return float(np.exp(rng.uniform(math.log(least), math.log(most))))
 
 
-def _blob(
-    shape: tuple[int, ...],
-    rng: np.random.Generator,
-    *,
-    radius: float,
-    stretch: float,
-    rough: float = 0.35,
-    middle: NDArray[np.float64] | None = None,
-) -> Image:
-    """255 within a rounded outline, around `middle` or somewhere in the piece."""
-    angle = np.linspace(0, 2 * np.pi, 24, endpoint=False)
-    reach = radius * np.clip(1 + rough * rng.standard_normal(24), 0.4, 1.8)
-    reach = (reach + np.roll(reach, 1) + np.roll(reach, -1)) / 3
-    along, across = reach * np.cos(angle) * stretch, reach * np.sin(angle)
-    turn = rng.uniform(0, np.pi)
-    x, y = middle if middle is not None else rng.uniform(0, 1, 2) * shape[::-1]
-    outline = [
-        along * np.cos(turn) - across * np.sin(turn) + x,
-        along * np.sin(turn) + across * np.cos(turn) + y,
-    ]
-    return _filled(shape, np.stack(outline, axis=1))
-
-
 def _filled(shape: tuple[int, ...], corners: NDArray[np.float64]) -> Image:
     mask = np.zeros(shape, np.uint8)
     cv2.fillPoly(mask, [corners.round().astype(np.int32)], (255,))
@@ -189,8 +166,3 @@ def _filled(shape: tuple[int, ...], corners: NDArray[np.float64]) -> Image:
 
 def _smooth(seen: Field, sigma_px: float) -> Field:
     return np.asarray(cv2.GaussianBlur(seen, (0, 0), sigma_px), np.float32)
-
-
-def _faded(seen: Field, within: NDArray[np.floating], mask: Image, softness_px: float) -> Field:
-    share = cv2.GaussianBlur(mask, (0, 0), float(softness_px)).astype(np.float32) / 255
-    return np.asarray(seen * (1 - share) + within * share, np.float32)

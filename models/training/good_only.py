@@ -154,7 +154,7 @@ def _highest(model: ReleasedModel, good: Sequence[Image]) -> NDArray[np.float64]
 
 def view(good: Image, rng: np.random.Generator) -> pieces.View:
     """A piece of a good picture as it may come, with drawn defects in some of the cases."""
-    seen, inside, _ = pieces.cut(good, None, rng)
+    seen, inside = pieces.cut(good, rng)
     marks: dict[str, Image] = {}
     if rng.random() < _DEFECTIVE:
         seen, marks = with_defects(seen, inside, rng)

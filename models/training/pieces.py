@@ -43,60 +43,38 @@ View = tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]]
 kinds (K,): 1 where the piece shows that kind, -1 where nobody can say."""
 
 
-def cut(
-    pixels: Image, mask: Image | None, rng: np.random.Generator, *, px: int = PIECE_PX
-) -> tuple[Field, Inside, Image | None]:
-    """A piece of px by px at about the scale at which a station shows it, 0 to 255; where it shows the part; its mask.
-
-    mask   255 where the defect is, which mostly is in sight then
-    """
-    turn = _turn(pixels.shape, mask, rng, px=px)
-    hw = (px, px)
+def cut(pixels: Image, rng: np.random.Generator) -> tuple[Field, Inside]:
+    """A piece at about the scale at which a station shows it, 0 to 255; where it shows the part."""
+    turn = _turn(pixels.shape, rng)
+    hw = (PIECE_PX, PIECE_PX)
     inside = cv2.warpAffine(np.ones(pixels.shape, np.uint8), turn, hw, flags=cv2.INTER_NEAREST) > 0
     seen = cv2.warpAffine(pixels, turn, hw, flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
-    marked = None if mask is None else cv2.warpAffine(mask, turn, hw, flags=cv2.INTER_LINEAR)
-    return (
-        seen.astype(np.float32),
-        np.asarray(inside, np.bool_),
-        None if marked is None else np.asarray(marked, np.uint8),
-    )
+    return seen.astype(np.float32), np.asarray(inside, np.bool_)
 
 
-def _turn(
-    shape: tuple[int, ...], mask: Image | None, rng: np.random.Generator, *, px: int
-) -> NDArray[np.float64]:
+def _turn(shape: tuple[int, ...], rng: np.random.Generator) -> NDArray[np.float64]:
     across = INPUT_PX / TILE_PX * math.exp(rng.normal(0, 0.16))
     down = across * math.exp(rng.normal(0, 0.05))
     height, width = shape
-    sides = px / across, px / down
+    sides = PIECE_PX / across, PIECE_PX / down
     left, top = (
-        _start(length, side, None if mask is None else _marked(mask, axis), _MARGIN_PX / across, rng)
-        for axis, (length, side) in enumerate(((width, px / across), (height, px / down)))
+        _start(length, side, _MARGIN_PX / across, rng)
+        for length, side in zip((width, height), sides, strict=True)
     )
     turn = cv2.getRotationMatrix2D((left + sides[0] / 2, top + sides[1] / 2), float(rng.normal(0, 3)), 1)
     turn[:, 2] -= np.array([left, top])
     turn *= np.array([[across], [down]])
     for axis in range(2):
         if rng.random() < 0.5:
-            turn[axis] = np.array([0, 0, px - 1]) - turn[axis]
+            turn[axis] = np.array([0, 0, PIECE_PX - 1]) - turn[axis]
     return np.asarray(turn, np.float64)
 
 
-def _marked(mask: Image, axis: int) -> NDArray[np.bool_]:
-    return np.asarray(mask.any(axis=axis), np.bool_)
-
-
-def _start(
-    length: int, side: float, marked: NDArray[np.bool_] | None, margin: float, rng: np.random.Generator
-) -> float:
-    """Where the piece begins, px of the picture: its rim as often as the way between, or where something is marked."""
+def _start(length: int, side: float, margin: float, rng: np.random.Generator) -> float:
+    """Where the piece begins, px of the picture: its rim as often as the way between."""
     first, last = sorted((-margin, length + margin - side))
     beyond = 0 if rng.random() < 0.6 else _RIM_PX
-    start = float(np.clip(rng.uniform(first - beyond, last + beyond), first, last))
-    places = np.flatnonzero(marked) if marked is not None else np.empty(0, np.intp)
-    if places.size and rng.random() < 0.85:
-        start = float(np.clip(rng.choice(places) - rng.uniform(0.1, 0.9) * side, first, last))
-    return start
+    return float(np.clip(rng.uniform(first - beyond, last + beyond), first, last))
 
 
 def view(
