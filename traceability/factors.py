@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Any, Final
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, func, select, true
+from sqlalchemy import ColumnElement, Select, func, select, true
 
 from inspection.types import Box, Strip, Verdict
 from traceability import rollups, tables
@@ -242,6 +242,21 @@ def counted_since(
     units = select(func.count()).select_from(tables.inspection).where(*wanted)
     with store.reading() as connection:
         return connection.execute(units).scalar_one(), connection.execute(defects).scalar_one()
+
+
+def knows_lane(store: TraceStore, lane: str) -> bool:
+    """Whether any unit was ever inspected on it."""
+    return _is_there(store, select(tables.inspection.c.id).where(tables.inspection.c.lane == lane))
+
+
+def knows_kind(store: TraceStore, kind: str) -> bool:
+    """Whether a defect of it was ever found."""
+    return _is_there(store, select(tables.defect.c.inspection_id).where(tables.defect.c.kind == kind))
+
+
+def _is_there(store: TraceStore, wanted: Select[Any]) -> bool:
+    with store.reading() as connection:
+        return connection.execute(wanted.limit(1)).first() is not None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

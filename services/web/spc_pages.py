@@ -67,7 +67,7 @@ from traceability import gauge_studies, golden_parts, samples, standing_studies
 from traceability.changes import Part, changes
 from traceability.chart_book import Entry
 from traceability.errors import ChoiceUnknown, ParameterOutOfRange, SpcError
-from traceability.factors import counted_since
+from traceability.factors import knows_kind, knows_lane
 from traceability.gauge_studies import StudyKind
 from traceability.golden_parts import FromRecord
 from traceability.samples import Shifts
@@ -111,9 +111,6 @@ CHART_WORDS = (
     "cumulative",
     "pareto_none",
 )
-BEGINNING = datetime(1970, 1, 1, tzinfo=UTC)
-"""Before anything is on record."""
-
 WEIGHTS: tuple[samples.Weigh, ...] = get_args(samples.Weigh)
 """What the drawn charts say by themselves."""
 
@@ -193,13 +190,13 @@ def lanes_of(here: Serving) -> list[str]:
 def check_lane(here: Serving, language: str, lane: str) -> None:
     """Raises ChoiceUnknown for one that neither the station has nor the record."""
     known = list(dict.fromkeys([*here.lane_titles, *lanes_of(here)]))
-    if lane and lane not in known and not counted_since(here.store, since=BEGINNING, lane=lane)[0]:
+    if lane and lane not in known and not knows_lane(here.store, lane):
         _unknown(language, "lane", lane, [lane_name(here.lane_titles, language, one) for one in known])
 
 
 def check_kind(here: Serving, language: str, kind: str) -> None:
     """Raises ChoiceUnknown for one that is neither in the catalogue nor in the record."""
-    if kind and kind not in here.catalogue and not counted_since(here.store, since=BEGINNING, kind=kind)[1]:
+    if kind and kind not in here.catalogue and not knows_kind(here.store, kind):
         _unknown(language, "kind", kind, [one.name(language) for one in here.catalogue.values()])
 
 

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import re
-from datetime import UTC, datetime, timedelta
 
 import numpy as np
 import pytest
 
-from tests.builders import a_measurement, a_unit, an_inspection
+from tests.services.api.test_studies import has_measured
 from tests.services.signed_in import signed_in
 from traceability.accounts import Role
 from traceability.changes import changes
@@ -51,17 +50,7 @@ ADDRESSES = {
 
 @pytest.fixture
 def engineer(station):
-    begin = datetime.now(UTC) - timedelta(hours=5)
-    station.store.record(
-        [
-            an_inspection(
-                unit=a_unit(f"86.999.1/P-{number}"),
-                measurements=(a_measurement(name="width", value=float(value)),),
-                finished_at=begin + timedelta(seconds=number),
-            )
-            for number, value in enumerate(np.random.default_rng(2).normal(10, 0.4, 120))
-        ]
-    )
+    has_measured(station, np.random.default_rng(2).normal(10, 0.4, 120))
     return signed_in(station.app(), Role.ENGINEER)
 
 

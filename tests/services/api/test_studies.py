@@ -41,7 +41,7 @@ def _study(client, kind="crossed", characteristic="width", **readings):
     return client.post("/api/v1/spc/studies", json=given)
 
 
-def _measure(station, values):
+def has_measured(station, values):
     begin = datetime.now(UTC) - timedelta(hours=5)
     station.store.record(
         [
@@ -115,7 +115,7 @@ def test_nothing_is_kept_of_readings_from_which_nothing_follows(engineer, kind, 
 
 
 def test_there_is_no_capability_without_a_gauge_study_until_one_is_on_record(station, engineer):
-    _measure(station, np.random.default_rng(2).normal(10, 0.4, 60))
+    has_measured(station, np.random.default_rng(2).normal(10, 0.4, 60))
     assert _report(engineer).json()["code"] == "SPC-GAUGE-NOT-PROVEN"
     _study(engineer)
     report = _report(engineer).json()
@@ -132,7 +132,7 @@ def _lens_changed(client, *, hours_ago: float, lane="strip"):
 def test_a_gauge_study_from_before_the_lens_was_changed_proves_nothing_of_what_was_measured_after(
     station, engineer
 ):
-    _measure(station, np.random.default_rng(2).normal(10, 0.4, 60))
+    has_measured(station, np.random.default_rng(2).normal(10, 0.4, 60))
     _study(engineer)
     assert _report(engineer).json()["is_gauge_proven"]
     # The values are from five hours ago; the study is from now.
@@ -144,7 +144,7 @@ def test_a_gauge_study_from_before_the_lens_was_changed_proves_nothing_of_what_w
 
 
 def test_a_gauge_study_made_between_the_same_changes_as_the_values_holds(station, engineer):
-    _measure(station, np.random.default_rng(2).normal(10, 0.4, 60))
+    has_measured(station, np.random.default_rng(2).normal(10, 0.4, 60))
     _lens_changed(engineer, hours_ago=24)
     _lens_changed(engineer, hours_ago=1, lane="parts")
     assert _report(engineer).json()["code"] == "SPC-GAUGE-NOT-PROVEN"
@@ -153,20 +153,20 @@ def test_a_gauge_study_made_between_the_same_changes_as_the_values_holds(station
 
 
 def test_a_newer_study_that_is_bad_overrules_a_good_one_of_the_same_optics(station, engineer):
-    _measure(station, np.random.default_rng(2).normal(10, 0.4, 60))
+    has_measured(station, np.random.default_rng(2).normal(10, 0.4, 60))
     _study(engineer)
     _study(engineer, **CROSSED | {"tolerance": 0.01})
     assert _report(engineer).json()["code"] == "SPC-GAUGE-NOT-PROVEN"
 
 
 def test_a_reason_given_instead_prints(station, engineer):
-    _measure(station, np.random.default_rng(2).normal(10, 0.4, 60))
+    has_measured(station, np.random.default_rng(2).normal(10, 0.4, 60))
     assert _report(engineer, without_gauge="study on Friday").json()["reasons"] == ["study on Friday"]
 
 
 @pytest.mark.parametrize("count", [2, 24])
 def test_of_too_few_values_there_is_no_capability_report_whatever_reason_is_given(station, engineer, count):
-    _measure(station, np.random.default_rng(2).normal(10, 0.4, count))
+    has_measured(station, np.random.default_rng(2).normal(10, 0.4, count))
     _study(engineer)
     refused = _report(engineer, without_gauge="trial", although_unstable="trial")
     assert (refused.status_code, refused.json()["code"]) == (422, "SPC-CAPABILITY-TOO-FEW")
@@ -186,7 +186,7 @@ def test_of_too_few_values_there_is_no_capability_report_whatever_reason_is_give
 
 
 def test_a_report_of_few_values_says_how_many_they_are_and_how_wide_its_interval_is(station, engineer):
-    _measure(station, np.random.default_rng(2).normal(10, 0.4, 60))
+    has_measured(station, np.random.default_rng(2).normal(10, 0.4, 60))
     _study(engineer)
     report = _report(engineer).json()
     nearest = report["indices"][-1]
@@ -210,13 +210,13 @@ def test_a_report_of_few_values_says_how_many_they_are_and_how_wide_its_interval
 
 
 def test_a_report_of_enough_values_has_no_such_remark(station, engineer):
-    _measure(station, np.random.default_rng(2).normal(10, 0.4, 100))
+    has_measured(station, np.random.default_rng(2).normal(10, 0.4, 100))
     _study(engineer)
     assert _report(engineer).json()["few"] is None
 
 
 def test_a_tail_far_beyond_what_so_few_values_say_is_told_as_less_than(station, engineer):
-    _measure(station, np.random.default_rng(2).normal(10, 0.1, 60))
+    has_measured(station, np.random.default_rng(2).normal(10, 0.1, 60))
     _study(engineer)
     page = engineer.get(
         "/spc/capability?measurement=width&lower=8&upper=12", headers={"Accept": "text/html"}
@@ -226,7 +226,7 @@ def test_a_tail_far_beyond_what_so_few_values_say_is_told_as_less_than(station, 
 
 
 def test_no_c_index_is_reported_of_a_process_that_signals(station, engineer):
-    _measure(station, [*np.random.default_rng(2).normal(10, 0.4, 60), 16])
+    has_measured(station, [*np.random.default_rng(2).normal(10, 0.4, 60), 16])
     _study(engineer)
     assert _report(engineer, naming="aiag_2005").json()["code"] == "SPC-NOT-STABLE"
     performance = _report(engineer).json()
@@ -242,7 +242,7 @@ def test_no_c_index_is_reported_of_a_process_that_signals(station, engineer):
     ],
 )
 def test_no_report_is_made_of_nonsense(station, engineer, asked, code):
-    _measure(station, np.random.default_rng(2).normal(10, 0.4, 60))
+    has_measured(station, np.random.default_rng(2).normal(10, 0.4, 60))
     for language in ("en", "zh"):
         answer = _report(engineer, **asked, lang=language)
         assert (answer.status_code, answer.json()["code"]) == (422, code)
@@ -339,7 +339,7 @@ def test_an_appraiser_who_left_out_a_part_is_named_not_filled_in(engineer):
 def test_a_capability_of_values_that_are_not_normal_says_what_they_were_taken_to_follow(
     station, engineer, shape
 ):
-    _measure(station, np.random.default_rng(4).lognormal(1, 0.3, 400))
+    has_measured(station, np.random.default_rng(4).lognormal(1, 0.3, 400))
     asked = {"lower": 0.5, "upper": 8, "although_unstable": "trial", "without_gauge": "trial"}
     plain = _report(engineer, **asked).json()
     report = _report(engineer, **asked, shape=shape).json()
@@ -355,7 +355,7 @@ def test_a_capability_of_values_that_are_not_normal_says_what_they_were_taken_to
 
 
 def test_values_below_zero_cannot_be_taken_to_follow_what_is_above_it(station, engineer):
-    _measure(station, np.random.default_rng(2).normal(0, 0.4, 60))
+    has_measured(station, np.random.default_rng(2).normal(0, 0.4, 60))
     asked = {"lower": -2, "upper": 2, "although_unstable": "trial", "without_gauge": "trial"}
     for shape, code in (("weibull", "SPC-FIT-IMPOSSIBLE"), ("box_cox", "SPC-PARAMETER")):
         answer = _report(engineer, **asked, shape=shape)
@@ -526,7 +526,7 @@ def test_the_page_takes_verdicts_of_two_versions_and_shows_who_was_right(enginee
 
 @pytest.mark.parametrize("language", ["en", "zh"])
 def test_a_study_is_made_of_what_was_measured_on_a_golden_part(station, engineer, language):
-    _measure(station, [10.0, 10.1] * 15)
+    has_measured(station, [10.0, 10.1] * 15)
     code = "86.999.1/P-0"
     station.store.record(
         [
