@@ -49,8 +49,9 @@ from services.signals.handshake import Done, Gate
 from services.signals.line import Line
 from services.signals.modbus import Plc
 from services.station.build import build_lane, open_cameras
-from services.station.cores import give_cores_to_lanes
+from services.station.cores import give_cores_to_lanes, leave_a_core
 from services.station.engine import keep_running
+from services.station.lane import Lane
 from services.station.link import Address, Courier
 from services.station.messages import Message
 from services.station.place import ENGINE_LOGS, ServicePlace
@@ -150,7 +151,7 @@ def a_plc(
 
 
 class FromMemory:
-    """A camera whose frames lie in memory, one every 1 / rate seconds; 0: the next as soon as the last was taken."""
+    """A camera whose frames lie in memory, one every 1 / rate seconds."""
 
     def __init__(self, frames: list[Image], rate: float, count: int) -> None:
         self._frames = frames
@@ -167,7 +168,7 @@ class FromMemory:
     def frames(self) -> Iterator[Frame]:
         began = time.monotonic()
         for number in range(self._count):
-            wait = began + number / self._rate - time.monotonic() if self._rate else 0.0
+            wait = began + number / self._rate - time.monotonic()
             if self._left.wait(wait) if wait > 0 else self._left.is_set():
                 return
             pixels = self._frames[number % len(self._frames)]
@@ -180,9 +181,7 @@ def main() -> int:
     )
     parser.add_argument("source", choices=["wire", "memory"])
     parser.add_argument("--size", default="4096x1024")
-    parser.add_argument(
-        "--rate", type=float, default=None, help="frames a second; memory: 0 is as fast as it goes"
-    )
+    parser.add_argument("--rate", type=float, default=None, help="frames a second")
     parser.add_argument("--seconds", type=float, default=None)
     parser.add_argument("--hot", type=float, default=0.12)
     parser.add_argument("--model", default="strip-surface-int8")
@@ -193,7 +192,7 @@ def main() -> int:
     given = parser.parse_args()
     width, height = map(int, given.size.split("x"))
     rate = given.rate
-    if rate is None:
+    if not rate:
         rate = (115e6 if given.source == "wire" else 1.2e9) / (width * height)
     seconds = given.seconds or (300.0 if given.source == "wire" else 60.0)
     log_to_stderr(logging.WARNING)
@@ -209,8 +208,8 @@ def main() -> int:
             held.enter_context(a_device(folder, frames, rate))
             camera = open_cameras(station.lanes[0])
         else:
-            camera = FromMemory(frames, rate, int(seconds * rate) if rate else 10**9)
-        times, page = run(station, folder, camera, seconds, is_endless=given.source == "wire" or not rate)
+            camera = FromMemory(frames, rate, int(seconds * rate))
+        times, page = run(station, folder, camera, seconds, is_endless=given.source == "wire")
         report(given, times, page, folder, width * height, seconds)
     return 0
 
@@ -245,7 +244,7 @@ def a_station(
         "workers": given.workers,
         "unit": {"kind": "part"}
         if given.plc
-        else {"kind": "coil", "frames": max(1, round(COIL_S * (rate or 100.0)))},
+        else {"kind": "coil", "frames": max(1, round(COIL_S * rate))},
         "camera": camera,
     }
     line = {"host": HOST, "port": PLC_PORT, "clients": [HOST], "lanes": ["line"]} if given.plc else None
@@ -299,10 +298,11 @@ def run(
     if word != "ready":
         raise word
     times, stop, asked_ms = Times(), threading.Event(), []
+    lanes: list[Lane] = []
     with (
         WriteAheadLog(folder / ENGINE_LOGS / station.name) as log,
         Courier(address, log=log) as courier,
-        Reporter(courier) as reporter,
+        Reporter(courier, has_time=lambda: leave_a_core(lanes)) as reporter,
         a_plc(station, times, courier.send) as to_plc,
     ):
         lane = build_lane(
@@ -312,6 +312,7 @@ def run(
             sinks=(log, *to_plc, times, reporter),
             stop=stop,
         )
+        lanes.append(lane)
         gc.collect()
         gc.freeze()
 
@@ -383,7 +384,8 @@ def report(
     print(
         f"on record: {len(units)} units, {sum(u.triggers for u in units)} triggers = "
         f"{sum(u.frames_inspected for u in units)} inspected + {sum(u.frames_failed for u in units)} failed + "
-        f"{sum(u.frames_lost for u in units)} lost + {sum(u.unaccounted for u in units)} unaccounted"
+        f"{sum(u.frames_lost for u in units)} lost + {sum(u.unaccounted for u in units)} unaccounted; "
+        f"{sum(len(u.pictures) for u in units)} pictures"
     )
 
 

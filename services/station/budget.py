@@ -6,7 +6,7 @@ import logging
 import threading
 import weakref
 from collections.abc import Callable
-from queue import SimpleQueue
+from queue import Empty, SimpleQueue
 from typing import Final
 
 from inspection.errors import DetectorOvertime, InspectionError
@@ -70,21 +70,23 @@ class _Worker:
 
     def __init__(self, detector: Detector) -> None:
         self._detector = detector
+        # Of queues nothing is Python, unlike of events: the workers of a fast line wait for each other's Python.
         self._asked: SimpleQueue[Image | None] = SimpleQueue()
-        self._answer: Detections | BaseException | None = None
-        self._has_answered = threading.Event()
+        self._answers: SimpleQueue[Detections | BaseException] = SimpleQueue()
         threading.Thread(target=self._work, name="detector", daemon=True).start()
 
     def ask(self, image: Image, timeout_s: float) -> Detections | BaseException | None:
         """The answer, or what was raised; None where neither came in time."""
-        self._has_answered.clear()
         self._asked.put(image)
-        return self._answer if self._has_answered.wait(timeout_s) else None
+        try:
+            return self._answers.get(timeout=timeout_s)
+        except Empty:
+            return None
 
     @property
     def has_answered(self) -> bool:
-        """Whether it has answered what it was asked last, in time or late."""
-        return self._has_answered.is_set()
+        """Whether there is an answer that came too late."""
+        return not self._answers.empty()
 
     def leave(self) -> None:
         self._asked.put(None)
@@ -92,7 +94,6 @@ class _Worker:
     def _work(self) -> None:
         while (image := self._asked.get()) is not None:
             try:
-                self._answer = self._detector.detect(image)
+                self._answers.put(self._detector.detect(image))
             except BaseException as error:  # noqa: BLE001 - raised again where the answer is waited for
-                self._answer = error
-            self._has_answered.set()
+                self._answers.put(error)

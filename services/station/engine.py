@@ -24,7 +24,7 @@ from models.store import plant_folder
 from services.signals.line import Line
 from services.station.build import build_lane, build_recipe, open_cameras
 from services.station.change_over import Changer, InForce
-from services.station.cores import give_cores_to_lanes
+from services.station.cores import give_cores_to_lanes, leave_a_core
 from services.station.ending import stop_when_told
 from services.station.lane import LANE_FAILED, Lane
 from services.station.link import Address, Courier
@@ -100,7 +100,13 @@ def run_engine(station: StationSettings, address: Address, folder: Path | None, 
         try:
             for as_set in station.lanes:
                 settings = as_set.model_copy(update={"recipe": in_force.of(as_set)})
-                reporter = held.enter_context(Reporter(courier, keeps_exact=station.pictures == "exact"))
+                reporter = held.enter_context(
+                    Reporter(
+                        courier,
+                        keeps_exact=station.pictures == "exact",
+                        has_time=lambda: leave_a_core(lane for _, lane in lanes),
+                    )
+                )
                 # The log before the line: what the line is told outlives this process. The line before the reporter: a
                 # part that is on its way to the gate does not wait for its record.
                 first: list[Sink] = [] if log is None else [log]

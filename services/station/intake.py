@@ -79,6 +79,11 @@ class Intake:
         self._is_left = True
         self._camera.__exit__(None, None, None)
 
+    @property
+    def waiting(self) -> int:
+        """How many came that nobody has taken yet, dropped ones among them."""
+        return len(self._arrived.waiting)
+
     def arrivals(self) -> Iterator[Arrived]:
         """All that comes, dropped frames too, until the camera's frames end. Raises what `frames` raises, after what
         came before."""

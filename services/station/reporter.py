@@ -33,10 +33,14 @@ FRAMES_WAITING: Final = 32
 """More than this behind, frames are reported without their picture: results must not wait for JPEG."""
 
 _LOOK_S: Final = 0.02
-"""So often is it asked whether that many are waiting, while a picture is being made."""
+"""So often is it asked whether that many are waiting, while a picture is being made or waits for a core."""
 
 LIVE_EVERY_S: Final = 0.1
 """A frame that is not kept is made a picture for the live view no more often: 6 ms of a core for 4096 x 1024 px."""
+
+GATHER_S: Final = 0.02
+"""After all that waited was told: a thread that wakes for each of 300 frames a second keeps the lanes' threads waiting
+for its Python."""
 
 _NICENESS: Final = 10
 """Where the system knows no niceness of a thread, telling takes more."""
@@ -49,14 +53,21 @@ class Reporter:
 
     keeps_exact  the very pixels that were judged, not a JPEG of them
     clock        seconds, for the live view
+    has_time     whether the lanes leave a core to make a picture on at this moment
     """
 
     def __init__(
-        self, courier: Courier, *, keeps_exact: bool = False, clock: Callable[[], float] = time.monotonic
+        self,
+        courier: Courier,
+        *,
+        keeps_exact: bool = False,
+        clock: Callable[[], float] = time.monotonic,
+        has_time: Callable[[], bool] = lambda: True,
     ) -> None:
         self._courier = courier
         self._keeps_exact = keeps_exact
         self._clock = clock
+        self._has_time = has_time
         self._jobs: queue.SimpleQueue[Job] = queue.SimpleQueue()
         self._pictures: dict[UUID, list[PictureRef]] = {}
         self._next_live_s = 0.0
@@ -89,6 +100,8 @@ class Reporter:
             os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), _NICENESS)
         while (job := self._jobs.get()) is not None:
             self._courier.send(self._message(job))
+            if self._jobs.empty():
+                time.sleep(GATHER_S)
 
     def _message(
         self, job: InspectionBegun | tuple[InspectionBegun, Frame, FrameResult] | Inspection
@@ -136,6 +149,10 @@ class Reporter:
 
     def _made(self, make: Callable[[], _Picture]) -> _Picture:
         """The picture; none of it when more frames than may came to wait before it was made."""
+        while not self._has_time():
+            if self._jobs.qsize() > FRAMES_WAITING:
+                return _NONE
+            time.sleep(_LOOK_S)
         asked = self._maker.asked(make)
         while not wait([asked], timeout=_LOOK_S).done:
             if self._jobs.qsize() > FRAMES_WAITING:

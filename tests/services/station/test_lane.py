@@ -1,4 +1,5 @@
 import threading
+import time
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from itertools import count
@@ -414,6 +415,39 @@ def test_a_lane_that_is_too_slow_records_each_part_it_passed_over_as_not_inspect
     account = lane.account
     assert (account.exposures, account.dropped, account.results, account.gap) == (6, 3, 3, 0)
     assert account.slowest_step in ("correct", "check", "detect", "judge")
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_a_lane_wants_a_core_for_each_worker_that_has_a_frame_and_none_when_nothing_is_left(workers):
+    go_on, begun, camera = threading.Event(), threading.Event(), Pushes(0, 1, 2, 3)
+    sink = Keeps()
+    lane = a_lane(sink, detector=Waits(go_on, begun), holds=4, workers=workers)
+    assert lane.cores_wanted == 0
+    thread = threading.Thread(target=lane.run, args=(camera,), kwargs={"started": lambda: None})
+    thread.start()
+    try:
+        assert camera.all_given.wait(60)
+        assert begun.wait(60)
+        assert lane.cores_wanted == workers
+        go_on.set()
+        until_s = time.monotonic() + 60
+        while len(sink.done) < 4 and time.monotonic() < until_s:
+            time.sleep(0.01)
+        assert len(sink.done) == 4
+        assert lane.cores_wanted == 0
+    finally:
+        go_on.set()
+        lane.stop.set()
+        lane.leave()
+        thread.join(60)
+
+
+def test_a_lane_whose_camera_waits_for_it_is_no_reason_to_put_work_off():
+    wanted = []
+    lane = a_lane(Keeps(), detector=Waits(threading.Event()))
+    lane.recipe.pipeline.detector.detect = lambda image: wanted.append(lane.cores_wanted) or Detections.none()
+    lane.run(Plays(0), started=lambda: None)
+    assert wanted == [0]
 
 
 class Waits(Sees):

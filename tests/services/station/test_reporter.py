@@ -108,3 +108,34 @@ def test_results_do_not_wait_for_a_picture_that_takes_long(monkeypatch):
     assert [picture.sequence for picture in inspection.pictures] == [
         message.result.sequence for message in seen if message.sha256
     ]
+
+
+def told_of(frames: int, *, has_time) -> tuple[list[FrameSeen], Inspection]:
+    """What is sent of a unit of so many refused frames, while the lanes leave time or not."""
+    desk, begun = Desk(), an_inspection_begun()
+    with Reporter(desk, has_time=has_time) as reporter:
+        reporter.unit_begun(begun)
+        for number in range(frames):
+            reporter.frame_done(begun, a_frame(number), a_result(number, Verdict.REJECT))
+        reporter.unit_done(an_inspection(id=begun.id))
+    (inspection,) = (message for message in desk.sent if isinstance(message, Inspection))
+    return [message for message in desk.sent if isinstance(message, FrameSeen)], inspection
+
+
+def test_a_picture_waits_until_the_lanes_leave_a_core_and_is_made_then():
+    asked = count()
+    seen, inspection = told_of(3, has_time=lambda: next(asked) > 3)
+    assert [message.jpeg != b"" for message in seen] == [True] * 3
+    assert len(inspection.pictures) == 3
+    assert next(asked) > 3
+
+
+def test_where_the_lanes_leave_no_core_results_go_out_without_their_pictures():
+    frames, asked = FRAMES_WAITING + 9, count()
+    # Busy for longer than it takes until more wait than may.
+    seen, inspection = told_of(frames, has_time=lambda: next(asked) > 20)
+    assert [message.result.sequence for message in seen] == list(range(frames))
+    made = [message.result.sequence for message in seen if message.jpeg]
+    assert made == [picture.sequence for picture in inspection.pictures]
+    assert 0 not in made
+    assert frames - 1 in made
