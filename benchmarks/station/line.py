@@ -242,9 +242,7 @@ def a_station(
         "title": {"en": "Line", "zh": "产线"},
         "recipe": "line",
         "workers": given.workers,
-        "unit": {"kind": "part"}
-        if given.plc
-        else {"kind": "coil", "frames": max(1, round(COIL_S * rate))},
+        "unit": {"kind": "part"} if given.plc else {"kind": "coil", "frames": max(1, round(COIL_S * rate))},
         "camera": camera,
     }
     line = {"host": HOST, "port": PLC_PORT, "clients": [HOST], "lanes": ["line"]} if given.plc else None
