@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Final, Literal
@@ -118,13 +118,22 @@ class AlarmBoard:
 
 
 class AlarmJournal:
-    """Notes in the audit what was raised and what is over, as the board has it. `keep` is called on one thread."""
+    """Notes in the audit what was raised and what is over, as the board has it. `keep` is called on one thread.
+
+    lanes   of this station; those of others, on the same database, are theirs to note
+    """
 
     def __init__(
-        self, store: TraceStore, board: AlarmBoard, *, now: Callable[[], datetime] = lambda: datetime.now(UTC)
+        self,
+        store: TraceStore,
+        board: AlarmBoard,
+        *,
+        lanes: Collection[str],
+        now: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
         self._store = store
         self._board = board
+        self._lanes = frozenset(lanes)
         self._now = now
         self._standing = frozenset[str]()
         self._shown: frozenset[str] | None = None
@@ -146,7 +155,7 @@ class AlarmJournal:
         What could not be noted is noted by the next call. Raises DatabaseUnreachable, DatabaseReadOnly and DiskFull.
         """
         if self._shown is None:
-            self._note(raised={}, over=alarms_left_standing(self._store))
+            self._note(raised={}, over=alarms_left_standing(self._store, self._lanes))
             self._shown = frozenset()
         shown = {subject_of(one.alarm.lane, one.alarm.code): one for one in self._board.shown(self._now())}
         standing = frozenset(subject for subject, one in shown.items() if one.state != "returned")

@@ -142,8 +142,8 @@ class Readers:
             )
 
 
-def alarms_left_standing(store: TraceStore) -> tuple[str, ...]:
-    """Subjects of the alarms that were raised more often than they were over, in order."""
+def alarms_left_standing(store: TraceStore, lanes: Collection[str]) -> tuple[str, ...]:
+    """Subjects of the alarms of these lanes that were raised more often than they were over, in order."""
     audit = tables.audit.c
     raised, over = AlarmAct.RAISED, AlarmAct.OVER
     balance = func.sum(case((audit.action == raised, 1), else_=-1))
@@ -155,7 +155,13 @@ def alarms_left_standing(store: TraceStore) -> tuple[str, ...]:
         .order_by(audit.subject)
     )
     with store.reading() as connection:
-        return tuple(connection.execute(wanted).scalars())
+        standing = connection.execute(wanted).scalars().all()
+    return tuple(subject for subject in standing if _lane_and_code(subject)[0] in lanes)
+
+
+def _lane_and_code(subject: str) -> tuple[str, str]:
+    lane, _, code = subject.removeprefix("alarm:").rpartition(":")
+    return lane, code
 
 
 def _kept(reader: Reader) -> Any:
@@ -277,7 +283,7 @@ def _cases(connection: Connection, positions: Mapping[UUID, int]) -> list[Told]:
 def _alarms(connection: Connection, positions: Mapping[UUID, int]) -> list[Told]:
     told = []
     for row in _audited(connection, "alarm.", positions):
-        lane, _, code = row.subject.removeprefix("alarm:").rpartition(":")
+        lane, code = _lane_and_code(row.subject)
         facts = {"lane": lane, "code": code, "act": row.action.removeprefix("alarm.")}
         told.append(
             Told(

@@ -1,6 +1,6 @@
 """Trains a detector of defects' pixels from a plant's own labelled pictures: a station's page Training begins it here.
 
-    python -m models.training.outlined --data SET --name NAME --into FOLDER
+    python -m models.training.outlined --data SET --name NAME --into FOLDER [--int8]
 
 As `labelled`, but what is learnt is which pixels, by the network of `segment` with torch alone: one map of scores for
 each kind. An outline says where its defect is. A box without one says that it is somewhere inside, and a box around the
@@ -31,13 +31,15 @@ from models.datasets import to_train_from, version_of
 from models.errors import SetUnfit
 from models.heads import NetworkForm
 from models.labels import LabelledFile, LabelledSet, read_yolo
-from models.store import ReleasedModel
+from models.store import ModelStore, ReleasedModel
 from models.training import segment
 from models.training.dataset import Labelled
 from models.training.labelled import LICENCE, in_grey, read, say, size_of, what_to_train
 from models.training.precision import autocast
+from models.training.quantise import quantised
 from models.training.release import (
     CLEAN_SHARE,
+    INT8_LOSS,
     LOWEST_SCORE,
     OPSET,
     Gold,
@@ -266,24 +268,76 @@ def train_from_outlines(
             sources=(TrainingSource(name=source, licence=licence, images=len(teach.pictures), boxes=said),),
         ),
     )
-    gold = Gold(
+    gold = _gold(labelled, judge)
+    inputs = inputs_of(card, [one.pixels for one in gold.pictures])
+    card = card.model_copy(update={"export_parity": parity(card, network, trained, inputs[:60])})
+    card = _proven(card, network, gold)
+    spent = latency(ReleasedModel(card=card, network=network), None)
+    return _written(card.model_copy(update={"latency": spent}), network, into)
+
+
+def release_int8(released: ReleasedModel, labelled: LabelledSet, *, into: Path) -> Path:
+    """The folder of the int8 twin of a released model, `<name>-int8` of the same version. Its scales are from the
+    pictures of the set that teach; those that judge say what it costs.
+
+    Raises SetUnfit, and RuntimeError where it costs more than INT8_LOSS of the AUROC of pictures, or of mAP50 where all
+    of them are defective.
+    """
+    teach, judge = to_train_from(labelled)
+    shown = [in_grey(teach, one) for one in teach.pictures]
+    inputs = [released.card.form.prepared(one) for one in inputs_of(released.card, shown)]
+    network = quantised(released.network, inputs)
+    gold = _gold(labelled, judge)
+    before = _figure(_proven(released.card, released.network, gold))
+    card = released.card.model_copy(
+        update={
+            "name": f"{released.card.name}-int8",
+            "sha256": hashlib.sha256(network).hexdigest(),
+            "made_on": today(),
+        }
+    )
+    card = _proven(card, network, gold)
+    after = _figure(card)
+    if before[1] - after[1] > INT8_LOSS:
+        raise RuntimeError(f"int8 costs {before[1] - after[1]:.4f} of {before[0]}, allowed {INT8_LOSS}")
+    parity_said = (
+        f"on the pictures that judge {after[0]} {after[1]:.4f}, its float twin {before[1]:.4f} (allowed {INT8_LOSS} "
+        f"less). The float twin: {released.card.export_parity}"
+    )
+    spent = latency(ReleasedModel(card=card, network=network), released)
+    return _written(card.model_copy(update={"export_parity": parity_said, "latency": spent}), network, into)
+
+
+def _gold(labelled: LabelledSet, judge: LabelledSet) -> Gold:
+    return Gold(
         on=f"{len(judge.pictures)} pictures of other units than taught it",
         pictures=read(judge),
         note="They also chose the thresholds. mAP50 is of the boxes around the pieces reported, and says nothing of "
         f"kinds of which labels do not say where. The set is {version_of(labelled)}.",
     )
-    inputs = inputs_of(card, [one.pixels for one in gold.pictures])
-    card = card.model_copy(update={"export_parity": parity(card, network, trained, inputs[:60])})
+
+
+def _proven(card: ModelCard, network: bytes, gold: Gold) -> ModelCard:
+    """With thresholds, and what it does with them on the pictures that judge."""
     card = card.model_copy(update={"thresholds": _thresholds(card, network, gold.pictures)})
-    measured = measure(card, network, gold)
-    spent = latency(ReleasedModel(card=card, network=network), None)
-    write(card.model_copy(update={"measured": (measured,), "latency": spent}), network, into)
+    return card.model_copy(update={"measured": (measure(card, network, gold),)})
+
+
+def _figure(card: ModelCard) -> tuple[str, float]:
+    """What its pictures are judged by, by name."""
+    measured = card.measured[0]
+    return ("mAP50", measured.map50 or 0.0) if measured.auroc is None else ("AUROC", measured.auroc)
+
+
+def _written(card: ModelCard, network: bytes, into: Path) -> Path:
+    write(card, network, into)
+    measured = card.measured[0]
     sure = "" if measured.auroc is None else f"AUROC {measured.auroc:.3f}, "
     say(
         f"{sure}{measured.escapes} of {measured.defective} defective pictures escape, "
         f"{measured.overkill} of {measured.clean} good ones are reported"
     )
-    return into / name / version
+    return into / card.name / card.version
 
 
 def _check_shown(labelled: LabelledSet, pieces: Sequence[Piece], kinds: Sequence[str], tile_px: int) -> None:
@@ -318,11 +372,18 @@ def _digest(pieces: Sequence[Piece]) -> str:
 
 
 def main(arguments: list[str]) -> int:
-    asked = what_to_train(
-        "python -m models.training.outlined", __doc__.splitlines()[0], epochs=EPOCHS
-    ).parse_args(arguments)
+    words = what_to_train("python -m models.training.outlined", __doc__.splitlines()[0], epochs=EPOCHS)
+    words.add_argument(
+        "--int8", action="store_true", help="nothing is trained: the int8 twin of that model in that folder"
+    )
+    asked = words.parse_args(arguments)
+    labelled = read_yolo(asked.data)
+    if asked.int8:
+        released = ModelStore(asked.into).find(asked.name, asked.version)
+        say(str(release_int8(released, labelled, into=asked.into)))
+        return 0
     folder = train_from_outlines(
-        read_yolo(asked.data),
+        labelled,
         name=asked.name,
         source=asked.set or asked.data.resolve().name,
         version=asked.version,

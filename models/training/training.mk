@@ -47,6 +47,8 @@ train-spindle: .venv-training/ready
 	.venv-training/bin/python -m models.training.outlined --data runs/ball-screw --name ball-screw --epochs 20 \
 		--set "BSData train.txt, pieces of 400 px" --licence "CC BY-SA 4.0 (BSData; T. Schlagenhauf, M. Landwehr, 2021, arXiv 2103.13003)" \
 		--version $(TRAINED_VERSION) --into $(TRAINED_INTO)
+	.venv-training/bin/python -m models.training.outlined --data runs/ball-screw --name ball-screw --int8 \
+		--version $(TRAINED_VERSION) --into $(TRAINED_INTO)
 
 # Two released networks of strip surfaces in one file, each at two sizes.
 ensemble-strip: .venv-training/ready

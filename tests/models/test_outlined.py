@@ -7,17 +7,21 @@ from dataclasses import replace
 
 import cv2
 import numpy as np
+import onnx
 import pytest
 
 from inspection.types import Box
 from models.errors import SetUnfit
 from models.labels import LabelledFile, LabelledSet, Truth
+from models.store import ModelStore
+from models.training import outlined
 from models.training.outlined import (
     LEAST_STEPS,
     Piece,
     drawn_for_an_epoch,
     marks_of,
     pieces_of,
+    release_int8,
     train_from_outlines,
     view,
 )
@@ -113,3 +117,44 @@ def test_an_epoch_has_enough_of_a_small_set_and_as_many_good_pieces_as_defective
     assert len(order) >= LEAST_STEPS * 16
     defective = sum(number < 7 for number in order)
     assert defective * min(good, 7) == (len(order) - defective) * 7
+
+
+def pitted_and_good(folder) -> LabelledSet:
+    """Pieces of a spindle in the box's own detector's size, every other one with a dark pit."""
+    pictures, side = [], 400
+    for number in range(24):
+        rng = np.random.default_rng(number)
+        pixels = np.clip(rng.normal(150, 6, (side, side)), 0, 255).astype(np.uint8)
+        truth = ()
+        if number % 2:
+            x, y = rng.integers(80, 320, 2).tolist()
+            cv2.circle(pixels, (x, y), 30, 35, cv2.FILLED)
+            corners = ((x - 30, y - 30), (x + 30, y - 30), (x + 30, y + 30), (x - 30, y + 30))
+            truth = (Truth(kind="pits", box_px=Box(x - 30, y - 30, x + 30, y + 30), outline_px=corners),)
+        cv2.imwrite(str(folder / f"{number}.png"), pixels)
+        pictures.append(replace(a_picture(*truth, side=side), name=f"{number}.png"))
+    return LabelledSet(folder=folder, kinds=("pits",), pictures=tuple(pictures))
+
+
+def test_the_int8_twin_of_a_model_says_what_it_costs_and_how_fast_it_is(tmp_path):
+    released = ModelStore().find("ball-screw")
+    release_int8(released, pitted_and_good(tmp_path), into=tmp_path / "made")
+    twin = ModelStore(tmp_path / "made").find("ball-screw-int8", released.card.version)
+    assert (twin.card.kinds, twin.card.input_hw) == (released.card.kinds, released.card.input_hw)
+    assert len(twin.network) < 0.4 * len(released.network)
+    assert twin.card.measured[0].auroc >= 0.99
+    assert twin.card.latency.float_ms > twin.card.latency.ms
+    assert "AUROC" in twin.card.export_parity
+
+
+def test_an_int8_twin_that_costs_too_much_is_not_released(tmp_path, monkeypatch):
+    """As where a network's numbers do not bear it: this one answers as if it had learned nothing."""
+    released = ModelStore().find("ball-screw")
+    deaf = onnx.load_from_string(released.network)
+    for one in deaf.graph.initializer:
+        if one.name.endswith(".weight"):
+            one.CopyFrom(onnx.numpy_helper.from_array(np.zeros(tuple(one.dims), np.float32), one.name))
+    monkeypatch.setattr(outlined, "quantised", lambda network, inputs: deaf.SerializeToString())
+    with pytest.raises(RuntimeError, match=r"int8 costs 0\.5\d* of AUROC, allowed 0\.01"):
+        release_int8(released, pitted_and_good(tmp_path), into=tmp_path / "made")
+    assert not (tmp_path / "made").exists()

@@ -150,7 +150,7 @@ def acts(program: Program) -> list[tuple[str, str, str]]:
 def test_an_alarm_is_told_when_it_is_raised_and_when_it_is_over(store, settings, program, clock):
     telling, board = webhooks(store, settings, program, clock), AlarmBoard()
     telling.tell()
-    journal = AlarmJournal(store, board, now=clock)
+    journal = AlarmJournal(store, board, lanes=["parts"], now=clock)
     journal.keep()
     board.sees("parts", [LOST])
     journal.keep()
@@ -169,7 +169,7 @@ def test_an_alarm_that_came_and_went_between_two_looks_is_told_all_the_same_and_
 ):
     telling, board = webhooks(store, settings, program, clock), AlarmBoard()
     telling.tell()
-    journal = AlarmJournal(store, board, now=clock)
+    journal = AlarmJournal(store, board, lanes=["parts"], now=clock)
     board.sees("parts", [LOST])
     board.sees("parts", [])
     journal.keep()
@@ -185,10 +185,10 @@ def test_an_alarm_that_stood_when_the_service_ended_is_over_and_raised_anew_if_i
     telling, board = webhooks(store, settings, program, clock), AlarmBoard()
     telling.tell()
     board.sees("parts", [LOST, replace(LOST, code="CAM-SILENT")])
-    AlarmJournal(store, board, now=clock).keep()
+    AlarmJournal(store, board, lanes=["parts"], now=clock).keep()
     restarted = AlarmBoard()
     restarted.sees("parts", [LOST])
-    AlarmJournal(store, restarted, now=clock).keep()
+    AlarmJournal(store, restarted, lanes=["parts"], now=clock).keep()
     telling.tell()
     assert [(code, act) for _, code, act in acts(program)] == [
         ("CAM-LOST", "raised"),
@@ -197,6 +197,16 @@ def test_an_alarm_that_stood_when_the_service_ended_is_over_and_raised_anew_if_i
         ("CAM-SILENT", "over"),
         ("CAM-LOST", "raised"),
     ]
+
+
+def test_a_station_that_starts_ends_no_alarm_of_another_on_the_same_database(store, settings, program, clock):
+    telling, board = webhooks(store, settings, program, clock), AlarmBoard()
+    telling.tell()
+    board.sees("parts", [LOST])
+    AlarmJournal(store, board, lanes=["parts"], now=clock).keep()
+    AlarmJournal(store, AlarmBoard(), lanes=["strip"], now=clock).keep()
+    telling.tell()
+    assert acts(program) == [("parts", "CAM-LOST", "raised")]
 
 
 def test_what_people_do_about_an_alarm_is_told_without_their_names(station, settings, program, clock):
