@@ -155,7 +155,7 @@ def alarms_left_standing(store: TraceStore, lanes: Collection[str]) -> tuple[str
         .order_by(audit.subject)
     )
     with store.reading() as connection:
-        standing = connection.execute(wanted).scalars().all()
+        standing: Sequence[str] = connection.execute(wanted).scalars().all()
     return tuple(subject for subject in standing if _lane_and_code(subject)[0] in lanes)
 
 
