@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
-from typing import Final, Protocol
+from typing import Final
 
 import cv2
 
@@ -26,18 +26,6 @@ def give_cores_to_lanes() -> None:
 def workers_of(station: StationSettings, lane: LaneSettings) -> int:
     """Frames the lane looks at at the same time, each on a core of its own: as it says, else its share of all cores."""
     return lane.workers or max(1, len(os.sched_getaffinity(0)) // len(station.lanes))
-
-
-class WantsCores(Protocol):
-    """A lane, to whoever has work that can wait."""
-
-    @property
-    def cores_wanted(self) -> int: ...
-
-
-def leave_a_core(lanes: Iterable[WantsCores]) -> bool:
-    """Whether the lanes have less to look at than there are cores, at this moment."""
-    return sum(lane.cores_wanted for lane in lanes) < len(os.sched_getaffinity(0))
 
 
 @dataclass(frozen=True, slots=True)

@@ -225,12 +225,10 @@ class Lane:
         return len(self._looking)
 
     @property
-    def cores_wanted(self) -> int:
-        """How many workers have a frame to look at; 0 where the camera waits for the lane. From any thread."""
+    def is_behind(self) -> bool:
+        """Whether more frames wait than it has workers; never where the camera waits for the lane. From any thread."""
         intake = self._intake
-        if intake is None or self.holds is None:
-            return 0
-        return min(self.workers, intake.waiting + sum(one.locked() for one in self._looking))
+        return intake is not None and intake.waiting > self.workers
 
     def change_to(self, recipe: ReadyRecipe, *, taken_up: Callable[[], None]) -> None:
         """Take up another recipe with the next unit that begins; from any thread. The newest one asked for counts.

@@ -33,7 +33,7 @@ FRAMES_WAITING: Final = 32
 """More than this behind, frames are reported without their picture: results must not wait for JPEG."""
 
 _LOOK_S: Final = 0.02
-"""So often is it asked whether that many are waiting, while a picture is being made or waits for a core."""
+"""So often is it asked whether that many are waiting, while a picture is being made or may not be begun."""
 
 LIVE_EVERY_S: Final = 0.1
 """A frame that is not kept is made a picture for the live view no more often: 6 ms of a core for 4096 x 1024 px."""
@@ -53,7 +53,7 @@ class Reporter:
 
     keeps_exact  the very pixels that were judged, not a JPEG of them
     clock        seconds, for the live view
-    has_time     whether the lanes leave a core to make a picture on at this moment
+    has_time     whether pictures may be begun at this moment: not while a lane is behind
     """
 
     def __init__(

@@ -418,23 +418,21 @@ def test_a_lane_that_is_too_slow_records_each_part_it_passed_over_as_not_inspect
 
 
 @pytest.mark.parametrize("workers", [1, 2])
-def test_a_lane_wants_a_core_for_each_worker_that_has_a_frame_and_none_when_nothing_is_left(workers):
-    go_on, begun, camera = threading.Event(), threading.Event(), Pushes(0, 1, 2, 3)
-    sink = Keeps()
-    lane = a_lane(sink, detector=Waits(go_on, begun), holds=4, workers=workers)
-    assert lane.cores_wanted == 0
+def test_a_lane_is_behind_while_more_frames_wait_than_it_has_workers(workers):
+    # One in each worker's hands, and one more than that wait.
+    frames = 2 * workers + 1
+    go_on, begun, camera, sink = threading.Event(), threading.Event(), Pushes(*range(frames)), Keeps()
+    lane = a_lane(sink, detector=Waits(go_on, begun), holds=frames, workers=workers)
+    assert not lane.is_behind
     thread = threading.Thread(target=lane.run, args=(camera,), kwargs={"started": lambda: None})
     thread.start()
     try:
         assert camera.all_given.wait(60)
         assert begun.wait(60)
-        assert lane.cores_wanted == workers
+        assert lane.is_behind
         go_on.set()
-        until_s = time.monotonic() + 60
-        while len(sink.done) < 4 and time.monotonic() < until_s:
-            time.sleep(0.01)
-        assert len(sink.done) == 4
-        assert lane.cores_wanted == 0
+        assert until(lambda: len(sink.done) == frames)
+        assert not lane.is_behind
     finally:
         go_on.set()
         lane.stop.set()
@@ -442,12 +440,19 @@ def test_a_lane_wants_a_core_for_each_worker_that_has_a_frame_and_none_when_noth
         thread.join(60)
 
 
-def test_a_lane_whose_camera_waits_for_it_is_no_reason_to_put_work_off():
-    wanted = []
-    lane = a_lane(Keeps(), detector=Waits(threading.Event()))
-    lane.recipe.pipeline.detector.detect = lambda image: wanted.append(lane.cores_wanted) or Detections.none()
-    lane.run(Plays(0), started=lambda: None)
-    assert wanted == [0]
+def test_a_lane_whose_camera_waits_for_it_is_never_behind():
+    said = []
+    lane = a_lane(Keeps())
+    lane.recipe.pipeline.detector.detect = lambda image: said.append(lane.is_behind) or Detections.none()
+    lane.run(Plays(0, 1, 2, 3), started=lambda: None)
+    assert said == [False] * 4
+
+
+def until(is_so) -> bool:
+    end_s = time.monotonic() + 60
+    while not is_so() and time.monotonic() < end_s:
+        time.sleep(0.01)
+    return is_so()
 
 
 class Waits(Sees):

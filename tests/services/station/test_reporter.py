@@ -111,7 +111,7 @@ def test_results_do_not_wait_for_a_picture_that_takes_long(monkeypatch):
 
 
 def told_of(frames: int, *, has_time) -> tuple[list[FrameSeen], Inspection]:
-    """What is sent of a unit of so many refused frames, while the lanes leave time or not."""
+    """What is sent of a unit of so many refused frames, while the lanes keep up or not."""
     desk, begun = Desk(), an_inspection_begun()
     with Reporter(desk, has_time=has_time) as reporter:
         reporter.unit_begun(begun)
@@ -122,7 +122,7 @@ def told_of(frames: int, *, has_time) -> tuple[list[FrameSeen], Inspection]:
     return [message for message in desk.sent if isinstance(message, FrameSeen)], inspection
 
 
-def test_a_picture_waits_until_the_lanes_leave_a_core_and_is_made_then():
+def test_a_picture_waits_until_no_lane_is_behind_and_is_made_then():
     asked = count()
     seen, inspection = told_of(3, has_time=lambda: next(asked) > 3)
     assert [message.jpeg != b"" for message in seen] == [True] * 3
@@ -130,7 +130,7 @@ def test_a_picture_waits_until_the_lanes_leave_a_core_and_is_made_then():
     assert next(asked) > 3
 
 
-def test_where_the_lanes_leave_no_core_results_go_out_without_their_pictures():
+def test_while_a_lane_stays_behind_results_go_out_without_their_pictures():
     frames, asked = FRAMES_WAITING + 9, count()
     # Busy for longer than it takes until more wait than may.
     seen, inspection = told_of(frames, has_time=lambda: next(asked) > 20)
