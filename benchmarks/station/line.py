@@ -49,7 +49,7 @@ from services.signals.handshake import Done, Gate
 from services.signals.line import Line
 from services.signals.modbus import Plc
 from services.station.build import build_lane, open_cameras
-from services.station.cores import give_cores_to_lanes
+from services.station.cores import give_cores_to_lanes, leave_time
 from services.station.engine import keep_running
 from services.station.lane import Lane
 from services.station.link import Address, Courier
@@ -300,7 +300,7 @@ def run(
     with (
         WriteAheadLog(folder / ENGINE_LOGS / station.name) as log,
         Courier(address, log=log) as courier,
-        Reporter(courier, has_time=lambda: not any(lane.is_behind for lane in lanes)) as reporter,
+        Reporter(courier, has_time=lambda: leave_time(lanes)) as reporter,
         a_plc(station, times, courier.send) as to_plc,
     ):
         lane = build_lane(

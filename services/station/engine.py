@@ -24,7 +24,7 @@ from models.store import plant_folder
 from services.signals.line import Line
 from services.station.build import build_lane, build_recipe, open_cameras
 from services.station.change_over import Changer, InForce
-from services.station.cores import give_cores_to_lanes
+from services.station.cores import give_cores_to_lanes, leave_time
 from services.station.ending import stop_when_told
 from services.station.lane import LANE_FAILED, Lane
 from services.station.link import Address, Courier
@@ -104,7 +104,7 @@ def run_engine(station: StationSettings, address: Address, folder: Path | None, 
                     Reporter(
                         courier,
                         keeps_exact=station.pictures == "exact",
-                        has_time=lambda: not any(lane.is_behind for _, lane in lanes),
+                        has_time=lambda: leave_time([lane for _, lane in lanes]),
                     )
                 )
                 # The log before the line: what the line is told outlives this process. The line before the reporter: a

@@ -53,7 +53,7 @@ class Reporter:
 
     keeps_exact  the very pixels that were judged, not a JPEG of them
     clock        seconds, for the live view
-    has_time     whether pictures may be begun at this moment: not while a lane is behind
+    has_time     whether the lanes leave time to make one at this moment
     """
 
     def __init__(
