@@ -91,6 +91,7 @@ def thorough_fit(good: list[Image], *, name: str, source: str, licence: str) -> 
 
 
 def with_figures(model: ReleasedModel, folder: Path, arguments: str) -> ModelCard:
+    """The model's card with the command that makes it, and what it does on the val list."""
     gold = Gold(
         on="magnetic tiles val.txt",
         pictures=read_tiles(folder, "val.txt"),

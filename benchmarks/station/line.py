@@ -49,7 +49,7 @@ from services.signals.handshake import Done, Gate
 from services.signals.line import Line
 from services.signals.modbus import Plc
 from services.station.build import build_lane, open_cameras
-from services.station.cores import give_cores_to_lanes, leave_time
+from services.station.cores import give_cores_to_lanes
 from services.station.engine import keep_running
 from services.station.lane import Lane
 from services.station.link import Address, Courier
@@ -192,7 +192,7 @@ def main() -> int:
     given = parser.parse_args()
     width, height = map(int, given.size.split("x"))
     rate = given.rate
-    if not rate:
+    if rate is None:
         rate = (115e6 if given.source == "wire" else 1.2e9) / (width * height)
     seconds = given.seconds or (300.0 if given.source == "wire" else 60.0)
     log_to_stderr(logging.WARNING)
@@ -300,7 +300,7 @@ def run(
     with (
         WriteAheadLog(folder / ENGINE_LOGS / station.name) as log,
         Courier(address, log=log) as courier,
-        Reporter(courier, has_time=lambda: leave_time(lanes)) as reporter,
+        Reporter(courier, keeps_up=lambda: not lanes[0].is_behind) as reporter,
         a_plc(station, times, courier.send) as to_plc,
     ):
         lane = build_lane(

@@ -26,7 +26,7 @@ from numpy.typing import NDArray
 from inspection.types import Image
 from inspection.vision.tiles import cut_into_tiles
 from models.anomaly import say_progress
-from models.card import ModelCard, Training, TrainingSource
+from models.card import Measured, ModelCard, Training, TrainingSource
 from models.datasets import to_train_from, version_of
 from models.errors import SetUnfit
 from models.heads import NetworkForm
@@ -288,7 +288,7 @@ def release_int8(released: ReleasedModel, labelled: LabelledSet, *, into: Path) 
     inputs = [released.card.form.prepared(one) for one in inputs_of(released.card, shown)]
     network = quantised(released.network, inputs)
     gold = _gold(labelled, judge)
-    before = _figure(_proven(released.card, released.network, gold))
+    before = _figure(measure(released.card, released.network, gold))
     card = released.card.model_copy(
         update={
             "name": f"{released.card.name}-int8",
@@ -297,7 +297,7 @@ def release_int8(released: ReleasedModel, labelled: LabelledSet, *, into: Path) 
         }
     )
     card = _proven(card, network, gold)
-    after = _figure(card)
+    after = _figure(card.measured[0])
     if before[1] - after[1] > INT8_LOSS:
         raise RuntimeError(f"int8 costs {before[1] - after[1]:.4f} of {before[0]}, allowed {INT8_LOSS}")
     parity_said = (
@@ -323,9 +323,8 @@ def _proven(card: ModelCard, network: bytes, gold: Gold) -> ModelCard:
     return card.model_copy(update={"measured": (measure(card, network, gold),)})
 
 
-def _figure(card: ModelCard) -> tuple[str, float]:
-    """What its pictures are judged by, by name."""
-    measured = card.measured[0]
+def _figure(measured: Measured) -> tuple[str, float]:
+    """What a detector is judged by here, by name."""
     return ("mAP50", measured.map50 or 0.0) if measured.auroc is None else ("AUROC", measured.auroc)
 
 

@@ -6,7 +6,7 @@ import os
 import sys
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
-from typing import Final, Protocol
+from typing import Final
 
 import cv2
 
@@ -26,24 +26,6 @@ def give_cores_to_lanes() -> None:
 def workers_of(station: StationSettings, lane: LaneSettings) -> int:
     """Frames the lane looks at at the same time, each on a core of its own: as it says, else its share of all cores."""
     return lane.workers or max(1, len(os.sched_getaffinity(0)) // len(station.lanes))
-
-
-class Loaded(Protocol):
-    """A lane, to whoever has work that can wait."""
-
-    @property
-    def cores_wanted(self) -> int:
-        """For the frames that are looked at or wait."""
-
-    @property
-    def is_behind(self) -> bool:
-        """Whether more frames wait than its workers can take at once."""
-
-
-def leave_time(lanes: Collection[Loaded]) -> bool:
-    """Whether the lanes leave time for other work at this moment: none is behind, or none wants one of the cores."""
-    cores = len(os.sched_getaffinity(0))
-    return not any(lane.is_behind for lane in lanes) or sum(lane.cores_wanted for lane in lanes) < cores
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ import gc
 import logging
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from datetime import UTC, datetime
 from functools import partial
@@ -24,7 +24,7 @@ from models.store import plant_folder
 from services.signals.line import Line
 from services.station.build import build_lane, build_recipe, open_cameras
 from services.station.change_over import Changer, InForce
-from services.station.cores import give_cores_to_lanes, leave_time
+from services.station.cores import give_cores_to_lanes
 from services.station.ending import stop_when_told
 from services.station.lane import LANE_FAILED, Lane
 from services.station.link import Address, Courier
@@ -104,7 +104,7 @@ def run_engine(station: StationSettings, address: Address, folder: Path | None, 
                     Reporter(
                         courier,
                         keeps_exact=station.pictures == "exact",
-                        has_time=lambda: leave_time([lane for _, lane in lanes]),
+                        keeps_up=partial(_keeps_up, by_name, settings.name),
                     )
                 )
                 # The log before the line: what the line is told outlives this process. The line before the reporter: a
@@ -155,6 +155,11 @@ def _line_of(
     station: StationSettings, *, wished: Callable[[Wish], None], say: Callable[[Message], None]
 ) -> Line | None:
     return None if station.line is None else Line(station.line, station.lanes, wished=wished, say=say)
+
+
+def _keeps_up(lanes: Mapping[str, tuple[LaneSettings, Lane]], name: str) -> bool:
+    """Asked with a lane's first frame at the earliest, when all of them are built."""
+    return not lanes[name][1].is_behind
 
 
 def _wished(wish: Wish, changer: Changer, modes: Modes) -> None:

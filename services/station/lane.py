@@ -225,12 +225,6 @@ class Lane:
         return len(self._looking)
 
     @property
-    def cores_wanted(self) -> int:
-        """How many of its workers look at a frame, or have one to look at. From any thread."""
-        waiting = 0 if self._intake is None else self._intake.waiting
-        return min(self.workers, waiting + sum(one.locked() for one in self._looking))
-
-    @property
     def is_behind(self) -> bool:
         """Whether more frames wait than it has workers; never where the camera waits for the lane. From any thread."""
         intake = self._intake

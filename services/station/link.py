@@ -44,7 +44,8 @@ ACCOUNT_EVERY_S: Final = 1.0
 """So often the lanes' accounts are told, whether there is anything else to tell or not."""
 
 GATHER_S: Final = 0.02
-"""Between two deliveries: one for each of 300 frames a second keeps the lanes' threads waiting for its Python."""
+"""After all that waited was told, or delivered: a thread that wakes for each of 300 frames a second keeps the lanes'
+threads waiting for its Python."""
 
 PICTURES_KEPT_WAITING: Final = 1000
 """About 50 MB. With the service away for longer, pictures are given up first, records never."""

@@ -22,7 +22,7 @@ from cameras.recording import png_of
 from inspection.types import Frame, FrameResult, Image, Inspection, InspectionBegun, PictureRef, Verdict
 from inspection.vision.decoding import MIN_SIDE_PX
 from services.ingredients import software_sha256
-from services.station.link import Courier
+from services.station.link import GATHER_S, Courier
 from services.station.messages import FrameSeen, Message
 
 logger = logging.getLogger(__name__)
@@ -33,14 +33,13 @@ FRAMES_WAITING: Final = 32
 """More than this behind, frames are reported without their picture: results must not wait for JPEG."""
 
 _LOOK_S: Final = 0.02
-"""So often is it asked whether that many are waiting, while a picture is being made or may not be begun."""
+"""So often is it asked whether that many are waiting, while a picture is put off or being made."""
+
+PUT_OFF_S: Final = 0.1
+"""While its lane is behind, a picture is begun no sooner. No longer, either: the result waits for it."""
 
 LIVE_EVERY_S: Final = 0.1
 """A frame that is not kept is made a picture for the live view no more often: 6 ms of a core for 4096 x 1024 px."""
-
-GATHER_S: Final = 0.02
-"""After all that waited was told: a thread that wakes for each of 300 frames a second keeps the lanes' threads waiting
-for its Python."""
 
 _NICENESS: Final = 10
 """Where the system knows no niceness of a thread, telling takes more."""
@@ -53,7 +52,7 @@ class Reporter:
 
     keeps_exact  the very pixels that were judged, not a JPEG of them
     clock        seconds, for the live view
-    has_time     whether the lanes leave time to make one at this moment
+    keeps_up     whether the lane keeps up with its camera at this moment
     """
 
     def __init__(
@@ -62,12 +61,12 @@ class Reporter:
         *,
         keeps_exact: bool = False,
         clock: Callable[[], float] = time.monotonic,
-        has_time: Callable[[], bool] = lambda: True,
+        keeps_up: Callable[[], bool] = lambda: True,
     ) -> None:
         self._courier = courier
         self._keeps_exact = keeps_exact
         self._clock = clock
-        self._has_time = has_time
+        self._keeps_up = keeps_up
         self._jobs: queue.SimpleQueue[Job] = queue.SimpleQueue()
         self._pictures: dict[UUID, list[PictureRef]] = {}
         self._next_live_s = 0.0
@@ -149,7 +148,8 @@ class Reporter:
 
     def _made(self, make: Callable[[], _Picture]) -> _Picture:
         """The picture; none of it when more frames than may came to wait before it was made."""
-        while not self._has_time():
+        until_s = time.monotonic() + PUT_OFF_S
+        while not self._keeps_up() and time.monotonic() < until_s:
             if self._jobs.qsize() > FRAMES_WAITING:
                 return _NONE
             time.sleep(_LOOK_S)

@@ -9,7 +9,7 @@ import numpy as np
 from inspection.types import Frame, FrameResult, Inspection, Verdict
 from services.station import reporter as reporting
 from services.station.messages import FrameSeen
-from services.station.reporter import FRAMES_WAITING, LIVE_EVERY_S, Reporter
+from services.station.reporter import FRAMES_WAITING, LIVE_EVERY_S, PUT_OFF_S, Reporter
 from tests.builders import an_inspection, an_inspection_begun
 
 NOW = datetime(2026, 11, 20, tzinfo=UTC)
@@ -110,32 +110,49 @@ def test_results_do_not_wait_for_a_picture_that_takes_long(monkeypatch):
     ]
 
 
-def told_of(frames: int, *, has_time) -> tuple[list[FrameSeen], Inspection]:
-    """What is sent of a unit of so many refused frames, while the lanes keep up or not."""
-    desk, begun = Desk(), an_inspection_begun()
-    with Reporter(desk, has_time=has_time) as reporter:
+def of(kind, desk: Desk) -> list:
+    return [message for message in desk.sent if isinstance(message, kind)]
+
+
+def test_a_picture_is_put_off_while_its_lane_is_behind_and_made_when_it_has_caught_up():
+    desk, begun, asked = Desk(), an_inspection_begun(), count()
+    with Reporter(desk, keeps_up=lambda: next(asked) == 2) as reporter:
         reporter.unit_begun(begun)
-        for number in range(frames):
-            reporter.frame_done(begun, a_frame(number), a_result(number, Verdict.REJECT))
+        reporter.frame_done(begun, a_frame(0), a_result(0, Verdict.REJECT))
         reporter.unit_done(an_inspection(id=begun.id))
-    (inspection,) = (message for message in desk.sent if isinstance(message, Inspection))
-    return [message for message in desk.sent if isinstance(message, FrameSeen)], inspection
+    assert next(asked) == 3
+    assert [message.jpeg != b"" for message in of(FrameSeen, desk)] == [True]
+    assert [len(inspection.pictures) for inspection in of(Inspection, desk)] == [1]
 
 
-def test_a_picture_waits_until_no_lane_is_behind_and_is_made_then():
-    asked = count()
-    seen, inspection = told_of(3, has_time=lambda: next(asked) > 3)
-    assert [message.jpeg != b"" for message in seen] == [True] * 3
-    assert len(inspection.pictures) == 3
-    assert next(asked) > 3
+def test_a_lane_that_never_catches_up_has_its_pictures_all_the_same_while_few_results_wait():
+    desk, begun = Desk(), an_inspection_begun()
+    began_s = time.monotonic()
+    with Reporter(desk, keeps_up=lambda: False) as reporter:
+        reporter.unit_begun(begun)
+        reporter.frame_done(begun, a_frame(0), a_result(0, Verdict.REJECT))
+        reporter.unit_done(an_inspection(id=begun.id))
+    assert time.monotonic() - began_s >= PUT_OFF_S
+    assert [len(inspection.pictures) for inspection in of(Inspection, desk)] == [1]
 
 
-def test_while_a_lane_stays_behind_results_go_out_without_their_pictures():
-    frames, asked = FRAMES_WAITING + 9, count()
-    # Busy for longer than it takes until more wait than may.
-    seen, inspection = told_of(frames, has_time=lambda: next(asked) > 20)
-    assert [message.result.sequence for message in seen] == list(range(frames))
-    made = [message.result.sequence for message in seen if message.jpeg]
-    assert made == [picture.sequence for picture in inspection.pictures]
-    assert 0 not in made
-    assert frames - 1 in made
+def test_a_picture_that_is_put_off_is_given_up_when_results_come_to_wait_for_it():
+    desk, begun, asked, told = Desk(), an_inspection_begun(), threading.Event(), threading.Event()
+
+    def keeps_up() -> bool:
+        asked.set()
+        # Meanwhile more results came than may wait.
+        assert told.wait(60)
+        return False
+
+    with Reporter(desk, keeps_up=keeps_up) as reporter:
+        reporter.unit_begun(begun)
+        reporter.frame_done(begun, a_frame(0), a_result(0, Verdict.REJECT))
+        assert asked.wait(60)
+        for number in range(1, FRAMES_WAITING + 3):
+            reporter.frame_done(begun, a_frame(number), a_result(number, Verdict.ACCEPT))
+        told.set()
+        reporter.unit_done(an_inspection(id=begun.id))
+    first, *_ = of(FrameSeen, desk)
+    assert (first.result.sequence, first.jpeg, first.sha256) == (0, b"", None)
+    assert len(of(FrameSeen, desk)) == FRAMES_WAITING + 3
