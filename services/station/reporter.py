@@ -36,8 +36,8 @@ _LOOK_S: Final = 0.02
 """So often is it asked whether that many are waiting, while a picture is put off or being made."""
 
 PUT_OFF_S: Final = 0.25
-"""While its lane is behind, a picture is begun no sooner: above 130 frames a second so many wait by then that it is given
-up and no work is wasted. No later, either: the result waits for it."""
+"""While its lane is behind, a picture is begun no sooner: above 130 frames a second so many wait by then that it is
+given up, and no work is wasted. No later, either: the result waits for it."""
 
 LIVE_EVERY_S: Final = 0.1
 """A frame that is not kept is made a picture for the live view no more often: 6 ms of a core for 4096 x 1024 px."""
