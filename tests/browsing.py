@@ -7,11 +7,12 @@ import socket
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from urllib.parse import urlsplit
 
 import pytest
 import uvicorn
 from fastapi import FastAPI
-from playwright.sync_api import Browser, Playwright
+from playwright.sync_api import Browser, Page, Playwright
 
 QUIET = (
     "--no-sandbox",
@@ -30,6 +31,15 @@ def a_browser(playwright: Playwright) -> Browser:
     if chromium is None:
         pytest.skip("not there: apt-get install -y chromium fonts-noto-cjk")
     return playwright.chromium.launch(executable_path=chromium, args=list(QUIET))
+
+
+def signs_in(page: Page, name: str, password: str, *, to: str = "/") -> None:
+    """Sign in by name and wait for the page that it leads to; the sign-in's own address ends with it, too."""
+    page.goto(f"/sign-in?next={to}")
+    page.locator("input[name=name]").fill(name)
+    page.locator("input[name=password]").fill(password)
+    page.keyboard.press("Enter")
+    page.wait_for_url(lambda url: urlsplit(url).path == to)
 
 
 @contextmanager

@@ -27,7 +27,7 @@ from tests.a_station import (
     hours_of_parts,
     needs_libraries,
 )
-from tests.browsing import served
+from tests.browsing import served, signs_in
 from tests.builders import a_measurement, a_strip_map, a_unit, an_inspection
 from tests.drawn_coil import COIL_A, LINKS, UNITS
 from tests.services.signed_in import PASSWORD, adds, with_quick_passwords
@@ -100,10 +100,7 @@ def test_no_page_has_a_serious_barrier_and_none_is_wider_than_a_phone(station, b
             context = browser.new_context(base_url=address)
             page = context.new_page()
             seen.setdefault("/sign-in", _barriers(page, "/sign-in"))
-            page.locator("input[name=name]").fill(role.value)
-            page.locator("input[name=password]").fill(PASSWORD)
-            page.keyboard.press("Enter")
-            page.wait_for_url("**/")
+            signs_in(page, role.value, PASSWORD)
             waiting = [*_leads_to(page), f"/trace/{COIL_A}"]
             while waiting:
                 url = waiting.pop(0)

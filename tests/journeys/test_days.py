@@ -15,7 +15,7 @@ from playwright.sync_api import Page, expect
 from inspection.types import Verdict
 from services.station.messages import LaneState
 from tests.a_station import AStation, a_part, an_empty_station, defects_of, hours_of_parts, needs_libraries
-from tests.browsing import served
+from tests.browsing import served, signs_in
 from tests.builders import a_unit, an_inspection
 from tests.services.signed_in import PASSWORD, adds, with_quick_passwords
 from traceability.accounts import Accounts, Role
@@ -146,11 +146,7 @@ def test_an_engineer_goes_from_a_signal_to_a_closed_case_and_it_opens_again_when
 ):
     hours_of_parts(station, [1, 2] * 12 + [14], until=datetime.now(UTC), simulated=False)
     with a_desk(station, browser, language) as page:
-        page.goto("/sign-in?next=/today")
-        page.locator("input[name=name]").fill("engineer")
-        page.locator("input[name=password]").fill(PASSWORD)
-        page.keyboard.press("Enter")
-        page.wait_for_url("**/today")
+        signs_in(page, "engineer", PASSWORD, to="/today")
 
         signal = page.locator(".today-signals li").last
         expect(signal).to_be_visible()

@@ -35,7 +35,7 @@ from tests.a_station import (
     jpeg_of,
     needs_libraries,
 )
-from tests.browsing import served
+from tests.browsing import served, signs_in
 from tests.inspection.vision.drawn_scenes import CHECKERS, views
 from tests.models.networks import a_model, answering
 from tests.services.signed_in import PASSWORD, adds, with_quick_passwords
@@ -80,14 +80,6 @@ def showing(station: AStation, image: Image) -> Iterator[None]:
         thread.join()
 
 
-def signs_in(page: Page, name: str, to: str) -> None:
-    page.goto(f"/sign-in?next={to}")
-    page.locator("input[name=name]").fill(name)
-    page.locator("input[name=password]").fill(PASSWORD)
-    page.keyboard.press("Enter")
-    page.wait_for_url(f"**{to}")
-
-
 def by_command(folder: Path, step: str, *, by: str) -> Result:
     """A step of the model's life that runs where the labelled pictures are; what is chip or crack there, the model
     finds as an anomaly."""
@@ -119,7 +111,7 @@ def test_a_models_guess_is_saved_only_once_a_person_has_answered_each(station, b
         context = browser.new_context(base_url=address, viewport={"width": 1280, "height": 800})
         page = context.new_page()
         page.on("pageerror", lambda error: wrong.append(str(error)))
-        signs_in(page, "integrator", "/datasets/flange")
+        signs_in(page, "integrator", PASSWORD, to="/datasets/flange")
         page.locator("a[href*='/label']").first.click()
         page.wait_for_function("() => customElements.get('label-editor') !== undefined")
         page.keyboard.press("g")
@@ -163,8 +155,8 @@ def test_an_integrator_goes_from_a_new_camera_to_a_promoted_model(station, brows
         ]
         page, second = (context.new_page() for context in opened)
         page.on("pageerror", lambda error: wrong.append(str(error)))
-        signs_in(page, "integrator", "/cameras")
-        signs_in(second, "engineer", "/recipes")
+        signs_in(page, "integrator", PASSWORD, to="/cameras")
+        signs_in(second, "engineer", PASSWORD, to="/recipes")
 
         # The camera: what is wrong, focus and light, the lens, the lamp.
         page.locator("form[action='/cameras/doctor'] button").click()
@@ -286,8 +278,8 @@ def test_an_integrator_goes_from_a_new_camera_to_a_promoted_model(station, brows
         with second.expect_navigation():
             second.locator("form[action$='/approve'] button").click()
         page.reload()
-        page.locator("form[action$='/promote'] button").click()
-        page.wait_for_url(f"**/models/{NAME}")
+        with page.expect_navigation():
+            page.locator("form[action$='/promote'] button").click()
         assert ModelStore.of_plant().in_force(NAME) == "1.1.0"
         station.live.close()
         for context in opened:

@@ -13,7 +13,7 @@ from playwright.sync_api import Browser, Page, expect
 from services.recipe_life import RecipeLife
 from station_config import load_recipe
 from tests.a_station import AStation, an_empty_station, needs_libraries
-from tests.browsing import served
+from tests.browsing import served, signs_in
 from tests.services.signed_in import PASSWORD, adds, with_quick_passwords
 from traceability.accounts import Role
 
@@ -34,11 +34,7 @@ def at(station: AStation, browser: Browser, language: str) -> Iterator[tuple[Pag
         wrong: list[str] = []
         for page, person in zip(pages, people, strict=True):
             page.on("pageerror", lambda error: wrong.append(str(error)))
-            page.goto("/sign-in?next=/recipes")
-            page.locator("input[name=name]").fill(person.name)
-            page.locator("input[name=password]").fill(PASSWORD)
-            page.keyboard.press("Enter")
-            page.wait_for_url("**/recipes")
+            signs_in(page, person.name, PASSWORD, to="/recipes")
         yield pages[0], pages[1]
         station.live.close()
         for context in contexts:
