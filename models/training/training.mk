@@ -9,7 +9,7 @@ TRAINED_VERSION ?= 1.0.0
 # Not into models/released: what was released is replaced by no command. Copy the folder there to release it.
 TRAINED_INTO ?= runs/released
 
-.PHONY: train-strip train-part train-metal train-tile quantise-strip train-spindle train-screen ensemble-strip
+.PHONY: train-strip train-part train-metal train-tile quantise-strip quantise-part train-spindle train-screen ensemble-strip
 
 # torch comes first and alone: pip then keeps its CPU build when ultralytics asks for any torch.
 .venv-training/ready: pyproject.toml
@@ -39,6 +39,10 @@ train-tile: .venv-training/ready
 # The newest released strip-surface in int8, in a folder beside it; into models/released, since a screen belongs to it too.
 quantise-strip: .venv-training/ready
 	.venv-training/bin/python -m models.training.release strip --int8 --neu $(NEU_DET)
+
+# Likewise the newest released part-surface.
+quantise-part: .venv-training/ready
+	.venv-training/bin/python -m models.training.release part --int8
 
 # Pitting of ball screws, from outlines, by the way of a plant's own sets. Begins anew each time.
 train-spindle: .venv-training/ready

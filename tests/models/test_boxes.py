@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from inspection.types import Detections
-from inspection.vision.drawing import STRIP_KINDS, StripDrawing
+from inspection.vision.drawing import STRIP_KINDS, StripDrawing, draw_part
 from inspection.vision.tiles import cut_into_tiles
 from models import ModelStore, open_detector
 from models.boxes import in_one_picture
@@ -124,6 +124,27 @@ def test_a_defect_is_found_at_its_place_in_a_frame_of_many_tiles():
             hit += bool(((middle > box[:, :2]) & (middle < box[:, 2:])).all(axis=1).any())
     assert drawn >= 2
     assert hit == drawn  # patches are what it finds best
+
+
+@pytest.mark.parametrize("name", [PART, f"{PART}-int8"])
+def test_the_released_part_networks_say_which_drawn_parts_are_defective_and_what_they_have(name):
+    """Parts of a seed that taught nothing, chose nothing and measured nothing."""
+    detector = open_detector(name)
+    parts = [draw_part(77, number, defective=number % 2 == 0) for number in range(40)]
+    found = [set(detector.detect(one.pixels).kind) for one in parts]
+    drawn = [{defect.kind for defect in one.truth} for one in parts]
+    assert not any(found[1::2])
+    assert sum(bool(one) for one in found[::2]) >= 19
+    assert sum(one == other for one, other in zip(found, drawn, strict=True)) >= 38
+
+
+@pytest.mark.parametrize("name", [STRIP, PART])
+def test_an_int8_twin_is_about_as_sure_as_its_float_twin_in_less_time(name):
+    plain, small = (ModelStore().find(one).card for one in (name, f"{name}-int8"))
+    assert plain.version == small.version
+    assert small.measured[0].on == plain.measured[0].on
+    assert small.measured[0].map50 >= plain.measured[0].map50 - 0.01
+    assert small.latency.float_ms >= 1.6 * small.latency.ms
 
 
 def test_kinds_are_those_the_demo_draws():

@@ -433,8 +433,10 @@ class _Plant:
 
     def with_recipes(self) -> None:
         of = {"name": "part-demo"}
-        text = load_recipe("part-demo").text.decode()
-        new = text.replace("revision = 5", "revision = 6").replace("review_from = 0.5", "review_from = 0.8")
+        recipe = load_recipe("part-demo")
+        number = recipe.settings.revision
+        new = recipe.text.decode().replace(f"revision = {number}", f"revision = {number + 1}")
+        new = new.replace("review_from = 0.5", "review_from = 0.8")
         said = {"text": new, "reason": "chips below 0.8 mm are fine"}
         self.does("integrator", "POST /api/v1/recipes/{name}/propose", at=of, json=said)
         self.does("engineer", "POST /api/v1/recipes/{name}/approve", at=of, json={"password": PASSWORD})

@@ -18,6 +18,7 @@ from models.labels import read_coco, read_yolo
 from services.datasets import ArchiveUnfit, DataSets
 from tests.a_station import AStation, a_part, an_empty_station, defects_of, jpeg_of, needs_libraries
 from tests.builders import a_unit, an_inspection
+from tests.models.releases import PART, latest
 from tests.services.signed_in import signed_in
 from traceability.accounts import Accounts, Role
 
@@ -253,7 +254,7 @@ def test_a_model_guesses_what_is_on_a_picture_and_nothing_of_it_is_a_label(stati
     drawn = a_part(1, defective=True).truth
     asked = {"picture": picture, "model": "part-surface"}
     guess = integrator.get("/api/v1/datasets/flange/guess", params=asked).json()
-    assert (guess["model"], guess["version"]) == ("part-surface", "1.0.0")
+    assert (guess["model"], guess["version"]) == (PART, latest(PART).name)
     assert {one["kind"] for one in guess["labels"]} == {one.kind for one in drawn} & {"chip", "crack"}
     assert integrator.get("/api/v1/datasets/flange").json()["waiting"] == [picture]
     assert DataSets.of_plant().truth("flange", picture).truth == ()

@@ -122,7 +122,7 @@ def test_a_change_goes_from_a_form_through_a_second_person_to_the_lanes(station)
     said = integrator.get(published.headers["location"], headers={"Accept-Language": "en"}).text
     assert "lanes that run it take it up with their next unit" in said
     now = load_recipe(NAME)
-    assert (now.settings.revision, now.settings.limits[0].review_from) == (6, 0.8)
+    assert (now.settings.revision, now.settings.limits[0].review_from) == (waits["revision"], 0.8)
     assert now.ref.sha256 == waits["sha256"]
     assert station.wishes.to_tell() == [RecipeWish(lane="parts", recipe=NAME)]
     acts = [one.action for one in Accounts(station.store).audit(limit=100, subject=f"recipe:{NAME}")]
@@ -198,7 +198,8 @@ def test_a_change_of_what_is_in_force_makes_a_proposal_old(station, tmp_path):
 def test_the_preview_shows_stored_units_with_the_verdict_that_the_form_would_have_given(station):
     integrator = signed_in(station.app(), Role.INTEGRATOR)
     part = a_part(3, defective=True)
-    digest = hashlib.sha256(load_recipe(NAME).text).hexdigest()
+    recipe = load_recipe(NAME)
+    digest = hashlib.sha256(recipe.text).hexdigest()
     defects = defects_of(part, lane="parts")
     kinds = {one.kind for one in defects}
     station.finishes(
@@ -206,7 +207,7 @@ def test_the_preview_shows_stored_units_with_the_verdict_that_the_form_would_hav
             unit=a_unit("86.999.1/PART-7"),
             lane="parts",
             station="demo",
-            recipe=RecipeRef(name=NAME, revision=5, sha256=digest),
+            recipe=RecipeRef(name=NAME, revision=recipe.settings.revision, sha256=digest),
             verdict=Verdict.REJECT,
             defects=defects,
             pictures=(station.keeps(part, lane="parts"),),
