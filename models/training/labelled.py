@@ -29,6 +29,9 @@ from models.training.dataset import Labelled, TrainingSet, cropped, write_set
 from models.training.release import Exhibit, Gold, release_run
 
 EPOCHS: Final = 60
+"""At most: it ends when PATIENCE of them brought nothing better by the pictures that judge."""
+
+PATIENCE: Final = 20
 
 LARGEST_PX: Final = 416
 """Of a tile: what is larger is cut into such. An epoch takes four times as long as of 224 px."""
@@ -115,7 +118,13 @@ def train_from_labels(
     tile_px, input_px = size_of(labelled)
     # Plants' sets are small: a step for each batch, or there are few.
     plan = train.Plan(
-        input_px=input_px, epochs=epochs, seed=0, per_step=16, learning_rate=0.001, augment=AUGMENT
+        input_px=input_px,
+        epochs=epochs,
+        seed=0,
+        per_step=16,
+        patience=PATIENCE,
+        learning_rate=0.001,
+        augment=AUGMENT,
     )
     made = make_labelled_set(learn, judge, work / "data", tile_px=tile_px, source=source, licence=licence)
     say(f"{made.sources[0].images} pieces of {tile_px} px with {made.sources[0].boxes} defects teach")

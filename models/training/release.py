@@ -289,7 +289,8 @@ def training_of(
     by_its_own_tool: str,
     tool_version: str,
 ) -> Training:
-    """What a card says of a run; whether it was stopped and went on is in the run's own run.json."""
+    """What a card says of a run. After how many epochs it ended and whether it was stopped and went on, its run.json
+    says."""
     facts = json.loads((run / "run.json").read_text(encoding="utf-8"))
     return Training(
         tool=f"ultralytics {tool_version}, from scratch (no downloaded weights)",
@@ -297,7 +298,7 @@ def training_of(
         network=f"{plan.network}{', its activations ReLU' if plan.rectified else ''}",
         command=command,
         seed=plan.seed,
-        epochs=plan.epochs,
+        epochs=facts["epochs"],
         interrupted=facts["resumed"],
         digest=made.digest,
         chosen_by=chosen_by,

@@ -609,8 +609,10 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("--data", type=Path, default=REPOSITORY.parent / "shared" / "data" / "magnetic_tile")
     parser.add_argument("--folder", type=Path, default=REPOSITORY / "runs" / "tile")
     parser.add_argument("--threads", type=int, default=os.cpu_count() or 1)
+    parser.add_argument("--seed", type=int, default=0)
     asked = parser.parse_args(arguments)
-    sys.stdout.write(f"{train(asked.folder, asked.data, threads=asked.threads)}\n")
+    weights = train(asked.folder, asked.data, threads=asked.threads, seed=asked.seed)
+    sys.stdout.write(f"{weights}\n")
     return 0
 
 

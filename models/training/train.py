@@ -42,6 +42,7 @@ class Plan:
                    passing, where SiLU takes half as long as all convolutions
     batch          pictures at a time
     per_step       pictures for a step of the optimizer
+    patience       epochs without a better one by the list that chooses, after which it ends; 0: it never does
     """
 
     input_px: int
@@ -51,6 +52,7 @@ class Plan:
     rectified: bool = False
     batch: int = 16
     per_step: int = 64
+    patience: int = 0
     learning_rate: float = 0.002
     weight_decay: float = 0.0005
     augment: Mapping[str, float] = field(default_factory=dict)
@@ -85,6 +87,11 @@ PLANS = {
         input_px=256,
         epochs=30,
         seed=0,
+        network="yolov8n.yaml",
+        rectified=True,
+        per_step=16,
+        learning_rate=0.001,
+        weight_decay=0.01,
         augment={
             "fliplr": 0.5,
             "flipud": 0.5,
@@ -157,7 +164,7 @@ def fit(plan: Plan, *, folder: Path, threads: int, each_epoch: Callable[[Any], N
         # Ultralytics would first raise the rate of the offsets a hundredfold.
         warmup_bias_lr=0.0,
         cos_lr=True,
-        patience=0,
+        patience=plan.patience,
         pretrained=False,
         cache="ram",
         device="cpu",
@@ -167,7 +174,12 @@ def fit(plan: Plan, *, folder: Path, threads: int, each_epoch: Callable[[Any], N
         plots=False,
         **plan.augment,
     )
-    facts = {"seconds": round(time.monotonic() - began), "resumed": resumed, "threads": threads}
+    facts = {
+        "seconds": round(time.monotonic() - began),
+        "epochs": network.trainer.epoch + 1,
+        "resumed": resumed,
+        "threads": threads,
+    }
     (folder / "run.json").write_text(json.dumps(facts), encoding="utf-8")
     return last.with_name("best.pt")
 

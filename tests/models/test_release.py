@@ -89,9 +89,13 @@ def test_every_network_in_the_package_is_the_one_its_card_names():
 
 
 @pytest.mark.parametrize("resumed", [True, False])
-def test_a_card_says_whether_its_training_was_stopped_and_went_on(tmp_path, resumed):
+def test_a_card_says_after_how_many_epochs_its_training_ended_and_whether_it_was_stopped_and_went_on(
+    tmp_path, resumed
+):
     """From a plant's labels too, whose card once said that none ever was."""
-    (tmp_path / "run.json").write_text(json.dumps({"seconds": 9, "resumed": resumed, "threads": 2}))
+    (tmp_path / "run.json").write_text(
+        json.dumps({"seconds": 9, "epochs": 2, "resumed": resumed, "threads": 2})
+    )
     piece = Labelled(name="a", pixels=np.zeros((32, 32), np.uint8), truth=())
     made = write_set(tmp_path / "data", ["pits"], [("flange", "the plant's", [piece])], choose_by=[piece])
     told = training_of(
@@ -103,5 +107,5 @@ def test_a_card_says_whether_its_training_was_stopped_and_went_on(tmp_path, resu
         by_its_own_tool="-",
         tool_version="8",
     )
-    assert told.interrupted is resumed
+    assert (told.interrupted, told.epochs) == (resumed, 2)
     assert (told.sources[0].name, told.sources[0].licence) == ("flange", "the plant's")
