@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from datetime import timedelta
 from hashlib import sha256
 from http import HTTPStatus
@@ -15,13 +16,14 @@ from fastapi.responses import HTMLResponse, RedirectResponse, Response
 from inspection.errors import ImageUnreadable, ImageUnsuitable, InspectionError
 from models.datasets import balance, examined
 from models.errors import LabelsWrong, SetUnfit, TrainingDataMissing
-from models.labels import LabelledFile, LabelledSet
+from models.labels import LabelledFile, LabelledSet, Truth
 from models.store import ModelStore
 from services.access import AccessHere, Caller
 from services.api.cameras import Integrator
 from services.api.serving import Here, Language, Serving
-from services.datasets import LONGEST_SAID, ArchiveUnfit, DataSets, Provenance
-from services.doubts import offered
+from services.datasets import LONGEST_SAID, ArchiveUnfit, DataSet, DataSets, Provenance
+from services.doubts import Doubt, doubts, offered
+from services.evaluating import evaluate
 from services.problems import RequestInvalid, status_of
 from services.text import explain
 from services.web.pages import shown_of
@@ -39,10 +41,13 @@ COMPARED: Final = 1000
 """Labelled pictures, the first of a set: of twice as many four times as many pairs."""
 PAIRS_SHOWN: Final = 12
 EXAMPLES: Final = 4
+DOUBTED: Final = 200
+"""Labelled pictures that a model looks at for one answer: some seconds of one core."""
 
 Name = Annotated[str, Path(pattern=r"^[a-z0-9][a-z0-9-]{0,39}$")]
 NewName = Annotated[str, Form(pattern=r"^[a-z0-9][a-z0-9-]{0,39}$")]
 Picture = Annotated[str, Query(max_length=400)]
+Model = Annotated[str, Query(max_length=100)]
 Said = Annotated[str, Form(max_length=LONGEST_SAID)]
 
 
@@ -124,22 +129,16 @@ def take(
 
 
 @router.get("/datasets/{name}")
-def dataset(request: Request, _: Integrator, name: Name) -> Response:
-    return _set_page(request, name)
+def dataset(request: Request, _: Integrator, name: Name, doubted_by: Model = "") -> Response:
+    return _set_page(request, name, doubted_by=doubted_by)
 
 
 @router.get("/datasets/{name}/worth")
 def worth(request: Request, language: Language, _: Integrator, name: Name) -> Response:
     """The part of a set's page that takes a while: its lists, what leaks between them, what is in it twice."""
     found = DataSets.of_plant().find(name)
-    if found.labelled is None:
-        raise SetUnfit(
-            f"Nothing of {name} is labelled.",
-            action="Label a picture first.",
-            place=name,
-            wrong="nothing is labelled",
-        )
-    told = examined(found.labelled, most=COMPARED)
+    labelled = _labelled(found)
+    told = examined(labelled, most=COMPARED)
     lists = None if isinstance(told.lists, SetUnfit) else told.lists
     return page(
         request,
@@ -148,12 +147,61 @@ def worth(request: Request, language: Language, _: Integrator, name: Name) -> Re
         told=told,
         unfit=explain(told.lists, language) if isinstance(told.lists, SetUnfit) else None,
         balances=None if lists is None else [balance(side) for side in lists],
-        rows=_rows(found.labelled),
-        files={one.name: one for one in found.labelled.pictures},
+        rows=_rows(labelled),
+        files={one.name: one for one in labelled.pictures},
         learning=set() if lists is None else {one.name for one in lists[0].pictures},
         judging=set() if lists is None else {one.name for one in lists[1].pictures},
         most=PAIRS_SHOWN,
     )
+
+
+@router.get("/datasets/{name}/doubts")
+def doubted(
+    request: Request, _: Integrator, name: Name, model: Model, start: Annotated[int, Query(ge=0)] = 0
+) -> Response:
+    """The labels that the version in force of a model contradicts, of DOUBTED labelled pictures from `start` on."""
+    found = DataSets.of_plant().find(name)
+    labelled = _labelled(found)
+    store = ModelStore.of_plant()
+    if model not in [one.name for one in found.guessers(store)]:
+        raise RequestInvalid(
+            f"The request is not valid: model: {model}.",
+            action="Correct the parameters.",
+            mistakes=f"model: {model}",
+        )
+    looked_at = labelled.pictures[start : start + DOUBTED]
+    seen = evaluate(replace(labelled, pictures=looked_at), model, store.in_force(model), store=store)
+    pictures = {one.name: one for one in looked_at}
+    return page(
+        request,
+        "_dataset_doubts.html",
+        set=found,
+        model=seen.model,
+        # A kind that nobody labels in this set contradicts nothing.
+        doubts=[
+            (one, _marked(pictures[one.picture], one)) for one in doubts(seen) if one.kind in found.kinds
+        ],
+        first=start + 1,
+        last=start + len(looked_at),
+        all=len(labelled.pictures),
+    )
+
+
+def _marked(picture: LabelledFile, doubt: Doubt) -> LabelledFile:
+    """The picture with what is doubted in place of its labels."""
+    return replace(picture, truth=(Truth(kind=doubt.kind, box_px=doubt.box_px),))
+
+
+def _labelled(found: DataSet) -> LabelledSet:
+    """Raises SetUnfit."""
+    if found.labelled is None:
+        raise SetUnfit(
+            f"Nothing of {found.name} is labelled.",
+            action="Label a picture first.",
+            place=found.name,
+            wrong="nothing is labelled",
+        )
+    return found.labelled
 
 
 def _rows(labelled: LabelledSet) -> list[tuple[str | None, list[LabelledFile]]]:
@@ -306,7 +354,12 @@ def _list_page(
 
 
 def _set_page(
-    request: Request, name: str, *, error: InspectionError | None = None, language: str = "en"
+    request: Request,
+    name: str,
+    *,
+    error: InspectionError | None = None,
+    language: str = "en",
+    doubted_by: str = "",
 ) -> Response:
     found = DataSets.of_plant().find(name)
     labelled = () if found.labelled is None else found.labelled.pictures
@@ -318,6 +371,8 @@ def _set_page(
         waiting=found.waiting[:SHOWN],
         labelled=labelled[:SHOWN],
         most=SHOWN,
+        doubters=[one.name for one in found.guessers(ModelStore.of_plant())] if labelled else [],
+        doubted_by=doubted_by,
         longest_said=LONGEST_SAID,
         problem=None if error is None else explain(error, language),
     )

@@ -205,6 +205,53 @@ def test_of_a_set_too_small_to_train_from_the_reason_and_the_balance_are_shown_a
     assert shown.count("<img ") == 1
 
 
+def test_labels_that_a_model_contradicts_are_shown_place_by_place_and_a_right_one_is_not(
+    integrator, monkeypatch
+):
+    has_a_set(integrator)
+    sets = DataSets.of_plant()
+    parts = [one for one in (a_part(number, defective=True) for number in range(60)) if len(one.truth) == 1]
+    chipped = [one for one in parts if one.truth[0].kind == "chip"][:4]
+    for number, part in enumerate(chipped):
+        data = cv2.imencode(".png", part.pixels)[1].tobytes()
+        picture = sets.add("flange", f"{number:032x}/a", data)
+        box = part.truth[0].box_px
+        right = {"kind": "chip", "box": [box.x1, box.y1, box.x2, box.y2]}
+        # Labelled as it is; as another kind; not at all; and where nothing is, beside what is.
+        elsewhere = {"kind": "crack", "box": [2, 2, 30, 30]}
+        marks = [[right], [{**right, "kind": "crack"}], [], [right, elsewhere]][number]
+        sets.label("flange", picture, marks)
+    asked = {"model": PART, "lang": "en"}
+    whole = integrator.get("/datasets/flange", params={"doubted_by": PART}).text
+    assert f"/datasets/flange/doubts?model={PART}" in whole
+    shown = integrator.get("/datasets/flange/doubts", params=asked).text
+    assert "pictures 1 to 4 of 4 and contradicts 3 labels" in shown
+    for caption in ("Crack looks like Chip", "Chip is not labelled", "Crack: nothing seen there"):
+        assert shown.count(caption) == 1
+    assert f"{0:032x}" not in shown
+    in_chinese = integrator.get("/datasets/flange/doubts", params={**asked, "lang": "zh"}).text
+    assert "对 3 处标注有异议" in in_chinese
+    # A large set is looked at in parts.
+    monkeypatch.setattr("services.web.dataset_pages.DOUBTED", 2)
+    first = integrator.get("/datasets/flange/doubts", params=asked).text
+    assert "pictures 1 to 2 of 4" in first
+    assert "start=2" in first
+    last = integrator.get("/datasets/flange/doubts", params={**asked, "start": 2}).text
+    assert ("pictures 3 to 4 of 4" in last, "start=" in last) == (True, False)
+
+
+def test_only_a_model_that_knows_a_kind_of_the_set_can_doubt_it_and_only_labels(integrator):
+    has_a_set(integrator)
+    assert 'id="doubts"' not in integrator.get("/datasets/flange").text
+    assert integrator.get("/datasets/flange/doubts", params={"model": PART}).status_code == 422
+    (picture,) = gets_pictures(integrator, 1)
+    assert labels(integrator, picture, CHIP).status_code == 303
+    assert 'id="doubts"' in integrator.get("/datasets/flange").text
+    for model in ("strip-surface", "nobodys-model", "../../part-surface"):
+        assert integrator.get("/datasets/flange/doubts", params={"model": model}).status_code == 422
+    assert integrator.get("/datasets/flange/doubts", params={"model": PART, "start": -1}).status_code == 422
+
+
 @pytest.mark.parametrize("said", [b"[" * 100_000, b'"x"', b"{}", b"\xff", b'{"source": 7, "licence": []}'])
 def test_what_an_archive_says_of_its_source_and_nobody_can_read_is_as_unsaid(integrator, said):
     picture = cv2.imencode(".png", a_part(1, defective=False).pixels)[1].tobytes()

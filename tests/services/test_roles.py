@@ -256,6 +256,7 @@ RIGHT_OF: dict[str, object] = {
     "PUT /api/v1/datasets/{name}/labels": Right.CONFIGURE,
     "GET /datasets": Right.CONFIGURE,
     "GET /datasets/{name}": Right.CONFIGURE,
+    "GET /datasets/{name}/doubts": Right.CONFIGURE,
     "GET /datasets/{name}/label": Right.CONFIGURE,
     "GET /datasets/{name}/picture": Right.CONFIGURE,
     "GET /datasets/{name}/worth": Right.CONFIGURE,
