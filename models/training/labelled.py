@@ -159,18 +159,18 @@ def train_from_labels(
 
 
 def _tell(trainer: Any) -> None:
-    """An epoch is over; or all are, and the best weights are looked at again."""
+    """An epoch is over."""
     epoch, epochs = trainer.epoch + 1, trainer.epochs
-    if epoch > epochs:
-        return
     chosen = ""
     if trainer.args.val:
         map50 = float(trainer.metrics["metrics/mAP50(B)"])
         chosen = f", mAP50 {map50:.3f}"
         say_precision(epoch, map50)
     say(f"epoch {epoch} of {epochs}: loss {sum(float(one) for one in trainer.tloss.values()):.2f}{chosen}")
+    if trainer.stop and epoch < epochs:
+        say(f"{PATIENCE} epochs brought nothing better: it ends here")
     # The release takes little against all of them.
-    say_progress(0.95 * epoch / epochs)
+    say_progress(0.95 if trainer.stop else 0.95 * epoch / epochs)
 
 
 def say(line: str) -> None:

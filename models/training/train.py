@@ -137,7 +137,7 @@ def train(name: str, *, neu: Path, folder: Path, threads: int) -> Path:
 def fit(plan: Plan, *, folder: Path, threads: int, each_epoch: Callable[[Any], None] | None = None) -> Path:
     """The best weights, from nothing, of the set in `folder`/data. Continues what was interrupted in that folder.
 
-    each_epoch   called with ultralytics' trainer when an epoch is over, and once more when all are
+    each_epoch   called with ultralytics' trainer when an epoch is over; its `stop` says that it was the last
     """
     last = _last(folder)
     resumed = last.exists()
@@ -145,7 +145,7 @@ def fit(plan: Plan, *, folder: Path, threads: int, each_epoch: Callable[[Any], N
     _make_it_fast(network, threads)
     _validate_late(network)
     if each_epoch is not None:
-        network.add_callback("on_fit_epoch_end", each_epoch)
+        network.add_callback("on_fit_epoch_end", _until_the_last(each_epoch))
     began = time.monotonic()
     network.train(
         data=str(folder / "data" / "data.yaml"),
@@ -313,6 +313,19 @@ def _validate_late(network: Any) -> None:
         trainer.args.val = last or (trainer.epoch + 1) % 10 == 0
 
     network.add_callback("on_train_epoch_start", on_epoch)
+
+
+def _until_the_last(each_epoch: Callable[[Any], None]) -> Callable[[Any], None]:
+    """Not called for the last look at the best weights, which the tool counts as one more epoch."""
+    ended = False
+
+    def on_epoch(trainer: Any) -> None:
+        nonlocal ended
+        if not ended:
+            each_epoch(trainer)
+        ended = trainer.stop
+
+    return on_epoch
 
 
 def _to_float32(value: Any) -> Any:

@@ -31,5 +31,12 @@ if __name__ == "__main__":
     pictures = [Labelled(name=f"{seed:05}", pixels=with_hole(seed), truth=HOLE) for seed in range(8)]
     write_set(folder / "data", ["hole"], [("drawn", "Apache-2.0", pictures)], choose_by=pictures[:4])
     plan = Plan(input_px=64, epochs=30, seed=0, patience=PATIENCE)
-    best = fit(plan, folder=folder, threads=1, each_epoch=nothing_is_better_than_the_fourth)
-    print(json.dumps(json.loads((folder / "run.json").read_text()) | {"best": best.exists()}))
+    told = []
+
+    def each_epoch(trainer: Any) -> None:
+        told.append(trainer.epoch + 1)
+        nothing_is_better_than_the_fourth(trainer)
+
+    best = fit(plan, folder=folder, threads=1, each_epoch=each_epoch)
+    run = json.loads((folder / "run.json").read_text())
+    print(json.dumps({"epochs": run["epochs"], "told": told, "best": best.exists()}))

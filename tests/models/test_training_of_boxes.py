@@ -27,4 +27,5 @@ def test_a_training_ends_when_nothing_gets_better_any_more_and_says_after_how_ma
     assert run.returncode == 0, run.stderr
     told = json.loads(run.stdout.splitlines()[-1])
     assert told["epochs"] == 4 + PATIENCE
+    assert told["told"] == [*range(1, 5 + PATIENCE)]
     assert told["best"]
