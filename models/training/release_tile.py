@@ -1,10 +1,10 @@
 """Makes releases of the trained map detector of magnetic tiles, in float and in int8:
 
-    python -m models.training.release_tile --version 1.0.0
+    python -m models.training.release_tile --version 1.0.0 --runs runs/tile-0 runs/tile-1 runs/tile-2
 
-As `release`, with two differences. The list that is measured on chose no thresholds: those come from good tiles of the
-train list that were set aside. And what a tile is judged by is its surest place, so AUROC of pictures stands before
-average precision.
+Of several runs, the released network says the mean of what theirs say. As `release`, with two differences. The list
+that is measured on chose no thresholds: those come from good tiles of the train list that were set aside. And what a
+tile is judged by is its surest place, so AUROC of pictures stands before average precision.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from models.boxes import fill_input
 from models.card import ModelCard, Training, TrainingSource
 from models.heads import NetworkForm
 from models.session import Session
-from models.store import ReleasedModel
+from models.store import ModelStore, ReleasedModel
 from models.training import segment
 from models.training.dataset import TILE_LICENCE, Labelled, read_tiles
 from models.training.quantise import quantised
@@ -57,16 +57,27 @@ THRESHOLDS_BY = (
 OPSET = 17
 
 
-def release(*, version: str, run: Path, data: Path, into: Path) -> tuple[ModelCard, ModelCard]:
+def release(
+    *, version: str, runs: Sequence[Path], of: str | None, data: Path, into: Path
+) -> tuple[ModelCard, ModelCard]:
     """Write `<into>/magnetic-tile/<version>/` and its int8 twin, and return both cards.
 
-    Raises RuntimeError where the file does not answer as the trained network does, or int8 loses more than INT8_LOSS
+    of   a released version whose network is one more of them
+
+    Raises RuntimeError where a file does not answer as the trained network does, or int8 loses more than INT8_LOSS
     of the AUROC of pictures.
     """
-    trained = segment.load(run / "weights.pt")
-    facts = json.loads((run / "run.json").read_text(encoding="utf-8"))
+    trained = [segment.load(run / "weights.pt") for run in runs]
+    facts = [json.loads((run / "run.json").read_text(encoding="utf-8")) for run in runs]
     learned, aside = segment.set_aside(segment.read_tiles(data, "train"))
-    network = segment.as_onnx(segment.as_arrays(trained), opset=OPSET)
+    exported = [segment.as_onnx(segment.as_arrays(one), opset=OPSET) for one in trained]
+    before = [] if of is None else [ModelStore().find(NAME, of)]
+    networks = [*(one.network for one in before), *exported]
+    network = networks[0] if len(networks) == 1 else segment.in_one_file(networks)
+    seeds = [
+        *(one.card.training.seed for one in before if one.card.training),
+        *(one["seed"] for one in facts),
+    ]
     card = ModelCard(
         name=NAME,
         version=version,
@@ -86,11 +97,15 @@ def release(*, version: str, run: Path, data: Path, into: Path) -> tuple[ModelCa
         training=Training(
             tool="torch 2.13.0, models/training/segment.py, from scratch (no downloaded weights)",
             tool_licence="BSD-3-Clause (torch), Apache-2.0 (segment.py)",
-            network="LAYERS of models/training/segment.py",
+            network="LAYERS of models/training/segment.py"
+            if len(networks) == 1
+            else f"mean of the logits of {len(networks)}, each LAYERS of models/training/segment.py, of the seeds "
+            f"{', '.join(map(str, seeds))}",
             command="make train-tile",
-            seed=0,
+            seed=seeds[0],
             epochs=sum(phase.epochs for phase in segment.PHASES),
-            interrupted=facts["interrupted"],
+            interrupted=any(one["interrupted"] for one in facts)
+            or any(one.card.training.interrupted for one in before if one.card.training),
             digest=digest_of(learned),
             chosen_by="val.txt, between these epochs and 36 more; thresholds by good tiles of train.txt set aside",
             by_its_own_tool="-",
@@ -105,7 +120,11 @@ def release(*, version: str, run: Path, data: Path, into: Path) -> tuple[ModelCa
         ),
     )
     inputs = inputs_of(card, [one.pixels for one in learned if one.kind is not None])
-    card = card.model_copy(update={"export_parity": parity(card, network, trained, inputs[:60])})
+    each = [
+        parity(card.model_copy(update={"sha256": hashlib.sha256(file).hexdigest()}), file, one, inputs[:60])
+        for file, one in zip(exported, trained, strict=True)
+    ]
+    card = card.model_copy(update={"export_parity": "; ".join(each)})
     small = quantised(network, [_grey(card, one) for one in inputs])
     int8 = card.model_copy(update={"name": f"{NAME}-int8", "sha256": hashlib.sha256(small).hexdigest()})
     gold = Gold(
@@ -209,10 +228,13 @@ def main(arguments: list[str]) -> int:
     parser = argparse.ArgumentParser(prog="python -m models.training.release_tile", description=__doc__)
     parser.add_argument("--version", required=True)
     parser.add_argument("--data", type=Path, default=REPOSITORY.parent / "shared" / "data" / "magnetic_tile")
-    parser.add_argument("--run", type=Path, default=REPOSITORY / "runs" / "tile")
+    parser.add_argument("--runs", type=Path, nargs="+", default=[REPOSITORY / "runs" / "tile"])
+    parser.add_argument(
+        "--of", default=None, metavar="VERSION", help="a released one, whose network is one more"
+    )
     parser.add_argument("--into", type=Path, required=True)
     asked = parser.parse_args(arguments)
-    cards = release(version=asked.version, run=asked.run, data=asked.data, into=asked.into)
+    cards = release(version=asked.version, runs=asked.runs, of=asked.of, data=asked.data, into=asked.into)
     for card in cards:
         sys.stdout.write(f"{card.name} {card.version}: {card.measured[0].model_dump_json(indent=1)}\n")
     return 0

@@ -383,7 +383,7 @@ def train(folder: Path, data: Path, *, threads: int, phases: Sequence[Phase] = P
         facts = {"epoch": number + 1, "seconds": seconds}
         state = {"network": network.state_dict(), "mean": mean.state_dict()}
         torch.save({**state, "optimiser": optimiser.state_dict(), **facts}, kept)
-        told = {**facts, "threads": threads, "interrupted": begin > 0}
+        told = {**facts, "seed": seed, "threads": threads, "interrupted": begin > 0}
         (folder / "run.json").write_text(json.dumps(told), encoding="utf-8")
         sys.stdout.write(
             f"epoch {number + 1} of {len(plan)}: loss {total / steps:.4f}, {seconds:.0f} s so far\n"

@@ -31,10 +31,14 @@ train-metal: .venv-training/ready
 	.venv-training/bin/python -m models.training.train metal --neu $(NEU_DET)
 	.venv-training/bin/python -m models.training.release metal --version $(TRAINED_VERSION) --into $(TRAINED_INTO) --neu $(NEU_DET)
 
-# Maps of magnetic tiles, in fp32 and int8. Needs torch and no ultralytics.
+# Maps of magnetic tiles, in fp32 and int8: the mean of networks of these seeds. Needs torch and no ultralytics.
+TILE_SEEDS ?= 0 1 2
 train-tile: .venv-training/ready
-	.venv-training/bin/python -m models.training.segment --data $(SCREEN_DATA)/magnetic_tile
-	.venv-training/bin/python -m models.training.release_tile --version $(TRAINED_VERSION) --into $(TRAINED_INTO) --data $(SCREEN_DATA)/magnetic_tile
+	for seed in $(TILE_SEEDS); do \
+		.venv-training/bin/python -m models.training.segment --data $(SCREEN_DATA)/magnetic_tile --seed $$seed --folder runs/tile-$$seed || exit 1; \
+	done
+	.venv-training/bin/python -m models.training.release_tile --version $(TRAINED_VERSION) --into $(TRAINED_INTO) --data $(SCREEN_DATA)/magnetic_tile \
+		--runs $(TILE_SEEDS:%=runs/tile-%)
 
 # The newest released strip-surface in int8, in a folder beside it; into models/released, since a screen belongs to it too.
 quantise-strip: .venv-training/ready
