@@ -120,10 +120,9 @@ def release(
         ),
     )
     inputs = inputs_of(card, [one.pixels for one in learned if one.kind is not None])
-    each = [
-        parity(card.model_copy(update={"sha256": hashlib.sha256(file).hexdigest()}), file, one, inputs[:60])
-        for file, one in zip(exported, trained, strict=True)
-    ]
+    alone = [card.model_copy(update={"sha256": hashlib.sha256(file).hexdigest()}) for file in exported]
+    each = [one.card.export_parity for one in before]
+    each += [parity(*one, inputs[:60]) for one in zip(alone, exported, trained, strict=True)]
     card = card.model_copy(update={"export_parity": "; ".join(each)})
     small = quantised(network, [_grey(card, one) for one in inputs])
     int8 = card.model_copy(update={"name": f"{NAME}-int8", "sha256": hashlib.sha256(small).hexdigest()})
@@ -134,7 +133,7 @@ def release(
         "mAP50 is of the pieces reported, not over all "
         "scores. Pictures whose defect nobody has outlined count as clean here.",
     )
-    both = [_proven(one, of, gold, learned, aside) for one, of in ((card, network), (int8, small))]
+    both = [_proven(one, file, gold, learned, aside) for one, file in ((card, network), (int8, small))]
     found = [one.measured[0] for one in both]
     lost = (found[0].auroc or 0.0) - (found[1].auroc or 0.0)
     if lost > INT8_LOSS:
@@ -148,8 +147,8 @@ def release(
             ),
         }
     )
-    for one, of in zip(both, (network, small), strict=True):
-        write(one, of, into)
+    for one, file in zip(both, (network, small), strict=True):
+        write(one, file, into)
     return both[0], both[1]
 
 
