@@ -96,6 +96,16 @@ class DataSet:
         return tuple(sorted((card for card in cards if known[card.name]), key=lambda card: -known[card.name]))
 
     @property
+    def as_source(self) -> str:
+        """What the card of a model that learns from it calls it."""
+        return f"{self.name} ({self.provenance.source})" if self.provenance.source else self.name
+
+    def taught(self, card: ModelCard) -> bool:
+        """Whether that model learned from it, by its card, whatever was said of the set's source then."""
+        sources = () if card.training is None else card.training.sources
+        return any(one.name == self.name or one.name.startswith(f"{self.name} (") for one in sources)
+
+    @property
     def balance(self) -> Mapping[str, Any]:
         if self.labelled is None:
             return {"pictures": 0, "good": 0, "kinds": {}}

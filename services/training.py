@@ -308,7 +308,7 @@ class Trainings:
             [
                 *("--data", folder / "set"),
                 # With =: a licence may begin with a dash.
-                f"--set={training.data_set} ({said.source})" if said.source else f"--set={training.data_set}",
+                f"--set={found.as_source}",
                 *((f"--licence={said.licence}",) if said.licence else ()),
                 *(("--work", folder / "run") if training.gives == "boxes" else ()),
                 *("--name", training.model, "--version", training.version, "--into", folder / "made"),

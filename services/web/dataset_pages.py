@@ -164,11 +164,9 @@ def doubted(
     labelled = _labelled(found)
     store = ModelStore.of_plant()
     if model not in [one.name for one in found.guessers(store)]:
-        raise RequestInvalid(
-            f"The request is not valid: model: {model}.",
-            action="Correct the parameters.",
-            mistakes=f"model: {model}",
-        )
+        raise _invalid(f"model: {model}")
+    if start >= len(labelled.pictures):
+        raise _invalid(f"start: {start} of {len(labelled.pictures)}")
     looked_at = labelled.pictures[start : start + DOUBTED]
     seen = evaluate(replace(labelled, pictures=looked_at), model, store.in_force(model), store=store)
     pictures = {one.name: one for one in looked_at}
@@ -303,11 +301,14 @@ def _labels(text: str) -> list[dict[str, Any]]:
     except (ValueError, RecursionError):
         given = None
     if not isinstance(given, list) or not all(isinstance(one, dict) for one in given):
-        mistake = "labels: a JSON list of boxes and outlines"
-        raise RequestInvalid(
-            f"The request is not valid: {mistake}.", action="Correct the parameters.", mistakes=mistake
-        )
+        raise _invalid("labels: a JSON list of boxes and outlines")
     return given
+
+
+def _invalid(mistake: str) -> RequestInvalid:
+    return RequestInvalid(
+        f"The request is not valid: {mistake}.", action="Correct the parameters.", mistakes=mistake
+    )
 
 
 def _digest(data: bytes) -> str:
@@ -371,11 +372,18 @@ def _set_page(
         waiting=found.waiting[:SHOWN],
         labelled=labelled[:SHOWN],
         most=SHOWN,
-        doubters=[one.name for one in found.guessers(ModelStore.of_plant())] if labelled else [],
+        doubters=_doubters(found) if labelled else [],
         doubted_by=doubted_by,
         longest_said=LONGEST_SAID,
         problem=None if error is None else explain(error, language),
     )
+
+
+def _doubters(found: DataSet) -> list[tuple[str, bool]]:
+    """Models that may contradict its labels; with whether they learned from them: those would repeat them, and are
+    last."""
+    cards = found.guessers(ModelStore.of_plant())
+    return sorted(((one.name, found.taught(one)) for one in cards), key=lambda one: one[1])
 
 
 def _editor_page(

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import io
 import json
+import re
+import shutil
 import tempfile
 import zipfile
 from collections.abc import Iterator
@@ -18,7 +20,7 @@ from models.labels import read_coco, read_yolo
 from services.datasets import ArchiveUnfit, DataSets
 from tests.a_station import AStation, a_part, an_empty_station, defects_of, jpeg_of, needs_libraries
 from tests.builders import a_unit, an_inspection
-from tests.models.releases import PART, latest
+from tests.models.releases import PART, a_copy, latest, reworded
 from tests.services.signed_in import signed_in
 from traceability.accounts import Accounts, Role
 
@@ -249,7 +251,26 @@ def test_only_a_model_that_knows_a_kind_of_the_set_can_doubt_it_and_only_labels(
     assert 'id="doubts"' in integrator.get("/datasets/flange").text
     for model in ("strip-surface", "nobodys-model", "../../part-surface"):
         assert integrator.get("/datasets/flange/doubts", params={"model": model}).status_code == 422
-    assert integrator.get("/datasets/flange/doubts", params={"model": PART, "start": -1}).status_code == 422
+    for start in (-1, 1):
+        asked = {"model": PART, "start": start}
+        assert integrator.get("/datasets/flange/doubts", params=asked).status_code == 422
+
+
+def test_a_model_that_learned_from_a_set_is_offered_last_to_doubt_it_and_named_so(
+    integrator, tmp_path, monkeypatch
+):
+    has_a_set(integrator)
+    (picture,) = gets_pictures(integrator, 1)
+    assert labels(integrator, picture, CHIP).status_code == 303
+    monkeypatch.setenv("LYNCEUS_MODELS", str(tmp_path / "models"))
+    taught = a_copy(PART, tmp_path, version="1.0.0")
+    reworded(taught, f'name = "{PART}"', 'name = "flange-surface"')
+    reworded(taught, 'name = "drawn parts"', 'name = "flange (line 2)"')
+    shutil.copytree(taught, tmp_path / "models" / "flange-surface" / "1.0.0")
+    page = integrator.get("/datasets/flange?lang=en").text
+    offered = re.findall(r'<option value="([^"]+)">([^<]+)', page)
+    assert offered[-1] == ("flange-surface", "flange-surface · learned from this set")
+    assert (PART, PART) in offered[:-1]
 
 
 @pytest.mark.parametrize("said", [b"[" * 100_000, b'"x"', b"{}", b"\xff", b'{"source": 7, "licence": []}'])
