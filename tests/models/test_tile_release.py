@@ -32,6 +32,17 @@ def test_int8_tells_pictures_as_well_as_its_float_twin_in_less_time(name):
     assert small.latency.float_ms >= 1.6 * small.latency.ms
 
 
+def test_how_well_it_tells_tiles_that_taught_nothing_is_what_its_card_says(tiles):
+    name = f"{NAME}-int8"
+    detector = open_detector(name, min_score=1e-6)
+    judged = read_tiles(tiles, "val")
+    surest = np.array([detector.detect(one.pixels).score.max(initial=0) for one in judged])
+    told = auroc(surest, np.array([one.kind is not None for one in judged]))
+    assert told > 0.96
+    # Whole numbers are added alike everywhere, the float ones around them are not.
+    assert told == pytest.approx(ModelStore().find(name).card.measured[0].auroc, abs=0.005)
+
+
 def test_no_tool_of_agpl_had_a_hand_in_it():
     assert "agpl" not in ModelStore().find(NAME).card.restrictions
 
