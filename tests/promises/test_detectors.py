@@ -7,6 +7,7 @@ import pytest
 
 from inspection.errors import InspectionError
 from inspection.types import Image
+from inspection.vision.boxes import areas, intersections
 from inspection.vision.drawing import StripDrawing, draw_part
 from models import ModelStore, ReleasedDetector, open_detector
 
@@ -99,10 +100,15 @@ def test_it_says_which_released_bytes_it_runs(detector):
     assert detector.ref == model.card.ref
 
 
-def test_a_lower_score_asked_for_finds_no_less(detector, watchful):
-    if detector.ref == watchful.ref:
-        image = pictures()["strip"][:200, :200]
-        assert len(watchful.detect(image)) >= len(detector.detect(image))
+def test_a_lower_score_asked_for_still_finds_every_place(detector, watchful):
+    """Not as many of them: on a map, two places are one where what lies between them counts as well."""
+    if detector.ref != watchful.ref:
+        return
+    image = pictures()["strip"][:200, :200]
+    found, more = detector.detect(image), watchful.detect(image)
+    shared = intersections(found.xyxy, more.xyxy) / np.maximum(areas(found.xyxy), 1)[:, None]
+    kinds = np.array(found.kind, object)[:, None] == np.array(more.kind, object)[None, :]
+    assert (np.where(kinds, shared, 0).max(axis=1, initial=0) >= 0.5).all()
 
 
 @pytest.mark.parametrize("name", ["strip", "part", "one pixel"])
