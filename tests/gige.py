@@ -54,6 +54,14 @@ def built_producer() -> Path:
 
 
 @contextmanager
+def the_port_of_this_computer() -> Iterator[None]:
+    """Of GigE Vision devices at 127.0.0.1: for one process of the tests at a time."""
+    with (Path(gettempdir()) / f"lynceus-tests-{os.getuid()}.lock").open("w") as ours:
+        flock(ours, LOCK_EX)
+        yield
+
+
+@contextmanager
 def a_network_of_its_own() -> Iterator[None]:
     """This thread, and what it starts, on a network with nothing but a loopback: a GigE Vision device has one port
     on an address, and another session's may be on ours. Without the right to that it is the machine's own, if the
@@ -61,8 +69,7 @@ def a_network_of_its_own() -> Iterator[None]:
     libc = ctypes.CDLL(None, use_errno=True)
     with Path("/proc/thread-self/ns/net").open() as before:
         if libc.unshare(_CLONE_NEWNET) != 0:
-            with (Path(gettempdir()) / f"lynceus-tests-{os.getuid()}.lock").open("w") as ours:
-                flock(ours, LOCK_EX)  # another process of the tests may have the port
+            with the_port_of_this_computer():
                 _skip_unless_free()
                 yield
             return

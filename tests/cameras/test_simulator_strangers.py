@@ -26,6 +26,7 @@ from tests.cameras.gige_client import (
     take,
     until,
 )
+from tests.gige import the_port_of_this_computer
 
 needs_aravis = pytest.mark.skipif(
     shutil.which("arv-tool-0.8") is None or shutil.which("arv-camera-test-0.8") is None,
@@ -285,13 +286,14 @@ def test_tshark_finds_nothing_malformed_in_commands_answers_and_pictures(address
 
 @pytest.fixture
 def loopback():
-    """On its own computer viva-genicam looks for cameras at this address only; another test may have it just now."""
-    give_up_s = time.monotonic() + 20.0
-    while not is_free("127.0.0.1"):
-        if time.monotonic() > give_up_s:
-            pytest.skip("another program holds 127.0.0.1, port 3956; end it")
-        time.sleep(0.1)
-    return "127.0.0.1"
+    """On its own computer viva-genicam looks for cameras at this address only."""
+    with the_port_of_this_computer():
+        give_up_s = time.monotonic() + 20.0
+        while not is_free("127.0.0.1"):
+            if time.monotonic() > give_up_s:
+                pytest.skip("another program holds 127.0.0.1, port 3956; end it")
+            time.sleep(0.1)
+        yield "127.0.0.1"
 
 
 @contextmanager
