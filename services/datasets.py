@@ -95,6 +95,17 @@ class DataSet:
         known = {card.name: len(set(card.kinds) & set(self.kinds)) for card in cards}
         return tuple(sorted((card for card in cards if known[card.name]), key=lambda card: -known[card.name]))
 
+    def all_labelled(self) -> LabelledSet:
+        """Raises SetUnfit where nothing is."""
+        if self.labelled is None:
+            raise SetUnfit(
+                f"Nothing of {self.name} is labelled.",
+                action="Label a picture first.",
+                place=self.name,
+                wrong="nothing is labelled",
+            )
+        return self.labelled
+
     @property
     def as_source(self) -> str:
         """What the card of a model that learns from it calls it."""
@@ -231,16 +242,10 @@ class DataSets:
     def archive(self, name: str, format: Format) -> bytes:
         """All that is labelled, good pictures too, as a zip. Raises DataSetUnknown, LabelsWrong, SetUnfit."""
         found = self.find(name)
-        if found.labelled is None:
-            raise SetUnfit(
-                f"Nothing of {name} is labelled.",
-                action="Label a picture first.",
-                place=name,
-                wrong="nothing is labelled",
-            )
+        labelled = found.all_labelled()
         with tempfile.TemporaryDirectory() as made:
             out = Path(made)
-            write_yolo(found.labelled, out)
+            write_yolo(labelled, out)
             if format == "coco":
                 write_coco(read_yolo(out), out / COCO_FILE)
             _describe(out, found.provenance)

@@ -137,7 +137,7 @@ def dataset(request: Request, _: Integrator, name: Name, doubted_by: Model = "")
 def worth(request: Request, language: Language, _: Integrator, name: Name) -> Response:
     """The part of a set's page that takes a while: its lists, what leaks between them, what is in it twice."""
     found = DataSets.of_plant().find(name)
-    labelled = _labelled(found)
+    labelled = found.all_labelled()
     told = examined(labelled, most=COMPARED)
     lists = None if isinstance(told.lists, SetUnfit) else told.lists
     return page(
@@ -161,7 +161,7 @@ def doubted(
 ) -> Response:
     """The labels that the version in force of a model contradicts, of DOUBTED labelled pictures from `start` on."""
     found = DataSets.of_plant().find(name)
-    labelled = _labelled(found)
+    labelled = found.all_labelled()
     store = ModelStore.of_plant()
     if model not in [one.name for one in found.guessers(store)]:
         raise _invalid(f"model: {model}")
@@ -188,18 +188,6 @@ def doubted(
 def _marked(picture: LabelledFile, doubt: Doubt) -> LabelledFile:
     """The picture with what is doubted in place of its labels."""
     return replace(picture, truth=(Truth(kind=doubt.kind, box_px=doubt.box_px),))
-
-
-def _labelled(found: DataSet) -> LabelledSet:
-    """Raises SetUnfit."""
-    if found.labelled is None:
-        raise SetUnfit(
-            f"Nothing of {found.name} is labelled.",
-            action="Label a picture first.",
-            place=found.name,
-            wrong="nothing is labelled",
-        )
-    return found.labelled
 
 
 def _rows(labelled: LabelledSet) -> list[tuple[str | None, list[LabelledFile]]]:
