@@ -96,22 +96,29 @@ class TrainingDesk:
         self._process: subprocess.Popen[bytes] | None = None
         self._closed = False
 
-    def check(self, gives: Gives, *, wait_s: float = WAITED_S) -> None:
-        """Whether that can be learnt there, as far as is known; 0 s: without waiting. Raises DeskMissing,
-        DeskNotKnown."""
+    def lacking(self, *, wait_s: float = WAITED_S) -> dict[Gives, DeskMissing | DeskNotKnown]:
+        """Why labels cannot teach one or the other, by one answer, as far as is known; 0 s: without waiting."""
         if self.python is None:
-            raise _missing("[training]")
+            return {gives: _missing("[training]") for gives in _TOOLS}
         try:
-            missing = self._answer(self.python).result(timeout=wait_s)[gives]
-        except TimeoutError as error:
-            raise DeskNotKnown(
-                f"{self.python} has not said yet what is installed in it.",
-                action=f"Wait up to {self._limit_s:g} s, then try again.",
-                python=str(self.python),
-                limit_s=f"{self._limit_s:g}",
-            ) from error
-        if missing:
-            raise _missing(missing)
+            missing = self._answer(self.python).result(timeout=wait_s)
+        except TimeoutError:
+            return {gives: self._not_known(self.python) for gives in _TOOLS}
+        return {gives: _missing(missing[gives]) for gives in _TOOLS if missing[gives]}
+
+    def check(self, gives: Gives, *, wait_s: float = WAITED_S) -> None:
+        """Whether that can be learnt there. Raises DeskMissing, DeskNotKnown."""
+        error = self.lacking(wait_s=wait_s).get(gives)
+        if error is not None:
+            raise error
+
+    def _not_known(self, python: Path) -> DeskNotKnown:
+        return DeskNotKnown(
+            f"{python} has not said yet what is installed in it.",
+            action=f"Wait up to {self._limit_s:g} s, then try again.",
+            python=str(python),
+            limit_s=f"{self._limit_s:g}",
+        )
 
     def command(self, gives: Gives, arguments: Sequence[str | Path]) -> list[str | Path]:
         """Of a training from labels. Raises DeskMissing."""

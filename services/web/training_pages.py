@@ -23,7 +23,7 @@ from services.problems import RequestInvalid, status_of
 from services.text import Explanation, explain, explain_code
 from services.training import Trainings
 from services.training_book import Training
-from services.training_desk import DeskMissing, DeskNotKnown, Gives
+from services.training_desk import DeskNotKnown, Gives
 from services.web.rendering import page
 
 router = APIRouter(include_in_schema=False, default_response_class=HTMLResponse)
@@ -105,7 +105,8 @@ def _page(
     asked: Asked,
     problem: InspectionError | None = None,
 ) -> Response:
-    lacking, not_known = _lacking(trainings, language)
+    lacking = trainings.desk.lacking(wait_s=0)
+    no_boxes = lacking.get("boxes")
     now, *past = [_shown(one, language) for one in trainings.book.all()] or [None]
     return page(
         request,
@@ -117,8 +118,8 @@ def _page(
         pattern=NAME,
         ways=[gives for gives in get_args(Gives) if gives not in lacking],
         sets=DataSets.of_plant().names(),
-        no_boxes=lacking.get("boxes"),
-        desk_not_known=not_known,
+        no_boxes=None if no_boxes is None else explain(no_boxes, language),
+        desk_not_known=isinstance(no_boxes, DeskNotKnown),
         least=LEAST_LABELLED,
         cores=trainings.cores.left(),
         lanes=sorted(trainings.cores.running()),
@@ -130,19 +131,6 @@ def _page(
 
 def _usual(access: AccessHere) -> date:
     return (access.now() - timedelta(days=USUAL_DAYS)).astimezone().date()
-
-
-def _lacking(trainings: Trainings, language: str) -> tuple[dict[Gives, Explanation], bool]:
-    """Why labels cannot teach one or the other; and whether that is only not known yet."""
-    lacking: dict[Gives, Explanation] = {}
-    not_known = False
-    for gives in get_args(Gives):
-        try:
-            trainings.desk.check(gives, wait_s=0)
-        except (DeskMissing, DeskNotKnown) as error:
-            lacking[gives] = explain(error, language)
-            not_known |= isinstance(error, DeskNotKnown)
-    return lacking, not_known
 
 
 def _names(life: ModelLife, *, labelled: bool) -> list[str]:

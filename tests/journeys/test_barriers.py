@@ -114,12 +114,23 @@ def test_no_page_has_a_serious_barrier_and_none_is_wider_than_a_phone(station, b
     assert found == [], "\n".join(found)
 
 
+FOLDED = "is => document.querySelectorAll('details').forEach(one => { one.open = !is; })"
+
+DRAWN = "() => new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))"
+
+
 def _barriers(page: Page, url: str) -> list[str]:
+    """Of all that the page holds, what is folded up included."""
     page.goto(url, wait_until="load")
     found: list[str] = []
     for scheme, width, height in SCREENS:
+        page.evaluate(FOLDED, True)
         page.emulate_media(color_scheme=scheme)
         page.set_viewport_size({"width": width, "height": height})
+        page.wait_for_function(f"innerWidth === {width}")
+        page.evaluate(DRAWN)
+        page.evaluate(FOLDED, False)
+        page.evaluate(DRAWN)
         page.evaluate(AXE.read_text(encoding="utf-8"))
         found += [f"{scheme}: {barrier}" for barrier in page.evaluate(LOOKS)]
         if page.evaluate("document.documentElement.scrollWidth > innerWidth"):

@@ -605,8 +605,8 @@ def test_while_the_environment_has_not_answered_the_page_says_so_and_follows(sta
 class ReadyDesk(TrainingDesk):
     """Complete, though nothing is ever run in it."""
 
-    def check(self, gives: Gives, *, wait_s: float = 0) -> None:
-        pass
+    def lacking(self, *, wait_s: float = 0) -> dict[Gives, DeskMissing | DeskNotKnown]:
+        return {}
 
 
 READY = ReadyDesk(Path(sys.executable))

@@ -7,15 +7,19 @@ import "./review-desk.js";
 import "./camera-view.js";
 import "./label-editor.js";
 
-// A table, or a frame around one, that scrolls is reached by keyboard.
+// A table, or a frame around one, that scrolls is reached by keyboard, in what was folded up too.
+const reachTable = (table) => {
+  if (table.scrollWidth > table.clientWidth) table.tabIndex = 0;
+  else table.removeAttribute("tabindex");
+};
+const sizes = new ResizeObserver((changes) => changes.forEach(({ target }) => reachTable(target)));
 const reachTables = () => {
   for (const table of document.querySelectorAll("table.table, .scroll")) {
-    if (table.scrollWidth > table.clientWidth) table.tabIndex = 0;
-    else table.removeAttribute("tabindex");
+    reachTable(table);
+    sizes.observe(table);
   }
 };
 reachTables();
-addEventListener("resize", reachTables);
 document.addEventListener("htmx:after:swap", reachTables);
 
 for (const button of document.querySelectorAll("button[data-print]")) {
