@@ -16,7 +16,7 @@ from models.bundle import CARD, Keys, Policy, install, own_key, packed, referenc
 from models.card import ModelCard, parse_card
 from models.errors import ModelMismatch, VersionTaken
 from models.reference import Reference, textured
-from models.session import CPU, Session
+from models.session import Session
 from models.store import ModelStore, ReleasedModel, plant_folder
 
 # Float networks answered alike to 1e-5 on every machine tried; a changed weight shows in hundredths.
@@ -46,9 +46,7 @@ def exported(
     return packed(signed(card_file, model.card, model.network, reference, own_key(_plant(store))))
 
 
-def bring_in_bundle(
-    store: ModelStore, file: Path, *, codes: Collection[str], provider: str = CPU
-) -> ModelCard:
+def bring_in_bundle(store: ModelStore, file: Path, *, codes: Collection[str]) -> ModelCard:
     """A bundle into the plant's folder, after signature, digests, policy, kinds and the reference run were checked.
 
     codes   of the plant's catalogue of defects
@@ -61,7 +59,7 @@ def bring_in_bundle(
         raise _mismatch(card, f"the bundle has no {card.file}")
     _check(store, card, files[card.file], codes)
     model = ReleasedModel(card=card, network=files[card.file], reference=reference_of(files, str(file)))
-    Session(model, provider=provider)
+    Session(model)
     install(files, _plant(store))
     return card
 
@@ -73,7 +71,6 @@ def bring_in_network(
     *,
     codes: Collection[str],
     picture: Image | None = None,
-    provider: str = CPU,
 ) -> ModelCard:
     """An ONNX file from elsewhere, with a card that says what it eats, gives and knows.
 
@@ -92,7 +89,7 @@ def bring_in_network(
     written = _with_facts(written, network)
     card = parse_card(written, str(card_file))
     _check(store, card, network, codes)
-    reference = _reference(ReleasedModel(card=card, network=network), picture, TOLERANCE, provider)
+    reference = _reference(ReleasedModel(card=card, network=network), picture, TOLERANCE)
     install(signed(written, card, network, reference, own_key(_plant(store))), _plant(store))
     return card
 
@@ -126,9 +123,7 @@ def _check(store: ModelStore, card: ModelCard, network: bytes, codes: Collection
         )
 
 
-def _reference(
-    model: ReleasedModel, picture: Image | None, tolerance: float, provider: str = CPU
-) -> Reference:
+def _reference(model: ReleasedModel, picture: Image | None, tolerance: float) -> Reference:
     """Of a fresh run, on what it will run on."""
     image = textured(model.card.input_hw)
     if picture is not None:
@@ -136,7 +131,7 @@ def _reference(
         fill_input(image[0], picture, fit)
     # The grey levels that a camera has.
     image = np.round(image * 255).astype(np.float32) / np.float32(255)
-    answers = Session(model, provider=provider).run_all(image)
+    answers = Session(model).run_all(image)
     return Reference(image=image, answers=answers, tolerance=tolerance)
 
 

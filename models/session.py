@@ -1,9 +1,11 @@
-"""One onnxruntime session; the only file that knows onnxruntime."""
+"""One network, loaded by onnxruntime and run by it, or by OpenVINO. Detections come through this file alone."""
 
 from __future__ import annotations
 
 import ast
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from importlib.util import find_spec
+from typing import Any, Protocol
 
 import numpy as np
 import onnxruntime
@@ -13,10 +15,9 @@ from onnxruntime.capi import onnxruntime_pybind11_state as vendor
 from models.card import restricted
 from models.errors import DetectionFailed, ModelDrifted, ModelMismatch, ProviderMissing
 from models.heads import NotOfThisForm
+from models.provider import CPU, OPENVINO, chosen_provider
 from models.reference import Reference
 from models.store import ReleasedModel
-
-CPU = "CPUExecutionProvider"
 
 _VENDOR_ERRORS: tuple[type[Exception], ...] = (
     vendor.EPFail,
@@ -43,40 +44,60 @@ _GIVES = {
 }
 
 
+def providers() -> tuple[str, ...]:
+    """Where networks can run here; not on somebody's service in the internet, which onnxruntime offers too."""
+    found = [one for one in onnxruntime.get_available_providers() if one != "AzureExecutionProvider"]
+    return (*found, OPENVINO) if find_spec("openvino") else tuple(found)
+
+
+class _Runs(Protocol):
+    def run(self, names: None, given: Mapping[str, NDArray[Any]], /) -> list[NDArray[Any]]: ...
+
+
 class Session:
     """A network, loaded, checked against its card and its reference run, and warm. Used by one thread at a time.
 
     threads   cores one run may use. 1 is right beside other work: two were measured slower than one there.
-    provider  where onnxruntime runs it: all of it there, or not at all
+    provider  where it runs: all of it there, or not at all; None: where this computer runs networks
+
+    `runtime` says in what, and in which version of it.
 
     Raises ModelMismatch when the file cannot be run here, or eats or gives something other than its card says;
     ProviderMissing when it would run elsewhere than asked; ModelDrifted when it answers the reference input of its
     bundle otherwise than where it was released.
     """
 
-    def __init__(self, model: ReleasedModel, *, threads: int = 1, provider: str = CPU) -> None:
+    def __init__(self, model: ReleasedModel, *, threads: int = 1, provider: str | None = None) -> None:
         self.card = model.card
         self._shapes: list[list[int]] = []
-        if provider not in onnxruntime.get_available_providers():
-            raise self._not_there(provider, onnxruntime.get_available_providers())
+        provider = provider or chosen_provider()
+        if provider not in providers():
+            raise self._not_there(provider, providers())
+        # For OpenVINO this one tells what the file eats, gives and says of itself, and is let go.
+        by = CPU if provider == OPENVINO else provider
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = threads
         options.inter_op_num_threads = 1
         # Spinning workers take a whole core from the lanes beside them and save under a millisecond.
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
         options.log_severity_level = 3
-        if provider != CPU:
+        if by != CPU:
             # What the provider cannot do would silently be done by the CPU, at a tenth of the speed.
             options.add_session_config_entry("session.disable_cpu_ep_fallback", "1")
         try:
-            self._session = onnxruntime.InferenceSession(model.network, options, providers=[provider])
+            session = onnxruntime.InferenceSession(model.network, options, providers=[by])
         except _VENDOR_ERRORS as error:
             raise self._mismatch(f"onnxruntime cannot load it: {error}") from error
-        if self._session.get_providers()[0] != provider:
-            raise self._not_there(provider, self._session.get_providers())
-        self._check_inputs()
-        self._check_classes()
-        self._check_licence()
+        if session.get_providers()[0] != by:
+            raise self._not_there(by, session.get_providers())
+        self._check_inputs(session)
+        told = session.get_modelmeta().custom_metadata_map
+        self._check_classes(told)
+        self._check_licence(told)
+        self.runtime = f"onnxruntime {onnxruntime.__version__}, {provider}"
+        self._session: _Runs = session
+        if provider == OPENVINO:
+            self.runtime, self._session = self._in_openvino(model.network, threads)
         self._warm_up()
         if model.reference is not None:
             self._check_reference(model.reference)
@@ -84,7 +105,7 @@ class Session:
     def run(self, images: NDArray[np.float32]) -> NDArray[np.float32]:
         """The first of the network's answers to one input (1, 3, height, width), 0..1; most have only one.
 
-        Raises DetectionFailed when onnxruntime gives up.
+        Raises DetectionFailed when what runs it gives up.
         """
         return self.run_all(images)[0]
 
@@ -109,9 +130,21 @@ class Session:
         card = self.card
         return card.form.ours(answers, task=card.task, kinds=len(card.kinds), input_hw=card.input_hw)
 
-    def _check_inputs(self) -> None:
-        images, *beside = self._session.get_inputs()
-        self._outputs = tuple(output.name for output in self._session.get_outputs())
+    def _in_openvino(self, network: bytes, threads: int) -> tuple[str, _Runs]:
+        # It takes a second to import, and most stations do without.
+        from models import in_openvino
+
+        eats = [1, self.card.form.channels, *self.card.input_hw]
+        try:
+            return f"OpenVINO {in_openvino.version()}", in_openvino.InOpenVino(
+                network, eats=eats, threads=threads
+            )
+        except RuntimeError as error:
+            raise self._mismatch(f"OpenVINO cannot load it: {error}") from error
+
+    def _check_inputs(self, session: onnxruntime.InferenceSession) -> None:
+        images, *beside = session.get_inputs()
+        self._outputs = tuple(output.name for output in session.get_outputs())
         self._input = images.name
         eats = [1, self.card.form.channels, *self.card.input_hw]
         if not _may_be(images.shape, eats) or images.type != "tensor(float)":
@@ -122,9 +155,9 @@ class Session:
         elif beside:
             raise self._mismatch(f"it has {1 + len(beside)} inputs, not one")
 
-    def _check_classes(self) -> None:
+    def _check_classes(self, told: Mapping[str, str]) -> None:
         """A network that names its classes is believed before its card."""
-        stated = self._session.get_modelmeta().custom_metadata_map.get("names")
+        stated = told.get("names")
         if stated is None:
             return
         try:
@@ -140,9 +173,8 @@ class Session:
                 f"({len(theirs)} against {len(ours)} kinds)"
             )
 
-    def _check_licence(self) -> None:
+    def _check_licence(self, told: Mapping[str, str]) -> None:
         """So is one that states its licence: a plant's policy goes by what the card says."""
-        told = self._session.get_modelmeta().custom_metadata_map
         stated = told.get("license") or told.get("licence") or ""
         if left_out := [one for one in restricted(stated) if one not in self.card.restrictions]:
             raise self._mismatch(
@@ -173,19 +205,19 @@ class Session:
             raise ModelDrifted(
                 f"{self.card.name} {self.card.version} answers its reference input otherwise than where it was "
                 f"released: by {by:.3g}, allowed is {reference.tolerance:.3g}.",
-                action="Do not use it here. Update onnxruntime to a version of the bundle's range, or release the "
-                "model again for this machine.",
+                action="Do not use it here. Run it where it was released for (LYNCEUS_PROVIDER, and a version of "
+                "the bundle's range), or release the model again for this machine.",
                 model=f"{self.card.name} {self.card.version}",
                 by=f"{by:.3g}",
                 allowed=f"{reference.tolerance:.3g}",
-                runtime=onnxruntime.__version__,
+                runtime=self.runtime,
             )
 
     def _not_there(self, provider: str, instead: Sequence[str]) -> ProviderMissing:
         return ProviderMissing(
-            f"{self.card.name} {self.card.version} was to run on {provider}; onnxruntime here has "
-            f"{', '.join(instead)}.",
-            action="Install the onnxruntime package and the driver for that device, or ask for another provider.",
+            f"{self.card.name} {self.card.version} was to run on {provider}; here it can on {', '.join(instead)}.",
+            action="Install what runs it there (the onnxruntime package and the driver of that device; for OpenVINO "
+            "lynceus[openvino]), or name another in LYNCEUS_PROVIDER.",
             model=f"{self.card.name} {self.card.version}",
             provider=provider,
             instead=", ".join(instead),

@@ -15,6 +15,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Final
 
+from models.provider import chosen_provider
 from station_config import Recipe
 from traceability.images import ImageStore
 from traceability.verifier import canonical
@@ -24,12 +25,21 @@ ROOT: Final = Path(__file__).parent.parent
 CODE: Final = ("inspection/**/*.py", "models/**/*.py", "station_config/**/*.py", "services/station/*.py")
 """Of our own code what can reach a verdict; pages and commands cannot."""
 
-LIBRARIES: Final = ("numpy", "onnxruntime", "opencv-python-headless", "pillow", "scipy", "zxing-cpp")
+LIBRARIES: Final = (
+    "numpy",
+    "onnxruntime",
+    "opencv-python-headless",
+    "openvino",
+    "pillow",
+    "scipy",
+    "zxing-cpp",
+)
 
 
 @cache
 def software_statement() -> bytes:
-    """What judges here, as canonical JSON: our release and code, the libraries that reach a verdict, the processor."""
+    """What judges here, as canonical JSON: our release and code, the libraries that reach a verdict, the
+    processor, and where networks run."""
     code = hashlib.sha256()
     for file in sorted(found for pattern in CODE for found in ROOT.glob(pattern)):
         code.update(f"{file.relative_to(ROOT).as_posix()}\0".encode())
@@ -39,6 +49,7 @@ def software_statement() -> bytes:
         "code": code.hexdigest(),
         "python": platform.python_version(),
         "machine": platform.machine(),
+        "provider": chosen_provider(),
         **{name: _version_of(name) for name in LIBRARIES},
     })  # fmt: skip
 

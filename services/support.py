@@ -18,6 +18,8 @@ from importlib.metadata import distributions
 from pathlib import Path
 from typing import Any, Final
 
+from models.provider import chosen_provider
+
 TAIL_BYTES: Final = 400_000
 """Of each log so much goes into a bundle."""
 
@@ -80,12 +82,14 @@ def cleaned(value: Any, name: str = "") -> Any:
 
 
 def this_computer() -> dict[str, Any]:
-    """Programs and their versions, the system, and the settings of the environment that are ours."""
+    """Programs and their versions, the system, where networks run, and the settings of the environment that are
+    ours."""
     return {
         "at": datetime.now(UTC).isoformat(),
         "system": platform.platform(),
         "python": platform.python_version(),
         "processors": os.cpu_count(),
+        "provider": chosen_provider(),
         "packages": {one.metadata["Name"]: one.version for one in distributions() if one.metadata["Name"]},
         "environment": {name: os.environ[name] for name in sorted(os.environ) if name.startswith("LYNCEUS_")},
     }

@@ -27,6 +27,7 @@ from models.card import restricted
 from models.datasets import to_train_from
 from models.exchange import bring_in_network
 from models.labels import write_yolo
+from models.provider import CPU
 from models.store import ModelStore
 from services.datasets import DataSets
 from services.model_life import ModelLife
@@ -327,7 +328,8 @@ class Trainings:
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,
-                env=os.environ | few | {"PYTHONUNBUFFERED": "1"},
+                # The desk need not have what this computer's networks run in; what is brought in is run there then.
+                env=os.environ | few | {"PYTHONUNBUFFERED": "1", "LYNCEUS_PROVIDER": CPU},
             )
         # Before it has loaded anything: the threads that it begins have it from here.
         os.setpriority(os.PRIO_PROCESS, process.pid, _NICENESS)

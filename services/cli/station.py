@@ -16,6 +16,7 @@ import click
 from rich.console import Console
 
 from inspection.errors import InspectionError
+from models.provider import chosen_provider
 from services.cli.options import VAR, default_database, default_ledger, default_pictures, default_tls
 from services.station.messages import FirstOnRecord
 from services.station.place import ServicePlace
@@ -86,7 +87,8 @@ def check(name: str) -> None:
                 driver=lane.driver,
             )
         )
-    click.echo(say("cli.station.checked", language, station=settings.name, lanes=len(settings.lanes)))
+    lanes, provider = len(settings.lanes), chosen_provider()
+    click.echo(say("cli.station.checked", language, station=settings.name, lanes=lanes, provider=provider))
 
 
 @station.command("plc", help=_help("plc"))

@@ -16,7 +16,16 @@ CARD = ModelStore().find(STRIP).card
 
 
 def answering(
-    answers, *, channels=3, types=None, beside=(), names=None, domain=None, side=SIDE, licence=None
+    answers,
+    *,
+    channels=3,
+    types=None,
+    beside=(),
+    names=None,
+    domain=None,
+    operator="Polish",
+    side=SIDE,
+    licence=None,
 ) -> bytes:
     """A network that gives these answers whatever it is shown: name -> array. Its batch and sides are left open.
 
@@ -40,7 +49,7 @@ def answering(
         element = TensorProto.INT64 if kind is np.int64 else TensorProto.FLOAT
         outputs.append(helper.make_tensor_value_info(name, element, np.shape(value)))
     if domain:
-        nodes.append(helper.make_node("Polish", [outputs[0].name], ["polished"], domain=domain))
+        nodes.append(helper.make_node(operator, [outputs[0].name], ["polished"], domain=domain))
         outputs.append(helper.make_tensor_value_info("polished", TensorProto.FLOAT, None))
     opsets = [helper.make_opsetid("", 17)] + ([helper.make_opsetid(domain, 1)] if domain else [])
     graph = helper.make_graph(nodes, "elsewhere", inputs, outputs, constants)

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from models import open_detector
-from models.bundle import MANIFEST, SIGNATURE, Keys, own_key, packed, public_hex, unpacked
+from models.bundle import MANIFEST, SIGNATURE, Keys, own_key, packed, public_hex, reference_of, unpacked
 from models.errors import (
     BundleUnreadable,
     LicenceRefused,
@@ -20,6 +20,7 @@ from models.errors import (
     VersionTaken,
 )
 from models.exchange import bring_in_bundle, bring_in_network, exported
+from models.provider import CPU, OPENVINO
 from models.reference import Reference
 from models.session import Session
 from models.store import RELEASED, ModelStore
@@ -99,6 +100,17 @@ def test_a_bundle_from_another_plant_runs_here_once_its_key_is_trusted(here, the
     assert bring_in_bundle(here, bundle, codes=CODES).severities == {"scratch": "major"}
     found = open_detector("from-elsewhere", store=here).detect(np.zeros((SIDE, SIDE), np.uint8))
     assert found.kind == ("scratch",)
+
+
+def test_a_float_network_released_in_one_runtime_is_taken_where_networks_run_in_the_other(
+    there, tmp_path, monkeypatch
+):
+    monkeypatch.setenv("LYNCEUS_PROVIDER", CPU)
+    file = tmp_path / "strip.lynceus"
+    file.write_bytes(exported(there, STRIP))
+    reference = reference_of(unpacked(file, Keys.read(there.plant)), str(file))
+    monkeypatch.setenv("LYNCEUS_PROVIDER", OPENVINO)
+    assert Session(replace(ModelStore().find(STRIP), reference=reference)).runtime.startswith(OPENVINO)
 
 
 def test_the_same_model_is_the_same_file(there, bundle):

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from models import _METHODS
 from models.errors import ModelMismatch, ProviderMissing
 from models.heads import NetworkForm
+from models.provider import CPU, OPENVINO
 from models.session import Session
 from tests.models.networks import SIDE, a_model, answering
 
@@ -84,8 +85,10 @@ def opened(model):
     return _METHODS[model.card.task](model, 1, None)
 
 
+@pytest.mark.parametrize("provider", [CPU, OPENVINO])
 @pytest.mark.parametrize("family", FAMILIES)
-def test_a_detector_of_each_family_finds_the_same_by_its_card_alone(family):
+def test_a_detector_of_each_family_finds_the_same_by_its_card_alone(family, provider, monkeypatch):
+    monkeypatch.setenv("LYNCEUS_PROVIDER", provider)
     network, form = family()
     found = opened(a_model(network, KINDS, form=form)).detect(np.full((SIDE, SIDE), 90, np.uint8))
     assert found.kind == ("scratch", "patch")

@@ -13,6 +13,7 @@ from typing import Final
 
 import pytest
 
+from models.provider import OPENVINO
 from services.station.logs import LOGS, keep_logs
 from services.support import GONE, cleaned, tail_of, without_secrets
 from tests.a_bucket import UNREACHABLE, FakeBucket
@@ -106,6 +107,15 @@ def test_a_bundle_is_for_who_sets_the_station_up(station, role):
     client = signed_in(station.app(), role)
     assert client.post("/api/v1/system/bundle").status_code == 403
     assert client.get("/system").status_code == 403
+
+
+@pytest.mark.parametrize(("language", "said"), [("en", "Networks run on"), ("zh", "网络执行设备")])
+def test_the_system_page_says_where_networks_run(station, monkeypatch, language, said):
+    monkeypatch.setenv("LYNCEUS_PROVIDER", OPENVINO)
+    page = (
+        signed_in(station.app(), Role.INTEGRATOR).get("/system", headers={"Accept-Language": language}).text
+    )
+    assert f"{said}</th><td>{OPENVINO}</td>" in page
 
 
 @pytest.mark.parametrize(

@@ -23,6 +23,8 @@ from inspection.vision.drawing import draw_part
 from models import open_detector
 from models.anomaly import KIND, LEAST_PICTURES
 from models.bundle import MANIFEST
+from models.provider import OPENVINO
+from models.session import Session
 from models.store import ModelStore
 from services.access import RightMissing
 from services.datasets import DataSets, Provenance
@@ -376,6 +378,8 @@ def is_labelled(sets: DataSets, count: int) -> None:
 @pytest.mark.skipif(not TRAINING_PYTHON.exists(), reason="not there: make .venv-training/ready")
 def test_labels_of_a_data_set_become_a_signed_detector_of_their_kinds(plant, labelled, monkeypatch):
     monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parents[2]))
+    # The environment in which it learns has no OpenVINO.
+    monkeypatch.setenv("LYNCEUS_PROVIDER", OPENVINO)
     is_labelled(labelled, 24)
     labelled.describe("flange", Provenance(source="line 2", licence="-the plant's"))
     plant.trainings.desk, plant.trainings.epochs = TrainingDesk(TRAINING_PYTHON), 1
@@ -383,7 +387,9 @@ def test_labels_of_a_data_set_become_a_signed_detector_of_their_kinds(plant, lab
     made = plant.when(lambda now: not now.is_running, timeout_s=1500)
     assert (made.condition, made.data_set, made.problem) == ("done", "flange", None), made.log
     assert any(line.startswith("epoch 1 of 1: loss ") for line in made.log)
-    card = plant.life.models.find("flange-surface", "1.0.0").card
+    found = plant.life.models.find("flange-surface", "1.0.0")
+    assert Session(found).runtime.startswith(OPENVINO)
+    card = found.card
     assert (card.task, card.kinds) == ("boxes", ("chip", "crack", "stain"))
     (source,) = card.training.sources
     assert (source.name, source.licence) == ("flange (line 2)", "-the plant's")

@@ -2,11 +2,15 @@ import pytest
 from click.testing import CliRunner
 
 from inspection.errors import InspectionError
+from models.errors import ProviderMissing
+from models.provider import CPU, OPENVINO
 from services.cli import status_of
 from services.cli.station import FolderUnwritable, make_writable, station
 
 
-def test_checking_a_station_says_what_each_lane_has():
+@pytest.mark.parametrize("provider", [CPU, OPENVINO])
+def test_checking_a_station_says_what_each_lane_has_and_where_its_networks_run(monkeypatch, provider):
+    monkeypatch.setenv("LYNCEUS_PROVIDER", provider)
     result = CliRunner().invoke(station, ["check", "demo"], standalone_mode=False)
     assert result.exception is None
     strip, parts, last = result.stdout.splitlines()
@@ -14,6 +18,14 @@ def test_checking_a_station_says_what_each_lane_has():
     assert "strip-surface 1.1.0" in strip
     assert "part-demo" in parts
     assert "2" in last
+    assert provider in last
+
+
+def test_a_station_whose_networks_cannot_run_where_its_computer_says_is_refused(monkeypatch):
+    monkeypatch.setenv("LYNCEUS_PROVIDER", "CUDA")
+    result = CliRunner().invoke(station, ["check", "demo"], standalone_mode=False)
+    assert isinstance(result.exception, ProviderMissing)
+    assert status_of(result.exception) == 1
 
 
 def test_a_station_whose_recipe_is_not_there_is_refused_before_it_is_run(tmp_path):
