@@ -109,7 +109,7 @@ def test_a_bundle_is_for_who_sets_the_station_up(station, role):
     assert client.get("/system").status_code == 403
 
 
-@pytest.mark.parametrize(("language", "said"), [("en", "Networks run on"), ("zh", "网络执行设备")])
+@pytest.mark.parametrize(("language", "said"), [("en", "Neural networks run on"), ("zh", "神经网络执行设备")])
 def test_the_system_page_says_where_networks_run(station, monkeypatch, language, said):
     monkeypatch.setenv("LYNCEUS_PROVIDER", OPENVINO)
     page = (
