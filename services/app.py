@@ -49,6 +49,7 @@ from services.api import (
 from services.api import recipes as recipes_api
 from services.api import resolver as resolver_api
 from services.api import station as station_now
+from services.api.choices import known_choices
 from services.api.serving import Serving
 from services.live import RECENT, LiveState
 from services.oidc import Oidc
@@ -202,6 +203,22 @@ def _routes() -> tuple[BaseRoute, ...]:
     routes = APIRouter(
         dependencies=[Depends(same_site), Depends(text_only)], generate_unique_id_function=_operation_id
     )
+    statistics = APIRouter(dependencies=[Depends(known_choices)])
+    for noun in (
+        spc,
+        measured,
+        causes,
+        changes,
+        capability,
+        inspector,
+        merit,
+        sampling,
+        studies,
+        standing_studies,
+        audits,
+    ):
+        statistics.include_router(noun.router)
+    routes.include_router(statistics, prefix="/api/v1")
     for noun in (
         station_now,
         modes,
@@ -212,21 +229,10 @@ def _routes() -> tuple[BaseRoute, ...]:
         certificates,
         history,
         pictures,
-        spc,
         accounts,
         reviews,
         cases,
-        measured,
         what_if,
-        causes,
-        changes,
-        capability,
-        inspector,
-        merit,
-        sampling,
-        studies,
-        standing_studies,
-        audits,
         models,
         cameras,
         training,

@@ -11,12 +11,12 @@ from fastapi.responses import HTMLResponse, RedirectResponse, Response
 
 from services.access import Right, Who
 from services.api.audits import DrawAnswer, Looked, NewAudit, look, new_audit
+from services.api.choices import lanes_of
 from services.api.serving import Here, Language
 from services.api.studies import Reader
 from services.problems import status_of
 from services.text import Explanation, explain
 from services.web.rendering import page
-from services.web.spc_pages import lanes_of
 from traceability.audits import MOST_DRAWN, draws
 from traceability.errors import SpcError
 

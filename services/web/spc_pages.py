@@ -28,6 +28,7 @@ from services.api.cases import Disposer
 from services.api.causes import CausesAnswer, causes_of, empty_said, positions_of
 from services.api.changes import ChangeSaid, change_said
 from services.api.charts import ChartAnswer, Preset, Stages
+from services.api.choices import check_kind, check_lane, lanes_of, refuse_choice
 from services.api.inspector import InspectorAnswer, inspector_of, is_inspectors
 from services.api.measured import (
     USUAL_SIZE,
@@ -67,7 +68,6 @@ from traceability import gauge_studies, golden_parts, samples, standing_studies
 from traceability.changes import Part, changes
 from traceability.chart_book import Entry
 from traceability.errors import ChoiceUnknown, ParameterOutOfRange, SpcError
-from traceability.factors import knows_kind, knows_lane
 from traceability.gauge_studies import StudyKind
 from traceability.golden_parts import FromRecord
 from traceability.samples import Shifts
@@ -182,34 +182,6 @@ def rights_over_charts(who: Caller | None) -> dict[str, bool]:
     }
 
 
-def lanes_of(here: Serving) -> list[str]:
-    """Those that have been heard of; before any was, those the station is to have."""
-    return [known.lane for known in here.lanes()] or list(here.lane_titles)
-
-
-def check_lane(here: Serving, language: str, lane: str) -> None:
-    """Raises ChoiceUnknown for one that neither the station has nor the record."""
-    known = list(dict.fromkeys([*here.lane_titles, *lanes_of(here)]))
-    if lane and lane not in known and not knows_lane(here.store, lane):
-        _unknown(language, "lane", lane, [lane_name(here.lane_titles, language, one) for one in known])
-
-
-def check_kind(here: Serving, language: str, kind: str) -> None:
-    """Raises ChoiceUnknown for one that is neither in the catalogue nor in the record."""
-    if kind and kind not in here.catalogue and not knows_kind(here.store, kind):
-        _unknown(language, "kind", kind, [one.name(language) for one in here.catalogue.values()])
-
-
-def _unknown(language: str, what: str, value: str, there: list[str]) -> None:
-    raise ChoiceUnknown(
-        f"There is no {what} {value!r} here; there are: {', '.join(there) or '–'}.",
-        action="Choose one of these.",
-        choice=what,
-        value=value,
-        there=say("web.models.comma", language).join(there) or "–",
-    )
-
-
 @router.get("/spc")
 def spc(
     request: Request,
@@ -261,7 +233,7 @@ def spc(
         check_lane(here, language, lane)
         check_kind(here, language, kind)
         if camera and camera not in cameras:
-            _unknown(language, "camera", camera, list(cameras))
+            refuse_choice(language, "camera", camera, list(cameras))
         selected: Selection = selection(
             by=by,
             station=station,

@@ -6,6 +6,7 @@ import re
 
 import numpy as np
 import pytest
+from fastapi.testclient import TestClient
 
 from tests.services.api.test_studies import has_measured
 from tests.services.signed_in import signed_in
@@ -139,3 +140,29 @@ def test_the_columns_that_readings_lack_are_named_in_the_readers_language(engine
     sent = {"kind": "crossed", "characteristic": "w", "readings": "abc"}
     page = engineer.post("/spc/studies", data=sent, headers=_wants("zh"))
     assert "零件、评价人、值" in page.text
+
+
+def _statistics_that_take(engineer, name):
+    """Addresses of the interface for programs, their names filled in, for which `name` may be asked."""
+    for path, does in engineer.get("/openapi.json").json()["paths"].items():
+        asked = {one["name"] for one in does.get("get", {}).get("parameters", ())}
+        if path.startswith("/api/v1/spc") and name in asked:
+            yield re.sub(r"{\w+}", "1", path)
+
+
+@pytest.mark.parametrize("name", ["lane", "kind"])
+@pytest.mark.parametrize("language", ["en", "zh"])
+def test_a_program_that_asks_for_what_nobody_has_heard_of_is_told_instead_of_shown_nothing(
+    engineer, name, language
+):
+    addresses = list(_statistics_that_take(engineer, name))
+    assert len(addresses) > 5
+    for address in addresses:
+        answer = engineer.get(address, params={name: "nowhere"}, headers={"Accept-Language": language})
+        assert (answer.status_code, answer.json()["code"]) == (422, "SPC-CHOICE-UNKNOWN"), address
+        assert "nowhere" in answer.json()["title"]
+
+
+def test_of_a_lane_that_has_inspected_nothing_yet_it_is_said_that_there_is_too_little(station):
+    answer = TestClient(station.app()).get("/api/v1/spc/p", params={"lane": "parts"})
+    assert answer.json()["code"] == "SPC-TOO-FEW"
