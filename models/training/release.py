@@ -574,8 +574,9 @@ def quiet_from(
 
     defective, clean   (N, K): the highest score of each kind on each picture
 
-    From the thresholds at which none alarms, one clean picture after the other is let through: that of the kind whose
-    threshold, so lowered, catches most. Without a clean picture all thresholds are 0.
+    From the thresholds at which none alarms, clean pictures are let through: of that kind, and so many of them, that
+    most defective ones are caught for each that newly alarms. So many at once, since the next quieter one alone may
+    catch nothing and the one after it a dozen. Without a clean picture all thresholds are 0.
     """
     if not len(clean):
         return np.zeros(clean.shape[1])
@@ -585,22 +586,28 @@ def quiet_from(
     def at(counts: NDArray[np.intp]) -> NDArray[np.float64]:
         return np.asarray(ordered[counts, np.arange(len(counts))] + 0.001, np.float64)
 
+    def alarms(counts: NDArray[np.intp]) -> int:
+        return int((clean >= at(counts)).any(axis=1).sum())
+
+    def escapes(counts: NDArray[np.intp]) -> int:
+        return int((defective < at(counts)).all(axis=1).sum())
+
     while True:
-        tried = [through + one for one in np.eye(len(through), dtype=np.intp)]
-        allowed = [
-            one
-            for one in tried
-            if one.max() < len(clean) and (clean >= at(one)).any(axis=1).sum() <= share * len(clean)
-        ]
-        if not allowed:
+        worth: list[tuple[float, int, NDArray[np.intp]]] = []
+        escaped, alarmed = escapes(through), alarms(through)
+        for kind in np.eye(len(through), dtype=np.intp):
+            for more in range(1, len(clean) - int(through @ kind)):
+                counts = through + more * kind
+                new = alarms(counts) - alarmed
+                if alarmed + new > share * len(clean):
+                    break
+                caught = escaped - escapes(counts)
+                # Pictures that alarm anyhow cost nothing; of two such, the one that catches more.
+                worth.append((caught / max(new, 1 / (1 + len(defective))), -more, counts))
+        best = max(worth, key=lambda one: one[:2], default=(0.0, 0, through))
+        if best[0] <= 0:
             return at(through)
-        through = min(
-            allowed,
-            key=lambda one: (
-                int((defective < at(one)).all(axis=1).sum()),
-                int((clean >= at(one)).any(axis=1).sum()),
-            ),
-        )
+        through = best[2]
 
 
 def loudest(pictures: Sequence[Judged], kinds: Sequence[str]) -> NDArray[np.float64]:

@@ -39,6 +39,16 @@ def test_the_clean_picture_that_is_let_through_is_the_one_that_costs_most_escape
     assert (defective >= thresholds).any(axis=1).tolist() == [True, True, False]
 
 
+def test_clean_pictures_are_let_through_several_at_once_where_one_alone_would_catch_nothing():
+    """Of pits nothing lies between the two loudest clean pictures and four defective ones below both; of scratches one
+    clean picture hides one."""
+    clean = np.array([[0.9, 0.1], [0.8, 0.1], [0.1, 0.7], *[[0.1, 0.1]] * 7])
+    defective = np.array([[0.5, 0.0]] * 4 + [[0.0, 0.6]])
+    thresholds = quiet_from(defective, clean, share=0.2)
+    assert (defective >= thresholds).any(axis=1).tolist() == [True] * 4 + [False]
+    assert (clean >= thresholds).any(axis=1).tolist() == [True, True] + [False] * 8
+
+
 def test_of_a_few_dozen_good_pictures_one_may_alarm_rather_than_set_the_threshold_alone():
     """48 good ones, of which 1.5 % are none: with the loudest at 0.97 nine defective ones of ten would escape."""
     clean = np.array([[0.97], [0.3], *[[0.1]] * 46])
