@@ -34,8 +34,9 @@ def main() -> None:
     given = parser.parse_args()
     pictures = read_neu(given.shared / "data" / "neu_det", "val.txt")
     names = (NAME, f"{NAME}-int8")
-    models = [ModelStore().find(name) for name in names]
-    detectors = [open_detector(name, min_score=0.001, looks=given.looks) for name in names]
+    version = ModelStore().find(names[1]).card.version
+    models = [ModelStore().find(name, version) for name in names]
+    detectors = [open_detector(name, version=version, min_score=0.001, looks=given.looks) for name in names]
     sessions = [Session(model) for model in models]
     found: list[list[Detections]] = [[], []]
     took: list[list[float]] = [[], []]

@@ -79,11 +79,12 @@ THRESHOLDS_BY = (
     "until at most 1 % of its defective pictures escape; but for every kind so high that all kinds together alarm on "
     "at most 1.5 % of the defect-free pictures set aside for this, or on one, and never below 0.05"
 )
+LAST_EPOCH = ", the epoch being that of what it goes on from; of its own the last is kept"
 LOWEST_THRESHOLD = 0.05
 ESCAPED_SHARE = 0.01
 CLEAN_SHARE = 0.015
 SUPPRESS_CHOICES = (0.4, 0.45, 0.5, 0.55, 0.6, 0.65, 0.7)
-FUSE_CHOICES = (0.35, 0.4, 0.45, 0.5, 0.55, 0.6)
+FUSE_CHOICES = (0.35, 0.375, 0.4, 0.425, 0.45, 0.475, 0.5, 0.55, 0.6)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -121,6 +122,7 @@ def strip_exhibit(neu: Path) -> Exhibit:
         choose=choose,
         clean=[
             *drawn_strip(range(7000, 7150), clean=True),
+            *drawn_strip(range(12000, 12250), clean=True),
             *(one for seed in (31, 32, 33) for one in drawn_frames(seed, range(20), clean=True)),
         ],
         calibrate=[
@@ -212,11 +214,17 @@ def metal_exhibit(neu: Path) -> Exhibit:
     )
 
 
-EXHIBITS = {"strip": strip_exhibit, "part": part_exhibit, "metal": metal_exhibit}
+EXHIBITS = {
+    "strip": strip_exhibit,
+    "strip-quiet": strip_exhibit,
+    "strip-quiet-11": strip_exhibit,
+    "part": part_exhibit,
+    "metal": metal_exhibit,
+}
 
 
 def release(name: str, *, version: str, run: Path, neu: Path, into: Path, looks: int) -> ModelCard:
-    """Write `<into>/<model>/<version>/` from the best weights of a training run, and return its card.
+    """Write `<into>/<model>/<version>/` from the weights of a training run, and return its card.
 
     Raises RuntimeError when the exported file does not answer as the trained network does.
     """
@@ -243,7 +251,7 @@ def release_run(
 ) -> ModelCard:
     """As `release`, of a run of any plan: `run` holds data/, weights/ and run.json."""
     made = TrainingSet.load(run / "data")
-    weights = run / "weights" / "best.pt"
+    weights = train.weights_of(plan, run)
     network = train.export_onnx(weights, input_px=plan.input_px, opset=OPSET).read_bytes()
     by_tool = train.figures_by_the_tool(weights, run / "data" / "data.yaml", input_px=plan.input_px)
     card = ModelCard(
@@ -267,7 +275,7 @@ def release_run(
             made,
             run=run,
             command=command,
-            chosen_by=exhibit.chosen_by,
+            chosen_by=exhibit.chosen_by + (LAST_EPOCH if plan.begins_with else ""),
             by_its_own_tool=f"mAP50 {by_tool[0]:.4f}, mAP50-95 {by_tool[1]:.4f} on the list that chose",
             tool_version=train.tool_version(),
         ),
@@ -293,7 +301,7 @@ def training_of(
     says."""
     facts = json.loads((run / "run.json").read_text(encoding="utf-8"))
     return Training(
-        tool=f"ultralytics {tool_version}, from scratch (no downloaded weights)",
+        tool=f"ultralytics {tool_version}, {_beginning(plan)}",
         tool_licence="AGPL-3.0; used for training only, no part of it is in the product",
         network=f"{plan.network}{', its activations ReLU' if plan.rectified else ''}",
         command=command,
@@ -308,6 +316,13 @@ def training_of(
             for one in made.sources
         ),
     )
+
+
+def _beginning(plan: train.Plan) -> str:
+    if plan.begins_with is None:
+        return "from scratch (no downloaded weights)"
+    name, version = plan.begins_with
+    return f"going on from {name} {version}, itself from scratch (no downloaded weights)"
 
 
 def release_again(name: str, *, of: str, version: str, neu: Path, into: Path, looks: int) -> ModelCard:
@@ -360,12 +375,14 @@ def release_int8(name: str, *, of: str | None, neu: Path, into: Path, looks: int
 def release_ensemble(
     name: str, *, of: Sequence[str], version: str, neu: Path, into: Path, looks: int
 ) -> ModelCard:
-    """Released networks in one file, as `<name>-ensemble`; the card is that of the last of them but for what differs.
+    """Networks of the package or of `into` in one file, as `<name>-ensemble`; the card is that of the last of them but
+    for what differs.
 
     Raises RuntimeError where the file answers otherwise than its networks.
     """
     exhibit = EXHIBITS[name](neu)
-    members = [ModelStore().find(exhibit.released_as, one) for one in of]
+    # Also those that were made here and do not come with the package.
+    members = [ModelStore(plant=into).find(exhibit.released_as, one) for one in of]
     network = ensemble([one.network for one in members])
     newest = members[-1].card
     if newest.training is None or any(

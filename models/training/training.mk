@@ -9,7 +9,7 @@ TRAINED_VERSION ?= 1.0.0
 # Not into models/released: what was released is replaced by no command. Copy the folder there to release it.
 TRAINED_INTO ?= runs/released
 
-.PHONY: train-strip train-part train-metal train-tile quantise-strip quantise-part train-spindle train-screen ensemble-strip
+.PHONY: train-strip train-strip-quiet train-strip-quiet-11 train-part train-metal train-tile quantise-strip quantise-part train-spindle train-screen ensemble-strip
 
 # torch comes first and alone: pip then keeps its CPU build when ultralytics asks for any torch.
 .venv-training/ready: pyproject.toml
@@ -21,6 +21,11 @@ TRAINED_INTO ?= runs/released
 train-strip: .venv-training/ready
 	.venv-training/bin/python -m models.training.train strip --neu $(NEU_DET)
 	.venv-training/bin/python -m models.training.release strip --version $(TRAINED_VERSION) --into $(TRAINED_INTO) --neu $(NEU_DET)
+
+# Going on from 1.2.0, and from 1.1.0, beside more defect-free strip.
+train-strip-quiet train-strip-quiet-11: train-%: .venv-training/ready
+	.venv-training/bin/python -m models.training.train $* --neu $(NEU_DET)
+	.venv-training/bin/python -m models.training.release $* --version $(TRAINED_VERSION) --into $(TRAINED_INTO) --neu $(NEU_DET)
 
 train-part: .venv-training/ready
 	.venv-training/bin/python -m models.training.train part
@@ -58,9 +63,11 @@ train-spindle: .venv-training/ready
 	.venv-training/bin/python -m models.training.outlined --data runs/ball-screw --name ball-screw --int8 \
 		--version $(TRAINED_VERSION) --into $(TRAINED_INTO)
 
-# Two released networks of strip surfaces in one file, each at two sizes.
+# Two networks of strip surfaces in one file, each at two sizes: of the package, or made before by
+# `make train-strip-quiet TRAINED_VERSION=1.2.1` and `make train-strip-quiet-11 TRAINED_VERSION=1.3.0`.
+ENSEMBLE_OF ?= 1.2.1 1.3.0
 ensemble-strip: .venv-training/ready
-	.venv-training/bin/python -m models.training.release strip --ensemble 1.1.0 1.2.0 --looks 4 --version $(TRAINED_VERSION) --into $(TRAINED_INTO) --neu $(NEU_DET)
+	.venv-training/bin/python -m models.training.release strip --ensemble $(ENSEMBLE_OF) --looks 4 --version $(TRAINED_VERSION) --into $(TRAINED_INTO) --neu $(NEU_DET)
 
 # Of the newest released strip-surface, in fp32 and in int8: a screen learns to foresee one network.
 train-screen: .venv-training/ready

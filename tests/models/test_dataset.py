@@ -12,12 +12,12 @@ from models.training.dataset import (
     drawn_parts,
     drawn_strip,
     make_part_set,
-    make_strip_set,
     piece_of,
     read_neu,
     read_spindles,
     read_tiles,
 )
+from models.training.train import make_set
 from tests.models.part_set import KEPT, gist
 from tests.models.releases import PART, STRIP
 from tests.where import shared
@@ -29,9 +29,10 @@ def test_absent_training_data_is_said_with_its_path(tmp_path):
     assert str(tmp_path) in str(refusal.value.facts["path"])
 
 
-def test_the_strip_model_learnt_from_the_set_its_card_names(tmp_path):
-    made = make_strip_set(shared("data", "neu_det"), tmp_path)
-    training = ModelStore().find(STRIP).card.training
+@pytest.mark.parametrize(("plan", "version"), [("strip", "1.2.0"), ("strip-quiet-11", "1.3.0")])
+def test_the_strip_model_learnt_from_the_set_its_card_names(tmp_path, plan, version):
+    made = make_set(plan, neu=shared("data", "neu_det"), folder=tmp_path)
+    training = ModelStore().find(STRIP, version).card.training
     assert made.digest == training.digest
     assert [one.images for one in made.sources] == [one.images for one in training.sources]
 
