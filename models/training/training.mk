@@ -45,9 +45,9 @@ train-tile: .venv-training/ready
 	.venv-training/bin/python -m models.training.release_tile --version $(TRAINED_VERSION) --into $(TRAINED_INTO) --data $(SCREEN_DATA)/magnetic_tile \
 		--runs $(TILE_SEEDS:%=runs/tile-%)
 
-# The newest released strip-surface in int8, in a folder beside it; into models/released, since a screen belongs to it too.
+# The strip-surface that lines run in int8, in a folder beside it; into models/released, since a screen belongs to it too.
 quantise-strip: .venv-training/ready
-	.venv-training/bin/python -m models.training.release strip --int8 --neu $(NEU_DET)
+	.venv-training/bin/python -m models.training.release strip --int8 --of 1.2.0 --neu $(NEU_DET)
 
 # Likewise the newest released part-surface.
 quantise-part: .venv-training/ready
@@ -69,6 +69,6 @@ ENSEMBLE_OF ?= 1.2.1 1.3.0
 ensemble-strip: .venv-training/ready
 	.venv-training/bin/python -m models.training.release strip --ensemble $(ENSEMBLE_OF) --looks 4 --version $(TRAINED_VERSION) --into $(TRAINED_INTO) --neu $(NEU_DET)
 
-# Of the newest released strip-surface, in fp32 and in int8: a screen learns to foresee one network.
+# Of the network that lines run, in fp32 and in int8: a screen learns to foresee one network.
 train-screen: .venv-training/ready
-	.venv-training/bin/python -m models.training.screen --version $(TRAINED_VERSION) --into $(TRAINED_INTO) --data $(SCREEN_DATA) --also strip-surface-int8
+	.venv-training/bin/python -m models.training.screen --model-version 1.2.0 --version $(TRAINED_VERSION) --into $(TRAINED_INTO) --data $(SCREEN_DATA) --also strip-surface-int8
