@@ -392,8 +392,10 @@ def release_ensemble(
             "the networks of an ensemble learned from different sets: one card cannot name both"
         )
     networks = [f"{one.card.version} ({one.card.training.network})" for one in members if one.card.training]
+    tools = dict.fromkeys(one.card.training.tool for one in members if one.card.training)
     training = newest.training.model_copy(
         update={
+            "tool": "; ".join(tools),
             "network": f"{exhibit.released_as} {' and '.join(networks)}, each shown its input at "
             f"{' and '.join(f'{share:g}' for share in SHARES)} of its sides",
             "command": f"make ensemble-{name}",
