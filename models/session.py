@@ -131,15 +131,13 @@ class Session:
         return card.form.ours(answers, task=card.task, kinds=len(card.kinds), input_hw=card.input_hw)
 
     def _in_openvino(self, network: bytes, threads: int) -> tuple[str, _Runs]:
-        # It takes a second to import, and most stations do without.
-        from models import in_openvino
-
         eats = [1, self.card.form.channels, *self.card.input_hw]
         try:
-            return f"OpenVINO {in_openvino.version()}", in_openvino.InOpenVino(
-                network, eats=eats, threads=threads
-            )
-        except RuntimeError as error:
+            # It takes a second to import, and most stations do without.
+            from models.in_openvino import InOpenVino, version
+
+            return f"OpenVINO {version()}", InOpenVino(network, eats=eats, threads=threads)
+        except (ImportError, RuntimeError) as error:
             raise self._mismatch(f"OpenVINO cannot load it: {error}") from error
 
     def _check_inputs(self, session: onnxruntime.InferenceSession) -> None:

@@ -74,6 +74,12 @@ def test_openvino_that_is_not_installed_is_not_silently_replaced(monkeypatch):
         Session(MODEL, provider=OPENVINO)
 
 
+def test_openvino_that_is_there_and_cannot_be_loaded_is_refused(monkeypatch):
+    monkeypatch.setitem(sys.modules, "models.in_openvino", None)
+    with pytest.raises(ModelMismatch, match="OpenVINO cannot load it"):
+        Session(MODEL, provider=OPENVINO)
+
+
 @pytest.mark.parametrize("name", sorted(ModelStore().versions().keys()))
 def test_a_network_of_the_box_answers_alike_in_both_runtimes(name):
     """Floats to the last digits; of those in eight bits what is rounded otherwise may move a score by a tenth."""
