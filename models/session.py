@@ -133,7 +133,7 @@ class Session:
     def _in_openvino(self, network: bytes, threads: int) -> tuple[str, _Runs]:
         eats = [1, self.card.form.channels, *self.card.input_hw]
         try:
-            # It takes a second to import, and most stations do without.
+            # An extra: most stations do without.
             from models.in_openvino import InOpenVino, version
 
             return f"OpenVINO {version()}", InOpenVino(network, eats=eats, threads=threads)

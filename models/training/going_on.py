@@ -26,11 +26,11 @@ def begin_with(network: bytes, model: Any) -> None:
             # The mean of a box edge's distribution: counted, not learnt, and shortened in the file.
             if not isinstance(layer, torch.nn.Conv2d) or name.endswith(".dfl.conv"):
                 continue
-            weight = there.get(f"{name}.weight", np.empty(0))
-            if weight.shape != tuple(layer.weight.shape):
+            weight, bias = (there.get(f"{name}.{part}", np.empty(0)) for part in ("weight", "bias"))
+            if weight.shape != tuple(layer.weight.shape) or bias.shape != weight.shape[:1]:
                 raise ValueError(f"{name} is {tuple(layer.weight.shape)} here and {weight.shape} in the file")
             layer.weight.copy_(torch.tensor(weight))
-            bias = torch.tensor(there[f"{name}.bias"])
+            bias = torch.tensor(bias)
             if layer.bias is not None:
                 layer.bias.copy_(bias)
                 continue

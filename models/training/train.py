@@ -88,8 +88,7 @@ STRIP = Plan(
     },
 )
 
-# Goes on in short steps, beside five times as many defect-free patches. A network that has learnt loses more by
-# quarters of pictures than it still learns from them.
+# Goes on in short steps, beside five times as many defect-free patches, with whole tiles from the start.
 QUIETER = replace(
     STRIP,
     epochs=10,
@@ -106,15 +105,10 @@ PLANS = {
         QUIETER, network="yolo11n.yaml", rectified=False, begins_with=("strip-surface", "1.1.0")
     ),
     # A part is seen whole and in one pose; four quarters of parts in one picture are nothing it will meet.
-    "part": Plan(
+    "part": replace(
+        STRIP,
         input_px=256,
         epochs=30,
-        seed=0,
-        network="yolov8n.yaml",
-        rectified=True,
-        per_step=16,
-        learning_rate=0.001,
-        weight_decay=0.01,
         augment={
             "fliplr": 0.5,
             "flipud": 0.5,
