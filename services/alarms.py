@@ -18,14 +18,9 @@ from inspection.errors import InspectionError
 from services.station.messages import Alarm
 from traceability.accounts import note
 from traceability.store import TraceStore
-from traceability.told import AlarmAct, alarms_left_standing
+from traceability.told import AlarmAct, alarm_subject, alarms_left_standing
 
 logger = logging.getLogger(__name__)
-
-
-def subject_of(lane: str, code: str) -> str:
-    """As the audit names an alarm."""
-    return f"alarm:{lane}:{code}"
 
 
 State = Literal["unacknowledged", "acknowledged", "returned", "shelved"]
@@ -120,7 +115,7 @@ class AlarmBoard:
 class AlarmJournal:
     """Notes in the audit what was raised and what is over, as the board has it. `keep` is called on one thread.
 
-    lanes   of this station; those of others, on the same database, are theirs to note
+    lanes   of this station; those of other stations, on the same database, are theirs to note
     """
 
     def __init__(
@@ -128,11 +123,13 @@ class AlarmJournal:
         store: TraceStore,
         board: AlarmBoard,
         *,
+        station: str,
         lanes: Collection[str],
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
         self._store = store
         self._board = board
+        self._station = station
         self._lanes = frozenset(lanes)
         self._now = now
         self._standing = frozenset[str]()
@@ -155,9 +152,12 @@ class AlarmJournal:
         What could not be noted is noted by the next call. Raises DatabaseUnreachable, DatabaseReadOnly and DiskFull.
         """
         if self._shown is None:
-            self._note(raised={}, over=alarms_left_standing(self._store, self._lanes))
+            self._note(raised={}, over=alarms_left_standing(self._store, self._station, self._lanes))
             self._shown = frozenset()
-        shown = {subject_of(one.alarm.lane, one.alarm.code): one for one in self._board.shown(self._now())}
+        shown = {
+            alarm_subject(self._station, one.alarm.lane, one.alarm.code): one
+            for one in self._board.shown(self._now())
+        }
         standing = frozenset(subject for subject, one in shown.items() if one.state != "returned")
         # What came and went between two calls still asks, and is on the board as returned.
         new = shown.keys() - self._shown

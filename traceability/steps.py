@@ -37,7 +37,8 @@ MISSED: Final = "proof_missed"
 
 
 def place_of(station: str, lane: str) -> str:
-    """What steps call a lane as their equipment: one lane of a station is proven without the others."""
+    """A lane, or a camera, of a plant in which several stations may have one of that name: as the audit names it, and
+    as steps name it as their equipment, since one lane of a station is proven without the others."""
     return f"{station}/{lane}"
 
 

@@ -18,6 +18,7 @@ from inspection.types import Verdict
 from traceability import merkle, tables
 from traceability.accounts import note
 from traceability.database import plain_rows
+from traceability.steps import place_of
 from traceability.store import TraceStore
 
 AT_ONCE: Final = 500
@@ -36,12 +37,17 @@ class Event(StrEnum):
 
 
 class AlarmAct(StrEnum):
-    """What the audit says of alarms. `subject` is `alarm:`, the lane, `:` and the code."""
+    """What the audit says of alarms; of which, `alarm_subject` says."""
 
     RAISED = "alarm.raised"
     ACKNOWLEDGED = "alarm.acknowledged"
     SHELVED = "alarm.shelved"
     OVER = "alarm.over"
+
+
+def alarm_subject(station: str, lane: str, code: str) -> str:
+    """As the audit names an alarm. Lanes of two stations on one database may have one name."""
+    return f"alarm:{place_of(station, lane)}:{code}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -142,8 +148,11 @@ class Readers:
             )
 
 
-def alarms_left_standing(store: TraceStore, lanes: Collection[str]) -> tuple[str, ...]:
-    """Subjects of the alarms of these lanes that were raised more often than they were over, in order."""
+def alarms_left_standing(store: TraceStore, station: str, lanes: Collection[str]) -> tuple[str, ...]:
+    """Subjects of the alarms of these lanes of a station that were raised more often than they were over, in order.
+
+    One that an earlier version noted names no station: it counts as of any that has such a lane.
+    """
     audit = tables.audit.c
     raised, over = AlarmAct.RAISED, AlarmAct.OVER
     balance = func.sum(case((audit.action == raised, 1), else_=-1))
@@ -156,12 +165,15 @@ def alarms_left_standing(store: TraceStore, lanes: Collection[str]) -> tuple[str
     )
     with store.reading() as connection:
         standing: Sequence[str] = connection.execute(wanted).scalars().all()
-    return tuple(subject for subject in standing if _lane_and_code(subject)[0] in lanes)
+    parted = [(subject, *_parts_of_alarm(subject)) for subject in standing]
+    return tuple(subject for subject, of, lane, _ in parted if of in (None, station) and lane in lanes)
 
 
-def _lane_and_code(subject: str) -> tuple[str, str]:
-    lane, _, code = subject.removeprefix("alarm:").rpartition(":")
-    return lane, code
+def _parts_of_alarm(subject: str) -> tuple[str | None, str, str]:
+    """Station, lane and code; no station in what an earlier version noted."""
+    place, _, code = subject.removeprefix("alarm:").rpartition(":")
+    station, _, lane = place.rpartition("/")
+    return station or None, lane, code
 
 
 def _kept(reader: Reader) -> Any:
@@ -283,8 +295,8 @@ def _cases(connection: Connection, positions: Mapping[UUID, int]) -> list[Told]:
 def _alarms(connection: Connection, positions: Mapping[UUID, int]) -> list[Told]:
     told = []
     for row in _audited(connection, "alarm.", positions):
-        lane, code = _lane_and_code(row.subject)
-        facts = {"lane": lane, "code": code, "act": row.action.removeprefix("alarm.")}
+        station, lane, code = _parts_of_alarm(row.subject)
+        facts = {"station": station, "lane": lane, "code": code, "act": row.action.removeprefix("alarm.")}
         told.append(
             Told(
                 position=positions[row.id],

@@ -11,14 +11,14 @@ from fastapi import APIRouter, Path
 from pydantic import BaseModel, ConfigDict, Field
 
 from services.access import AccessHere, Caller
-from services.alarms import LONGEST_SHELVED, Shown, State, subject_of
+from services.alarms import LONGEST_SHELVED, Shown, State
 from services.api.serving import Here, Language, Live, Serving
 from services.api.station import Operator, known_lane
 from services.live import LiveState
 from services.problems import AlarmUnknown, problems
 from services.web.alarm_texts import explained
 from traceability.accounts import note
-from traceability.told import AlarmAct
+from traceability.told import AlarmAct, alarm_subject
 
 router = APIRouter(tags=["station"])
 
@@ -148,7 +148,7 @@ def _act(
             at=at,
             by=caller.person,
             action=action,
-            subject=subject_of(lane, code),
+            subject=alarm_subject(here.station, lane, code),
             before={"state": shown.state},
             after=after,
         )

@@ -16,6 +16,7 @@ from services.live import LaneNow
 from services.problems import BypassIncomplete, NoChallenge, problems
 from services.station.messages import Mode, ModeWish
 from traceability.accounts import note
+from traceability.steps import place_of
 
 router = APIRouter(tags=["station"])
 
@@ -101,7 +102,7 @@ def ask_mode(here: Serving, now: LaneNow, asked: ModeAsked, caller: Caller) -> M
             at=at,
             by=caller.person,
             action="lane.mode",
-            subject=f"lane:{now.lane}",
+            subject=f"lane:{place_of(here.station, now.lane)}",
             before=None if now.mode is None else {"mode": now.mode.mode},
             after={"mode": wish.mode, "until": None if until is None else until.isoformat()},
             reason=reason or None,

@@ -32,6 +32,7 @@ from services.timings import FRAMES_KEPT, FrameTrace
 from services.web.language import language_of
 from station_config.choosing import Offer
 from traceability.accounts import note
+from traceability.steps import place_of
 
 # A person sees no difference between four changes a second and forty; the engine's cores do.
 LEAST_INTERVAL_S = 0.25
@@ -128,7 +129,7 @@ def change_over(here: Serving, now: LaneNow, offer: Offer, caller: Caller) -> No
             at=datetime.now(UTC),
             by=caller.person,
             action="recipe.changed",
-            subject=f"lane:{now.lane}",
+            subject=f"lane:{place_of(here.station, now.lane)}",
             before=None if now.recipe is None else {"recipe": now.recipe.recipe},
             after={"recipe": offer.recipe, "revision": offer.revision},
         )

@@ -36,6 +36,7 @@ from traceability.accounts import Accounts, note
 from traceability.errors import BucketDenied, BucketUnreachable, DiskFull
 from traceability.images import ImageStore
 from traceability.retention import LOWERED_TO, Rules, prune
+from traceability.steps import place_of
 from traceability.store import TraceStore
 
 logger = logging.getLogger(__name__)
@@ -222,7 +223,7 @@ class Records:
 
     def _note_change(self, state: RecipeState, ref: RecipeRef) -> None:
         """A recipe that a PLC chose is in the audit like one that a person chose. Told again, it changes nothing."""
-        subject = f"lane:{state.lane}"
+        subject = f"lane:{place_of(self._accounting.station, state.lane)}"
         noted = Accounts(self._store).audit(limit=CHANGES_LOOKED_AT, subject=subject)
         if any(entry.at == state.at for entry in noted):
             return

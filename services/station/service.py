@@ -72,7 +72,9 @@ def run_service(station: StationSettings, address: Address, place: ServicePlace,
             images = ImageStore.open(place.pictures, spool=place.folder / SPOOL)
             sealer = Sealer(place.ledger)
             live = LiveState()
-            journal = AlarmJournal(store, live.board, lanes=[lane.name for lane in station.lanes])
+            journal = AlarmJournal(
+                store, live.board, station=station.name, lanes=[lane.name for lane in station.lanes]
+            )
             wishes = Wishes()
             accounting = Accounting(store, station.name, alarmed=live.alarms)
             webhooks = Webhooks(store, [Target.of(one) for one in station.webhooks], station=station.name)

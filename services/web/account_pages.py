@@ -352,6 +352,7 @@ def audit_page(
         entries=entries,
         words=AuditWords(
             language=language,
+            station=here.station,
             lanes=here.lane_titles,
             accounts={str(one.id): one.name for one in access.accounts.all()},
             owners=named,

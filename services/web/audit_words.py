@@ -63,12 +63,14 @@ class Subject:
 class AuditWords:
     """Words in one language.
 
+    station   whose lanes have titles in `lanes`; those of another are shown by name, with theirs
     accounts  the names that sign in, by account
     owners    names by commitment, as entries hold them
     person    what people call who signs in by a name
     """
 
     language: str
+    station: str
     lanes: Mapping[str, Title]
     accounts: Mapping[str, str]
     owners: Mapping[str, str]
@@ -90,8 +92,12 @@ class AuditWords:
         if kind == "account":
             return self.person(self.accounts[rest]) if rest in self.accounts else ""
         if kind in ("lane", "camera", "alarm"):
-            lane, *code = rest.split(":", maxsplit=1)
-            return " ".join([lane_name(self.lanes, self.language, lane), *code])
+            place, *code = rest.split(":", maxsplit=1)
+            # Earlier versions named no station.
+            station, _, lane = place.rpartition("/")
+            if station in ("", self.station):
+                return " ".join([lane_name(self.lanes, self.language, lane), *code])
+            return " ".join([place, *code])
         return rest
 
     def _lines(self, side: Mapping[str, Any], before: str) -> Iterator[tuple[str, str]]:

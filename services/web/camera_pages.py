@@ -51,6 +51,7 @@ from services.text import explain_code, say, say_failure
 from services.web.rendering import page
 from station_config import plant_recipes
 from traceability.accounts import Person, note
+from traceability.steps import place_of
 
 router = APIRouter(include_in_schema=False, default_response_class=HTMLResponse)
 
@@ -279,9 +280,10 @@ def _keep(
 ) -> SetUpFile:
     """The file, and who made it in the audit."""
     kept = keep_file(plant_recipes(), camera, kind, data)
+    subject = f"camera:{place_of(here.station, str(camera))}"
     with here.store.writing() as connection:
         after = {"file": kept.name, "sha256": kept.sha256, **told}
-        note(connection, at=now, by=by, action=f"camera.{kind}", subject=f"camera:{camera}", after=after)
+        note(connection, at=now, by=by, action=f"camera.{kind}", subject=subject, after=after)
     return kept
 
 

@@ -102,7 +102,7 @@ def test_a_lost_camera_is_an_alarm_that_an_operator_acknowledges_and_the_audit_s
     (alarm,) = operator.get("/api/v1/alarms").json()
     assert (alarm["state"], alarm["by"]) == ("acknowledged", "operator")
     newest = Accounts(lost.store).audit(limit=1)[0]
-    assert (newest.action, newest.subject) == ("alarm.acknowledged", "alarm:parts:CAM-LOST")
+    assert (newest.action, newest.subject) == ("alarm.acknowledged", "alarm:demo/parts:CAM-LOST")
 
 
 @pytest.mark.parametrize(

@@ -33,9 +33,10 @@ from tests.builders import a_unit, an_inspection
 from tests.databases import ENGINES, a_database
 from tests.services.signed_in import QUICK, adds, signed_in
 from traceability import holds
-from traceability.accounts import Accounts, Role
+from traceability.accounts import Accounts, Role, note
 from traceability.cases import Act, Cases, Source
 from traceability.store import TraceStore
+from traceability.told import alarms_left_standing
 
 NOON = datetime(2026, 11, 27, 12, tzinfo=UTC)
 SECRET = b"0123456789abcdef0123456789abcdef"
@@ -150,7 +151,7 @@ def acts(program: Program) -> list[tuple[str, str, str]]:
 def test_an_alarm_is_told_when_it_is_raised_and_when_it_is_over(store, settings, program, clock):
     telling, board = webhooks(store, settings, program, clock), AlarmBoard()
     telling.tell()
-    journal = AlarmJournal(store, board, lanes=["parts"], now=clock)
+    journal = AlarmJournal(store, board, station="one", lanes=["parts"], now=clock)
     journal.keep()
     board.sees("parts", [LOST])
     journal.keep()
@@ -169,7 +170,7 @@ def test_an_alarm_that_came_and_went_between_two_looks_is_told_all_the_same_and_
 ):
     telling, board = webhooks(store, settings, program, clock), AlarmBoard()
     telling.tell()
-    journal = AlarmJournal(store, board, lanes=["parts"], now=clock)
+    journal = AlarmJournal(store, board, station="one", lanes=["parts"], now=clock)
     board.sees("parts", [LOST])
     board.sees("parts", [])
     journal.keep()
@@ -185,10 +186,10 @@ def test_an_alarm_that_stood_when_the_service_ended_is_over_and_raised_anew_if_i
     telling, board = webhooks(store, settings, program, clock), AlarmBoard()
     telling.tell()
     board.sees("parts", [LOST, replace(LOST, code="CAM-SILENT")])
-    AlarmJournal(store, board, lanes=["parts"], now=clock).keep()
+    AlarmJournal(store, board, station="one", lanes=["parts"], now=clock).keep()
     restarted = AlarmBoard()
     restarted.sees("parts", [LOST])
-    AlarmJournal(store, restarted, lanes=["parts"], now=clock).keep()
+    AlarmJournal(store, restarted, station="one", lanes=["parts"], now=clock).keep()
     telling.tell()
     assert [(code, act) for _, code, act in acts(program)] == [
         ("CAM-LOST", "raised"),
@@ -203,10 +204,46 @@ def test_a_station_that_starts_ends_no_alarm_of_another_on_the_same_database(sto
     telling, board = webhooks(store, settings, program, clock), AlarmBoard()
     telling.tell()
     board.sees("parts", [LOST])
-    AlarmJournal(store, board, lanes=["parts"], now=clock).keep()
-    AlarmJournal(store, AlarmBoard(), lanes=["strip"], now=clock).keep()
+    AlarmJournal(store, board, station="one", lanes=["parts"], now=clock).keep()
+    AlarmJournal(store, AlarmBoard(), station="two", lanes=["parts", "strip"], now=clock).keep()
     telling.tell()
     assert acts(program) == [("parts", "CAM-LOST", "raised")]
+
+
+def test_alarms_of_two_stations_whose_lanes_have_one_name_are_told_apart(store, settings, program, clock):
+    telling, one, two = webhooks(store, settings, program, clock), AlarmBoard(), AlarmBoard()
+    telling.tell()
+    journals = [
+        AlarmJournal(store, board, station=station, lanes=["parts"], now=clock)
+        for station, board in (("one", one), ("two", two))
+    ]
+    one.sees("parts", [LOST])
+    two.sees("parts", [LOST])
+    for journal in journals:
+        journal.keep()
+    two.sees("parts", [])
+    for journal in journals:
+        journal.keep()
+    telling.tell()
+    assert [(told["station"], told["lane"], told["act"]) for told in program.told] == [
+        ("one", "parts", "raised"),
+        ("two", "parts", "raised"),
+        ("two", "parts", "over"),
+    ]
+    assert alarms_left_standing(store, "one", ["parts"]) == ("alarm:one/parts:CAM-LOST",)
+    assert alarms_left_standing(store, "two", ["parts"]) == ()
+
+
+def test_an_alarm_left_standing_by_an_earlier_version_which_named_no_station_is_over_at_the_next_start(
+    store, settings, program, clock
+):
+    telling = webhooks(store, settings, program, clock)
+    telling.tell()
+    with store.writing() as connection:
+        note(connection, at=NOON, by=None, action="alarm.raised", subject="alarm:parts:CAM-LOST")
+    AlarmJournal(store, AlarmBoard(), station="one", lanes=["parts"], now=clock).keep()
+    telling.tell()
+    assert acts(program) == [("parts", "CAM-LOST", "raised"), ("parts", "CAM-LOST", "over")]
 
 
 def test_what_people_do_about_an_alarm_is_told_without_their_names(station, settings, program, clock):

@@ -249,7 +249,7 @@ def test_who_changed_a_recipe_is_in_the_audit(station):
     station.runs()
     signed_in(station.app(), Role.OPERATOR).post("/api/v1/lanes/strip/recipe", json={"number": 2})
     (entry,) = (one for one in Accounts(station.store).audit(limit=9) if one.action == "recipe.changed")
-    assert (entry.person, entry.subject) == ("operator", "lane:strip")
+    assert (entry.person, entry.subject) == ("operator", "lane:demo/strip")
     assert entry.after == {"recipe": "strip-demo-exposed", "revision": 2}
 
 

@@ -240,7 +240,7 @@ def test_who_bypassed_why_and_until_when_is_in_the_audit(station):
     station.runs()
     signed_in(station.app(), Role.ENGINEER).post(MODES, json=BYPASS)
     (entry,) = (one for one in Accounts(station.store).audit(limit=9) if one.action == "lane.mode")
-    assert (entry.person, entry.subject, entry.reason) == ("engineer", "lane:parts", "detector replaced")
+    assert (entry.person, entry.subject, entry.reason) == ("engineer", "lane:demo/parts", "detector replaced")
     assert entry.after["mode"] == "bypass"
     assert entry.after["until"] == station.wishes.to_tell()[0].until.isoformat()
 

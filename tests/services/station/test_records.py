@@ -172,7 +172,7 @@ def test_a_recipe_that_a_plc_chose_is_in_the_audit_once_with_the_one_before(plac
     # A service that was killed before it could say that it has it is told again.
     books.commit([chosen, replace(chosen, condition="in_use")])
     (entry,) = Accounts(store).audit(limit=10)
-    assert (entry.action, entry.subject, entry.person) == ("recipe.changed", "lane:strip", None)
+    assert (entry.action, entry.subject, entry.person) == ("recipe.changed", "lane:demo/strip", None)
     assert (entry.before, entry.after) == (
         {"recipe": "strip-demo"},
         {"recipe": "strip-demo-exposed", "revision": 1, "origin": "PLC"},

@@ -21,6 +21,7 @@ ACCOUNT = UUID("01a21fd2-61a2-7357-8995-d8c2a6ffc005")
 def words_in(language: str) -> AuditWords:
     return AuditWords(
         language=language,
+        station="here",
         lanes=LANES,
         accounts={str(ACCOUNT): "wang"},
         owners={"c" * 64: "wang"},
@@ -109,9 +110,14 @@ def test_a_list_of_things_is_told_one_by_one_and_a_digest_by_its_beginning():
     [
         (f"account:{ACCOUNT}", "account", "Wang Min", None),
         ("account:unknown", "account", "", None),
+        ("lane:here/strip", "lane", "Strip", None),
+        ("lane:hall-2/strip", "lane", "hall-2/strip", None),
+        ("alarm:here/parts:CAM-LOST", "alarm", "Parts CAM-LOST", None),
+        ("alarm:hall-2/parts:CAM-LOST", "alarm", "hall-2/parts CAM-LOST", None),
+        ("camera:here/parts", "camera", "Parts", None),
+        # As earlier versions noted it.
         ("lane:strip", "lane", "Strip", None),
         ("alarm:parts:CAM-LOST", "alarm", "Parts CAM-LOST", None),
-        ("camera:parts", "camera", "Parts", None),
         ("unit:86.999.1/P-1", "unit", "86.999.1/P-1", "/trace/86.999.1/P-1"),
         ("units", "unit", "", None),
         ("case:7", "case", "7", "/cases/7"),
