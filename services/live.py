@@ -93,8 +93,11 @@ class LaneNow:
     @property
     def views(self) -> tuple[str, ...]:
         """Names of the views, where several cameras see a unit; else none."""
-        names = tuple(self.camera.split(", "))
-        return names if len(names) > 1 else ()
+        return self.cameras if len(self.cameras) > 1 else ()
+
+    @property
+    def cameras(self) -> tuple[str, ...]:
+        return tuple(self.camera.split(", ")) if self.camera else ()
 
     @property
     def last(self) -> Inspection | None:

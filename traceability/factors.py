@@ -254,6 +254,14 @@ def knows_kind(store: TraceStore, kind: str) -> bool:
     return _is_there(store, select(tables.defect.c.inspection_id).where(tables.defect.c.kind == kind))
 
 
+def knows_camera(store: TraceStore, camera: str) -> bool:
+    """Whether it ever saw a defect, or left a picture."""
+    defect, picture = tables.defect.c, tables.picture.c
+    return _is_there(store, select(defect.inspection_id).where(defect.camera == camera)) or _is_there(
+        store, select(picture.inspection_id).where(picture.camera == camera)
+    )
+
+
 def _is_there(store: TraceStore, wanted: Select[Any]) -> bool:
     with store.reading() as connection:
         return connection.execute(wanted.limit(1)).first() is not None

@@ -20,7 +20,7 @@ from services.chart_files import Format, Table
 from services.map_files import as_map_file
 from services.problems import problems
 from services.text import say
-from services.web.rendering import kind_colour, kind_name
+from services.web.rendering import kind_colour, kind_name, lane_name
 from traceability.factors import MOST_DEFECTS, Met, counted_since, marked_coils, places, rolls_used, units_met
 from traceability.spc.causes import (
     Branch,
@@ -412,18 +412,25 @@ def positions_file(
         kind=kind or None,
         since=since or datetime.now(UTC) - LOOKS_BACK,
     )
-    zones = positions_table(found, language)
+    empty = empty_said(
+        found,
+        language,
+        lane=lane_name(here.lane_titles, language, lane),
+        kind=kind_name(here.catalogue, language, kind) if kind else None,
+    )
+    zones = positions_table(found, language, *(empty or ()))
     return downloaded(
         as_map_file(found, zones, format, station=here.station, language=language), format, "maps"
     )
 
 
-def positions_table(found: PositionsAnswer, language: str) -> Table:
+def positions_table(found: PositionsAnswer, language: str, *notes: str) -> Table:
     headings = ("maps.across", "spc.defects", "maps.share", "maps.interval", "maps.relative")
     return Table(
         title=say("web.maps.zones", language),
         notes=(
             say("web.maps.basis", language, defects=len(found.x_mm)),
+            *notes,
             *(
                 f"{one.roll or '–'}: {one.period_mm:.1f} ± {one.period_error_mm:.1f} mm, {one.name}, {one.unit}"
                 for one in found.marks[:MOST_SHOWN]

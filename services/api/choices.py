@@ -1,5 +1,5 @@
-"""What may be asked for in a query: a lane, a kind of defect. Of a name that nobody has heard of, an empty chart would
-say that all is well there."""
+"""What may be asked for in a query: a lane, a kind of defect, a camera. Of a name that nobody has heard of, an empty
+chart would say that all is well there."""
 
 from __future__ import annotations
 
@@ -9,13 +9,14 @@ from services.api.serving import Here, Language, Serving
 from services.text import say
 from services.web.rendering import lane_name
 from traceability.errors import ChoiceUnknown
-from traceability.factors import knows_kind, knows_lane
+from traceability.factors import knows_camera, knows_kind, knows_lane
 
 
 def known_choices(request: Request, here: Here, language: Language) -> None:
     """Of a request of statistics. Raises ChoiceUnknown."""
     check_lane(here, language, request.query_params.get("lane", ""))
     check_kind(here, language, request.query_params.get("kind", ""))
+    check_camera(here, language, request.query_params.get("camera", ""))
 
 
 def lanes_of(here: Serving) -> list[str]:
@@ -34,6 +35,13 @@ def check_kind(here: Serving, language: str, kind: str) -> None:
     """Raises ChoiceUnknown for one that is neither in the catalogue nor in the record."""
     if kind and kind not in here.catalogue and not knows_kind(here.store, kind):
         refuse_choice(language, "kind", kind, [one.name(language) for one in here.catalogue.values()])
+
+
+def check_camera(here: Serving, language: str, camera: str) -> None:
+    """Raises ChoiceUnknown for one that neither the station has nor the record."""
+    known = [name for lane in here.lanes() for name in lane.cameras]
+    if camera and camera not in known and not knows_camera(here.store, camera):
+        refuse_choice(language, "camera", camera, known)
 
 
 def refuse_choice(language: str, what: str, value: str, there: list[str]) -> None:

@@ -28,7 +28,7 @@ from services.api.cases import Disposer
 from services.api.causes import CausesAnswer, causes_of, empty_said, positions_of
 from services.api.changes import ChangeSaid, change_said
 from services.api.charts import ChartAnswer, Preset, Stages
-from services.api.choices import check_kind, check_lane, lanes_of, refuse_choice
+from services.api.choices import check_camera, check_kind, check_lane, lanes_of
 from services.api.inspector import InspectorAnswer, inspector_of, is_inspectors
 from services.api.measured import (
     USUAL_SIZE,
@@ -232,8 +232,7 @@ def spc(
     try:
         check_lane(here, language, lane)
         check_kind(here, language, kind)
-        if camera and camera not in cameras:
-            refuse_choice(language, "camera", camera, list(cameras))
+        check_camera(here, language, camera)
         selected: Selection = selection(
             by=by,
             station=station,
@@ -270,7 +269,8 @@ def spc(
         is_swapped="hx-request" in request.headers,
         kinds=samples.kinds_seen(here.store, since=since, station=station or None, lane=lane or None),
         all_stages=samples.stages_seen(here.store, since=since, station=station or None, lane=lane or None),
-        cameras=cameras,
+        # One that saw no defect in this time has a chart, too.
+        cameras=sorted({*cameras, camera} - {""}),
         weights=WEIGHTS,
         shifts=[f"{start:%H:%M}" for start in Shifts().starts],
         chart_texts=chart_texts(language, value="share" if chart == "p" else "value"),

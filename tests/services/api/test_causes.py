@@ -213,3 +213,16 @@ def test_the_map_is_printed_with_each_defect_where_it_lies(a_mapped_coil, client
     # From 0 to the farthest defect's edge: 901 mm across downwards, 3001 mm along to the right.
     expected = {(round(x / 901 * high / 250), round(y / 3001 * wide / 500)) for _, x, y in MAPPED}
     assert dots == expected
+
+
+@pytest.mark.skipif(
+    not any(Path(name).is_file() for name, _ in FONTS), reason="not there: apt-get install -y fonts-noto-cjk"
+)
+def test_the_file_of_an_empty_map_says_why_it_is_empty(station, client):
+    (page,) = PdfReader(io.BytesIO(_map_file(client, "pdf"))).pages
+    assert "On the lane Strip no unit was inspected since" in " ".join(
+        page.extract_text().replace("\0", "").split()
+    )
+    with zipfile.ZipFile(io.BytesIO(_map_file(client, "xlsx", "zh"))) as book:
+        said = "".join(book.read(name).decode() for name in book.namelist() if name.endswith(".xml"))
+    assert "没有检测过任何单件" in said
