@@ -402,11 +402,17 @@ def what_to_fit(program: str, description: str, *, steps: int) -> argparse.Argum
     parser.add_argument("--licence", default="as the plant says of its pictures")
     parser.add_argument("--into", type=Path, default=RELEASED)
     parser.add_argument("--steps", type=int, default=steps, help="of the fit; fewer is faster and worse")
+    parser.add_argument("--progress", action="store_true", help="say on lines of its own how far it is")
     return parser
 
 
-def fit_and_write(asked: argparse.Namespace, fit_them: Callable[[list[Image]], ReleasedModel]) -> None:
-    """Fit the pictures asked for, in grey, and write the model, saying where and in which time."""
+def fit_and_write(
+    asked: argparse.Namespace, fit_them: Callable[[list[Image], Callable[[float], None]], ReleasedModel]
+) -> None:
+    """Fit the pictures asked for, in grey, and write the model, saying where and in which time.
+
+    fit_them  is given what to tell its progress, too
+    """
     if asked.list is not None:
         files = [asked.good / name for name in asked.list.read_text(encoding="utf-8").splitlines()]
     else:
@@ -420,24 +426,24 @@ def fit_and_write(asked: argparse.Namespace, fit_them: Callable[[list[Image]], R
         good.append(
             np.asarray(cv2.cvtColor(pixels, cv2.COLOR_BGR2GRAY) if pixels.ndim == 3 else pixels, np.uint8)
         )
-    folder = write(fit_them(good), asked.into)
+    progress = say_progress if asked.progress else lambda share: None
+    folder = write(fit_them(good, progress), asked.into)
     sys.stdout.write(f"{folder}: {len(good)} pictures, {time.monotonic() - began:.0f} s\n")
 
 
 def main(arguments: list[str]) -> int:
     parser = what_to_fit("python -m models.anomaly", __doc__.splitlines()[0], steps=STEPS)
-    parser.add_argument("--progress", action="store_true", help="say on lines of its own how far it is")
     asked = parser.parse_args(arguments)
     fit_and_write(
         asked,
-        lambda good: fit(
+        lambda good, progress: fit(
             good,
             name=asked.name,
             version=asked.version,
             source=asked.good.name,
             licence=asked.licence,
             steps=asked.steps,
-            progress=say_progress if asked.progress else lambda share: None,
+            progress=progress,
         ),
     )
     return 0

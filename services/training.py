@@ -1,7 +1,8 @@
 """A training beside the lanes: a process of its own, on cores that no running lane needs, whose model is proposed.
 
-What people accepted teaches it what good parts look like (`models/anomaly.py`), or a data set of the plant what defects
-look like (`models/training/labelled.py` and `outlined.py`, at the training desk). The process has the least share of
+What people accepted teaches it what good parts look like (`models/anomaly.py`; thoroughly, at the training desk,
+`models/training/good_only.py`), or a data set of the plant what defects look like (there, `labelled.py` and
+`outlined.py`). The process has the least share of
 the processor; where the lanes come to need its cores it stands still, and goes on when they are free again.
 """
 
@@ -21,7 +22,7 @@ from pathlib import Path
 from typing import Any, Final, Literal
 
 from inspection.errors import InspectionError
-from models.anomaly import KIND, LEAST_PICTURES, STEPS
+from models.anomaly import KIND, LEAST_PICTURES
 from models.bundle import Policy
 from models.card import restricted
 from models.datasets import to_train_from
@@ -84,8 +85,8 @@ class Trainings:
 
     codes   of the defect catalogue
     book    of all trainings; no other service writes into it
-    desk    where detectors learn from labels
-    steps   of a fit from good parts
+    desk    where networks learn from labels, or thoroughly from good parts
+    steps   of a fit from good parts; None: as many as it takes by itself
     epochs  of a training from labels; None: as many as it takes by itself
     """
 
@@ -95,7 +96,7 @@ class Trainings:
     codes: Collection[str]
     book: TrainingBook
     desk: TrainingDesk
-    steps: int = STEPS
+    steps: int | None = None
     epochs: int | None = None
     _lock: threading.Lock = field(default_factory=threading.Lock)
     _now: Training | None = None
@@ -127,20 +128,24 @@ class Trainings:
         since: datetime | None = None,
         data_set: str | None = None,
         gives: Gives = "boxes",
+        thorough: bool = False,
         by: Person,
         at: datetime,
     ) -> Training:
         """Begin, with one of the two to learn from. The version is the next after the newest of that name.
 
-        gives   of a data set's labels; good parts teach a map
+        gives     of a data set's labels; good parts teach a map
+        thorough  from good parts: by networks that have seen nothing else, at the desk
 
-        Raises TrainingBusy, NoCoreLeft, CannotTrain, RightMissing; from a data set DeskMissing, DeskNotKnown,
-        DataSetUnknown and LabelsWrong as well.
+        Raises TrainingBusy, NoCoreLeft, CannotTrain, RightMissing; at the desk DeskMissing and DeskNotKnown, and from a
+        data set DataSetUnknown and LabelsWrong as well.
         """
         models = ModelStore.of_plant()
         if data_set is not None:
             self.desk.check(gives)
             self._check_labels(model, data_set, models, gives=gives)
+        elif thorough:
+            self.desk.check("good_parts")
         life = ModelLife(self.store, models)
         with self._lock:
             now = self._now
@@ -162,6 +167,7 @@ class Trainings:
                 since=since,
                 data_set=data_set,
                 gives="maps" if data_set is None else gives,
+                thorough=data_set is None and thorough,
                 began_at=at,
                 cores=cores,
             )
@@ -276,7 +282,7 @@ class Trainings:
         return True
 
     def _from_good(self, training: Training, folder: Path) -> list[str | Path]:
-        """What fits it into `folder`/made. Raises SetUnfit, CannotTrain."""
+        """What fits it into `folder`/made. Raises SetUnfit, CannotTrain, DeskMissing."""
         assert training.since is not None
         made = reviewed(
             self.store, self.images, folder / "set", since=training.since, until=datetime.now(UTC)
@@ -287,11 +293,15 @@ class Trainings:
             raise _cannot(training.model, f"{len(good)} good pictures, at least {LEAST_PICTURES} are needed")
         listed = folder / "good.txt"
         listed.write_text("\n".join(good), encoding="utf-8")
-        return [
-            *(sys.executable, "-m", "models.anomaly", "--good", folder / "set", "--list", listed),
+        asked: list[str | Path] = [
+            *("--good", folder / "set", "--list", listed),
             *("--name", training.model, "--version", training.version, "--into", folder / "made"),
-            *("--steps", str(self.steps), "--progress"),
+            *(() if self.steps is None else ("--steps", str(self.steps))),
+            "--progress",
         ]
+        if training.thorough:
+            return self.desk.command("good_parts", asked)
+        return [sys.executable, "-m", "models.anomaly", *asked]
 
     def _from_labels(self, training: Training, folder: Path) -> list[str | Path]:
         """What trains it into `folder`/made. Raises SetUnfit, LabelsWrong, DeskMissing."""

@@ -56,6 +56,7 @@ class Training:
     since      decisions from then on teach it what good parts look like; None where labels teach it
     data_set   of the plant, whose labels teach it; None where good parts do
     gives      boxes or maps; from good parts always a map
+    thorough   from good parts, by networks that have seen nothing else
     share      of the work done, 0 to 1
     cores      it runs on
     pictures   that it learns from, or is judged by; None while they are collected
@@ -71,6 +72,7 @@ class Training:
     since: datetime | None = None
     data_set: str | None = None
     gives: Gives = "maps"
+    thorough: bool = False
     began_at: datetime
     condition: Condition = "collecting"
     share: float = 0.0
@@ -171,6 +173,7 @@ def _as_json(training: Training) -> dict[str, Any]:
         "by",
         "data_set",
         "gives",
+        "thorough",
         "condition",
         "share",
         "pictures",

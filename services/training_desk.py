@@ -1,4 +1,4 @@
-"""The environment in which detectors learn from labelled pictures: the station's settings name its Python, nobody on a
+"""The environment in which networks learn: the station's settings name its Python, nobody on a
 page does. Its tools (ultralytics, AGPL-3.0; torch) are run there as processes and never imported here."""
 
 from __future__ import annotations
@@ -19,14 +19,19 @@ from inspection.errors import InspectionError
 Gives = Literal["boxes", "maps"]
 """What a network that learns from labels says of a defect: where its box is, or which pixels it has."""
 
-_TRAINED_BY: Final[dict[Gives, str]] = {
+Lesson = Gives | Literal["good_parts"]
+"""What is learnt there: from labels what they teach to give, or from good parts what defects are not."""
+
+_TRAINED_BY: Final[dict[Lesson, str]] = {
     "boxes": "models.training.labelled",
     "maps": "models.training.outlined",
+    "good_parts": "models.training.good_only",
 }
 
-_TOOLS: Final[dict[Gives, tuple[str, ...]]] = {
+_TOOLS: Final[dict[Lesson, tuple[str, ...]]] = {
     "boxes": ("lynceus", "ultralytics", "torch"),
     "maps": ("lynceus", "torch"),
+    "good_parts": ("lynceus", "torch"),
 }
 """What has to be installed there. Who may not have ultralytics learns maps."""
 
@@ -76,7 +81,7 @@ class _Asked:
     """
 
     of: tuple[tuple[str, int, int], ...]
-    answer: Future[dict[Gives, str]]
+    answer: Future[dict[Lesson, str]]
     at_s: float
 
 
@@ -96,19 +101,19 @@ class TrainingDesk:
         self._process: subprocess.Popen[bytes] | None = None
         self._closed = False
 
-    def lacking(self, *, wait_s: float = WAITED_S) -> dict[Gives, DeskMissing | DeskNotKnown]:
-        """Why labels cannot teach one or the other, by one answer, as far as is known; 0 s: without waiting."""
+    def lacking(self, *, wait_s: float = WAITED_S) -> dict[Lesson, DeskMissing | DeskNotKnown]:
+        """Why one or the other cannot be learnt, by one answer, as far as is known; 0 s: without waiting."""
         if self.python is None:
-            return {gives: _missing("[training]") for gives in _TOOLS}
+            return {lesson: _missing("[training]") for lesson in _TOOLS}
         try:
             missing = self._answer(self.python).result(timeout=wait_s)
         except TimeoutError:
-            return {gives: self._not_known(self.python) for gives in _TOOLS}
-        return {gives: _missing(missing[gives]) for gives in _TOOLS if missing[gives]}
+            return {lesson: self._not_known(self.python) for lesson in _TOOLS}
+        return {lesson: _missing(missing[lesson]) for lesson in _TOOLS if missing[lesson]}
 
-    def check(self, gives: Gives, *, wait_s: float = WAITED_S) -> None:
+    def check(self, lesson: Lesson, *, wait_s: float = WAITED_S) -> None:
         """Whether that can be learnt there. Raises DeskMissing, DeskNotKnown."""
-        error = self.lacking(wait_s=wait_s).get(gives)
+        error = self.lacking(wait_s=wait_s).get(lesson)
         if error is not None:
             raise error
 
@@ -120,11 +125,11 @@ class TrainingDesk:
             limit_s=f"{self._limit_s:g}",
         )
 
-    def command(self, gives: Gives, arguments: Sequence[str | Path]) -> list[str | Path]:
-        """Of a training from labels. Raises DeskMissing."""
+    def command(self, lesson: Lesson, arguments: Sequence[str | Path]) -> list[str | Path]:
+        """Of a training. Raises DeskMissing."""
         if self.python is None:
             raise _missing("[training]")
-        return [self.python, "-m", _TRAINED_BY[gives], *arguments]
+        return [self.python, "-m", _TRAINED_BY[lesson], *arguments]
 
     def close(self) -> None:
         """The service ends: what is asked of it answers nobody."""
@@ -132,7 +137,7 @@ class TrainingDesk:
         if self._process is not None:
             self._process.kill()
 
-    def _answer(self, python: Path) -> Future[dict[Gives, str]]:
+    def _answer(self, python: Path) -> Future[dict[Lesson, str]]:
         now, files = time.monotonic(), _files_of(python)
         with self._lock:
             asked = self._asked
@@ -140,7 +145,7 @@ class TrainingDesk:
                 done = asked.answer.done()
                 if not done or not all(asked.answer.result().values()) or now - asked.at_s < _AGAIN_S:
                     return asked.answer
-            answer: Future[dict[Gives, str]] = Future()
+            answer: Future[dict[Lesson, str]] = Future()
             self._asked = _Asked(of=files, answer=answer, at_s=now)
 
         def ask() -> None:
@@ -154,12 +159,12 @@ class TrainingDesk:
         threading.Thread(target=ask, name="desk", daemon=True).start()
         return answer
 
-    def _lacking(self, python: Path) -> dict[Gives, str]:
+    def _lacking(self, python: Path) -> dict[Lesson, str]:
         try:
             found = self._found(python)
         except _NoAnswer as error:
             return dict.fromkeys(_TOOLS, f"{python} ({error})")
-        return {gives: _missing_of(tools, found, python) for gives, tools in _TOOLS.items()}
+        return {lesson: _missing_of(tools, found, python) for lesson, tools in _TOOLS.items()}
 
     def _found(self, python: Path) -> dict[str, str | None]:
         """What is installed there, in which version. Raises _NoAnswer."""
@@ -212,8 +217,8 @@ def _missing_of(tools: Sequence[str], found: Mapping[str, str | None], python: P
 
 def _missing(missing: str) -> DeskMissing:
     return DeskMissing(
-        f"That cannot be learnt from labels here, for want of {missing}.",
-        action="Make an environment with the extra `training`, or `training-maps` for maps alone, and name its "
+        f"That cannot be learnt here, for want of {missing}.",
+        action="Make an environment with the extra `training`, or `training-maps` without boxes, and name its "
         "Python in the station's settings.",
         missing=missing,
         version=version("lynceus"),

@@ -14,8 +14,9 @@ import datetime
 import hashlib
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -57,6 +58,7 @@ def fit(
     steps: int = STEPS,
     threads: int = 2,
     seed: int = 0,
+    progress: Callable[[float], None] = lambda share: None,
 ) -> ReleasedModel:
     """As `models.anomaly.fit`. Same pictures and seed, about the same model: bfloat16 sums have no fixed order."""
     digest = hashlib.sha256(b"".join(one.tobytes() for one in good)).hexdigest()
@@ -93,15 +95,31 @@ def fit(
         ),
         measured=(),
     )
-    networks = [
-        _network(card, good, source=source, steps=steps, threads=threads, seed=seed + number)
-        for number in range(MEMBERS)
-    ]
+    networks = []
+    for number in range(MEMBERS):
+        networks.append(
+            _network(
+                card,
+                good,
+                source=source,
+                steps=steps,
+                threads=threads,
+                seed=seed + number,
+                progress=partial(_told, progress, number),
+            )
+        )
     return _released(card, segment.in_one_file(networks))
 
 
 def _network(
-    card: ModelCard, good: Sequence[Image], *, source: str, steps: int, threads: int, seed: int
+    card: ModelCard,
+    good: Sequence[Image],
+    *,
+    source: str,
+    steps: int,
+    threads: int,
+    seed: int,
+    progress: Callable[[float], None],
 ) -> bytes:
     """One of the networks, whose 0.5 is the surest place of the good pictures that were held back from it."""
     learned, held_back = parted(good, np.random.default_rng(seed), source=source)
@@ -111,6 +129,7 @@ def _network(
         steps=steps,
         threads=threads,
         seed=seed,
+        progress=progress,
     )
     kept = segment.as_arrays(trained)
     each = _released(card.model_copy(update=_EACH_FAMILY), _as_onnx(kept, loudest=False))
@@ -119,6 +138,11 @@ def _network(
     usual = highest.mean(axis=0) + highest.std(axis=0)
     surest = (highest - usual).max()
     return _as_onnx(kept, loudest=True, even_at=tuple((usual + surest).tolist()))
+
+
+def _told(progress: Callable[[float], None], before: int, share: float) -> None:
+    """How far all of them are, where so many are done and the next one is as far as `share`."""
+    progress((before + share) / MEMBERS)
 
 
 def _as_onnx(
@@ -163,11 +187,11 @@ def view(good: Image, rng: np.random.Generator) -> pieces.View:
 
 def main(arguments: list[str]) -> int:
     parser = what_to_fit("python -m models.training.good_only", __doc__.splitlines()[0], steps=STEPS)
-    parser.add_argument("--threads", type=int, default=os.cpu_count() or 1)
+    parser.add_argument("--threads", type=int, default=len(os.sched_getaffinity(0)))
     asked = parser.parse_args(arguments)
     fit_and_write(
         asked,
-        lambda good: fit(
+        lambda good, progress: fit(
             good,
             name=asked.name,
             version=asked.version,
@@ -175,6 +199,7 @@ def main(arguments: list[str]) -> int:
             licence=asked.licence,
             steps=asked.steps,
             threads=asked.threads,
+            progress=progress,
         ),
     )
     return 0

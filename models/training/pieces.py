@@ -128,6 +128,7 @@ def learn(
     steps: int,
     threads: int,
     seed: int,
+    progress: Callable[[float], None] = lambda share: None,
 ) -> Any:
     """The network, from nothing: the mean of its last some hundred steps."""
     # Waiting threads that spin take the core from the one they wait for.
@@ -158,6 +159,7 @@ def learn(
         optimiser.step()
         segment.follow(mean, network, min(_MEAN_OF_STEPS, (step + 1) / (step + 20)))
         total += float(loss.detach())
+        progress((step + 1) / steps)
         if (step + 1) % _TOLD_EVERY == 0:
             told = f"step {step + 1} of {steps}: loss {total / _TOLD_EVERY:.3f}, {time.monotonic() - began:.0f} s"
             sys.stdout.write(f"{told}\n")

@@ -32,7 +32,7 @@ REFUSED = NOT_FOR_ALL | problems(HTTPStatus.NOT_FOUND, HTTPStatus.CONFLICT)
 class NewTraining(BaseModel):
     """`model`: whose next version is made, or a new name. One of two teaches it: what people accepted from `since` on
     (it finds what good parts have not), or the labels of a `data_set` (it finds those kinds). `gives`, from labels:
-    boxes, or maps that say which pixels."""
+    boxes, or maps that say which pixels. `thorough`, from good parts: by networks that have seen nothing else."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -40,11 +40,14 @@ class NewTraining(BaseModel):
     since: Moment | None = None
     data_set: str | None = Field(default=None, pattern=DATA_SET)
     gives: Gives = "boxes"
+    thorough: bool = False
 
     @model_validator(mode="after")
     def _one_teaches(self) -> Self:
         if (self.since is None) == (self.data_set is None):
             raise ValueError("either since or data_set")
+        if self.thorough and self.since is None:
+            raise ValueError("thorough goes with since")
         return self
 
 
@@ -75,6 +78,7 @@ class TrainingAnswer(BaseModel):
     since: datetime | None
     data_set: str | None
     gives: Gives
+    thorough: bool
     began_at: datetime
     ended_at: datetime | None
     condition: Condition
@@ -105,6 +109,7 @@ def begin_training(
         since=given.since,
         data_set=given.data_set,
         gives=given.gives,
+        thorough=given.thorough,
         by=caller.person,
         at=access.now(),
     )
@@ -131,7 +136,7 @@ def cancel_training(trainings: TrainingsHere, _: Integrator) -> None:
 
 
 def answer_of(training: Training, language: str) -> TrainingAnswer:
-    asked = ("id", "model", "version", "by", "since", "data_set", "gives", "began_at")
+    asked = ("id", "model", "version", "by", "since", "data_set", "gives", "thorough", "began_at")
     stands = ("ended_at", "condition", "share", "pictures", "proposed")
     problem = training.problem
     said = None if problem is None else explain_code(problem.code, problem.facts, language)

@@ -39,6 +39,7 @@ class Asked:
     model: str = ""
     data_set: str | None = None
     gives: Gives = "boxes"
+    thorough: bool = False
 
 
 @router.get("/training")
@@ -66,6 +67,7 @@ def begin(
     since: Annotated[date | None, Form(ge=date(1971, 1, 1), le=date(2199, 1, 1))] = None,
     data_set: Annotated[str | None, Form(pattern=DATA_SET)] = None,
     gives: Annotated[Gives, Form()] = "boxes",
+    thorough: Annotated[bool, Form()] = False,
 ) -> Response:
     """From a data set's labels, or else from good parts: `since` is a day of this place, from its midnight on."""
     if data_set is None and since is None:
@@ -74,10 +76,18 @@ def begin(
             f"The request is not valid: {mistake}.", action="Correct the parameters.", mistakes=mistake
         )
     midnight = None if since is None or data_set else datetime.combine(since, time()).astimezone()
-    asked = Asked(model=model, data_set=data_set, gives=gives, since=since or _usual(access))
+    asked = Asked(
+        model=model, data_set=data_set, gives=gives, thorough=thorough, since=since or _usual(access)
+    )
     try:
         trainings.start(
-            model, since=midnight, data_set=data_set, gives=gives, by=caller.person, at=access.now()
+            model,
+            since=midnight,
+            data_set=data_set,
+            gives=gives,
+            thorough=thorough,
+            by=caller.person,
+            at=access.now(),
         )
     except InspectionError as error:
         return _page(request, language, trainings, life, asked=asked, problem=error)
@@ -106,7 +116,7 @@ def _page(
     problem: InspectionError | None = None,
 ) -> Response:
     lacking = trainings.desk.lacking(wait_s=0)
-    no_boxes = lacking.get("boxes")
+    no_boxes, not_thorough = lacking.get("boxes"), lacking.get("good_parts")
     now, *past = [_shown(one, language) for one in trainings.book.all()] or [None]
     return page(
         request,
@@ -119,6 +129,7 @@ def _page(
         ways=[gives for gives in get_args(Gives) if gives not in lacking],
         sets=DataSets.of_plant().names(),
         no_boxes=None if no_boxes is None else explain(no_boxes, language),
+        not_thorough=None if not_thorough is None else explain(not_thorough, language),
         desk_not_known=isinstance(no_boxes, DeskNotKnown),
         least=LEAST_LABELLED,
         cores=trainings.cores.left(),

@@ -32,7 +32,7 @@ from services.model_life import ModelLife
 from services.station.cores import Cores, workers_of
 from services.training import CannotTrain, NoCoreLeft, TrainingBusy, Trainings
 from services.training_book import KEPT, Training, TrainingBook
-from services.training_desk import DeskMissing, DeskNotKnown, Gives, TrainingDesk
+from services.training_desk import DeskMissing, DeskNotKnown, Lesson, TrainingDesk
 from station_config import load_catalogue, load_station
 from tests.a_station import AStation, an_empty_station, needs_libraries
 from tests.builders import NOON, a_defect, an_inspection
@@ -611,7 +611,7 @@ def test_while_the_environment_has_not_answered_the_page_says_so_and_follows(sta
 class ReadyDesk(TrainingDesk):
     """Complete, though nothing is ever run in it."""
 
-    def lacking(self, *, wait_s: float = 0) -> dict[Gives, DeskMissing | DeskNotKnown]:
+    def lacking(self, *, wait_s: float = 0) -> dict[Lesson, DeskMissing | DeskNotKnown]:
         return {}
 
 
@@ -686,3 +686,62 @@ def test_which_pixels_are_to_be_found_is_chosen_on_the_page_and_told_to_programs
     assert "from flange · pixels" in integrator.get("/training").text
     for given in (asked | {"gives": "circles"}, asked | {"data_set": None, "gives": "circles"}):
         assert integrator.post("/api/v1/training", json=given).status_code == 422
+
+
+@pytest.mark.timeout(1800)
+@pytest.mark.skipif(not TRAINING_PYTHON.exists(), reason="not there: make .venv-training/ready")
+def test_good_parts_teach_networks_of_their_own_too_which_no_other_licence_restricts(plant, monkeypatch):
+    monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parents[2]))
+    # The quick way rests on a network that such a plant may not use.
+    folder = Path(os.environ["LYNCEUS_MODELS"])
+    folder.mkdir(exist_ok=True)
+    (folder / "policy.toml").write_text('refuse = ["no_licence", "research_only"]')
+    plant.accepted_after_all(LEAST_PICTURES)
+    plant.start()
+    assert plant.ended().problem.code == "MOD-LICENCE-REFUSED"
+    plant.trainings.desk, plant.trainings.steps = TrainingDesk(TRAINING_PYTHON, limit_s=300), 20
+    plant.trainings.desk.check("good_parts", wait_s=300)
+    plant.trainings.start(NAME, since=YESTERDAY, thorough=True, by=plant.chen, at=NOON)
+    shares = set()
+    while (now := plant.now).is_running:
+        shares.add(now.share)
+        time.sleep(0.02)
+    assert (now.condition, now.thorough, now.pictures, now.problem) == ("done", True, LEAST_PICTURES, None), (
+        now.log
+    )
+    assert any(0 < share < 1 for share in shares)
+    card = plant.life.models.find(NAME, "1.0.0").card
+    assert (card.task, card.kinds, card.restrictions) == ("maps", (KIND,), ())
+    assert "torch" not in sys.modules
+
+
+def test_without_torch_good_parts_are_learnt_quickly_and_the_page_says_what_thoroughly_lacks(
+    station, tmp_path
+):
+    app = station.app()
+    app.state.trainings.desk = TrainingDesk(a_desk(tmp_path, says=says_that_it_has()))
+    with pytest.raises(DeskMissing, match=": torch"):
+        app.state.trainings.desk.check("good_parts", wait_s=30)
+    integrator = signed_in(app, Role.INTEGRATOR)
+    page = integrator.get("/training").text
+    assert 'name="thorough"' not in page
+    assert "It cannot be learnt thoroughly here, only quickly." in page
+    given = {"model": NAME, "since": "2026-11-01T00:00:00Z", "thorough": True}
+    told = integrator.post("/api/v1/training", json=given)
+    assert (told.status_code, told.json()["code"]) == (409, "MOD-TRAINING-DESK-MISSING")
+    assert integrator.get("/api/v1/training").json() is None
+
+
+def test_thoroughly_is_chosen_on_the_page_and_told_to_programs_and_goes_with_good_parts_alone(station):
+    app = station.app()
+    app.state.trainings.desk = READY
+    integrator = signed_in(app, Role.INTEGRATOR)
+    assert 'name="thorough"' in integrator.get("/training").text
+    asked = {"model": NAME, "since": "2026-11-01", "thorough": "true"}
+    assert integrator.post("/training", data=asked).status_code == 303
+    while (told := integrator.get("/api/v1/training").json())["ended_at"] is None:
+        time.sleep(0.02)
+    assert (told["thorough"], told["problem"]["code"]) == (True, "MOD-SET-UNFIT")
+    assert "· thoroughly" in integrator.get("/training").text
+    given = {"model": NAME, "data_set": "flange", "thorough": True}
+    assert integrator.post("/api/v1/training", json=given).status_code == 422
