@@ -1,10 +1,10 @@
 # `make run` starts the demo station, `make test` runs everything that is tested. Each does its own set-up.
-# `make producer` builds our GenTL producer, for GigE Vision cameras (docs/cameras.md).
+# `make wheel` makes the package that plants install. `make producer` builds our GenTL producer, for GigE Vision cameras (docs/cameras.md).
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: run test producer clean
+.PHONY: run test wheel producer clean
 
 run: $(VENV)/.run
 	@$(BIN)/python scripts/fetch_web_libraries.py
@@ -13,6 +13,11 @@ run: $(VENV)/.run
 test: $(VENV)/.test
 	@$(BIN)/python scripts/fetch_web_libraries.py
 	@scripts/test.sh
+
+wheel: $(VENV)/bin/python
+	@$(BIN)/python scripts/fetch_web_libraries.py
+	@$(BIN)/python -m pip wheel --quiet --disable-pip-version-check --no-deps --wheel-dir dist .
+	@ls dist/*.whl
 
 producer:
 	@$(MAKE) --no-print-directory -C cameras/gentl
