@@ -70,6 +70,21 @@ class DetectionsInvalid(InspectionError):
     code = "INS-DETECTIONS-INVALID"
 
 
+class TooManyDetections(InspectionError):
+    """So many places stand out in one picture that not all are kept: what is left out might decide. Facts: most."""
+
+    code = "INS-TOO-MANY-DETECTIONS"
+
+
+def too_many(most: int) -> TooManyDetections:
+    return TooManyDetections(
+        f"More than {most} places stand out in one picture.",
+        action="The frame counts as not inspected. Look at the picture: dirt, light, or another surface than the model "
+        "knows.",
+        most=most,
+    )
+
+
 class SensorMisfit(InspectionError):
     """What came is not of the form that the sensor's settings say. Facts: found, allowed."""
 

@@ -187,6 +187,9 @@ class _Followed:
         """Whether the last mark of another repeat at the same place across lies on this one's lattice."""
         if other._kind != self._kind or abs(other._x_mm - self._x_mm) > rules.across_mm:
             return False
+        if other._n > self._n:
+            # Marks that were counted are not forgotten for fewer.
+            return False
         back_mm = self._last_mm - other._last_mm
         return abs(back_mm - round(back_mm / self._period_mm) * self._period_mm) <= rules.along_mm
 

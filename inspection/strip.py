@@ -26,7 +26,7 @@ MOST_EDGE_POINTS = 256
 """Of a longer strip every second point goes, again and again: a page shows no more, and memory stays bounded."""
 
 
-_ROUNDING_MM = 1e-6
+ROUNDING_MM = 1e-6
 """Sums of many frames and a box at the end of the last one differ in the last digits."""
 
 
@@ -34,11 +34,13 @@ _ROUNDING_MM = 1e-6
 class WeldRules:
     """What a recipe says of welds.
 
-    margin_mm  beside a weld, to each side, that is cut out with it
-    most       how many a coil is expected to have; one with more goes to review, since what was taken for a weld may
-               have been a defect
+    longest_mm  along the strip: what is longer is another steel, not a seam
+    margin_mm   beside a weld, to each side, that is cut out with it
+    most        how many a coil is expected to have; one with more goes to review, since what was taken for a weld may
+                have been a defect
     """
 
+    longest_mm: float
     margin_mm: float
     most: int
 
@@ -152,10 +154,17 @@ class StripSurface:
         )
 
     def _cut_out(self, length_mm: float) -> tuple[Stretch, ...]:
-        margin_mm = 0.0 if self._rules.welds is None else self._rules.welds.margin_mm
+        """Welds with what lies beside them. Only here are those whole that a border between frames cuts."""
+        rules = self._rules.welds
+        if rules is None:
+            return ()
         return tuple(
-            Stretch(from_mm=max(0.0, one.from_mm - margin_mm), to_mm=min(length_mm, one.to_mm + margin_mm))
+            Stretch(
+                from_mm=max(0.0, one.from_mm - rules.margin_mm),
+                to_mm=min(length_mm, one.to_mm + rules.margin_mm),
+            )
             for one in self._welds
+            if one.length_mm <= rules.longest_mm + ROUNDING_MM
         )
 
     def _end_of(self, exposures: int, frame_mm: float) -> float:
@@ -179,7 +188,7 @@ def is_judged(defect: Defect, strip: Strip) -> bool:
         return True
     in_head = strip.head is not None and box.y2 <= strip.head.to_mm
     in_tail = (
-        strip.tail is not None and strip.tail.from_mm <= box.y1 <= box.y2 <= strip.tail.to_mm + _ROUNDING_MM
+        strip.tail is not None and strip.tail.from_mm <= box.y1 <= box.y2 <= strip.tail.to_mm + ROUNDING_MM
     )
     in_weld = any(one.from_mm <= box.y1 <= box.y2 <= one.to_mm for one in strip.welds)
     return not (in_head or in_tail or in_weld)

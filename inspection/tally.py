@@ -14,7 +14,7 @@ from typing import Protocol, TypeVar
 
 from inspection.identity import IdentifierCode
 from inspection.judging import grade_of, judge, judge_measurements, judge_unit
-from inspection.strip import StripRules, StripSurface, WeldRules, is_judged, judge_welds
+from inspection.strip import ROUNDING_MM, StripRules, StripSurface, WeldRules, is_judged, judge_welds
 from inspection.types import (
     CodeReading,
     Defect,
@@ -51,6 +51,7 @@ CODE_NOT_READ = "INS-CODE-NOT-READ"
 CODES_CONTRADICT = "INS-CODES-CONTRADICT"
 """Two pictures of one unit show the codes of two."""
 NOTHING_JUDGED = "INS-NOTHING-JUDGED"
+UNSEEN = "INS-STRETCH-UNSEEN"
 """Head and tail leave nothing of the coil: no defect of it was judged."""
 
 
@@ -245,7 +246,10 @@ class UnitTally:
             failures[UNACCOUNTED] = abs(unaccounted)
         if strip is not None and self._welds is not None:
             verdicts.append(judge_welds(strip, self._welds))
-        if strip is not None and self._seen and not strip.judged_mm:
+        if strip is not None and strip.unseen and not self._lost and not self._failed:
+            failures[UNSEEN] = len(strip.unseen)
+            verdicts.append(Verdict.NOT_INSPECTED)
+        if strip is not None and self._seen and strip.judged_mm < ROUNDING_MM:
             failures[NOTHING_JUDGED] = self._seen - self._failed
             verdicts.append(Verdict.NOT_INSPECTED)
         missing = [view for view in self._views if view not in self._seen_by]

@@ -51,6 +51,10 @@ class BoxDetector:
         self._thresholds = np.array(
             [card.thresholds[kind] if min_score is None else min_score for kind in card.kinds], np.float32
         )
+        # Who looks closer than the card judges from reads the surest; nothing is accepted by that.
+        self._judged_from = (
+            self._thresholds if min_score is None else np.full(len(card.kinds), np.inf, np.float32)
+        )
         self._input = np.empty((1, 3, *card.input_hw), np.float32)
 
     @property
@@ -64,7 +68,8 @@ class BoxDetector:
     def detect(self, image: Image) -> Detections:
         """Defects in px of `image`: uint8, (height, width) grey or (height, width, 3) BGR, of any size.
 
-        Raises DetectionFailed for an image without pixels, and when onnxruntime gives up.
+        Raises DetectionFailed for an image without pixels, and when onnxruntime gives up; DetectionsInvalid and, by the
+        card's thresholds, TooManyDetections.
         """
         if image.size == 0:
             raise DetectionFailed(
@@ -122,6 +127,7 @@ class BoxDetector:
             kinds=self._card.kinds,
             thresholds=thresholds,
             suppress_above=self._card.suppress_above,
+            judged_from=self._judged_from,
         )
         down, along = look
         height, width = self._card.input_hw

@@ -9,12 +9,15 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from inspection.errors import too_many
 from inspection.types import Detections, Mask
 from inspection.vision.boxes import Letterbox, clip, suppress_per_kind
 from inspection.vision.regions import regions
 
-# More boxes than this on one input are noise; the surest are kept. The figure is COCO's allowance times three.
+# More boxes than this on one input are noise. The figure is COCO's allowance times three.
 MOST = 300
+MOST_BEFORE = 10 * MOST
+"""Of those that suppress each other as well."""
 
 
 def decode(
@@ -23,18 +26,21 @@ def decode(
     kinds: Sequence[str],
     thresholds: NDArray[np.float32],
     suppress_above: float,
+    judged_from: NDArray[np.float32] | None = None,
 ) -> Detections:
     """Boxes in px of the network's input, the surest first.
 
     answer       (4 + K, N): rows x-centre, y-centre, width, height in px of the input, then K scores 0..1,
                  as the YOLO networks since version 8 give it
     thresholds   (K,), per kind: a score equal to it still counts
+    judged_from  (K,), per kind: what reaches it may decide; as `thresholds` if not given
 
-    Each kind is judged on its own: one place may be reported as two kinds.
+    Each kind is judged on its own: one place may be reported as two kinds. Of more than MOST the surest are kept;
+    raises TooManyDetections where one of the others may decide.
     """
     if answer.shape[0] != 4 + len(kinds):
         raise ValueError(f"{len(kinds)} kinds, but an answer {answer.shape}, thresholds {thresholds.shape}")
-    return _boxes(answer, kinds, thresholds, suppress_above)[0]
+    return _boxes(answer, kinds, thresholds, suppress_above, judged_from)[0]
 
 
 def decode_masks(
@@ -47,17 +53,19 @@ def decode_masks(
     fit: Letterbox,
     input_hw: tuple[int, int],
     image_hw: tuple[int, int],
+    judged_from: NDArray[np.float32] | None = None,
 ) -> Detections:
     """Boxes with their pixels, px of the image, as networks for instance segmentation give them.
 
     answer       (1, 4 + K + M, N): as of `decode`, and M coefficients in the rows after the scores
     prototypes   (1, M, h, w) over the network's input: a detection's pixels are where the sum of its coefficients
                  times them is above 0, inside its box. Where none is, its mask is not known
+    judged_from  as of `decode`, which says what is raised
     """
     rows, count = answer[0], len(kinds)
     if rows.shape[0] != 4 + count + prototypes.shape[1]:
         raise ValueError(f"{count} kinds, but an answer {answer.shape}, prototypes {prototypes.shape}")
-    found, places = _boxes(rows[: 4 + count], kinds, thresholds, suppress_above)
+    found, places = _boxes(rows[: 4 + count], kinds, thresholds, suppress_above, judged_from)
     xyxy = clip(fit.to_image(found.xyxy), width_px=image_hw[1], height_px=image_hw[0])
     masks = []
     for box, coefficients in zip(xyxy, rows[4 + count :, places].T, strict=True):
@@ -79,15 +87,18 @@ def decode_maps(
     input_hw: tuple[int, int],
     image_hw: tuple[int, int],
     min_area_px: int = 1,
+    judged_from: NDArray[np.float32] | None = None,
 ) -> Detections:
     """The pieces of maps of scores that reach their kind's threshold, px of the image, with their pixels.
 
     answer       (1, K, h, w) over the network's input, 0..1: an anomaly map (K = 1), or one map for each kind
     min_area_px  of the image; smaller pieces are left out
+    judged_from  as of `decode`, which says what is raised
     """
     if answer.ndim != 4 or answer.shape[1] != len(kinds) or thresholds.shape != (len(kinds),):
         raise ValueError(f"{len(kinds)} kinds, but maps {answer.shape}, thresholds {thresholds.shape}")
     height, width = image_hw
+    decides = thresholds if judged_from is None else judged_from
     return Detections.together(
         [
             regions(
@@ -95,25 +106,37 @@ def decode_maps(
                 threshold=float(threshold),
                 kind=kind,
                 min_area_px=min_area_px,
+                judged_from=float(decisive),
             )
-            for kind, scores, threshold in zip(kinds, answer[0], thresholds, strict=True)
+            for kind, scores, threshold, decisive in zip(kinds, answer[0], thresholds, decides, strict=True)
         ]
     )
 
 
 def _boxes(
-    rows: NDArray[np.float32], kinds: Sequence[str], thresholds: NDArray[np.float32], suppress_above: float
+    rows: NDArray[np.float32],
+    kinds: Sequence[str],
+    thresholds: NDArray[np.float32],
+    suppress_above: float,
+    judged_from: NDArray[np.float32] | None,
 ) -> tuple[Detections, NDArray[np.intp]]:
     """Boxes, and the columns they come from."""
     if thresholds.shape != (len(kinds),):
         raise ValueError(f"{len(kinds)} kinds, but thresholds {thresholds.shape}")
     kind, place = np.nonzero(rows[4:] >= thresholds[:, None])
     score = rows[4:][kind, place]
-    order = np.lexsort((place, kind, -score))[: MOST * 10]
+    order = np.lexsort((place, kind, -score))
     kind, place, score = kind[order], place[order], score[order]
+    decides = score >= (thresholds if judged_from is None else judged_from)[kind]
+    if decides[MOST_BEFORE:].any():
+        raise too_many(MOST)
+    kind, place, score = kind[:MOST_BEFORE], place[:MOST_BEFORE], score[:MOST_BEFORE]
     xywh = rows[:4, place].T
     xyxy = np.concatenate([xywh[:, :2] - xywh[:, 2:] / 2, xywh[:, :2] + xywh[:, 2:] / 2], axis=1)
-    kept = suppress_per_kind(xyxy, score, kind, above=suppress_above)[:MOST]
+    kept = suppress_per_kind(xyxy, score, kind, above=suppress_above)
+    if decides[kept[MOST:]].any():
+        raise too_many(MOST)
+    kept = kept[:MOST]
     found = Detections(
         xyxy=np.ascontiguousarray(xyxy[kept], np.float32),
         score=np.clip(score[kept], 0, 1).astype(np.float32),

@@ -30,6 +30,7 @@ class MapDetector(BoxDetector):
             input_hw=self._card.input_hw,
             image_hw=hw,
             min_area_px=self._card.min_region_px,
+            judged_from=self._judged_from,
         )
 
 
@@ -50,4 +51,5 @@ class MaskDetector(BoxDetector):
             fit=fit,
             input_hw=self._card.input_hw,
             image_hw=hw,
+            judged_from=self._judged_from,
         )

@@ -533,7 +533,11 @@ class StripSettings(Settings):
     welds: WeldSettings | None = None
 
     def weld_rules(self) -> WeldRules | None:
-        return None if self.welds is None else WeldRules(margin_mm=self.welds.margin_mm, most=self.welds.most)
+        if self.welds is None:
+            return None
+        return WeldRules(
+            longest_mm=self.welds.longest_mm, margin_mm=self.welds.margin_mm, most=self.welds.most
+        )
 
     def rules(self, surface: Surface) -> StripRules:
         return StripRules(
@@ -659,8 +663,9 @@ class RecipeSettings(_OneView):
             yield "strip: needs surface.x_mm_per_px and surface.y_mm_per_px"
         if self.strip is not None and self.code is not None:
             yield "code: is read on parts; a coil's comes with its order"
-        if self.strip is not None and self.strip.edges and self.sensor is not None:
-            yield "strip.edges: are looked for in pictures of a camera; there is a [sensor]"
+        if self.strip is not None and self.sensor is not None:
+            # Rows of what a sensor sends are not rows of the picture that is made of it: nothing would lie where it is.
+            yield "strip: is for pictures of a camera; there is a [sensor]"
         if not (self.strip is not None and self.strip.edges):
             for name, zone in self.zones.items():
                 if zone.needs_edges:

@@ -104,9 +104,17 @@ class StripEdges:
             x_origin_mm = self.surface.x_origin_mm + left_px * x_scale
             left = ceil((point.left_mm - x_origin_mm) / x_scale + _ON_STRIP_PX)
             right = width - floor((point.right_mm - x_origin_mm) / x_scale - _ON_STRIP_PX)
+            strip = width - left - right
+            if strip <= 0:
+                continue
             rows = copy[top:bottom]
-            rows[:, :left] = rows[:, left : 2 * left][:, ::-1]
-            rows[:, width - right :] = rows[:, width - 2 * right : width - right][:, ::-1]
+            if max(left, right) <= strip:
+                rows[:, :left] = rows[:, left : 2 * left][:, ::-1]
+                rows[:, width - right :] = rows[:, width - 2 * right : width - right][:, ::-1]
+            else:
+                # What lies beside is wider than the strip, which goes on to and fro then.
+                beside = [(0, 0), (left, right), *[(0, 0)] * (image.ndim - 2)]
+                rows[:] = np.pad(rows[:, left : width - right], beside, mode="symmetric")
         return copy
 
     def placed(self, defects: tuple[Defect, ...], edges: tuple[EdgePoint, ...]) -> tuple[Defect, ...]:

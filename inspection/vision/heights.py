@@ -55,7 +55,8 @@ class HeightRules:
     range_mm: tuple[float, float] = (-1.0, 1.0)
 
     def sensed(self, heights: Heights) -> Sensed:
-        """What lies off the surface. Raises SensorBlind where an unknown place is as large as a defect looked for."""
+        """What lies off the surface. Raises SensorBlind where an unknown place is as large as a defect looked for, and
+        TooManyDetections."""
         known = np.isfinite(heights)
         self._check_known(known)
         off = self._smoothed(heights - _surface(heights, self.level), known)
@@ -75,7 +76,7 @@ class HeightRules:
         share = float(known.mean())
         if share < _LEAST_KNOWN or (self.level == "profile" and not known.any(axis=0).all()):
             raise _blind(f"{share:.0%}", f"≥ {_LEAST_KNOWN:.0%}")
-        _, _, stats, _ = cv2.connectedComponentsWithStats((~known).astype(np.uint8), connectivity=4)
+        _, _, stats, _ = cv2.connectedComponentsWithStats((~known).astype(np.uint8), connectivity=8)
         largest = int(stats[1:, cv2.CC_STAT_AREA].max()) if len(stats) > 1 else 0
         if largest >= most:
             raise _blind(f"{largest} px", f"< {most} px")

@@ -17,6 +17,12 @@ class PartMissing(InspectionError):
     code = "INS-PART-MISSING"
 
 
+class PartCutOff(InspectionError):
+    """Not all of the part is in the picture. Facts: share."""
+
+    code = "INS-PART-CUT-OFF"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PartOutline:
     """How much of the image a part fills, so that an empty or half-filled fixture is noticed.
@@ -30,7 +36,8 @@ class PartOutline:
     min_contrast: float = 25.0
 
     def check(self, image: Image) -> Box:
-        """The part's bounding box in px; PartMissing if nothing of its size is there, or it is cut off."""
+        """The part's bounding box in px. Raises PartMissing if nothing of its size is there; PartCutOff if it reaches
+        the picture's border, behind which nobody sees."""
         grey = image if image.ndim == 2 else cv2.cvtColor(image, cv2.COLOR_BGR2GRAY)
         # At a quarter of the size: a part is large, and this has a millisecond.
         quarter = [max(round(side / 4), 1) for side in grey.shape[::-1]]
@@ -52,5 +59,11 @@ class PartOutline:
                 allowed=f"{self.min_share:.0%} … {self.max_share:.0%}",
                 contrast=f"{contrast:.0f}",
             )
-        x, y, width, height = (4 * side for side in cv2.boundingRect(np.asarray(largest)))
-        return Box(x, y, x + width, y + height)
+        x, y, width, height = cv2.boundingRect(np.asarray(largest))
+        if x == 0 or y == 0 or x + width == small.shape[1] or y + height == small.shape[0]:
+            raise PartCutOff(
+                f"The part, which fills {share:.0%}, reaches the border of the picture.",
+                action="Place the part, or the camera, so that all of it is in the picture.",
+                share=f"{share:.0%}",
+            )
+        return Box(4 * x, 4 * y, 4 * (x + width), 4 * (y + height))

@@ -8,16 +8,23 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from inspection.errors import too_many
 from inspection.types import Detections, Mask
 
 MOST_REGIONS: Final = 300
-"""More pieces than this of one kind in one image are noise; the surest are kept."""
+"""More pieces than this of one kind in one image are noise."""
 
 _OUTLINE_POINTS: Final = 48
 
 
 def regions(
-    scores: NDArray[np.float32], *, threshold: float, kind: str, min_area_px: int = 1, reach_px: int = 0
+    scores: NDArray[np.float32],
+    *,
+    threshold: float,
+    kind: str,
+    min_area_px: int = 1,
+    reach_px: int = 0,
+    judged_from: float | None = None,
 ) -> Detections:
     """The connected pieces of the map where the score reaches `threshold`.
 
@@ -25,8 +32,10 @@ def regions(
                   which the pipeline refuses
     min_area_px   smaller pieces are left out
     reach_px      pieces no farther apart than this belong together: crumbs of one defect lie close
+    judged_from   a piece that reaches this score may decide; as `threshold` if not given
 
-    A piece's score is the highest in it; its mask are the pixels that reach the threshold.
+    A piece's score is the highest in it; its mask are the pixels that reach the threshold. Of more than MOST_REGIONS
+    the surest are kept; raises TooManyDetections where one of the others may decide.
     """
     unknown = ~np.isfinite(scores)
     stands_out = ((scores >= threshold) | unknown).astype(np.uint8)
@@ -46,6 +55,9 @@ def regions(
             found.append((float(scores[window][inside].max()), _tight(inside, left, top)))
     # What is no number comes first: it must not be among those that are left out.
     found.sort(key=lambda one: (not np.isnan(one[0]), -one[0], one[1].top, one[1].left))
+    decides = threshold if judged_from is None else judged_from
+    if any(score >= decides for score, _ in found[MOST_REGIONS:]):
+        raise too_many(MOST_REGIONS)
     found = found[:MOST_REGIONS]
     return Detections(
         xyxy=np.array([_box(mask) for _, mask in found], np.float32).reshape(-1, 4),

@@ -80,7 +80,11 @@ class Waveform:
 
     def spectrogram(self, samples: NDArray[np.float64]) -> Spectrogram:
         """Power of each window's frequencies (Hann window), dB: a sine of full scale has 0 in its own bin."""
-        windows = np.lib.stride_tricks.sliding_window_view(samples, self.window)[:: self.hop]
+        every = np.lib.stride_tricks.sliding_window_view(samples, self.window)
+        windows = every[:: self.hop]
+        if (len(every) - 1) % self.hop:
+            # The last samples fill no whole step: a window more sees them, and most of what the one before it saw.
+            windows = np.concatenate([windows, every[-1:]])
         shape = np.hanning(self.window + 1)[:-1]
         power = np.abs(np.fft.rfft(windows * shape, axis=1)) ** 2 / (shape.sum() / 2) ** 2
         return np.asarray(10 * np.log10(np.maximum(power, _FLOOR)), np.float32)

@@ -47,7 +47,8 @@ class WeldFinder:
     def find(
         self, image: Image, edges: tuple[EdgePoint, ...], *, left_px: float = 0.0, top_px: float = 0.0
     ) -> tuple[Stretch, ...]:
-        """Each weld of the image, mm along the surface from the frame's first row, from the top down.
+        """Each weld of the image, mm along the surface from the frame's first row, from the top down; of what touches
+        its first or last row, all that may be part of one, however long.
 
         `image` lies at `left_px, top_px` of the frame; without edges the strip fills all of it.
         """
@@ -61,7 +62,9 @@ class WeldFinder:
             origin_mm = self.surface.x_origin_mm + left_px * x_scale
             left = int(np.ceil((max(one.left_mm for one in edges) - origin_mm) / x_scale)) + 2
             right = int((min(one.right_mm for one in edges) - origin_mm) / x_scale) - 2
-        if right - left < 4 * PARTS or height < 4:
+        around = max(3, round(_AROUND_MM / y_scale))
+        if right - left < 4 * PARTS or height < max(4, _rows_of_a_block(around)):
+            # Too little to tell a weld from: what stands out is judged.
             return ()
         borders = np.linspace(left, right, PARTS + 1).astype(int).tolist()
         # Reduced part by part: resizing by areas to the same took 17 ms of a frame of 4096 px, this 0.5.
@@ -71,9 +74,7 @@ class WeldFinder:
                 for begins, ends in pairwise(borders)
             ]
         )
-        stands_out = _standing_out(
-            np.asarray(profiles, np.float32), around=max(3, round(_AROUND_MM / y_scale))
-        )
+        stands_out = _standing_out(np.asarray(profiles, np.float32), around=around)
         skew = max(1, round(SKEW_MM / y_scale))
         found: list[Stretch] = []
         for sign in (1, -1):
@@ -84,7 +85,9 @@ class WeldFinder:
             for top, bottom in _runs(crosses):
                 rows = np.flatnonzero(marked[top:bottom].any(axis=1))
                 begins, ends = top + int(rows[0]), top + int(rows[-1]) + 1
-                if (ends - begins) * y_scale <= self.longest_mm:
+                # Of what a border cuts, nobody sees here how long it is: the surface does, and decides.
+                is_cut = begins == 0 or ends == height
+                if is_cut or (ends - begins) * y_scale <= self.longest_mm:
                     found.append(
                         Stretch(from_mm=(top_px + begins) * y_scale, to_mm=(top_px + ends) * y_scale)
                     )
@@ -94,7 +97,7 @@ class WeldFinder:
 def _standing_out(profiles: NDArray[np.float32], *, around: int) -> NDArray[np.int8]:
     """1 where a row of a part is brighter than its surroundings, -1 where it is darker, 0 elsewhere."""
     # Medians, since a mean would be drawn by the weld itself; of blocks of rows, since one for each row took 100 ms.
-    block = max(1, around // 4)
+    block = _rows_of_a_block(around)
     whole = len(profiles) // block * block
     blocks = np.median(profiles[:whole].reshape(-1, block, profiles.shape[1]), axis=1)
     near = min(_BLOCKS, len(blocks))
@@ -104,6 +107,10 @@ def _standing_out(profiles: NDArray[np.float32], *, around: int) -> NDArray[np.i
     noise = 1.4826 * np.median(np.abs(differs), axis=0)
     least = np.maximum(SIGMAS * noise, MIN_CONTRAST)
     return np.asarray(np.sign(differs) * (np.abs(differs) >= least), np.int8)
+
+
+def _rows_of_a_block(around: int) -> int:
+    return max(1, around // 4)
 
 
 def _runs(of: NDArray[np.bool_]) -> list[tuple[int, int]]:

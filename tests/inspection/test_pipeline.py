@@ -192,6 +192,15 @@ def test_an_empty_fixture_is_not_a_good_part():
     assert a_pipeline(part=part).inspect(a_frame(with_part)).verdict is Verdict.ACCEPT
 
 
+@pytest.mark.parametrize("moved", [(0, 40), (-40, 0), (28, 0), (0, -28)])
+def test_a_part_of_which_the_picture_cuts_something_off_is_not_a_good_one(moved):
+    part = PartOutline(min_share=0.1, max_share=0.8)
+    places = np.mgrid[:80, :80] - 40
+    disc = np.hypot(places[0] - moved[0], places[1] - moved[1]) < 24
+    picture = (np.random.default_rng(1).integers(30, 40, (80, 80)) + 120 * disc).astype(np.uint8)
+    assert a_pipeline(part=part).inspect(a_frame(picture)).failure == "INS-PART-CUT-OFF"
+
+
 def test_a_flat_field_of_another_size_is_refused():
     flat = FlatField.from_blank(np.full((48, 32), 100, np.uint8), per_column=True)
     assert a_pipeline(flat_field=flat).inspect(a_frame()).failure == "INS-IMAGE-UNSUITABLE"

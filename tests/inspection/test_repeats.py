@@ -121,3 +121,13 @@ def test_a_roll_mark_is_found_among_others_with_some_of_its_marks_missing(period
     # Of ten marks among many others a few are not found (docs/strip.md); of twelve out of sixteen all are.
     if len(marks) >= 12:
         assert min(abs(one.period_mm - period_mm) for one in repeats) <= 1.5
+
+
+def test_the_marks_of_a_roll_are_not_forgotten_when_after_a_pause_some_more_of_them_come():
+    """Twenty turns without a mark: what comes then is another repeat, and the first stays on record."""
+    before = a_mark_each(1000.0, marks=100)
+    for more in range(8):
+        hits = [
+            repeat.hits for repeat in found_in([*before, *a_mark_each(1000.0, marks=more, first_mm=120_300)])
+        ]
+        assert max(hits) == 100

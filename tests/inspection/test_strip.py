@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from inspection.repeats import RepeatRules
 from inspection.strip import MOST_EDGE_POINTS, StripRules, WeldRules
-from inspection.tally import FRAME_LOST, NOTHING_JUDGED, UnitTally, judged_again
+from inspection.tally import FRAME_LOST, NOTHING_JUDGED, UNSEEN, UnitTally, judged_again
 from inspection.types import (
     Box,
     Defect,
@@ -29,6 +29,7 @@ SURFACE = Surface(name="top", x_mm_per_px=0.5, y_mm_per_px=0.5, x_origin_mm=10.0
 PIXELS = np.zeros((400, 800), np.uint8)
 FRAME_MM = 200.0
 LONG = Limit(kinds=frozenset({"scratch"}), measure="length_mm", review_from=None, reject_from=150)
+LIMIT_OF_SOME = Limit(kinds=frozenset({"scratch"}), measure="length_mm", review_from=None, reject_from=50)
 FEW = Limit(kinds=frozenset({"scratch"}), measure="count", review_from=None, reject_from=2)
 
 
@@ -304,7 +305,7 @@ def test_neither_verdict_nor_map_depends_on_the_order_in_which_frames_are_judged
     assert judged_again(first, (LONG, FEW)) == (first.verdict, first.grade)
 
 
-ONE_WELD = WeldRules(margin_mm=20, most=1)
+ONE_WELD = WeldRules(longest_mm=60, margin_mm=20, most=1)
 
 
 def sees_welds(tally: UnitTally, *welds: tuple[float, float], defects=()) -> UnitTally:
@@ -345,3 +346,50 @@ def test_more_welds_than_expected_are_looked_at_since_one_may_be_a_defect():
 def test_a_weld_at_an_end_cuts_out_no_more_than_there_is():
     closed = sees_welds(a_coil(welds=ONE_WELD), (5, 15)).close(NOW)
     assert closed.strip.welds == (Stretch(from_mm=0, to_mm=35),)
+
+
+def test_what_a_border_cuts_in_two_and_is_longer_than_a_weld_is_none_and_its_defect_is_judged():
+    across = a_scratch(362, 438)
+    closed = sees_welds(a_coil(FEW, LIMIT_OF_SOME, welds=ONE_WELD), (360, 440), defects=(across,)).close(NOW)
+    assert closed.strip.welds == ()
+    assert closed.verdict is Verdict.REJECT
+
+
+def test_a_stretch_of_the_coil_that_is_in_no_picture_was_not_inspected():
+    """The recipe's region leaves out rows: each frame shows half of its length."""
+    tally = a_coil()
+    for sequence in range(3):
+        top = sequence * FRAME_MM
+        sees(tally, sequence, seen_mm=Box(10, top, 410, top + FRAME_MM / 2))
+    closed = tally.close(NOW)
+    assert len(closed.strip.unseen) == 3
+    assert (closed.verdict, closed.failures) == (Verdict.NOT_INSPECTED, {UNSEEN: 3})
+
+
+@given(st.integers(1, 40), st.integers(2, 30), st.integers(1, 29))
+def test_head_and_tail_that_are_all_of_the_coil_leave_nothing_to_judge_whatever_rounding_leaves(
+    rows, frames, in_head
+):
+    surface = replace(SURFACE, y_mm_per_px=0.1)
+    length_mm = frames * rows * 0.1
+    head_mm = min(in_head / 30, 1) * length_mm
+    strip = StripRules(surface=surface, head_mm=head_mm, tail_mm=length_mm - head_mm)
+    tally = UnitTally(an_inspection_begun(), (LONG,), after=-1, strip=strip)
+    for sequence in range(frames):
+        tally.due(sequence)
+        pixels = np.zeros((rows, 800), np.uint8)
+        frame = tally.place(Frame(pixels=pixels, camera="top", sequence=sequence, captured_at=NOW))
+        seen = Box(10, frame.y_origin_mm, 410, frame.y_origin_mm + rows * 0.1)
+        tally.add(
+            FrameResult(
+                camera="top",
+                sequence=sequence,
+                verdict=Verdict.ACCEPT,
+                defects=(),
+                measurements=(),
+                timings_ms={},
+                seen_mm=seen,
+            )
+        )
+    closed = tally.close(NOW)
+    assert (closed.verdict, closed.failures) == (Verdict.NOT_INSPECTED, {NOTHING_JUDGED: frames})

@@ -4,8 +4,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
+from inspection.errors import TooManyDetections
 from inspection.vision.boxes import overlaps
-from models.decode import decode
+from models.decode import MOST, MOST_BEFORE, decode
 
 KINDS = ("scratch", "pits", "patch")
 
@@ -90,3 +91,33 @@ def test_nothing_above_threshold_is_no_detection_not_an_error():
 def test_an_answer_for_other_kinds_is_refused():
     with pytest.raises(ValueError, match="3 kinds"):
         decode(np.zeros((9, 5), np.float32), kinds=KINDS, thresholds=thresholds(0, 0, 0), suppress_above=0.5)
+
+
+def boxes_apart(count: int, score: float) -> np.ndarray:
+    """So many of 4 px that do not touch, each a scratch."""
+    answer = np.zeros((4 + len(KINDS), count), np.float32)
+    answer[0], answer[1] = 8 * (np.arange(count) % 60) + 4, 8 * (np.arange(count) // 60) + 4
+    answer[2:4] = 4
+    answer[4] = score
+    return answer
+
+
+def test_no_box_that_may_decide_is_left_out_for_surer_ones():
+    limits = thresholds(0.5, 0.5, 0.5)
+    faint = np.array([[300], [300], [200], [200], [0.6], [0], [0]], np.float32)
+    asked = {"kinds": KINDS, "thresholds": limits, "suppress_above": 0.5}
+    assert len(decode(np.hstack([boxes_apart(MOST - 1, 0.9), faint]), **asked)) == MOST
+    with pytest.raises(TooManyDetections):
+        decode(np.hstack([boxes_apart(MOST, 0.9), faint]), **asked)
+    closer = decode(
+        np.hstack([boxes_apart(MOST, 0.9), faint]), **asked, judged_from=thresholds(0.7, 0.7, 0.7)
+    )
+    assert len(closer) == MOST
+
+
+def test_of_thousands_that_suppress_each_other_none_that_may_decide_is_left_out():
+    same = np.repeat(boxes_apart(1, 0.9), MOST_BEFORE + 1, axis=1)
+    asked = {"kinds": KINDS, "thresholds": thresholds(0.5, 0.5, 0.5), "suppress_above": 0.5}
+    assert len(decode(same[:, :-1], **asked)) == 1
+    with pytest.raises(TooManyDetections):
+        decode(same, **asked)

@@ -1,19 +1,25 @@
 import sys
+from pathlib import Path
 
 import numpy as np
 import onnxruntime
 import pytest
 
-from models.errors import DetectionFailed, ModelMismatch, ProviderMissing
+from inspection.errors import DetectionsInvalid
+from models.boxes import BoxDetector
+from models.errors import DetectionFailed, ModelDrifted, ModelMismatch, ProviderMissing
 from models.exchange import TOLERANCE
+from models.maps import MapDetector
 from models.provider import CPU, OPENVINO
 from models.reference import Reference, textured
 from models.session import Session
 from models.store import ModelStore, ReleasedModel
-from tests.models.networks import a_model, answering
+from tests.models.networks import SIDE, a_model, answering, in_eight_bits
 from tests.models.releases import STRIP
 
 MODEL = ModelStore().find(STRIP)
+CPUINFO = Path("/proc/cpuinfo")
+HAS_VNNI = CPUINFO.exists() and "vnni" in CPUINFO.read_text()
 
 
 def with_card(**changes):
@@ -82,12 +88,29 @@ def test_openvino_that_is_there_and_cannot_be_loaded_is_refused(monkeypatch):
 
 @pytest.mark.parametrize("name", sorted(ModelStore().versions().keys()))
 def test_a_network_of_the_box_answers_alike_in_both_runtimes(name):
-    """Floats to the last digits; of those in eight bits what is rounded otherwise may move a score by a tenth."""
+    """Floats to the last digits; of those in eight bits what is rounded otherwise may move a score by a tenth. Where
+    the processor lets eight bits overflow in OpenVINO, a network that shows it is refused there."""
     model = ModelStore().find(name)
     image = textured(model.card.input_hw)
     here = Reference(image=image, answers=Session(model, provider=CPU).run_all(image), tolerance=TOLERANCE)
-    by = here.differs_by(Session(model, provider=OPENVINO).run_all(image))
-    assert by <= (0.1 if name.endswith("-int8") else TOLERANCE)
+    is_small = name.endswith("-int8")
+    try:
+        session = Session(model, provider=OPENVINO)
+    except ModelDrifted:
+        session = None
+    if session is None:
+        assert is_small
+        assert not HAS_VNNI
+    else:
+        assert here.differs_by(session.run_all(image)) <= (0.1 if is_small else TOLERANCE)
+
+
+def test_eight_bits_are_added_up_without_overflow_on_every_processor():
+    """Weights and inputs as large as eight bits go: two of their products together are more than sixteen hold."""
+    answer = Session(a_model(in_eight_bits(), ("pits",), task="maps"), provider=CPU).run(
+        np.ones((1, 3, SIDE, SIDE), np.float32)
+    )
+    assert answer[0, 0, 1:-1, 1:-1] == pytest.approx(0.75, abs=0.01)
 
 
 def test_an_answer_outlives_the_next_run_in_openvino():
@@ -109,3 +132,14 @@ def test_what_onnxruntime_can_run_and_openvino_cannot_is_refused_there():
     Session(model, provider=CPU)
     with pytest.raises(ModelMismatch, match=r"(?s)OpenVINO cannot load it.*Inverse"):
         Session(model, provider=OPENVINO)
+
+
+@pytest.mark.parametrize(("detector", "task"), [(BoxDetector, "boxes"), (MapDetector, "maps")])
+def test_a_picture_to_which_the_network_answers_with_no_numbers_is_not_one_without_defects(detector, task):
+    """By its warm-up it is a good one. Compared with a threshold, what is no number would be no defect."""
+    answer = np.zeros((1, 5, 8) if task == "boxes" else (1, 1, 16, 16), np.float32)
+    model = a_model(answering({"out": answer}, fails_in_the_dark=True), ("pits",), task=task)
+    looks = detector(Session(model))
+    assert len(looks.detect(np.full((SIDE, SIDE), 128, np.uint8))) == 0
+    with pytest.raises(DetectionsInvalid):
+        looks.detect(np.zeros((SIDE, SIDE), np.uint8))

@@ -189,6 +189,14 @@ def test_what_does_not_fit_together_in_a_recipe_is_refused(tmp_path, wrong, righ
         load_recipe(written(tmp_path, GRADED.replace(wrong, right)))
 
 
+def test_strip_is_not_seen_by_a_sensor_whose_rows_are_not_those_of_its_picture(tmp_path):
+    """Placed by them, the frames of a coil would lie where they do not, and its defects in the head."""
+    sensor = (HERE / "recipes" / "sensor-waveform.toml").read_text("utf-8")
+    load_recipe(written(tmp_path, sensor))
+    with pytest.raises(ConfigInvalid, match=r"there is a \[sensor\]"):
+        load_recipe(written(tmp_path, sensor + "\n[strip]\nhead_mm = 2000\n"))
+
+
 def test_a_recipe_that_refuses_nothing_is_refused(tmp_path):
     without = RECIPE[: RECIPE.index("[[limits]]")]
     for limits in ("", "limits = []\n"):

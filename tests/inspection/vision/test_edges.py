@@ -176,3 +176,11 @@ def test_the_nearest_place_counts_where_the_edge_runs_askew():
     (placed,) = EDGES.placed((a_defect(box_mm=Box(150, 0, 160, 100)),), askew)
     assert placed.edge_near_mm == pytest.approx(30)
     assert placed.edge_far_mm == pytest.approx(60)
+
+
+@pytest.mark.parametrize(("left_px", "right_px"), [(498, 900), (100, 502), (400, 520), (20, 980)])
+def test_a_strip_however_narrow_and_wherever_it_lies_goes_on_as_itself_to_both_sides(left_px, right_px):
+    pixels = np.full((32, 1000), 20, np.uint8)
+    pixels[:, left_px:right_px] = 120
+    points = (EdgePoint(y_mm=0, left_mm=10 + MM * left_px, right_mm=10 + MM * right_px),)
+    assert (EDGES.mirrored(pixels, points) == 120).all()

@@ -6,12 +6,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from inspection.errors import DetectionsInvalid
+from inspection.errors import DetectionsInvalid, TooManyDetections
 from inspection.judging import judge
 from inspection.pipeline import Pipeline
 from inspection.types import Box, Detections, Frame, Limit, Mask, Surface, Verdict
 from inspection.vision.locating import locate
-from inspection.vision.regions import outline, regions
+from inspection.vision.regions import MOST_REGIONS, outline, regions
 from tests.builders import NOON
 
 
@@ -128,3 +128,28 @@ def test_a_mask_for_some_detections_only_is_refused():
             kind=("pits", "pits"),
             masks=(mask,),
         )
+
+
+def specks(count: int, *, score: float = 0.9):
+    """So many of 4 px, each by itself."""
+    scores = np.zeros((200, 200), np.float32)
+    for number in range(count):
+        top, left = divmod(number, 40)
+        scores[4 * top + 40 : 4 * top + 42, 4 * left : 4 * left + 2] = score
+    return scores
+
+
+def test_a_large_faint_piece_is_never_left_out_for_many_small_sure_ones():
+    def with_a_dent(count):
+        scores = specks(count)
+        scores[:30, :30] = 0.6
+        return regions(scores, threshold=0.5, kind="dent")
+
+    assert max(mask.pixels.sum() for mask in with_a_dent(MOST_REGIONS - 1).masks) == 900
+    with pytest.raises(TooManyDetections):
+        with_a_dent(MOST_REGIONS)
+
+
+def test_who_looks_closer_than_what_decides_gets_the_surest():
+    found = regions(specks(MOST_REGIONS + 50, score=0.4), threshold=0.1, kind="dent", judged_from=0.5)
+    assert len(found) == MOST_REGIONS

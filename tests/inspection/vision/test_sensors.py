@@ -315,3 +315,20 @@ def test_an_ordinary_picture_is_not_taken_for_stripes_or_a_laser_line():
     for sensor in (STRIPES, LINE):
         with pytest.raises(SensorBlind):
             sensor.sense(steel)
+
+
+@pytest.mark.parametrize("more", [0, 1, 100, 255])
+def test_the_last_samples_of_a_recording_are_heard_whatever_its_length(more):
+    samples = np.random.default_rng(3).normal(0, 0.01, 512 + 256 * 100 + more)
+    samples[-200:] += 0.3 * np.sin(2 * np.pi * 22e3 * np.arange(200) / SAMPLE_HZ)
+    assert len(PROBE.sense(frame_of(np.rint(samples * 32767).astype(np.int16))).found) == 1
+
+
+def test_a_line_of_unknown_places_is_as_long_askew_as_it_is_along():
+    heights = np.zeros(HW, np.float32)
+    along, askew = heights.copy(), heights.copy()
+    along[80, 20:60] = np.nan
+    askew[np.arange(40, 80), np.arange(20, 60)] = np.nan
+    for unknown in (along, askew):
+        with pytest.raises(SensorBlind):
+            rules(0.02).sensed(unknown)

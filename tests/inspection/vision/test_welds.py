@@ -71,3 +71,8 @@ def test_colour_is_as_good_as_grey_and_a_narrow_picture_has_no_weld():
     pixels = with_a_weld(a_strip(), at_px=150, rows=16, grey=40.0)
     assert len(FINDER.find(np.repeat(pixels[..., None], 3, axis=2), ())) == 1
     assert FINDER.find(pixels[:, :60], ()) == ()
+
+
+@pytest.mark.parametrize("rows", range(1, 40))
+def test_a_short_last_frame_of_a_coil_has_no_weld_and_is_no_trouble(rows):
+    assert FINDER.find(a_strip()[:rows], ()) == ()
