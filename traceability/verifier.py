@@ -10,6 +10,7 @@ What is checked, and by which text:
   record   its canonical JSON (RFC 8785) gives the leaf: H(0x00 || bytes)                 RFC 9162, 2.1.1
   proof    leaf and proof give the root of the head                                        RFC 9162, 2.1.3.2
   head     the maker's Ed25519 signature over the head's canonical JSON                    RFC 8032
+  unit     which of its codes proven records carry; what is in none of them is said to be not proven
   picture  its SHA-256 is named by a record
 H is SHA-256 or SM3 (GB/T 32905), as the head says.
 """
@@ -250,13 +251,10 @@ def prove_certificate(certificate: dict[str, Any], key: bytes) -> list[str]:
     try:
         if certificate["format"] != FORMAT:
             raise NotProven(f"the format is {certificate['format']!r}, this verifier knows {FORMAT!r}")
-        head, units = certificate["head"], certificate["unit"]["codes"]
+        head, codes = certificate["head"], certificate["unit"]["codes"]
         prove_head(head, key)
         algorithm, size, root = head["algorithm"], head["size"], bytes.fromhex(head["root"])
-        told = [
-            f"head    {size} records of {head['origin']} at {head['time']}, {algorithm}, signature good",
-            f"unit    {', '.join(code['canon'] for code in units)}",
-        ]
+        told = [f"head    {size} records of {head['origin']} at {head['time']}, {algorithm}, signature good"]
         if not certificate["records"]:
             raise NotProven("there is no record")
         for entry in certificate["records"]:
@@ -272,14 +270,45 @@ def prove_certificate(certificate: dict[str, Any], key: bytes) -> list[str]:
                 )
             except NotProven as error:
                 raise NotProven(f"{kind} {record.get('id')} at {position}: {error}") from error
-            if kind == "inspection" and not any(_is_same(record["unit"], code) for code in units):
-                raise NotProven(
-                    f"inspection {record.get('id')} is of {record['unit']['canon']}, another unit"
-                )
+            if kind in ("inspection", "unit_form") and not _is_among(record["unit"], codes):
+                raise NotProven(f"{kind} {record.get('id')} is of {record['unit']['canon']}, another unit")
             told.append(_told(kind, record, position))
+        told[1:1] = _codes_told(codes, certificate["records"])
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise NotProven(f"the certificate is incomplete or misshapen: {error!r}") from error
     return told
+
+
+def _codes_told(codes: Sequence[dict[str, Any]], records: Sequence[dict[str, Any]]) -> list[str]:
+    """Which codes of the unit proven records carry. Raises NotProven where none does.
+
+    The list of codes is under no signature: whoever adds one to it would else have it called proven. A link carries
+    its child; where that is the parent of another link, it is what the unit was made from, and not the unit.
+    """
+    links = [one["record"] for one in records if one["kind"] == "link"]
+    used_up = [link["parent"] for link in links if not _is_same(link["parent"], link["child"])]
+    carried = [one["record"]["unit"] for one in records if one["kind"] in ("inspection", "unit_form")]
+    carried += [link["child"] for link in links if not _is_among(link["child"], used_up)]
+    proven = [code["canon"] for code in codes if _is_among(code, carried)]
+    if not proven:
+        raise NotProven("no record is of this unit")
+    told = [f"unit    {', '.join(map(_shown, proven))}"]
+    if len(proven) > 1:
+        told.append("        that these codes are of one unit is the maker's word, not proven here")
+    return told + [
+        f"code    {_shown(code['canon'])}: not proven, no record here carries it"
+        for code in codes
+        if not _is_among(code, carried)
+    ]
+
+
+def _shown(text: str) -> str:
+    """Without line ends and the like: a code that nobody signed could else write lines of its own below ours."""
+    return "".join(one if one.isprintable() else ascii(one)[1:-1] for one in text)
+
+
+def _is_among(code: dict[str, Any], codes: Sequence[dict[str, Any]]) -> bool:
+    return any(_is_same(code, other) for other in codes)
 
 
 def _is_same(one: dict[str, Any], other: dict[str, Any]) -> bool:
@@ -287,7 +316,12 @@ def _is_same(one: dict[str, Any], other: dict[str, Any]) -> bool:
 
 
 def _told(kind: str, record: dict[str, Any], position: int) -> str:
-    line = f"record  {kind} {record.get('id')} at {position}: proven"
+    line = f"record  {kind} {record.get('id')}"
+    if "unit" in record:
+        line += f" of {_shown(record['unit']['canon'])}"
+    if kind == "link":
+        line += f" of {_shown(record['child']['canon'])} from {_shown(record['parent']['canon'])}"
+    line += f" at {position}: proven"
     if kind == "inspection":
         line += f"; {record['verdict']}, {len(record['defects'])} defects, finished {record['finished_at']}"
     return line

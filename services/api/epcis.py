@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import base64
 import json
+import math
+from collections.abc import Iterable
 from dataclasses import replace
 from datetime import UTC, datetime
 from http import HTTPStatus
@@ -18,9 +20,10 @@ from starlette.concurrency import run_in_threadpool
 from services.access import Caller, Right, needs
 from services.api.serving import Here, Moment, Serving
 from services.problems import EventUnknown, RequestInvalid, problems
-from traceability.epcis import repository
+from traceability.epcis import queries
 from traceability.epcis.events import CONTEXT, Event, query_document
-from traceability.epcis.repository import MATCHES, MOST_EVENTS, Captured, Place, place_of, time_of
+from traceability.epcis.queries import MATCHES, Place, place_of, time_of
+from traceability.epcis.repository import MOST_EVENTS, Captured
 from traceability.epcis.schema import EVENT_TYPES
 
 router = APIRouter(prefix="/epcis", tags=["epcis"])
@@ -138,7 +141,10 @@ class Asked:
             raise RequestInvalid(
                 f"Not understood: {', '.join(unknown)}.", action="Leave it out.", mistakes=", ".join(unknown)
             )
-        self.query = repository.Query(
+        matches = {name: tuple(given.getlist(name)) for name in MATCHES if name in given}
+        for name, epcs in matches.items():
+            _no_patterns(name, epcs)
+        self.query = queries.Query(
             kinds=_listed(event_type),
             actions=_listed(action),
             biz_steps=_listed(biz_step),
@@ -149,12 +155,25 @@ class Asked:
             until=until,
             recorded_since=recorded_since,
             recorded_until=recorded_until,
-            matches={name: tuple(given.getlist(name)) for name in MATCHES if name in given},
+            matches=matches,
         )
         self.per_page = per_page
         self.after = None if next_page is None else _place(next_page)
 
 
+def _no_patterns(name: str, epcs: Iterable[str]) -> None:
+    """Raises RequestInvalid: taken for the name of one unit, a pattern would be answered with no events."""
+    pattern = next((epc for epc in epcs if epc.startswith(_PATTERN)), None)
+    if pattern is not None and not name.endswith("Class"):
+        mistake = f"{name}={pattern}: patterns of EPCs are understood as classes only"
+        raise RequestInvalid(
+            f"Not understood: {mistake}.",
+            action="Name single units, or ask for the class with MATCH_anyEPCClass.",
+            mistakes=mistake,
+        )
+
+
+_PATTERN: Final = "urn:epc:idpat:"
 _FAMILIES: Final = (
     "EQ_", "NE_", "GE_", "GT_", "LE_", "LT_", "MATCH_", "EXISTS_", "HASATTR_", "WD_", "EQATTR_", "order",
 )  # fmt: skip
@@ -200,7 +219,7 @@ def epcis_event(here: Here, id: str) -> dict[str, Any]:
     return {"@context": CONTEXT, **found}
 
 
-def _found(request: Request, here: Serving, query: repository.Query, asked: Asked) -> Response:
+def _found(request: Request, here: Serving, query: queries.Query, asked: Asked) -> Response:
     found = here.epcis.find(query, after=asked.after, limit=asked.per_page)
     page = found[: asked.per_page]
     headers = dict(VERSIONS)
@@ -211,16 +230,24 @@ def _found(request: Request, here: Serving, query: repository.Query, asked: Aske
 
 
 async def _document(request: Request) -> object:
-    """The body as JSON. Raises RequestInvalid where it is too long or none."""
+    """The body as JSON, all numbers finite. Raises RequestInvalid where it is too long or none."""
     body = bytearray()
     async for chunk in request.stream():
         body += chunk
         if len(body) > MOST_BYTES:
             raise _invalid(f"more than {MOST_BYTES} bytes")
     try:
-        return json.loads(bytes(body))
+        return json.loads(bytes(body), parse_constant=_finite, parse_float=_finite)
     except (ValueError, RecursionError) as error:
         raise _invalid(f"no JSON: {error}") from error
+
+
+def _finite(number: str) -> float:
+    """Python reads `NaN` and `1e999` where JSON has no such number, and could not write them into an answer."""
+    value = float(number)
+    if not math.isfinite(value):
+        raise ValueError(f"{number} is no number in JSON")
+    return value
 
 
 def _invalid(mistake: str) -> RequestInvalid:
@@ -241,5 +268,5 @@ def _place(token: str) -> Place:
     try:
         at, _, id_ = base64.urlsafe_b64decode(token.encode()).decode().partition(" ")
         return time_of(at), id_
-    except ValueError as error:
+    except (ValueError, OverflowError) as error:
         raise _invalid("nextPageToken is none of ours") from error

@@ -16,14 +16,17 @@ from hypothesis import strategies as st
 from sqlalchemy import delete, insert, select, update
 from uuid_utils.compat import uuid7
 
+from inspection.identity import IdentifierCode
 from inspection.types import Verdict
 from services.api.certificates import pdf_of, verifier_text
 from tests.builders import a_defect, a_picture, a_unit, an_inspection
 from tests.drawn_coil import COIL_B, LINKS, SEGMENTS, UNITS
 from traceability import tables
 from traceability.certificate import as_json, certify
+from traceability.codes import CodeRegister
 from traceability.errors import HeadsUnreadable, LedgerForked, LedgerKeyUnreadable, UnitUnknown
 from traceability.genealogy.recording import record, void
+from traceability.identifiers import parse
 from traceability.images import ImageStore
 from traceability.merkle import BLOCK, Sealer, Tree, begin, read_heads, root_of, size_of
 from traceability.recorded import ON_RECORD
@@ -469,6 +472,60 @@ def test_a_certificate_changed_anywhere_is_not_proven(certified, sealer: Sealer,
     done = ran(tmp_path, forged, "--key", sealer.public_key.hex())
     assert done.returncode == 1
     assert "NOT PROVEN" in done.stderr
+
+
+def with_code(certificate: dict, code: IdentifierCode) -> dict:
+    added = {"scheme": code.scheme, "canon": code.canon}
+    return a_changed(certificate, "unit", "codes", to=[*certificate["unit"]["codes"], added])
+
+
+def test_a_code_added_to_a_certificate_is_not_proven_along_with_the_units_own(
+    certified, sealer: Sealer, tmp_path: Path
+):
+    done = ran(
+        tmp_path, as_json(with_code(certified, parse("86.100.12/BAD"))), "--key", sealer.public_key.hex()
+    )
+    lines = done.stdout.splitlines()
+    assert f"unit    {SEGMENTS[2]}" in lines
+    assert "code    86.100.12/BAD: not proven, no record here carries it" in lines
+
+
+def test_what_a_unit_was_made_from_is_not_proven_to_be_that_unit(certified, sealer: Sealer):
+    parents = {
+        entry["record"]["parent"]["canon"] for entry in certified["records"] if entry["kind"] == "link"
+    }
+    for parent in parents:
+        told = prove_certificate(with_code(certified, parse(parent)), sealer.public_key)
+        assert f"code    {parent}: not proven, no record here carries it" in told
+
+
+def test_an_added_code_writes_no_line_of_its_own(certified, sealer: Sealer):
+    spoofing = IdentifierCode(scheme="plain", raw="", canon="X\nunit    86.100.12/BAD")
+    told = prove_certificate(with_code(certified, spoofing), sealer.public_key)
+    assert r"code    X\nunit    86.100.12/BAD: not proven, no record here carries it" in told
+
+
+def test_a_genuine_certificate_says_which_codes_of_the_unit_its_records_carry(
+    store: TraceStore, sealer: Sealer
+):
+    store.record([an_inspection(unit=COIL_B)])
+    for code in ("LASER-1", "MES-1"):
+        CodeRegister(store).bind(parse(code), COIL_B)
+    store.record([an_inspection(unit=parse("LASER-1"))])
+    told = prove_certificate(certify(store, sealer, COIL_B), sealer.public_key)
+    assert told[1:4] == [
+        f"unit    {COIL_B}, LASER-1",
+        "        that these codes are of one unit is the maker's word, not proven here",
+        "code    MES-1: not proven, no record here carries it",
+    ]
+
+
+def test_every_proven_record_is_told_with_its_unit(certified, sealer: Sealer):
+    told = [line for line in prove_certificate(certified, sealer.public_key) if line.startswith("record")]
+    assert len(told) == len(certified["records"])
+    for line, entry in zip(told, certified["records"], strict=True):
+        named = entry["record"].get("unit") or entry["record"]["child"]
+        assert f" of {named['canon']}" in line
 
 
 def test_another_makers_signature_is_not_proven(certified, tmp_path: Path):

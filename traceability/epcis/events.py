@@ -6,7 +6,9 @@ unit have no words in EPCIS: they are in our certificate and API.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Final
 from urllib.parse import quote, unquote
@@ -27,7 +29,27 @@ CONTEXT: Final[list[Any]] = [
     {"lynceus": NAMESPACE},
 ]
 
-_DISPOSITIONS: Final[Mapping[Verdict, str]] = {
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Words:
+    """What the events of one sort of record say in words of the vocabulary; None: they have none."""
+
+    type: str
+    action: str | None = None
+    biz_step: str | None = None
+    disposition: str | None = None
+
+    def told(self) -> Event:
+        told = {
+            "type": self.type,
+            "action": self.action,
+            "bizStep": self.biz_step,
+            "disposition": self.disposition,
+        }
+        return {name: word for name, word in told.items() if word is not None}
+
+
+DISPOSITIONS: Final[Mapping[Verdict, str]] = {
     Verdict.ACCEPT: "conformant",
     Verdict.REJECT: "non_conformant",
     # Nobody knows yet, or nobody looked: neither is conformant.
@@ -35,11 +57,45 @@ _DISPOSITIONS: Final[Mapping[Verdict, str]] = {
     Verdict.NOT_INSPECTED: "unknown",
 }
 
-_DECIDED: Final[Mapping[str, str]] = {
-    "use_as_is": "available",
-    "rework": "in_progress",
-    # To be scrapped; that it was destroyed nobody has said.
-    "scrap": "non_sellable_other",
+INSPECTED: Final[Mapping[Verdict, Words]] = {
+    verdict: Words(type="ObjectEvent", action="OBSERVE", biz_step="inspecting", disposition=disposition)
+    for verdict, disposition in DISPOSITIONS.items()
+}
+
+_COMMISSIONED: Final = Words(type="ObjectEvent", action="ADD", biz_step="commissioning", disposition="active")
+_DECOMMISSIONED: Final = Words(
+    type="ObjectEvent", action="DELETE", biz_step="decommissioning", disposition="inactive"
+)
+OF_CODES: Final[Mapping[str, Words]] = {
+    "issued": _COMMISSIONED,
+    "registered": _COMMISSIONED,
+    "bound": _COMMISSIONED,
+    "retired": _DECOMMISSIONED,
+}
+"""By what was done with the code; of other things that are done with codes no event tells."""
+
+HELD: Final = Words(
+    type="ObjectEvent", action="OBSERVE", biz_step="holding", disposition="non_sellable_other"
+)
+
+DECIDED: Final[Mapping[str, Words]] = {
+    # No step of the vocabulary means a decision.
+    decision: Words(type="ObjectEvent", action="OBSERVE", disposition=disposition)
+    for decision, disposition in (
+        ("use_as_is", "available"),
+        ("rework", "in_progress"),
+        # To be scrapped; that it was destroyed nobody has said.
+        ("scrap", "non_sellable_other"),
+    )
+}
+
+MADE: Final[Mapping[LinkKind, Words]] = {
+    # No word of the vocabulary means rolling, slitting or welding.
+    **dict.fromkeys(LinkKind, Words(type="TransformationEvent")),
+    LinkKind.REWORK: Words(type="TransformationEvent", biz_step="repairing"),
+    # The parent goes on as it was, now inside the child. All else makes something new of it.
+    LinkKind.ASSEMBLE: Words(type="AssociationEvent", action="ADD", biz_step="assembling"),
+    LinkKind.REPACK: Words(type="AggregationEvent", action="ADD", biz_step="packing"),
 }
 
 _QUANTITIES: Final = {
@@ -49,9 +105,6 @@ _QUANTITIES: Final = {
     "mm²": ("Area", "MMK"),
 }
 """Units of measure as UN/ECE Recommendation 20 writes them; degrees and others are told as plain numbers."""
-
-_TOGETHER: Final = frozenset({LinkKind.ASSEMBLE, LinkKind.REPACK})
-"""The parent goes on as it was, now inside the child. All else makes something new of it."""
 
 
 def epc_of(code: IdentifierCode) -> str:
@@ -93,56 +146,22 @@ def key_of_epc(epc: str) -> str:
     return (canonical_key(epc) or epc) if code is None else f"{code.scheme} {code.canon}"
 
 
-def commissioned(code: IdentifierCode, at: datetime) -> Event:
-    """A code was given to a unit."""
-    return _complete(
-        {
-            "type": "ObjectEvent",
-            "eventTime": _time(at),
-            "action": "ADD",
-            "bizStep": "commissioning",
-            "disposition": "active",
-            "epcList": [epc_of(code)],
-        }
-    )
-
-
-def decommissioned(code: IdentifierCode, at: datetime) -> Event:
-    """A code was given up."""
-    return _complete(
-        {
-            "type": "ObjectEvent",
-            "eventTime": _time(at),
-            "action": "DELETE",
-            "bizStep": "decommissioning",
-            "disposition": "inactive",
-            "epcList": [epc_of(code)],
-        }
-    )
+def of_code(code: IdentifierCode, done: str, at: datetime) -> Event:
+    """A code was given to a unit, or given up; `done` is one of OF_CODES."""
+    return _complete({**OF_CODES[done].told(), "eventTime": _time(at), "epcList": [epc_of(code)]})
 
 
 def put_on_hold(code: IdentifierCode, at: datetime) -> Event:
     """Nobody may use or ship a unit. The reason is free text, and may name people: it stays here."""
-    return _complete(
-        {
-            "type": "ObjectEvent",
-            "eventTime": _time(at),
-            "action": "OBSERVE",
-            "bizStep": "holding",
-            "disposition": "non_sellable_other",
-            "epcList": [epc_of(code)],
-        }
-    )
+    return _complete({**HELD.told(), "eventTime": _time(at), "epcList": [epc_of(code)]})
 
 
 def released(code: IdentifierCode, decision: str, at: datetime) -> Event:
-    """What was decided about a unit on hold: `use_as_is`, `rework` or `scrap`. No step of the vocabulary means that."""
+    """What was decided about a unit on hold: `use_as_is`, `rework` or `scrap`."""
     return _complete(
         {
-            "type": "ObjectEvent",
+            **DECIDED[decision].told(),
             "eventTime": _time(at),
-            "action": "OBSERVE",
-            "disposition": _DECIDED[decision],
             "epcList": [epc_of(code)],
             "lynceus:decision": decision,
         }
@@ -166,11 +185,8 @@ def inspected(inspection: Inspection) -> Event:
         )
     return _complete(
         {
-            "type": "ObjectEvent",
+            **INSPECTED[inspection.verdict].told(),
             "eventTime": _time(inspection.finished_at),
-            "action": "OBSERVE",
-            "bizStep": "inspecting",
-            "disposition": _DISPOSITIONS[inspection.verdict],
             "epcList": [epc_of(inspection.unit)],
             "readPoint": {"id": place_uri(inspection.station, inspection.lane)},
             "sensorElementList": [{"sensorMetadata": metadata, "sensorReport": reports}],
@@ -194,30 +210,26 @@ def made_from(child: IdentifierCode, links: Sequence[Link], at: datetime) -> tup
     events = []
     for kind in sorted({link.kind for link in links}):
         parents = sorted({epc_of(link.parent) for link in links if link.kind is kind})
-        told: Event = {"eventTime": _time(at), "lynceus:process": kind.value}
-        if kind in _TOGETHER:
-            told |= {
-                "type": "AssociationEvent" if kind is LinkKind.ASSEMBLE else "AggregationEvent",
-                "action": "ADD",
-                "bizStep": "assembling" if kind is LinkKind.ASSEMBLE else "packing",
-                "parentID": epc_of(child),
-                "childEPCs": parents,
-            }
+        told = {**MADE[kind].told(), "eventTime": _time(at), "lynceus:process": kind.value}
+        if told["type"] == "TransformationEvent":
+            told |= {"inputEPCList": parents, "outputEPCList": [epc_of(child)]}
         else:
-            told |= {
-                "type": "TransformationEvent",
-                "bizStep": "repairing" if kind is LinkKind.REWORK else "creating_class_instance",
-                "inputEPCList": parents,
-                "outputEPCList": [epc_of(child)],
-            }
-            if kind is not LinkKind.REWORK:
-                del told["bizStep"]  # no word of the vocabulary means rolling, slitting or welding
+            told |= {"parentID": epc_of(child), "childEPCs": parents}
         events.append(_complete(told))
     return tuple(events)
 
 
 def place_uri(station: str, lane: str) -> str:
     return f"{NAMESPACE}station:{quote(station, safe='')}:{quote(lane, safe='')}"
+
+
+def station_and_lane(uri: str) -> tuple[str, str] | None:
+    """The other way; None where it is no place of ours."""
+    found = re.fullmatch(f"{NAMESPACE}station:([^:]*):([^:]*)", uri)
+    if found is None:
+        return None
+    station, lane = (unquote(one) for one in found.groups())
+    return (station, lane) if place_uri(station, lane) == uri else None
 
 
 def document(events: Sequence[Event], *, at: datetime) -> Event:

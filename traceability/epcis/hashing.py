@@ -135,17 +135,18 @@ def _free(node: Node) -> str:
 
 
 def canonical_time(text: str) -> str:
-    """UTC, to the millisecond. What is no time is left as it is."""
-    found = re.fullmatch(r"(\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2})(?:[.,](\d+))?(Z|[+-]\d{2}:?\d{2})", text)
+    """UTC, to the millisecond; RFC 3339 lets `t` and `z` be small. What is no time is left as it is."""
+    form = r"(\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2})(?:[.,](\d+))?(Z|[+-]\d{2}:?\d{2})"
+    found = re.fullmatch(form, text.upper())
     if found is None:
         return text
     whole, fraction, zone = found.groups()
+    # Half a millisecond counts up.
+    rounded = timedelta(milliseconds=(int((fraction or "0").ljust(4, "0")[:4]) + 5) // 10)
     try:
-        at = datetime.fromisoformat(whole + ("+00:00" if zone == "Z" else zone)).astimezone(UTC)
+        at = datetime.fromisoformat(whole + ("+00:00" if zone == "Z" else zone)).astimezone(UTC) + rounded
     except (ValueError, OverflowError):
         return text
-    # Half a millisecond counts up.
-    at += timedelta(milliseconds=(int((fraction or "0").ljust(4, "0")[:4]) + 5) // 10)
     return f"{at:%Y-%m-%dT%H:%M:%S}.{at.microsecond // 1000:03}Z"
 
 

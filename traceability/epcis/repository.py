@@ -2,67 +2,43 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, fields, replace
 from datetime import UTC, datetime
 from typing import Any, Final
 from uuid import NAMESPACE_URL, UUID, uuid5
 
-from sqlalchemy import Column, Connection, Select, exists, func, or_, select
+from sqlalchemy import Connection, Select, exists, func, select
 from uuid_utils.compat import uuid7
 
 from traceability import database, tables
 from traceability.accounts import Person, note
 from traceability.codes import CodeRegister
-from traceability.epcis.documents import CBV, NoEvents, json_events
-from traceability.epcis.events import (
-    Event,
-    code_of_epc,
-    commissioned,
-    decommissioned,
-    epc_of,
-    inspected,
-    key_of_epc,
-    made_from,
-    put_on_hold,
-    released,
-    with_id,
+from traceability.epcis.documents import NoEvents, json_events
+from traceability.epcis.events import Event, code_of_epc, epc_of, key_of_epc, with_id
+from traceability.epcis.queries import (
+    Place,
+    Query,
+    biz_steps,
+    dispositions,
+    items_of,
+    kept_roles,
+    place_of,
+    time_of,
+    word,
 )
 from traceability.epcis.schema import mistakes
+from traceability.epcis.sources import Source, events_for_page, own_sources
 from traceability.errors import EventsRefused, UnitUnknown
-from traceability.genealogy.rows import links_query, links_selected
-from traceability.identifiers import parse
 from traceability.merkle import append
 from traceability.recorded import ON_RECORD, entry
-from traceability.rows import inspections_query, inspections_selected
 from traceability.store import TraceStore
 
 MOST_EVENTS: Final = 1000
 """Of one delivery."""
 
 MOST_MISTAKES: Final = 20
-
-_ROLES: Final[Mapping[str, tuple[str, str]]] = {
-    "epcList": ("epc", "epc"),
-    "childEPCs": ("child", "epc"),
-    "inputEPCList": ("input", "epc"),
-    "outputEPCList": ("output", "epc"),
-    "quantityList": ("class", "epcClass"),
-    "childQuantityList": ("class", "epcClass"),
-    "inputQuantityList": ("class", "epcClass"),
-    "outputQuantityList": ("class", "epcClass"),
-}
-MATCHES: Final[Mapping[str, tuple[str, ...]]] = {
-    "MATCH_anyEPC": ("epc", "child", "parent", "input", "output"),
-    "MATCH_epc": ("epc", "child"),
-    "MATCH_parentID": ("parent",),
-    "MATCH_inputEPC": ("input",),
-    "MATCH_outputEPC": ("output",),
-    "MATCH_epcClass": ("class",),
-    "MATCH_anyEPCClass": ("class",),
-}
-"""Roles that a query parameter looks into."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,27 +61,6 @@ class Captured:
     has_succeeded: bool
     events: int
     mistakes: tuple[str, ...]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Query:
-    """What is asked for; what is left out is not asked. Times: from, and up to but not including."""
-
-    kinds: tuple[str, ...] = ()
-    actions: tuple[str, ...] = ()
-    biz_steps: tuple[str, ...] = ()
-    dispositions: tuple[str, ...] = ()
-    read_points: tuple[str, ...] = ()
-    event_ids: tuple[str, ...] = ()
-    since: datetime | None = None
-    until: datetime | None = None
-    recorded_since: datetime | None = None
-    recorded_until: datetime | None = None
-    matches: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
-
-
-Place = tuple[datetime, str]
-"""Where a page ends: the time and id of its last event."""
 
 
 class EpcisRepository:
@@ -191,12 +146,9 @@ class EpcisRepository:
             matches={name: self._under_all_codes(epcs) for name, epcs in query.matches.items()},
         )
         with self._store.reading() as connection:
-            found = self._taken_in(connection, query, after, limit)
+            found = events_for_page(connection, _taken_in(query), query, after=after, limit=limit)
             if not query.event_ids:
-                found += self._own(connection, query, after, limit)
-        found = [
-            event for event in found if _fits(event, query) and (after is None or place_of(event) > after)
-        ]
+                found += self._own(connection, _as_it_happened(query), after=after, limit=limit)
         by_id = {event["eventID"]: event for event in sorted(found, key=place_of)}
         return list(by_id.values())[: limit + 1]
 
@@ -207,50 +159,17 @@ class EpcisRepository:
             row = connection.execute(select(table.body).where(table.event_id == id)).first()
         return None if row is None else row.body
 
-    def _taken_in(self, connection: Connection, query: Query, after: Place | None, limit: int) -> list[Event]:
-        table, item = tables.epcis_event.c, tables.epcis_item.c
-        wanted = select(table.body, table.recorded_at)
-        for column, allowed in (
-            (table.kind, query.kinds),
-            (table.action, query.actions),
-            (table.biz_step, [_word(one, "BizStep-") for one in query.biz_steps]),
-            (table.disposition, [_word(one, "Disp-") for one in query.dispositions]),
-            (table.read_point, query.read_points),
-            (table.event_id, query.event_ids),
-        ):
-            if allowed:
-                wanted = wanted.where(column.in_(list(allowed)))
-        if query.recorded_since is not None:
-            wanted = wanted.where(table.recorded_at >= query.recorded_since)
-        if query.recorded_until is not None:
-            wanted = wanted.where(table.recorded_at < query.recorded_until)
-        for parameter, epcs in query.matches.items():
-            keys = [key_of_epc(epc) for epc in epcs]
-            named = exists().where(
-                item.event_id == table.event_id, item.role.in_(MATCHES[parameter]), item.key.in_(keys)
-            )
-            wanted = wanted.where(named)
-        return _paged(connection, (_received, wanted, table.event_time), query, after, limit)
-
-    def _own(self, connection: Connection, query: Query, after: Place | None, limit: int) -> list[Event]:
-        """Events of our records: inspections, codes given and given up, what was made of what, holds and decisions."""
+    def _own(self, connection: Connection, query: Query, *, after: Place | None, limit: int) -> list[Event]:
         units: list[UUID] | None = None
         if query.matches:
             units = self._units(connection, [epc for epcs in query.matches.values() for epc in epcs])
             if not units:
                 return []
-        # What is of our own was recorded as it happened.
-        since = max((one for one in (query.since, query.recorded_since) if one is not None), default=None)
-        until = min((one for one in (query.until, query.recorded_until) if one is not None), default=None)
-        query = replace(query, since=since, until=until)
-        sources: tuple[_Source, ...] = (
-            (_inspected, _inspections(units), tables.inspection.c.finished_at),
-            (_of_codes, _code_events(units), tables.code_event.c.at),
-            (_made, _children(units), tables.unit.c.created_at),
-            (_held, _holds(units), tables.hold.c.placed_at),
-            (_decided, _releases(units), tables.hold_release.c.released_at),
-        )
-        return [event for one in sources for event in _paged(connection, one, query, after, limit)]
+        return [
+            event
+            for source in own_sources(query, units)
+            for event in events_for_page(connection, source, query, after=after, limit=limit)
+        ]
 
     def _under_all_codes(self, epcs: Iterable[str]) -> tuple[str, ...]:
         """The same units under every code they have."""
@@ -282,139 +201,48 @@ class EpcisRepository:
 _NUMBER_LOCK: Final = 7_105_022_021
 
 
-# ------------------------------------------------------------------ our own
+# ------------------------------------------------------------------ taken in
 
 
-_Source = tuple[Callable[[Connection, Select[Any]], list[Event]], Select[Any], Column[datetime]]
-"""How rows become events, the rows, and the column with their time."""
+def _taken_in(query: Query) -> Source:
+    table, item = tables.epcis_event.c, tables.epcis_item.c
+    rows = select(table.body, table.recorded_at)
+    for column, allowed in (
+        (table.kind, query.kinds),
+        (table.action, query.actions),
+        (table.biz_step, biz_steps(query)),
+        (table.disposition, dispositions(query)),
+        (table.read_point, query.read_points),
+        (table.event_id, query.event_ids),
+    ):
+        if allowed:
+            rows = rows.where(column.in_(list(allowed)))
+    if query.recorded_since is not None:
+        rows = rows.where(table.recorded_at >= query.recorded_since)
+    if query.recorded_until is not None:
+        rows = rows.where(table.recorded_at < query.recorded_until)
+    for parameter, epcs in query.matches.items():
+        keys = [key_of_epc(epc) for epc in epcs]
+        named = exists().where(
+            item.event_id == table.event_id, item.role.in_(kept_roles(parameter)), item.key.in_(keys)
+        )
+        rows = rows.where(named)
+    return Source(rows=rows, events_of=_received, time=table.event_time)
 
 
-def _paged(
-    connection: Connection, source: _Source, query: Query, after: Place | None, limit: int
-) -> list[Event]:
-    """Enough of a source for a page, from the moment on at which the last page ended, and whole moments only: the
-    database would choose among events of one moment by a rule of its own. Event times are to the millisecond, records
-    to the microsecond."""
-    events_of, wanted, time = source
-    wanted = _timed(wanted, time, query)
-    if after is not None:
-        wanted = wanted.where(time >= after[0])
-    # What was on earlier pages of the same moment comes again and is left out by whoever asks.
-    of_moment = 0 if after is None else _of_moment(connection, wanted, time, after[0])
-    last = wanted.with_only_columns(time).order_by(time).offset(of_moment + limit).limit(1)
-    ends_at = connection.execute(last).scalar()
-    return events_of(connection, wanted if ends_at is None else wanted.where(time <= _end_of_moment(ends_at)))
+def _as_it_happened(query: Query) -> Query:
+    """The same of our own records: they were put on record when it happened."""
+    since = max((one for one in (query.since, query.recorded_since) if one is not None), default=None)
+    until = min((one for one in (query.until, query.recorded_until) if one is not None), default=None)
+    return replace(query, since=since, until=until)
 
 
-def _of_moment(connection: Connection, wanted: Select[Any], time: Column[datetime], moment: datetime) -> int:
-    rows = wanted.with_only_columns(func.count()).where(time <= _end_of_moment(moment)).order_by(None)
-    count: int = connection.execute(rows).scalar_one()
-    return count
-
-
-def _end_of_moment(moment: datetime) -> datetime:
-    return moment.replace(microsecond=moment.microsecond // 1000 * 1000 + 999)
-
-
-def _timed(wanted: Select[Any], time: Column[datetime], query: Query) -> Select[Any]:
-    if query.since is not None:
-        wanted = wanted.where(time >= query.since)
-    if query.until is not None:
-        wanted = wanted.where(time < query.until)
-    return wanted
-
-
-def _received(connection: Connection, wanted: Select[Any]) -> list[Event]:
-    return [{**row.body, "recordTime": _time(row.recorded_at)} for row in connection.execute(wanted)]
+def _received(connection: Connection, rows: Select[Any]) -> list[Event]:
+    return [{**row.body, "recordTime": _time(row.recorded_at)} for row in connection.execute(rows)]
 
 
 def _time(at: datetime) -> str:
     return at.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
-
-
-def _inspections(units: list[UUID] | None) -> Select[Any]:
-    wanted = inspections_query()
-    return wanted if units is None else wanted.where(tables.identifier.c.unit_id.in_(units))
-
-
-def _inspected(connection: Connection, wanted: Select[Any]) -> list[Event]:
-    return [inspected(one) for one in inspections_selected(connection, wanted)]
-
-
-def _code_events(units: list[UUID] | None) -> Select[Any]:
-    named = tables.identifier.c
-    event = tables.code_event.c
-    wanted = select(event.kind, event.at, named.canon, named.scheme).join(
-        tables.identifier, named.id == event.identifier_id
-    )
-    wanted = wanted.where(event.kind.in_(("issued", "registered", "bound", "retired")))
-    return wanted if units is None else wanted.where(named.unit_id.in_(units))
-
-
-def _of_codes(connection: Connection, wanted: Select[Any]) -> list[Event]:
-    return [
-        (decommissioned if row.kind == "retired" else commissioned)(
-            parse(row.canon, scheme=row.scheme), row.at
-        )
-        for row in connection.execute(wanted)
-    ]
-
-
-def _holds(units: list[UUID] | None) -> Select[Any]:
-    named, hold = tables.identifier.c, tables.hold.c
-    wanted = select(hold.placed_at, named.canon, named.scheme).join(
-        tables.identifier, named.id == hold.identifier_id
-    )
-    return wanted if units is None else wanted.where(hold.unit_id.in_(units))
-
-
-def _held(connection: Connection, wanted: Select[Any]) -> list[Event]:
-    return [
-        put_on_hold(parse(row.canon, scheme=row.scheme), row.placed_at) for row in connection.execute(wanted)
-    ]
-
-
-def _releases(units: list[UUID] | None) -> Select[Any]:
-    named, hold, done = tables.identifier.c, tables.hold.c, tables.hold_release.c
-    wanted = (
-        select(done.released_at, done.decision, named.canon, named.scheme)
-        .join(tables.hold, hold.id == done.hold_id)
-        .join(tables.identifier, named.id == hold.identifier_id)
-    )
-    return wanted if units is None else wanted.where(hold.unit_id.in_(units))
-
-
-def _decided(connection: Connection, wanted: Select[Any]) -> list[Event]:
-    return [
-        released(parse(row.canon, scheme=row.scheme), row.decision, row.released_at)
-        for row in connection.execute(wanted)
-    ]
-
-
-def _children(units: list[UUID] | None) -> Select[Any]:
-    """Units that were made of others, or, of some, those that took part."""
-    link = tables.link.c
-    has_parents = exists().where(link.child_id == tables.unit.c.id, link.voided_by.is_(None))
-    wanted = select(tables.unit.c.id, tables.unit.c.created_at).where(has_parents)
-    if units is None:
-        return wanted
-    used_in = select(link.child_id).where(link.parent_id.in_(units), link.voided_by.is_(None))
-    return wanted.where(or_(tables.unit.c.id.in_(units), tables.unit.c.id.in_(used_in)))
-
-
-def _made(connection: Connection, wanted: Select[Any]) -> list[Event]:
-    learnt = {row.id: row.created_at for row in connection.execute(wanted)}
-    if not learnt:
-        return []
-    link = tables.link.c
-    rows = links_query().where(link.child_id.in_(list(learnt)), link.voided_by.is_(None))
-    child_of = {row["id"]: row["child_id"] for row in connection.execute(rows).mappings()}
-    by_child: dict[UUID, list[Any]] = {}
-    for one in links_selected(connection, rows):
-        by_child.setdefault(child_of[one.id], []).append(one)
-    return [
-        event for unit, links in by_child.items() for event in made_from(links[0].child, links, learnt[unit])
-    ]
 
 
 # ------------------------------------------------------------------ events
@@ -425,54 +253,6 @@ def taken_from(connection: Connection, ids: Sequence[UUID]) -> list[Taken]:
     columns = [table[one.name] for one in fields(Taken)]
     rows = connection.execute(select(*columns).where(table.id.in_(list(ids)))).mappings()
     return [Taken(**row) for row in rows]
-
-
-def items_of(event: Mapping[str, Any]) -> set[tuple[str, str]]:
-    """What an event names, and as what."""
-    items = {("parent", key_of_epc(event["parentID"]))} if isinstance(event.get("parentID"), str) else set()
-    for name, (role, member) in _ROLES.items():
-        for one in event.get(name, ()):
-            epc = one.get(member) if isinstance(one, Mapping) else one
-            if isinstance(epc, str):
-                items.add((role, key_of_epc(epc)))
-    return items
-
-
-def place_of(event: Mapping[str, Any]) -> Place:
-    return time_of(event["eventTime"]), str(event["eventID"])
-
-
-def time_of(text: str) -> datetime:
-    """Of a time that the schema has let through."""
-    return datetime.fromisoformat(text.upper().replace("Z", "+00:00")).astimezone(UTC)
-
-
-def _fits(event: Mapping[str, Any], query: Query) -> bool:
-    """Whether an event, of ours or received, is what was asked for."""
-    read_point = (event.get("readPoint") or {}).get("id")
-    for allowed, value in (
-        (query.kinds, event.get("type")),
-        (query.actions, event.get("action")),
-        ([_word(one, "BizStep-") for one in query.biz_steps], _word(event.get("bizStep"), "BizStep-")),
-        ([_word(one, "Disp-") for one in query.dispositions], _word(event.get("disposition"), "Disp-")),
-        (query.read_points, read_point),
-    ):
-        if allowed and value not in allowed:
-            return False
-    items = items_of(event) if query.matches else set()
-    return all(
-        any((role, key_of_epc(epc)) in items for role in MATCHES[parameter] for epc in epcs)
-        for parameter, epcs in query.matches.items()
-    )
-
-
-def _word(text: str | None, kind: str) -> str | None:
-    """A word of the vocabulary as its address."""
-    if text is None:
-        return None
-    for older in ("urn:epcglobal:cbv:bizstep:", "urn:epcglobal:cbv:disp:"):
-        text = text.removeprefix(older)
-    return text if ":" in text else f"{CBV}{kind}{text}"
 
 
 def _events_with_ids(document: Mapping[str, Any]) -> tuple[list[Event], list[str]]:
@@ -508,8 +288,8 @@ def _event_row(event: Mapping[str, Any], number: int, at: datetime) -> dict[str,
         "event_time": time_of(event["eventTime"]),
         "recorded_at": at,
         "action": event.get("action"),
-        "biz_step": _word(event.get("bizStep"), "BizStep-"),
-        "disposition": _word(event.get("disposition"), "Disp-"),
+        "biz_step": word(event.get("bizStep"), "BizStep-"),
+        "disposition": word(event.get("disposition"), "Disp-"),
         "read_point": None if read_point is None else read_point["id"],
         "body": {key: value for key, value in event.items() if key != "recordTime"},
     }

@@ -7,16 +7,20 @@ Source: EPCIS 2.0, 10.1; CBV 2.0, 7. A test holds it against the schema that GS1
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Iterable, Mapping
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from functools import cache
-from typing import Any
+from typing import Any, Final
 
 from jsonschema import Draft7Validator, FormatChecker
 from jsonschema.exceptions import ValidationError, best_match
 
 Schema = dict[str, Any]
+
+MOST_DEEP: Final = 50
+"""Levels of objects and lists in a document; the standard's own need 12."""
 
 BIZ_STEPS = """
     accepting arriving assembling collecting commissioning consigning creating_class_instance cycle_counting
@@ -373,9 +377,31 @@ DOCUMENT_SCHEMA: Schema = {
 
 def mistakes(document: object) -> tuple[str, ...]:
     """What is wrong with a document, each with its place; nothing where it is one."""
+    unkeepable = _unkeepable(document)
+    if unkeepable is not None:
+        return (unkeepable,)
     return tuple(
         _told(error) for error in sorted(_validator().iter_errors(document), key=lambda one: str(one.path))
     )
+
+
+def _unkeepable(document: object) -> str | None:
+    """The first thing that readers of JSON let through and that can be neither hashed nor kept.
+
+    Walked without recursion: this is what keeps deeper documents from all that recurses into them.
+    """
+    left: list[tuple[tuple[str | int, ...], object]] = [((), document)]
+    while left:
+        path, value = left.pop()
+        if len(path) > MOST_DEEP:
+            return f"{'/'.join(map(str, path))}: more than {MOST_DEEP} levels deep"
+        if isinstance(value, float) and not math.isfinite(value):
+            return f"{'/'.join(map(str, path))}: {value} is no number in JSON"
+        if isinstance(value, Mapping):
+            left += [((*path, name), inner) for name, inner in value.items()]
+        elif isinstance(value, list):
+            left += [((*path, number), inner) for number, inner in enumerate(value)]
+    return None
 
 
 def _told(error: ValidationError) -> str:
@@ -404,12 +430,14 @@ def is_uri(text: str) -> bool:
 
 
 def is_time(text: str) -> bool:
-    """RFC 3339."""
+    """RFC 3339, and not in the first or last day of the calendar: in UTC, or in the zone of whoever reads it, such a
+    time may be in a year that databases and Python do not have."""
     form = r"\d{4}-\d{2}-\d{2}[Tt]\d{2}:\d{2}:\d{2}(\.\d+)?([Zz]|[+-]\d{2}:\d{2})"
-    if re.fullmatch(form, text) is None:
+    if re.fullmatch(form, text, re.ASCII) is None:
         return False
     try:
-        datetime.fromisoformat(re.sub(r"\.\d+", "", text.upper().replace("Z", "+00:00")))
-    except ValueError:
+        at = datetime.fromisoformat(re.sub(r"\.\d+", "", text.upper().replace("Z", "+00:00")))
+        day = timedelta(days=1)
+        return at.astimezone(UTC) - day < at.astimezone(UTC) + day
+    except (ValueError, OverflowError):
         return False
-    return True

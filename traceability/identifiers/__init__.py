@@ -18,6 +18,7 @@ import unicodedata
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
+from typing import Final
 from urllib.parse import unquote
 
 from inspection.identity import IdentifierCode
@@ -38,6 +39,9 @@ RESOLVER_PATH = "/id/"
 """Where resolvers of ours have their units; a code behind it on a label's address is the unit's."""
 
 _BLANKS = " \t\r\n"
+
+_HANDLE_PROXY: Final = re.compile("https?://(?:hdl[.]handle[.]net|dx[.]doi[.]org|doi[.]org)/", re.IGNORECASE)
+_RESOLVER: Final = re.compile(f"https?://(?:[^/]+/)+?{RESOLVER_PATH[1:]}", re.IGNORECASE)
 
 __all__ = [
     "EXAMPLE_PREFIX",
@@ -109,7 +113,7 @@ def examine(
     composed = unicodedata.normalize("NFC", text)
     code = composed.strip(_BLANKS)
     before = len(composed) - len(composed.lstrip(_BLANKS))
-    chosen, code, skipped = (scheme, code, 0) if scheme is not None else _seen(code)
+    chosen, code, skipped = (scheme, code, 0) if scheme is not None else _seen(code, lenient)
     own = {"national_prefixes": national_prefixes} if chosen == handle.SCHEME else {}
     reading = SCHEMES[chosen](code, lenient=lenient, **own)
     faults = tuple(fault.moved(before + skipped) for fault in reading.faults)
@@ -125,29 +129,47 @@ def examine(
     )
 
 
-def _seen(code: str) -> tuple[str, str, int]:
+def _seen(code: str, lenient: bool) -> tuple[str, str, int]:
     """The scheme that a text shows, the code in it, and how many characters stand before that."""
     if re.match("https?://", code, re.IGNORECASE):
-        return _seen_in_address(code)
+        return _seen_in_address(code, lenient)
     if gs1.looks_like(code):
         return gs1.SCHEME, code, 0
     if re.match("][A-Za-z][0-9A-Za-z]", code):
         # The AIM identifier of a symbol that holds no GS1 elements.
-        scheme, inner, skipped = _seen(code[3:])
+        scheme, inner, skipped = _seen(code[3:], lenient)
         return scheme, inner, skipped + 3
-    for told in (oid, ecode, vaa):
-        if told.looks_like(code):
-            return told.SCHEME, code, 0
-    return (handle.SCHEME if "/" in code else plain.SCHEME), code, 0
+    return _scheme_that_shows(code) or (handle.SCHEME if "/" in code else plain.SCHEME), code, 0
 
 
-def _seen_in_address(address: str) -> tuple[str, str, int]:
-    """The code behind `/id/` of a resolver of ours, or all of the path on a Handle proxy; a Digital Link else."""
-    found = re.match("https?://(?:[^/]+/)+?id/(?=.)", address, re.IGNORECASE) or re.match(
-        "https?://(?:hdl[.]handle[.]net|dx[.]doi[.]org|doi[.]org)/(?=.)", address, re.IGNORECASE
-    )
-    if found is None or gs1.is_key(address[found.end() :].partition("/")[0]):
+def _scheme_that_shows(code: str) -> str | None:
+    return next((told.SCHEME for told in (gs1, oid, ecode, vaa) if told.looks_like(code)), None)
+
+
+def _seen_in_address(address: str, lenient: bool) -> tuple[str, str, int]:
+    """The code behind `/id/` of a resolver of ours, or all of the path on a Handle proxy; a Digital Link else.
+
+    Only the path is a code (RFC 3986, 3.3). A code's own `?` and `#` have percent signs there.
+    """
+    path = re.split("[?#]", address, maxsplit=1)[0]
+    proxy = _HANDLE_PROXY.match(path)
+    found = proxy or _RESOLVER.match(path)
+    if found is None or found.end() == len(path) or gs1.is_key(path[found.end() :].partition("/")[0]):
         return gs1.SCHEME, address, 0
-    inner = unicodedata.normalize("NFC", unquote(address[found.end() :]))
-    scheme, code, skipped = _seen(inner)
+    inner = unicodedata.normalize("NFC", unquote(path[found.end() :]))
+    if proxy is None and not _shows_its_scheme(inner) and not gs1.digital_link_faults(path, lenient=lenient):
+        return gs1.SCHEME, address, 0
+    scheme, code, skipped = _seen(inner, lenient)
     return scheme, code, skipped + found.end()
+
+
+def _shows_its_scheme(code: str) -> bool:
+    """Whether a code behind `/id/` can be taken for no step on the way to a Digital Link, as `/id/line-4/01/…` is.
+
+    A Handle of an enterprise has a prefix of several segments, and what is behind it may look like anything; in a
+    prefix of one number nobody can tell it from an identifier of GS1.
+    """
+    if _scheme_that_shows(code) is not None:
+        return True
+    prefix = code.partition("/")[0]
+    return "." in prefix and not handle.read(f"{prefix}/0").faults

@@ -42,7 +42,7 @@ def read(code: str, *, lenient: bool = False) -> Reading:
         faults.append(Fault(index=len(code), reason="oid_needs_two_arcs", expected="."))
     if len(code) - start > _LONGEST:
         faults.append(Fault(index=start + _LONGEST, reason="oid_too_long", expected=f"≤ {_LONGEST}"))
-    plain = [str(int(arc)) if arc.isascii() and arc.isdigit() else arc.lower() for arc in arcs]
+    plain = [(arc.lstrip("0") or "0") if arc.isascii() and arc.isdigit() else arc.lower() for arc in arcs]
     return Reading(
         canon=URN + ".".join(plain),
         faults=tuple(faults),
@@ -76,6 +76,7 @@ def _arc_fault(arcs: list[str], number: int) -> Fault | None:
         return Fault(index=0, reason="oid_root_unknown", expected="0 1 2")
     if len(arc) > 1 and arc.startswith("0"):
         return Fault(index=0, reason="leading_zero", expected="1-9")
-    if number == 1 and arcs[0] in ("0", "1") and int(arc) > 39:
+    # Its length first: Python makes no number of more than 4300 digits.
+    if number == 1 and arcs[0] in ("0", "1") and (len(arc) > 2 or int(arc) > 39):
         return Fault(index=0, reason="oid_second_arc_too_large", expected="0–39")
     return None

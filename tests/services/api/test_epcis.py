@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 from urllib.parse import quote
 
 import pytest
@@ -45,6 +46,20 @@ def test_a_body_that_is_no_document_is_refused(integrator, body):
     assert integrator.post("/epcis/capture", content=body).status_code in (400, 422)
 
 
+@pytest.mark.parametrize("number", ["NaN", "-Infinity", "1e999", "-1e999"])
+def test_a_number_that_json_does_not_have_is_refused_and_spoils_no_later_answer(integrator, client, number):
+    body = json.dumps(a_document(**{"ex:weight": 7})).replace('"ex:weight": 7', f'"ex:weight": {number}')
+    answer = integrator.post("/epcis/capture", content=body)
+    assert (answer.status_code, answer.json()["code"]) == (422, "SVC-REQUEST-INVALID")
+    assert client.get("/epcis/events").status_code == 200
+
+
+def test_what_is_nested_too_deep_to_be_kept_is_refused(integrator):
+    body = json.dumps(a_document(**{"ex:in": 7})).replace('"ex:in": 7', f'"ex:in": {"[" * 400}{"]" * 400}')
+    answer = integrator.post("/epcis/capture", content=body)
+    assert (answer.status_code, answer.json()["code"]) == (400, "TRC-EVENTS-REFUSED")
+
+
 def test_one_event_is_taken_in_with_its_context(integrator, client):
     event = {"@context": RECEIVED["@context"], **RECEIVED["epcisBody"]["eventList"][0]}
     assert integrator.post("/epcis/events", json=event).status_code == 201
@@ -66,10 +81,42 @@ def test_pages_follow_one_another_by_their_links(station, client):
 
 @pytest.mark.parametrize(
     "query",
-    ["EQ_nothing=1", "orderBy=x", "nextPageToken=x", "perPage=0", "GE_eventTime=today", "EXISTS_ilmd="],
+    [
+        "EQ_nothing=1",
+        "orderBy=x",
+        "nextPageToken=x",
+        "nextPageToken=MDAwMS0wMS0wMVQwMDowMDowMCsxMDowMCB4",
+        "perPage=0",
+        "GE_eventTime=today",
+        "EXISTS_ilmd=",
+    ],
 )
 def test_a_condition_that_is_not_understood_is_refused_and_not_left_out(client, query):
     assert client.get(f"/epcis/events?{query}").status_code == 422
+
+
+def test_a_rare_event_behind_a_page_of_others_is_found_by_its_disposition(station, client):
+    for _ in range(32):
+        station.finishes(an_inspection(unit=PART, verdict=Verdict.ACCEPT))
+    station.finishes(an_inspection(unit=PART, verdict=Verdict.REJECT))
+    answer = client.get("/epcis/events?EQ_disposition=non_conformant").json()
+    assert len(answer["epcisBody"]["queryResults"]["resultsBody"]["eventList"]) == 1
+
+
+@pytest.mark.parametrize(
+    "parameter", ["MATCH_epc", "MATCH_parentID", "MATCH_inputEPC", "MATCH_outputEPC", "MATCH_anyEPC"]
+)
+def test_a_pattern_where_one_unit_is_asked_for_is_refused_and_not_answered_with_nothing(client, parameter):
+    answer = client.get(f"/epcis/events?{parameter}=urn:epc:idpat:sgtin:9520123.045678.*")
+    assert (answer.status_code, answer.json()["code"]) == (422, "SVC-REQUEST-INVALID")
+    assert "pattern" in answer.json()["title"]
+
+
+@pytest.mark.parametrize(
+    "parameter", ["MATCH_epcClass", "MATCH_inputEPCClass", "MATCH_outputEPCClass", "MATCH_anyEPCClass"]
+)
+def test_a_pattern_is_a_class(client, parameter):
+    assert client.get(f"/epcis/events?{parameter}=urn:epc:idpat:sgtin:9520123.045678.*").status_code == 200
 
 
 @pytest.mark.parametrize(

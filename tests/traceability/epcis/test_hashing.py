@@ -182,3 +182,15 @@ def test_xml_without_events_or_with_entities_is_refused(text: str):
 def test_json_without_events_is_refused(document: dict[str, object]):
     with pytest.raises(NoEvents):
         events_of_json(document)
+
+
+def test_small_letters_in_a_time_mean_what_capitals_mean():
+    """RFC 3339, 5.6."""
+    assert canonical_time("2026-11-20t18:00:00.0004z") == canonical_time("2026-11-20T18:00:00.0004Z")
+    assert canonical_time("2026-11-20t18:00:00z") == "2026-11-20T18:00:00.000Z"
+    assert event_id(event_of(eventTime="2026-11-20t10:00:00z")) == event_id(event_of())
+
+
+@pytest.mark.parametrize("text", ["9999-12-31T23:59:59.9996Z", "0001-01-01T00:00:00+10:00"])
+def test_a_time_that_leaves_the_calendar_is_left_as_it_is(text: str):
+    assert canonical_time(text) == text

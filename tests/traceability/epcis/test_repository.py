@@ -1,31 +1,43 @@
 from __future__ import annotations
 
 import copy
+import itertools
 from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from inspection.types import Verdict
 from tests.builders import NOON, a_defect, a_measurement, an_inspection
+from traceability import tables
 from traceability.codes import CodeRegister
 from traceability.epcis.events import (
+    DECIDED,
+    INSPECTED,
+    MADE,
+    OF_CODES,
     code_of_epc,
     document,
     epc_of,
     inspected,
     key_of_epc,
     made_from,
+    place_uri,
     query_document,
+    station_and_lane,
     with_id,
 )
-from traceability.epcis.repository import EpcisRepository, Query, items_of, place_of
-from traceability.epcis.schema import mistakes
+from traceability.epcis.queries import MATCHES, Query, fits, items_of, place_of
+from traceability.epcis.repository import EpcisRepository
+from traceability.epcis.schema import MOST_DEEP, mistakes
+from traceability.epcis.sources import own_sources
 from traceability.errors import EventsRefused
 from traceability.genealogy.cuts import Link, LinkKind
 from traceability.genealogy.recording import record
-from traceability.holds import Decision, place, release
+from traceability.holds import DECISIONS, Decision, place, release
 from traceability.identifiers import parse
 from traceability.store import TraceStore
 
@@ -259,6 +271,196 @@ def test_pages_hold_every_event_once_also_those_of_one_moment(epcis: EpcisReposi
             break
         after = place_of(page[2])
     assert len(seen) == len(set(seen)) == 13
+
+
+def test_a_rare_event_is_found_behind_more_others_than_a_page_holds(
+    epcis: EpcisRepository, store: TraceStore
+):
+    store.record(
+        [
+            an_inspection(verdict=verdict, finished_at=NOON + timedelta(seconds=second))
+            for second, verdict in enumerate([Verdict.ACCEPT] * 32 + [Verdict.REJECT])
+        ]
+    )
+    (event,) = epcis.find(Query(dispositions=("non_conformant",)), after=None, limit=30)
+    assert event["lynceus:verdict"] == "REJECT"
+
+
+def test_a_received_event_is_found_behind_more_that_name_its_class_as_something_else(
+    epcis: EpcisRepository, store: TraceStore
+):
+    """They were kept under one role by earlier versions, so only the events tell them apart."""
+    for minute in range(9):
+        epcis.capture(a_transformation(minute, inputs=LOT, outputs=OTHER_LOT), by=None)
+    epcis.capture(a_transformation(9, inputs=OTHER_LOT, outputs=LOT), by=None)
+    with store.writing() as connection:
+        connection.execute(tables.epcis_item.update().values(role="class"))
+    (event,) = epcis.find(Query(matches={"MATCH_outputEPCClass": (LOT,)}), after=None, limit=2)
+    assert event["eventTime"] == "2026-11-20T11:09:00Z"
+
+
+LOT = "urn:epc:class:lgtin:9520123.045678.L"
+OTHER_LOT = "urn:epc:class:lgtin:9520123.045678.M"
+
+
+def a_transformation(minute: int, *, inputs: str, outputs: str) -> dict[str, Any]:
+    made = copy.deepcopy(RECEIVED)
+    made["epcisBody"]["eventList"] = [
+        {
+            "type": "TransformationEvent",
+            "eventTime": f"2026-11-20T11:{minute:02}:00Z",
+            "eventTimeZoneOffset": "+08:00",
+            "inputQuantityList": [{"epcClass": inputs}],
+            "outputQuantityList": [{"epcClass": outputs}],
+        }
+    ]
+    return made
+
+
+@pytest.mark.parametrize(
+    ("parameter", "count"),
+    [
+        ("MATCH_epcClass", 0),
+        ("MATCH_inputEPCClass", 1),
+        ("MATCH_outputEPCClass", 0),
+        ("MATCH_anyEPCClass", 1),
+    ],
+)
+def test_a_class_is_found_as_what_it_took_part(epcis: EpcisRepository, parameter: str, count: int):
+    epcis.capture(a_transformation(0, inputs=LOT, outputs=OTHER_LOT), by=None)
+    assert len(found(epcis, matches={parameter: (LOT,)})) == count
+
+
+def a_history(store: TraceStore) -> None:
+    """Of every sort of record one that events tell of, and of every verdict an inspection."""
+    codes = CodeRegister(store)
+    for code in (COIL, SLAB, PART):
+        codes.register(code, reason="made")
+    kinds = (LinkKind.ROLL, LinkKind.REWORK, LinkKind.ASSEMBLE, LinkKind.REPACK)
+    links = [
+        Link(id=UUID(int=number), parent=SLAB, child=parse(f"86.100.12/{kind}"), kind=kind)
+        for number, kind in enumerate(kinds, 1)
+    ]
+    record(store, links=links)
+    store.record(
+        [
+            an_inspection(unit=COIL, verdict=verdict, lane=lane, finished_at=NOON + timedelta(seconds=number))
+            for number, (verdict, lane) in enumerate(itertools.product(Verdict, ("strip", "卷:1")))
+        ]
+    )
+    for number, decision in enumerate(DECISIONS):
+        at = NOON + timedelta(minutes=number)
+        place(store, [COIL], ids=[UUID(int=10 + number)], reason="rust", at=at, by="Li Wei")
+        release(store, COIL, id=UUID(int=20 + number), decision=decision, reason="seen", at=at, by="Li Wei")
+    codes.retire(PART, reason="shipped")
+
+
+ALL_WORDS = [*INSPECTED.values(), *OF_CODES.values(), *DECIDED.values(), *MADE.values()]
+QUESTIONS: list[dict[str, Any]] = [
+    *({"kinds": (kind,)} for kind in sorted({words.type for words in ALL_WORDS})),
+    *({"actions": (action,)} for action in ("OBSERVE", "ADD", "DELETE")),
+    *(
+        {"biz_steps": (step,)}
+        for step in ("holding", "packing", *sorted({w.biz_step for w in ALL_WORDS} - {None}))
+    ),
+    *({"dispositions": (one,)} for one in sorted({w.disposition for w in ALL_WORDS} - {None})),
+    *({"read_points": (place_uri("demo", lane),)} for lane in ("strip", "卷:1", "nowhere")),
+    {"read_points": ("urn:x-lynceus:station:demo",)},
+    *({"matches": {parameter: (epc_of(unit),)}} for parameter in MATCHES for unit in (COIL, SLAB, PART)),
+    {"dispositions": ("unknown",), "read_points": (place_uri("demo", "strip"),)},
+    {"dispositions": ("conformant",), "biz_steps": ("holding",)},
+]
+
+
+@pytest.mark.parametrize(
+    ("asked", "searched"),
+    [
+        ({}, 5),
+        ({"biz_steps": ("receiving",)}, 0),
+        ({"biz_steps": ("inspecting",)}, 1),
+        ({"kinds": ("AggregationEvent",)}, 1),
+        ({"actions": ("DELETE",)}, 1),
+        ({"dispositions": ("non_sellable_other",)}, 2),
+        ({"read_points": (place_uri("demo", "strip"),)}, 1),
+        ({"read_points": ("urn:x:elsewhere",)}, 0),
+        ({"matches": {"MATCH_parentID": (epc_of(SLAB),)}}, 1),
+        ({"matches": {"MATCH_epcClass": (epc_of(SLAB),)}}, 0),
+    ],
+)
+def test_records_that_never_say_what_is_asked_are_not_searched(asked: dict[str, Any], searched: int):
+    assert len(own_sources(Query(**asked), None)) == searched
+
+
+@pytest.mark.parametrize(
+    ("asked", "rows"),
+    [
+        ({"dispositions": ("non_conformant",)}, 2),
+        ({"dispositions": ("unknown",), "read_points": (place_uri("demo", "strip"),)}, 2),
+        ({"biz_steps": ("decommissioning",)}, 1),
+        ({"kinds": ("AssociationEvent",)}, 1),
+        ({"dispositions": ("in_progress",)}, 1),
+    ],
+)
+def test_the_database_hands_out_only_rows_of_what_is_asked(
+    store: TraceStore, asked: dict[str, Any], rows: int
+):
+    a_history(store)
+    (source,) = own_sources(Query(**asked), None)
+    with store.reading() as connection:
+        assert len(connection.execute(source.rows).all()) == rows
+
+
+def test_no_question_loses_an_event_that_is_found_without_it(epcis: EpcisRepository, store: TraceStore):
+    """The database is asked for less than all; what it leaves out must be what nobody asked for."""
+    a_history(store)
+    everything = found(epcis)
+    assert len(everything) > 20
+    for asked in QUESTIONS:
+        query = Query(**asked)
+        expected = [event["eventID"] for event in everything if fits(event, query)]
+        assert [event["eventID"] for event in found(epcis, **asked)] == expected, asked
+
+
+@given(st.text(), st.text())
+def test_a_read_point_leads_back_to_station_and_lane(station: str, lane: str):
+    assert station_and_lane(place_uri(station, lane)) == (station, lane)
+
+
+@pytest.mark.parametrize(
+    "uri", ["urn:x-lynceus:station:demo", "urn:x-lynceus:station:d%65mo:strip", "urn:x:y"]
+)
+def test_what_is_no_read_point_of_ours_has_no_station(uri: str):
+    assert station_and_lane(uri) is None
+
+
+@pytest.mark.parametrize(
+    "at", ["0001-01-01T00:00:00+10:00", "9999-12-31T23:59:59.9996Z", "9999-12-31T23:59:59-14:00"]
+)
+def test_a_time_that_leaves_the_calendar_in_utc_is_a_mistake(epcis: EpcisRepository, at: str):
+    with pytest.raises(EventsRefused, match="eventList/0/eventTime"):
+        epcis.capture(a_document(eventTime=at), by=None)
+
+
+def nested(levels: int) -> dict[str, Any]:
+    inner: dict[str, Any] = {}
+    for _ in range(levels):
+        inner = {"ex:in": inner}
+    return inner
+
+
+def test_a_document_that_is_nested_too_deep_is_a_mistake_and_one_at_the_limit_is_kept(epcis: EpcisRepository):
+    with pytest.raises(EventsRefused, match="levels deep"):
+        epcis.capture(a_document(**{"ex:in": nested(400)}), by=None)
+    in_the_document = len(("epcisBody", "eventList", 0, "ex:in"))
+    epcis.capture(a_document(**{"ex:in": nested(MOST_DEEP - in_the_document)}), by=None)
+    (event,) = found(epcis)
+    assert "ex:in" in event
+
+
+@pytest.mark.parametrize("number", [float("nan"), float("inf")])
+def test_a_number_that_json_does_not_have_is_a_mistake(epcis: EpcisRepository, number: float):
+    with pytest.raises(EventsRefused, match="no number"):
+        epcis.capture(a_document(**{"ex:weight": number}), by=None)
 
 
 def test_one_key_stands_for_all_spellings_of_an_epc():

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import random
 import re
 
 import biip
@@ -10,7 +11,7 @@ from hypothesis import strategies as st
 from tests.where import vectors
 from traceability.errors import CodeNotParsed
 from traceability.identifiers import examine, parse
-from traceability.identifiers.gs1 import digital_link_of, element_string_of, urn_of
+from traceability.identifiers.gs1 import digital_link_of, element_string_of, primary_keys, urn_of
 from traceability.identifiers.gs1.checks import CHECKS, CSET82, check_digit, check_pair, csum, csumalpha
 from traceability.identifiers.gs1.elements import (
     Element,
@@ -159,6 +160,79 @@ def test_bare_digits_are_a_plant_number_unless_one_says_gs1():
 def test_a_serial_number_identifies_without_the_lot_beside_it():
     assert parse("(01)09520123456788(10)L1(21)S") == parse("(01)09520123456788(21)S(10)L2")
     assert parse("(01)09520123456788(10)L1") != parse("(01)09520123456788(10)L2")
+
+
+KEYS = {
+    "00": "095201234567891235",
+    "01": "09520123456788",
+    "253": "9520123456788",
+    "255": "9520123456788",
+    "401": "9520123SHIPMENT",
+    "402": "95201234567890122",
+    "414": "9520123456788",
+    "415": "9520123456788",
+    "417": "9520123456788",
+    "8003": "09520123456788",
+    "8004": "9520123ASSET",
+    "8006": "095201234567880102",
+    "8010": "9520123PART",
+    "8013": "1987654Ad4X4bL5ttr2310c2K",
+    "8017": "952012345678912345",
+    "8018": "952012345678912345",
+}
+NARROWING = {"10": "LOT", "20": "01", "21": "A", "254": "5", "8011": "7", "8019": "1", "8020": "REF"}
+
+
+def test_every_primary_key_has_its_place_in_the_order():
+    assert sorted(KEYS) == sorted(primary_keys())
+    assert all(parse(f"({ai}){value}").scheme == "gs1" for ai, value in KEYS.items())
+
+
+@given(
+    st.sets(st.sampled_from(sorted(KEYS)), min_size=1, max_size=5),
+    st.sets(st.sampled_from(sorted(NARROWING))),
+    st.randoms(use_true_random=False),
+)
+def test_what_a_label_identifies_does_not_depend_on_the_order_of_its_elements(
+    keys: set[str], narrowing: set[str], chance: random.Random
+):
+    label = [f"({ai}){(KEYS | NARROWING)[ai]}" for ai in sorted(keys | narrowing)]
+    shuffled = chance.sample(label, len(label))
+    assert parse("".join(shuffled)).canon == parse("".join(label)).canon
+
+
+@pytest.mark.parametrize(
+    ("label", "identity"),
+    [
+        ("(402)95201234567890122(00)095201234567891235", "(00)095201234567891235"),
+        ("(414)9520123456788(01)09520123456788(21)A", "(01)09520123456788(21)A"),
+        ("(401)9520123S(8004)9520123ASSET", "(8004)9520123ASSET"),
+        ("(00)095201234567891235(01)09520123456788(21)A", "(01)09520123456788(21)A"),
+        # The trade item and its lot are those of a hundred pallets, the SSCC is this one's.
+        ("(01)09520123456788(10)LOT(00)095201234567891235", "(00)095201234567891235"),
+        ("(01)09520123456788(8003)09520123456788", "(01)09520123456788"),
+        ("(01)09520123456788(8003)095201234567887", "(8003)095201234567887"),
+        ("(01)09520123456788(8010)9520123PART(8011)7", "(8010)9520123PART(8011)7"),
+    ],
+)
+def test_of_several_keys_that_of_a_single_unit_identifies(label: str, identity: str):
+    elements = re.findall(r"\([0-9]+\)[^(]*", label)
+    assert str(parse(label)) == str(parse("".join(reversed(elements)))) == identity
+
+
+def test_a_digital_link_identifies_what_its_path_names():
+    assert str(parse("https://e.com/414/9520123456788?00=095201234567891235")) == "(414)9520123456788"
+
+
+@pytest.mark.parametrize("letter", "?#/")
+def test_a_character_that_would_part_an_address_is_no_part_of_an_epc_urn(letter: str):
+    with pytest.raises(CodeNotParsed) as refused:
+        parse(f"urn:epc:id:sgtin:9520123.045678.A{letter}B")
+    assert refused.value.facts["reason"] == "epc_not_understood"
+
+
+def test_a_question_mark_with_a_percent_sign_is_part_of_an_epc_urn():
+    assert str(parse("urn:epc:id:sgtin:9520123.045678.A%3FB")) == "(01)09520123456788(21)A?B"
 
 
 def test_what_must_go_together_is_noted_and_not_refused():

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import unicodedata
 from datetime import UTC, datetime, timedelta, timezone
+from urllib.parse import quote
 
 import pytest
 from hypothesis import given
@@ -93,6 +94,55 @@ def test_a_refused_text_is_told_with_the_place_of_the_first_mistake(text: str, p
 
 def test_the_longest_code_is_a_code():
     assert str(parse("x" * LONGEST)) == "x" * LONGEST
+
+
+@pytest.mark.parametrize(
+    ("address", "canon"),
+    [
+        ("https://ex.com/id/86.100.12/ABC?linkType=all", "86.100.12/ABC"),
+        ("https://ex.com/id/86.100.12/ABC#defects", "86.100.12/ABC"),
+        ("https://ex.com/id/86.100.12/ABC#a?b", "86.100.12/ABC"),
+        ("https://ex.com/id/86.100.12/A%3FB%23C?linkType=all", "86.100.12/A?B#C"),
+        ("https://hdl.handle.net/10.1000/182?noredirect", "10.1000/182"),
+        ("https://ex.com/id/(01)09520123456788(21)A?linkType=all", "(01)09520123456788(21)A"),
+        ("https://ex.com/01/09520123456788/21/A?linkType=all#x", "(01)09520123456788(21)A"),
+    ],
+)
+def test_only_the_path_of_an_address_is_its_code(address: str, canon: str):
+    assert str(parse(address)) == canon
+
+
+@pytest.mark.parametrize(
+    ("address", "canon"),
+    [
+        ("https://ex.com/01/09520123456788/10/ID/21/12345", "(01)09520123456788(21)12345"),
+        ("https://ex.com/id/foo/01/09520123456788/21/A", "(01)09520123456788(21)A"),
+        ("https://ex.com/some/id/86/01/09520123456788", "(01)09520123456788"),
+        ("https://ex.com/id/01/09520123456788", "(01)09520123456788"),
+    ],
+)
+def test_a_valid_digital_link_is_one_whatever_its_path_leads_through(address: str, canon: str):
+    code = parse(address)
+    assert (code.scheme, code.canon) == ("gs1", canon)
+
+
+def test_a_digital_link_of_an_older_label_is_one_when_one_says_so():
+    address = "https://ex.com/gtin/9520123456788/lot/ID/ser/12345"
+    assert str(parse(address, lenient=True)) == "(01)09520123456788(21)12345"
+
+
+@given(
+    st.sampled_from(["", "/plant", "/some/stem", "/01/09520123456788"]),
+    st.sampled_from(["86.100.12", "20.500.12592", "VAA0881001"]),
+    suffixes | st.sampled_from(["01/09520123456788", "01/09520123456788/21/A", "id/21/7", "00/1?#", "(01)1"]),
+)
+def test_a_code_behind_a_resolver_of_ours_is_read_from_its_address(stem: str, prefix: str, suffix: str):
+    code = parse(f"{prefix}/{suffix}")
+    assert parse(f"https://plant.example{stem}/id/{quote(str(code), safe='/:')}") == code
+
+
+def test_a_handle_on_a_proxy_is_all_of_the_path_also_where_id_is_in_it():
+    assert str(parse("https://doi.org/10.1000/id/5")) == "10.1000/id/5"
 
 
 def test_minted_codes_count_up_per_kind():

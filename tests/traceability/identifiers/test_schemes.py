@@ -60,6 +60,9 @@ def test_a_text_shows_its_scheme(text: str, scheme: str, canon: str):
         ("urn:oid:3.1", 9, "oid_root_unknown"),
         ("urn:oid:1", 10, "oid_needs_two_arcs"),
         ("urn:oid:1.2." + "1" * 100, 109, "oid_too_long"),
+        # More digits than Python makes a number of.
+        ("1.2." + "9" * 5000, 101, "oid_too_long"),
+        ("urn:oid:1." + "9" * 5000, 11, "oid_second_arc_too_large"),
         ("urn:oid:1.2.840.abc", 17, "non_digit_character"),
         ("urn:oid:1.2.156." + "a" * 64, 80, "oid_arc_too_long"),
         ("ecode:5000112", 7, "ecode_version_reserved"),

@@ -6,13 +6,16 @@
     urn:epc:id:sgtin:9520123.045678.ABC              an EPC URN
     9520123456788                                    a bare key, when one says that it is GS1
 
-All are the unit `(01)09520123456788(21)ABC`. What else they carry, dates and weights, does not identify.
+All are the unit `(01)09520123456788(21)ABC`. What else they carry, dates and weights, does not identify. Of several
+primary keys the one that names a single unit does, else the first in a fixed order: goods, documents, shipments,
+places. Their order in the text means nothing; a Digital Link says by its path what it is of.
 Source: CBV 2.0, 8.9.2 (constrained canonical Digital Link); GS1 General Specifications 25.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import re
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from traceability.identifiers.faults import Fault, Reading
@@ -37,6 +40,8 @@ from traceability.identifiers.gs1.epc import link_of_urn, urn_of_link
 
 SCHEME = "gs1"
 
+_ADDRESSES = ("http://", "https://")
+
 GS = "\x1d"
 """FNC1 as scanners put it into text."""
 
@@ -50,6 +55,18 @@ _FIRST_OF = {
     "8018": ("8019",),
 }
 """What narrows a key down: the first of these that is there. A serial number needs no lot beside it."""
+
+_KEYS = (
+    # goods and their packages, equipment and parts
+    "01", "8006", "00", "8003", "8004", "8010",
+    # models of goods; documents and coupons; whoever gives or gets a service
+    "8013", "253", "255", "8017", "8018",
+    # shipments and consignments
+    "402", "401",
+    # places and parties
+    "414", "417", "415",
+)  # fmt: skip
+"""All primary keys. Of several on one label the first here is the unit's, and before all that only names its class."""
 
 _OLDER_LABELS = Leniency(short_gtins=True, names=True)
 
@@ -80,9 +97,9 @@ def primary_keys() -> tuple[str, ...]:
     return tuple(ai for ai, known in table().items() if known.qualifiers is not None)
 
 
-def digital_link_faults(link: str) -> tuple[Fault, ...]:
+def digital_link_faults(link: str, *, lenient: bool = False) -> tuple[Fault, ...]:
     """Why an address is no Digital Link."""
-    return read_digital_link(link).faults
+    return read_digital_link(link, _OLDER_LABELS if lenient else STRICT).faults
 
 
 def is_key(ai: str) -> bool:
@@ -95,7 +112,8 @@ def read(text: str, *, lenient: bool = False) -> Reading:
     """What `text` identifies. Notes say what its elements lack or exclude; another label may make up for it."""
     found = _elements(text, _OLDER_LABELS if lenient else STRICT)
     faults = found.faults
-    identity = _identity(found.elements)
+    is_address = text.lower().startswith(_ADDRESSES)
+    identity = _identity(found.elements[:1] if is_address else found.elements, found.elements)
     if not faults and not identity:
         faults = (Fault(index=0, reason="no_gs1_key", expected="(01) (00) (8004) …"),)
     return Reading(
@@ -109,10 +127,11 @@ def read(text: str, *, lenient: bool = False) -> Reading:
 def _elements(text: str, leniency: Leniency) -> Read:
     if text.startswith("("):
         return read_bracketed(text, leniency)
-    if text.lower().startswith(("http://", "https://")):
+    if text.lower().startswith(_ADDRESSES):
         return read_digital_link(text, leniency)
     if text.startswith("urn:epc:"):
-        link = link_of_urn(text)
+        # Bare, these would part the link that it becomes; a URN has them as %2F, %3F and %23 (TDS 2.1, 6).
+        link = None if re.search("[/?#]", text) else link_of_urn(text)
         if link is None:
             fault = Fault(index=len("urn:epc:"), reason="epc_not_understood", expected="id:sgtin:… id:sscc:…")
             return Read(elements=(), faults=(fault,))
@@ -148,13 +167,33 @@ def _moved(found: Read, by: int) -> Read:
     return Read(elements=found.elements, faults=tuple(fault.moved(by) for fault in found.faults))
 
 
-def _identity(found: Sequence[Element]) -> tuple[Element, ...]:
-    key = next((one for one in found if one.known.qualifiers is not None), None)
-    if key is None:
-        return ()
+def _identity(among: Sequence[Element], found: Sequence[Element]) -> tuple[Element, ...]:
+    """The key and what narrows it down, in whatever order they were found.
+
+    among  elements that may be the key
+    """
     by_ai = {one.ai: one for one in found}
+    keys = [one for one in among if one.known.qualifiers is not None]
+    if not keys:
+        return ()
+    key = min(keys, key=lambda one: (not _names_one_unit(one, by_ai), _KEYS.index(one.ai)))
     narrowing = next((by_ai[ai] for ai in _FIRST_OF.get(key.ai, ()) if ai in by_ai), None)
     return (key,) if narrowing is None else (key, narrowing)
+
+
+def _names_one_unit(key: Element, by_ai: Mapping[str, Element]) -> bool:
+    """Whether it is no class: a pallet with an SSCC is not every pallet of the trade item that it also is."""
+    if key.ai in ("01", "8006"):
+        return "21" in by_ai or "235" in by_ai
+    if key.ai == "8003":
+        return len(key.value) > _GRAI_DIGITS
+    if key.ai == "8010":
+        return "8011" in by_ai
+    return key.ai in ("00", "8004")
+
+
+_GRAI_DIGITS = 14
+"""Of a returnable asset's kind; its serial number follows."""
 
 
 def canonical_elements(canon: str) -> tuple[Element, ...]:
