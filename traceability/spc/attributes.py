@@ -16,7 +16,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from math import ceil, log, sqrt
+from math import ceil, exp, log, sqrt
 from typing import Final, Literal
 
 import numpy as np
@@ -34,7 +34,7 @@ from traceability.spc.charts import (
     stage_labels,
     stage_rows,
 )
-from traceability.spc.checks import counts, enough, numbers, positive, share, within
+from traceability.spc.checks import counts, enough, numbers, positive, relative_logs, share, within
 from traceability.spc.rules import BEYOND_LIMITS, DEFAULT, NELSONS_READING, Reading, Rule, Signal
 
 Floats = NDArray[np.float64]
@@ -367,18 +367,31 @@ def t_chart(
 
 
 def weibull_parameters(values: ArrayLike) -> tuple[float, float]:
-    """Shape and scale of greatest likelihood; values above 0."""
+    """Shape and scale of greatest likelihood; values above 0, of any spread: a width that varies by 1e-5 of itself
+    has a shape of about 1.28e5.
+
+    The shape is sought in units of the spread of the logarithms, in which it is about pi/sqrt(6) for any Weibull.
+    """
     x = numbers(values, method="weibull", needed=2, must_vary=True)
     positive(float(x.min()), parameter="value")
-    logs = np.log(x)
-    relative = logs - logs.max()
+    logs = relative_logs(x)
+    logs -= logs.mean()
+    spread = float(np.sqrt(np.mean(logs**2)))
+    level = logs / spread
+    level -= level.mean()
+    top = float(level.max())
 
     def slope(shape: float) -> float:
-        weight = np.exp(shape * relative)
-        return float(np.sum(weight * logs) / np.sum(weight) - 1 / shape - logs.mean())
+        weight = np.exp(shape * (level - top))
+        return float(np.sum(weight * level) / np.sum(weight)) - 1 / shape
 
-    shape = float(brentq(slope, 1e-3, 1e4, xtol=1e-13))
-    return shape, float(np.mean(np.exp(shape * relative)) ** (1 / shape) * x.max())
+    # No weighted mean exceeds the largest level, so that the root is at or above its inverse.
+    low = high = 0.5 / top
+    while slope(high) <= 0:
+        high *= 2
+    shape = float(brentq(slope, low, high, xtol=1e-13))
+    mean_power = float(np.mean(np.exp(shape * (level - top))))
+    return shape / spread, float(x.max()) * exp(log(mean_power) * spread / shape)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -23,7 +23,7 @@ from scipy.optimize import brentq
 from scipy.special import gammaln, xlogy
 from scipy.stats import chi2, fisher_exact, nchypergeom_fisher, norm
 
-from traceability.spc.checks import counts, enough, numbers, share, within
+from traceability.spc.checks import counts, enough, numbers, rounding, share, within
 
 Floats = NDArray[np.float64]
 Interval = tuple[float, float]
@@ -274,16 +274,18 @@ def permutation_test(
     """Two samples of a process parameter, with and without defects. Sampled p-values are (b + 1)/(n + 1)."""
     x, y = numbers(a, method="permutation_test"), numbers(b, method="permutation_test")
     both = np.concatenate([x, y])
-    observed = float(x.mean() - y.mean())
+    # From the middle on: sums of values far from 0 would lose the digits by which the values differ.
+    off = both - np.median(both)
+    observed = float(off[: x.size].mean() - off[x.size :].mean())
     all_ways = comb(both.size, x.size)
     if all_ways <= most:
         chosen = np.array(list(combinations(range(both.size), x.size)))
     else:
         random = np.random.default_rng(seed)
         chosen = np.array([random.permutation(both.size)[: x.size] for _ in range(samples)])
-    first = both[chosen].sum(axis=1)
-    differences = first / x.size - (both.sum() - first) / y.size
-    slack = 1e-12 * max(float(np.abs(both).max()), 1)
+    first = off[chosen].sum(axis=1)
+    differences = first / x.size - (off.sum() - first) / y.size
+    slack = float(rounding(np.abs(off).max(), np.abs(both).max()))
     more, less = differences >= observed - slack, differences <= observed + slack
     far = np.abs(differences) >= abs(observed) - slack
     is_exact = all_ways <= most
@@ -563,11 +565,13 @@ def change_point(
     """
     x, size = _counted(values, n, kind)
     cut, gain = _best_cut(x, size, kind, least)
+    # An arrangement that cuts as well as the one seen counts as such, whatever the order it was summed in.
+    slack = 1e-9 * max(gain, 1.0)
     random = np.random.default_rng(seed)
     beaten = 0
     for _ in range(permutations):
         order = random.permutation(x.size)
-        beaten += _best_cut(x[order], size[order], kind, least)[1] >= gain - 1e-12
+        beaten += _best_cut(x[order], size[order], kind, least)[1] >= gain - slack
     return Change(
         before=cut,
         level_before=float(x[:cut].sum() / size[:cut].sum()),
@@ -645,15 +649,20 @@ def _counted(values: ArrayLike, n: ArrayLike | None, kind: ChangeKind) -> tuple[
 
 
 def _best_cut(x: Floats, size: Floats, kind: ChangeKind, least: int) -> tuple[int, float]:
-    """Number of observations before the best cut, and its log likelihood ratio."""
+    """Number of observations before the best cut, and its log likelihood ratio. Of means it depends neither on
+    where the values' scale begins nor on its unit."""
+    if kind == "mean":
+        # Squares of values far from 0 would lose what the values differ by.
+        x = x - np.median(x)
+        x = (x - x.mean()) / np.abs(x).max()
     cuts = np.arange(max(least, 1), x.size - max(least, 1) + 1)
     total, whole = x.sum(), size.sum()
     first, area = np.cumsum(x)[cuts - 1], np.cumsum(size)[cuts - 1]
     rest, rest_area = total - first, whole - area
     if kind == "mean":
-        all_squares = float(np.sum((x - x.mean()) ** 2))
+        all_squares = float(np.sum(x**2))
         between = first**2 / area + rest**2 / rest_area - total**2 / whole
-        left = np.maximum(all_squares - between, 1e-12 * max(all_squares, 1e-300))
+        left = np.maximum(all_squares - between, 1e-12 * all_squares)
         gain = x.size / 2 * np.log(all_squares / left)
     elif kind == "poisson":
         gain = xlogy(first, first / area) + xlogy(rest, rest / rest_area) - float(xlogy(total, total / whole))

@@ -26,7 +26,16 @@ from scipy.optimize import minimize_scalar
 from scipy.stats import chi2, norm
 
 from traceability.spc import constants
-from traceability.spc.checks import enough, numbers, positive, spec_limits, subgroups, varying, within
+from traceability.spc.checks import (
+    enough,
+    numbers,
+    positive,
+    rounding,
+    spec_limits,
+    subgroups,
+    varying,
+    within,
+)
 from traceability.spc.rules import BEYOND_LIMITS, DEFAULT, NELSONS_READING, Reading, Rule, Signal, signals
 
 Floats = NDArray[np.float64]
@@ -133,8 +142,7 @@ class ControlChart:
     @property
     def beyond(self) -> tuple[int, ...]:
         """0-based, the points beyond their own limits; a point on its limit is not."""
-        # A value equal to its limit in reason may differ from it in the last digit.
-        slack = 1e-12 * np.maximum(np.abs(self.value), self.sigma)
+        slack = rounding(self.sigma, self.value, self.centre)
         with np.errstate(invalid="ignore"):
             out = (self.value > self.upper + slack) | (self.value < self.lower - slack)
         return tuple(int(index) for index in np.flatnonzero(out))
@@ -246,10 +254,14 @@ def make_chart(
         frozen=frozen,
         excluded=excluded,
     )
-    z = standardised(points, middle, below, above)
+    z, slack = standardised(points, middle, below, above)
     out = set(chart.beyond)
     found = signals(
-        z, [rule for rule in rules if rule != BEYOND_LIMITS], reading=reading, stages=stage or None
+        z,
+        [rule for rule in rules if rule != BEYOND_LIMITS],
+        reading=reading,
+        stages=stage or None,
+        slack=slack,
     )
     if BEYOND_LIMITS in rules:
         found += tuple(
@@ -267,14 +279,18 @@ def make_chart(
     )
 
 
-def standardised(value: Floats, centre: Floats, lower: Floats, upper: Floats) -> Floats:
-    """Each point's distance from its centre in thirds of the way to the limit on its side; inf where that is 0."""
+def standardised(value: Floats, centre: Floats, lower: Floats, upper: Floats) -> tuple[Floats, Floats]:
+    """Each point's distance from its centre in thirds of the way to the limit on its side, inf where that is 0, and
+    how far rounding may have moved it, in the same unit."""
     with np.errstate(divide="ignore", invalid="ignore"):
         off = value - centre
         reach = np.where(off > 0, upper - centre, centre - lower) / 3
         reach = np.where(np.isfinite(reach), reach, np.abs(upper - lower) / 6)
-        z: Floats = np.where(off == 0, 0.0, off / reach)
-    return z
+        slack = rounding(reach, value, centre)
+        z: Floats = np.where((off == 0) | (np.abs(off) <= slack), 0.0, off / reach)
+        # A chart without width has no borders but its centre line.
+        in_reaches: Floats = np.where(reach > 0, slack / reach, 0.0)
+    return z, in_reaches
 
 
 def freeze(
@@ -373,7 +389,8 @@ def subgroup_chart(
     stages         one label per subgroup; consecutive equal labels are one stage. A stage that is still too short
                    for limits of its own is shown without
 
-    Raises ValuesMissing, TooFewValues, ValueNotFinite, NoVariation, SubgroupSizesDiffer.
+    Raises ValuesMissing, TooFewValues, ValueNotFinite, NoVariation, SubgroupSizesDiffer, and ParameterOutOfRange for a
+    sigma of 0.
     """
     method = {"range": "xbar_r", "standard_deviation": "xbar_s"}[spread] if location == "mean" else "median"
     checked = subgroups(
@@ -381,6 +398,8 @@ def subgroup_chart(
         method=method,
         needed=1 if limits is not None else 2,
         varying_sizes=varying_sizes and location == "mean",
+        # Against given limits nothing is estimated: a subgroup without spread is judged like any other.
+        must_vary=limits is None,
     )
     chosen: Estimator = estimator or ("rbar_d2" if spread == "range" else "sbar_c4")
     sizes = np.array([group.size for group in checked])
@@ -395,9 +414,13 @@ def subgroup_chart(
                 centre[part] = sigma[part] = np.nan
                 continue
             subgroups(used, method=method, needed=2, varying_sizes=varying_sizes)
+            own_sigma = sigma_within(used, chosen)
+            if labels and own_sigma == 0:
+                centre[part] = sigma[part] = np.nan
+                continue
             established = Limits(
                 centre=_centre(used, location),
-                sigma=sigma_within(used, chosen),
+                sigma=positive(own_sigma, parameter="sigma"),
                 method=chosen,
                 subgroups=len(used),
             )
@@ -456,10 +479,11 @@ def individuals_chart(
 ) -> ChartPair:
     """I-MR chart of single values in their order. Moving ranges never span a change of stage.
 
-    A stage that is still too short for limits of its own, or does not vary, is shown without.
+    A stage that is still too short for limits of its own, or does not vary, is shown without. A median of ranges is 0
+    where most neighbours are equal, and limits of no width would call every other value a signal.
     The first span - 1 points of each stage have no moving range: NaN on the spread chart.
 
-    Raises ValuesMissing, TooFewValues, ValueNotFinite, NoVariation.
+    Raises ValuesMissing, TooFewValues, ValueNotFinite, NoVariation, and ParameterOutOfRange for a sigma of 0.
     """
     within(span, parameter="span", allowed=">= 2", is_allowed=span >= 2)
     x = numbers(values, method="i_mr", needed=1 if limits is not None else span)
@@ -476,9 +500,13 @@ def individuals_chart(
                 centre[part] = sigma[part] = np.nan
                 continue
             used = numbers(kept, method="i_mr", needed=span, must_vary=True)
+            own_sigma = sigma_of_singles(used, estimator, span=span)
+            if labels and own_sigma == 0:
+                centre[part] = sigma[part] = np.nan
+                continue
             established = Limits(
                 centre=float(used.mean()),
-                sigma=sigma_of_singles(used, estimator, span=span),
+                sigma=positive(own_sigma, parameter="sigma"),
                 method=estimator,
                 subgroups=used.size,
             )

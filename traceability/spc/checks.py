@@ -88,8 +88,11 @@ def subgroups(
     least_size: int = 2,
     needed: int = 2,
     varying_sizes: bool = False,
+    must_vary: bool = True,
 ) -> list[Floats]:
     """Rational subgroups, each of shape (n_i,), all finite; of one size unless `varying_sizes`.
+
+    must_vary  a spread is to be estimated from them: some subgroup must have one
 
     Raises what `numbers` raises, and SubgroupSizesDiffer.
     """
@@ -103,7 +106,7 @@ def subgroups(
             method=method,
             sizes=", ".join(map(str, sizes)),
         )
-    if all(np.all(group == group[0]) for group in groups):
+    if must_vary and all(np.all(group == group[0]) for group in groups):
         varying(groups[0], method=method)
     return groups
 
@@ -149,6 +152,32 @@ def counts(
             opportunity=f"{area[at]:g}",
         )
     return found, np.array(area)
+
+
+def rounding(spread: ArrayLike, *amounts: ArrayLike) -> Floats:
+    """How far apart two numbers may be that are equal in reason: on a limit, a zone's border, a centre line.
+
+    spread   of what is compared (a chart's sigma), itself estimated by long sums: 1e-12 of it
+    amounts  what was added up or subtracted on the way: 16 last digits of each. A width of 25 mm is written to the
+             nearest 4e-15 mm, and a mean of such widths misses its centre line by a few of those
+    """
+    slack = 1e-12 * np.abs(np.asarray(spread, np.float64))
+    for amount in amounts:
+        slack = slack + 16 * np.finfo(np.float64).eps * np.abs(np.asarray(amount, np.float64))
+    return np.asarray(slack, np.float64)
+
+
+def relative_logs(x: Floats) -> Floats:
+    """Logarithms of values above 0 over their median, shape (n,); exact however little the values differ.
+
+    ln 25.4001 - ln 25.4 has lost six of sixteen digits; values close to each other are subtracted without loss.
+    """
+    middle = float(np.median(x))
+    with np.errstate(over="ignore"):
+        off = (x - middle) / middle
+    is_near = np.abs(off) < 0.5
+    logs: Floats = np.where(is_near, np.log1p(np.where(is_near, off, 0.0)), np.log(x) - np.log(middle))
+    return logs
 
 
 def spec_limits(lower: float | None, upper: float | None) -> None:

@@ -11,21 +11,25 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from math import exp, log, sqrt
+from math import exp, log, pi, sqrt
 from typing import Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy import stats
 from scipy.optimize import brentq, minimize, minimize_scalar
-from scipy.special import digamma
+from scipy.special import digamma, gammaln
 from scipy.stats import norm
 
 from traceability.errors import FitImpossible
 from traceability.spc.attributes import weibull_parameters
-from traceability.spc.checks import numbers, positive, share
+from traceability.spc.checks import numbers, positive, relative_logs, share
 
 Floats = NDArray[np.float64]
+
+LARGE_SHAPE = 50.0
+"""Of a gamma distribution, from which on asymptotic series are exact to the machine's last digits."""
+
 Family = Literal[
     "normal",
     "lognormal",
@@ -106,6 +110,8 @@ class Distribution:
         return float(self._frozen().sf(value))
 
     def log_likelihood(self, values: Floats) -> float:
+        if self.family == "gamma":
+            return _gamma_log_likelihood(values, **self.parameters)
         return float(np.sum(self._frozen().logpdf(values)))
 
     @property
@@ -159,8 +165,8 @@ def fit(values: ArrayLike, family: Family) -> Distribution:
         case "normal":
             parameters = {"mean": float(x.mean()), "sigma": float(x.std(ddof=1))}
         case "lognormal":
-            logs = np.log(x)
-            parameters = {"mean": float(logs.mean()), "sigma": float(logs.std(ddof=0))}
+            # The logarithms of a tight dimension differ in their last digits only: not to be subtracted.
+            parameters = {"mean": float(np.log(x).mean()), "sigma": float(relative_logs(x).std(ddof=0))}
         case "weibull":
             shape, scale = weibull_parameters(x)
             parameters = {"shape": shape, "scale": scale}
@@ -178,7 +184,10 @@ def fit(values: ArrayLike, family: Family) -> Distribution:
 def best_fit(
     values: ArrayLike, families: tuple[Family, ...] = ("normal", "lognormal", "weibull", "gamma")
 ) -> tuple[Distribution, dict[str, float]]:
-    """The family with the least AIC, and the AIC of each that fits these values at all."""
+    """The family with the least AIC, and the AIC of each that fits these values at all.
+
+    Raises FitImpossible where none does.
+    """
     x = numbers(values, method="best_fit", needed=8, must_vary=True)
     fitted: dict[str, tuple[float, Distribution]] = {}
     for family in families:
@@ -187,18 +196,34 @@ def best_fit(
         except FitImpossible:
             continue
         fitted[family] = (2 * len(found.parameters) - 2 * found.log_likelihood(x), found)
+    if not fitted:
+        raise FitImpossible(
+            f"best_fit cannot be fitted: these values allow none of {', '.join(families)}.",
+            action="Choose a distribution that allows them.",
+            method="best_fit",
+            reason=", ".join(families),
+        )
     best = min(fitted, key=lambda name: fitted[name][0])
     return fitted[best][1], {name: aic for name, (aic, _) in fitted.items()}
 
 
 def box_cox_lambda(values: ArrayLike) -> float:
-    """The power of greatest profile likelihood; values above 0. Minitab rounds it to halves: `rounded_half`."""
+    """The power of greatest profile likelihood, -5 .. 5; values above 0. Minitab rounds it to halves: `rounded_half`.
+
+    The power does not depend on the unit, so values are taken in that of their own geometric mean (Box and Cox,
+    section 3): in metres the powers of a thickness of 1e-9 m would vanish beside the 1 that is subtracted.
+    """
     x = numbers(values, method="box_cox", needed=3, must_vary=True)
     positive(float(x.min()), parameter="value")
-    logs = np.log(x)
+    logs = relative_logs(x)
+    logs -= logs.mean()
 
     def cost(power: float) -> float:
-        return float(x.size / 2 * np.log(np.var(box_cox(x, power))) - (power - 1) * logs.sum())
+        # Of (x^power - 1)/power; measured from its largest value, which keeps every power within the machine's.
+        powers = power * logs
+        top = float(powers.max())
+        moved = logs if power == 0 else np.expm1(powers - top) / power
+        return top + float(np.log(np.std(moved)))
 
     found = minimize_scalar(cost, bounds=(-5, 5), method="bounded", options={"xatol": 1e-10})
     return float(found.x)
@@ -312,9 +337,40 @@ def _slifker_shapiro(x: Floats, s: float) -> Distribution | None:
 
 
 def _gamma_parameters(x: Floats) -> dict[str, float]:
-    gap = log(float(x.mean())) - float(np.log(x).mean())
-    shape = float(brentq(lambda a: log(a) - float(digamma(a)) - gap, 1e-4, 1e8, xtol=1e-12))
-    return {"shape": shape, "scale": float(x.mean()) / shape}
+    """Solves ln(shape) - digamma(shape) = ln(mean) - mean of ln x =: gap.
+
+    The left side lies between 1/(2 shape) and 1/shape, so that shape x gap is sought between 1/2 and 1.
+    """
+    mean = float(x.mean())
+    gap = float(np.mean(_above_log(x, mean)))
+    scaled = float(brentq(lambda a: _log_less_digamma(a / gap) / gap - 1, 0.4, 1.1, xtol=1e-15))
+    return {"shape": scaled / gap, "scale": mean * gap / scaled}
+
+
+def _gamma_log_likelihood(x: Floats, *, shape: float, scale: float) -> float:
+    """About the mean: the plain density of a shape of 1e12 is a difference of numbers of 1e13."""
+    if shape < LARGE_SHAPE:
+        level = shape * log(shape) - shape - float(gammaln(shape))
+    else:
+        level = log(shape / (2 * pi)) / 2 - 1 / (12 * shape) + 1 / (360 * shape**3)
+    return float(np.sum(level - np.log(x) - shape * _above_log(x, shape * scale)))
+
+
+def _log_less_digamma(a: float) -> float:
+    """ln a - digamma(a); from a = 50 on by its asymptotic series (Abramowitz and Stegun 6.3.18), 1e-16 off there."""
+    if a < LARGE_SHAPE:
+        return log(a) - float(digamma(a))
+    return 1 / (2 * a) + 1 / (12 * a**2) - 1 / (120 * a**4) + 1 / (252 * a**6)
+
+
+def _above_log(x: Floats, mean: float) -> Floats:
+    """r - 1 - ln r of r = x/mean, x above 0; near r = 1 by its series, because there r - 1 and ln r are alike."""
+    off = (x - mean) / mean
+    is_near = np.abs(off) < 0.01
+    small = np.where(is_near, off, 0.0)
+    series = sum(((-small) ** power / power for power in range(3, 9)), small**2 / 2)
+    above: Floats = np.where(is_near, series, off - np.log(x) + np.log(mean))
+    return above
 
 
 def _folded_parameters(x: Floats) -> dict[str, float]:

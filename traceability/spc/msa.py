@@ -386,19 +386,23 @@ def bias_study(
     confidence: float = 0.95,
     subgroup_size: int | None = None,
 ) -> BiasStudy:
-    """One-sample t test of the bias; with `subgroup_size` sigma is R̄/d2* of consecutive subgroups (AIAG)."""
+    """One-sample t test of the bias; with `subgroup_size` sigma is R̄/d2* of consecutive subgroups (AIAG).
+
+    AIAG's interval by the range takes R̄/d2* times d2/d2*: a little narrower than the one its t test would give.
+    Source: AIAG, Measurement Systems Analysis, 4th ed., chapter III section B, "independent sample method".
+    """
     x = numbers(readings, method="bias", needed=2, must_vary=True)
-    sd, degrees = float(x.std(ddof=1)), float(x.size - 1)
+    sd, degrees, narrowing = float(x.std(ddof=1)), float(x.size - 1), 1.0
     if subgroup_size is not None:
         groups = x[: x.size // subgroup_size * subgroup_size].reshape(-1, subgroup_size)
         d2 = constants.d2(subgroup_size)
         star = constants.d2_star(subgroup_size, len(groups))
-        sd = float(np.ptp(groups, axis=1).mean()) / star
+        sd, narrowing = float(np.ptp(groups, axis=1).mean()) / star, d2 / star
         # Duncan's equivalent degrees of freedom of a mean range.
         degrees = len(groups) * d2**2 / (2 * constants.d3(subgroup_size) ** 2) + 0.25
     bias = float(x.mean()) - reference
     error = sd / sqrt(x.size)
-    half = float(t.ppf((1 + confidence) / 2, degrees)) * error
+    half = float(t.ppf((1 + confidence) / 2, degrees)) * error * narrowing
     statistic = bias / error
     return BiasStudy(
         n=x.size,

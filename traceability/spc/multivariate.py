@@ -76,7 +76,7 @@ def t2_individuals(
             steps = np.diff(x, axis=0)
             spread = steps.T @ steps / (2 * len(steps))
         else:
-            spread = np.cov(x, rowvar=False).reshape(p, p)
+            spread = _covariance(x)
         known = Established(mean=x.mean(axis=0), covariance=spread, samples=x.shape[0], size=1)
     m = known.samples
     prediction = p * (m + 1) * (m - 1) / (m * (m - p)) * float(f.ppf(confidence, p, m - p))
@@ -113,7 +113,7 @@ def t2_subgroups(
     known = established
     if known is None:
         enough(n, method="t2_subgroups", needed=2)
-        within_groups = np.mean([np.cov(group, rowvar=False).reshape(p, p) for group in x], axis=0)
+        within_groups = np.mean([_covariance(group) for group in x], axis=0)
         known = Established(mean=x.mean(axis=(0, 1)), covariance=within_groups, samples=len(x), size=n)
     m = known.samples
     degrees = m * known.size - m - p + 1
@@ -191,16 +191,32 @@ def _t2(off: Floats, known: Established, *, upper: float, prediction: float, met
     )
 
 
+def _covariance(x: Floats) -> Floats:
+    """Of observations in rows, shape (p, p). From the first on, so that what does not vary has no variance at all."""
+    p = x.shape[1]
+    return np.asarray(np.cov(x - x[0], rowvar=False), np.float64).reshape(p, p)
+
+
 def _inverse(covariance: Floats, *, method: str) -> Floats:
-    """Raises FitImpossible where the variables depend on each other, or one does not vary."""
-    if np.linalg.matrix_rank(covariance, hermitian=True) < len(covariance):
+    """Raises FitImpossible where the variables depend on each other, or one does not vary.
+
+    Judged by their correlations: a thickness in metres beside a force in newtons is no dependence.
+    """
+    covariance = np.atleast_2d(covariance)
+    variances = np.diag(covariance)
+    is_regular = bool(np.all(variances > 0))
+    if is_regular:
+        scale = np.sqrt(variances)
+        correlation = covariance / scale[:, None] / scale
+        is_regular = bool(np.linalg.matrix_rank(correlation, hermitian=True) == len(correlation))
+    if not is_regular:
         raise FitImpossible(
             f"{method} cannot be fitted: the covariance matrix is singular.",
             action="Leave out a variable that does not vary or follows from the others.",
             method=method,
             reason="singular covariance",
         )
-    inverse: Floats = np.asarray(np.linalg.inv(covariance), np.float64)
+    inverse: Floats = np.asarray(np.linalg.inv(correlation), np.float64) / scale[:, None] / scale
     return inverse
 
 

@@ -9,6 +9,9 @@ point belongs to the pattern; a pattern that goes on keeps signalling; a missing
 pattern, because nobody knows what it would have been. "Trend" and "alternating" count points, not increases
 (six increases, as Minitab counts, are seven points): their length is part of the rule.
 
+A point that misses a border or the centre line by no more than computing with doubles may have moved it is on it:
+0.94 is two sigmas of 0.03 below 1, though (0.94 - 1)/0.03 is a little more.
+
 Sources: L. S. Nelson, The Shewhart Control Chart: Tests for Special Causes, J. Quality Technology 16 (1984)
 237-239; Western Electric, Statistical Quality Control Handbook (1956); AIAG, Statistical Process Control,
 2nd ed. (2005); ISO 7870-2:2013 = GB/T 17989.2; ISO 8258:1991 = GB/T 4091-2001.
@@ -26,7 +29,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import binom, norm
 
-from traceability.spc.checks import numbers
+from traceability.spc.checks import numbers, rounding
 
 Side = Literal["above", "below", "both"]
 Kind = Literal["beyond", "run", "trend", "alternating", "most_of", "within", "outside"]
@@ -201,12 +204,14 @@ def signals(
     *,
     reading: Reading = NELSONS_READING,
     stages: Sequence[object] | None = None,
+    slack: Floats | None = None,
 ) -> tuple[Signal, ...]:
     """All signals in the order of their points, then of `rules`. NaN in z stands for a missing point.
 
     stages  one label per point; no pattern reaches across a change of label
+    slack   shape (n,), in sigmas: how far rounding may have moved each point. None: z itself was rounded
     """
-    values = np.asarray(z, np.float64)
+    values = _on_borders(z, [rule.sigmas for rule in rules], slack)
     found = [
         (int(places[index]), order, tuple(int(places[member]) for member in members), side)
         for places in _stretches(values, reading, stages)
@@ -237,7 +242,7 @@ def middle_third(z: Sequence[float] | Floats) -> MiddleThird:
 
     For a whole chart, looked at afterwards; z in sigmas of limits at 3.
     """
-    values = numbers(z, method="middle_third")
+    values = _on_borders(numbers(z, method="middle_third"), [1.0])
     share = float(2 * norm.cdf(1) - 1)
     inside = int(np.sum(np.abs(values) < 1))
     return MiddleThird(
@@ -246,6 +251,16 @@ def middle_third(z: Sequence[float] | Floats) -> MiddleThird:
         p_few=float(binom.cdf(inside, values.size, share)),
         p_many=float(binom.sf(inside - 1, values.size, share)),
     )
+
+
+def _on_borders(z: Sequence[float] | Floats, borders: Sequence[float], slack: Floats | None = None) -> Floats:
+    """The points, those that only rounding keeps off a border or the centre line set on it."""
+    moved = np.array(z, np.float64)
+    allowed = rounding(1) if slack is None else slack
+    for border in {0.0, *borders}:
+        for line in (-border, border):
+            moved[np.abs(moved - line) <= allowed] = line
+    return moved
 
 
 def _beyond(z: Floats, rule: Rule, reading: Reading) -> _Found:

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from traceability.spc.charts import ControlChart, make_chart
-from traceability.spc.checks import counts, numbers, positive, within
+from traceability.spc.checks import counts, numbers, positive, rounding, within
 from traceability.spc.rules import BEYOND_LIMITS
 from traceability.spc.run_length import bernoulli_reference, poisson_reference
 
@@ -125,9 +125,10 @@ def cusum_chart(
     positive(h, parameter="h")
     within(k, parameter="k", allowed=">= 0", is_allowed=k >= 0)
     z = (x - target) / sigma
-    above, periods_above = _sums(z - k, head_start, h if is_reset else np.inf)
-    below, periods_below = _sums(-z - k, head_start, h if is_reset else np.inf)
-    ups, downs = (tuple(int(i) for i in np.flatnonzero(sums > h)) for sums in (above, below))
+    # Every step adds what was lost in subtracting the target, in sigmas.
+    off = float(rounding(0, np.abs(x).max(), target)) / sigma
+    above, periods_above, ups = _sums(z - k, head_start, h=h, is_reset=is_reset, off_per_step=off)
+    below, periods_below, downs = _sums(-z - k, head_start, h=h, is_reset=is_reset, off_per_step=off)
     shift = None
     if ups or downs:
         first = min((*ups, *downs))
@@ -273,23 +274,35 @@ def rare_event_cusum(between: ArrayLike, count: ArrayLike = 1.0, *, steps: int, 
 def _event_cusum(
     step: Floats, h: float, head_start: float, is_reset: bool, reference: float, per_event: float
 ) -> EventCusum:
-    value, _ = _sums(step, head_start, h * (1 - 1e-12) if is_reset else np.inf)
-    return EventCusum(
-        value=value,
-        reference=reference,
-        per_event=per_event,
-        h=h,
-        signals=tuple(int(i) for i in np.flatnonzero(value >= h * (1 - 1e-12))),
-    )
+    value, _, found = _sums(step, head_start, h=h, is_reset=is_reset, is_signal_at_h=True)
+    return EventCusum(value=value, reference=reference, per_event=per_event, h=h, signals=found)
 
 
-def _sums(step: Floats, head_start: float, reset_beyond: float) -> tuple[Floats, NDArray[np.int_]]:
-    sums, periods = np.empty(step.size), np.zeros(step.size, np.int_)
-    total, count = head_start, 0
-    for index, each in enumerate(step):
-        if total > reset_beyond:
+def _sums(
+    step: Floats,
+    head_start: float,
+    *,
+    h: float,
+    is_reset: bool,
+    is_signal_at_h: bool = False,
+    off_per_step: float = 0.0,
+) -> tuple[Floats, NDArray[np.int_], tuple[int, ...]]:
+    """Sums, for how many steps each has been off 0, and the 0-based places of signals.
+
+    off_per_step  what rounding may add at each step. A sum that only rounding keeps off 0, or off h, is on it
+    """
+    sums, periods, found = np.empty(step.size), np.zeros(step.size, np.int_), []
+    total, count, is_signal = head_start, 0, False
+    off_at_first = float(rounding(h))
+    for index, each in enumerate(step.tolist()):
+        if is_signal and is_reset:
             total, count = head_start, 0
-        total = max(0.0, total + float(each))
-        count = count + 1 if total > 0 else 0
+        total, count = total + each, count + 1
+        slack = off_at_first + count * off_per_step
+        if total <= slack:
+            total, count = 0.0, 0
+        is_signal = total >= h - slack if is_signal_at_h else total > h + slack
         sums[index], periods[index] = total, count
-    return sums, periods
+        if is_signal:
+            found.append(index)
+    return sums, periods, tuple(found)

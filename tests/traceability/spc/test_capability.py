@@ -219,3 +219,56 @@ def test_the_unit_of_measurement_changes_no_index(scale: float, shift: float):
     )
     assert moved.overall.nearest == pytest.approx(plain.overall.nearest, rel=1e-6)
     assert moved.taguchi == pytest.approx(plain.taguchi, rel=1e-6)
+
+
+def a_dimension(coefficient_of_variation: float) -> np.ndarray:
+    """100 widths near 25.4 mm, drawn from a normal distribution."""
+    return 25.4 * (1 + coefficient_of_variation * np.random.default_rng(0).standard_normal(100))
+
+
+@pytest.mark.parametrize("variation", [1e-2, 1e-3, 4e-5, 1e-6, 1e-9])
+def test_the_shapes_of_a_tight_dimension_follow_from_how_little_it_varies(variation: float):
+    x = a_dimension(variation)
+    # As the variation goes to 0 a Weibull becomes the smallest-extreme distribution of the logarithms, whose shape is
+    # about 1.2 over their spread, and a gamma a normal one: 1/CV². The drawn values vary by 0.962 of `variation`.
+    assert fit(x, "weibull").parameters["shape"] == pytest.approx(1.1 / variation, rel=0.02)
+    assert fit(x, "gamma").parameters["shape"] == pytest.approx(1.08 / variation**2, rel=0.005)
+
+
+@pytest.mark.parametrize("variation", [4e-5, 1e-6, 1e-9])
+def test_a_tight_dimension_is_as_well_fitted_by_a_gamma_as_by_a_normal(variation: float):
+    best, aic = best_fit(a_dimension(variation))
+    assert best.family != "weibull"
+    assert aic["gamma"] == pytest.approx(aic["normal"], abs=0.1)
+    assert aic["lognormal"] == pytest.approx(aic["normal"], abs=0.1)
+
+
+def test_fits_of_a_dimension_that_varies_by_a_hundredth_are_those_of_scipy():
+    x = a_dimension(1e-2)
+    shape, _, scale = stats.weibull_min.fit(x, floc=0)
+    assert fit(x, "weibull").parameters == pytest.approx({"shape": shape, "scale": scale}, rel=1e-4)
+    found = fit(x, "gamma")
+    plain = stats.gamma(found.parameters["shape"], scale=found.parameters["scale"])
+    # The plain density is a difference of numbers of 1e5, a hundred times.
+    assert found.log_likelihood(x) == pytest.approx(float(np.sum(plain.logpdf(x))), abs=1e-7)
+
+
+@pytest.mark.parametrize("family", ["weibull", "gamma", "lognormal"])
+@pytest.mark.parametrize(
+    "x", [[25.4, np.nextafter(25.4, 26), 25.4], [1e-300, 1.0, 1e100], [1.0] * 40 + [0.5]]
+)
+def test_values_of_any_spread_have_a_fit(family, x):
+    assert all(np.isfinite(value) for value in fit(x, family).parameters.values())
+
+
+def test_values_that_none_of_the_families_allows_are_refused():
+    with pytest.raises(FitImpossible):
+        best_fit(np.arange(-5.0, 5.0), families=("weibull", "gamma"))
+
+
+@given(st.floats(1e-12, 1e12))
+def test_the_power_of_box_and_cox_does_not_depend_on_the_unit(unit: float):
+    x = np.random.default_rng(0).weibull(2, 60)
+    # The likelihood is flat at its top: a search by values finds the place to half the machine's digits.
+    assert box_cox_lambda(x * unit) == pytest.approx(box_cox_lambda(x), abs=1e-6)
+    assert box_cox_lambda(x) == pytest.approx(stats.boxcox_normmax(x, method="mle"), abs=1e-6)

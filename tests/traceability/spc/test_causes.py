@@ -349,3 +349,49 @@ def test_fishers_odds_ratio_and_its_bounds_are_scipys(table):
     assert found.fisher_odds_ratio == pytest.approx(judge.statistic, rel=1e-6)
     # scipy stops its search for a bound at 1e-10 or so of it.
     assert found.fisher_interval == pytest.approx((bounds.low, bounds.high), rel=1e-6)
+
+
+levels = st.lists(st.integers(-1000, 1000), min_size=8, max_size=20).filter(lambda x: len(set(x)) > 1)
+offsets = st.sampled_from([0, 10**6, -(10**9), 10**12])
+units = st.sampled_from([1.0, 2.0**-40, 1e-13, 1e-6, 1e9])
+
+
+@given(levels, offsets, units)
+def test_a_change_of_a_mean_does_not_depend_on_where_its_scale_begins_nor_on_its_unit(
+    values: list[int], offset: int, unit: float
+):
+    plain = change_point(values, permutations=19)
+    moved = change_point([(value + offset) for value in values], permutations=19)
+    scaled = change_point([value * unit for value in values], permutations=19)
+    for other in (moved, scaled):
+        assert other.log_likelihood_ratio == pytest.approx(plain.log_likelihood_ratio, rel=1e-6, abs=1e-9)
+        assert other.p == plain.p
+
+
+def test_a_change_is_found_far_from_zero():
+    x = np.random.default_rng(0).standard_normal(100) + np.repeat([0, 2], 50)
+    near = change_point(x, permutations=99)
+    far = change_point(x + 1e9, permutations=99)
+    assert far.before == near.before
+    # At 1e9 the values themselves are rounded to 1e-7.
+    assert far.log_likelihood_ratio == pytest.approx(near.log_likelihood_ratio, rel=1e-5)
+
+
+@given(
+    st.lists(st.integers(-1000, 1000), min_size=2, max_size=5),
+    st.lists(st.integers(-1000, 1000), min_size=2, max_size=5),
+    offsets,
+    units,
+)
+def test_a_permutation_test_does_not_depend_on_where_the_scale_begins_nor_on_its_unit(
+    a: list[int], b: list[int], offset: int, unit: float
+):
+    plain = permutation_test(a, b)
+    moved = permutation_test([value + offset for value in a], [value + offset for value in b])
+    scaled = permutation_test([value * unit for value in a], [value * unit for value in b])
+    for other in (moved, scaled):
+        assert (other.p_two_sided, other.p_greater, other.p_less) == (
+            plain.p_two_sided,
+            plain.p_greater,
+            plain.p_less,
+        )

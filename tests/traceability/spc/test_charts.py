@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from services.text import LANGUAGES, catalogue
 from traceability.errors import (
     CountImpossible,
+    FitImpossible,
     NoVariation,
     ParameterOutOfRange,
     SubgroupSizesDiffer,
@@ -37,7 +38,7 @@ from traceability.spc.charts import (
     z_mr_chart,
 )
 from traceability.spc.multivariate import mewma_chart, t2_individuals, t2_subgroups
-from traceability.spc.rules import PRESETS
+from traceability.spc.rules import NELSON, PRESETS
 from traceability.spc.time_weighted import bernoulli_cusum, cusum_chart, ewma_chart, poisson_cusum
 
 NOON = datetime(2026, 5, 4, 12, tzinfo=UTC)
@@ -350,3 +351,115 @@ def test_every_way_to_find_sigma_has_a_name_for_people(language: str):
     methods = {*get_args(Estimator), *get_args(SingleEstimator)}
     kinds = {f"{prefix}{kind}" for prefix in ("", "laney_") for kind in ("p", "np", "c", "u")}
     assert {f"spc.method.{name}" for name in methods | kinds} <= set(catalogue(language))
+
+
+def limits_of(centre: float, sigma: float) -> Limits:
+    return Limits(centre=centre, sigma=sigma, method="rbar_d2", subgroups=20)
+
+
+hundredths = st.integers(-2000, 2000)
+
+
+@given(hundredths, st.integers(1, 50), st.sampled_from([-2, -1, 1, 2]))
+def test_a_value_on_the_border_of_a_zone_is_not_beyond_it(centre: int, sigma: int, border: int):
+    on_it = [(centre + border * sigma) / 100] * 8
+    chart = individuals_chart(on_it, limits=limits_of(centre / 100, sigma / 100), rules=NELSON).location
+    found = {signal.rule for signal in chart.signals}
+    # On the border of two sigmas it is beyond that of one: four of five, and not within.
+    assert found == ({"4_of_5_beyond_1_sigma"} if abs(border) == 2 else set())
+
+
+@given(hundredths, st.integers(1, 50), st.sampled_from([-3, 3]))
+def test_a_value_on_its_limit_is_not_beyond_it_however_it_is_rounded(centre: int, sigma: int, border: int):
+    limits = limits_of(centre / 100, sigma / 100)
+    assert individuals_chart([(centre + border * sigma) / 100], limits=limits).location.beyond == ()
+    assert individuals_chart([(centre + border * (sigma + 1e-6)) / 100], limits=limits).location.beyond == (
+        0,
+    )
+
+
+def test_a_value_a_little_beyond_a_border_is_beyond_it():
+    chart = individuals_chart([0.94 - 1e-9] * 3, limits=limits_of(1, 0.03), rules=NELSON).location
+    assert [signal.rule for signal in chart.signals] == ["2_of_3_beyond_2_sigma"] * 2
+
+
+@given(st.lists(st.integers(900, 1100), min_size=4, max_size=4), st.integers(900, 1100))
+def test_means_on_the_centre_line_make_no_run(others: list[int], centre: int):
+    last = 5 * centre - sum(others)
+    groups = [[value / 100 for value in (*others, last)]] * 9
+    assert subgroup_chart(groups, limits=limits_of(centre / 100, 0.01)).location.signals == ()
+
+
+def test_a_narrow_process_far_from_zero_is_not_drowned_in_slack():
+    # Six sigmas off, at a place whose last digit is 1.2e-7.
+    assert individuals_chart([1e9 + 6e-4], limits=limits_of(1e9, 1e-4)).location.beyond == (0,)
+
+
+def test_a_sum_on_the_decision_interval_is_no_signal_of_a_cusum():
+    found = cusum_chart([10.05] * 4, target=10, k=0.5, h=4, sigma=0.02)
+    assert found.above == pytest.approx([2, 4, 6, 8])
+    assert found.signals == (2, 3)
+
+
+@given(st.integers(1, 30), st.sampled_from([1, 2, 3, 5, 7]), st.sampled_from([400, 477, 500]))
+def test_a_cusum_of_steady_values_signals_as_in_whole_numbers(off: int, sigma: int, h: int):
+    found = cusum_chart([(1000 + off) / 100] * 60, target=10, k=0.5, h=h / 100, sigma=sigma / 100)
+    # In units of sigma/200: each value adds 2 off - sigma, the interval is 2 sigma h/100.
+    sums = [max(0, (2 * off - sigma) * (index + 1)) for index in range(60)]
+    assert found.signals == tuple(index for index, total in enumerate(sums) if 100 * total > 2 * sigma * h)
+    assert (found.periods_above > 0).tolist() == [total > 0 for total in sums]
+
+
+def test_a_cusum_that_signals_begins_anew_only_beyond_its_interval():
+    found = cusum_chart([10.05] * 4, target=10, k=0.5, h=4, sigma=0.02, is_reset=True)
+    assert found.above == pytest.approx([2, 4, 6, 2])
+    assert found.signals == (2,)
+
+
+@pytest.mark.parametrize("spread", ["range", "standard_deviation"])
+def test_a_subgroup_without_spread_is_judged_by_kept_limits(spread):
+    chart = subgroup_chart([[20, 20, 20]], spread=spread, limits=limits_of(10, 1))
+    assert [signal.rule for signal in chart.location.signals] == ["beyond_limits"]
+    assert subgroup_chart([[10, 10, 10]], spread=spread, limits=limits_of(10, 1)).location.signals == ()
+    with pytest.raises(NoVariation):
+        subgroup_chart([[20, 20, 20], [20, 20, 20]], spread=spread)
+
+
+@given(st.floats(-9, 9), st.floats(-9, 9))
+def test_t2_does_not_depend_on_the_units_of_its_variables(first: float, second: float):
+    x = np.random.default_rng(2).normal(size=(30, 2))
+    scaled = x * [10**first, 10**second]
+    assert t2_individuals(scaled).value == pytest.approx(t2_individuals(x).value)
+    known = {"weight": 0.2, "h": 8.0}
+    plain = mewma_chart(x, mean=[0, 0], covariance=np.eye(2), **known)
+    units = np.diag([10 ** (2 * first), 10 ** (2 * second)])
+    assert mewma_chart(scaled, mean=[0, 0], covariance=units, **known).value == pytest.approx(plain.value)
+
+
+@pytest.mark.parametrize("scale", [1, 1e-9, 1e6])
+def test_t2_refuses_variables_that_follow_from_each_other_in_any_unit(scale: float):
+    x = np.random.default_rng(2).normal(size=(30, 2))
+    with pytest.raises(FitImpossible):
+        t2_individuals(np.column_stack([x, scale * (x[:, 0] + x[:, 1])]))
+    with pytest.raises(FitImpossible):
+        # 0.1 thirty times over has a mean that is not 0.1.
+        t2_individuals(np.column_stack([x, np.full(30, 0.1 * scale)]))
+    with pytest.raises(FitImpossible):
+        t2_subgroups([np.column_stack([x, np.full(30, 0.1 * scale)])] * 2)
+
+
+def test_a_median_of_moving_ranges_that_is_zero_gives_no_chart_of_no_width():
+    tied = [10, 10, 10, 10.1, 10, 10, 10, 10]
+    with pytest.raises(ParameterOutOfRange):
+        individuals_chart(tied, estimator="median_moving_range")
+    with pytest.raises(ParameterOutOfRange):
+        subgroup_chart([[1, 1], [1, 1], [1, 2]], estimator="median_range")
+
+
+def test_a_stage_whose_median_moving_range_is_zero_is_shown_without_limits():
+    values = [1, 2, 1, 3, 10, 10, 10, 10.1]
+    pair = individuals_chart(
+        values, estimator="median_moving_range", stages=["model 1"] * 4 + ["model 2"] * 4
+    )
+    assert np.isfinite(pair.location.upper[:4]).all()
+    assert np.isnan(pair.location.upper[4:]).all()

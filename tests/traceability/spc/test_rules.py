@@ -209,3 +209,9 @@ def test_the_engine_finds_two_of_three_where_a_plain_count_does(z: list[float]):
         and sum(value * np.sign(z[last]) > 2 for value in z[max(0, last - 2) : last + 1]) >= 2
     ]
     assert signalling(z, most_of(2, 3, 2)) == expected
+
+
+@given(st.integers(-3, 3), st.sampled_from([-1, 0, 1]))
+def test_a_point_that_only_rounding_keeps_off_a_border_is_on_it(border: int, digit: int):
+    near = [border + digit * 4e-16] * 15
+    assert signals(near, NELSON) == signals([float(border)] * 15, NELSON)
