@@ -105,6 +105,12 @@ class SecondPersonNeeded(GateClosed):
     code = "MOD-SECOND-PERSON"
 
 
+class CandidateUnseen(GateClosed):
+    """Another version waits than the one that was looked at. Facts: seen."""
+
+    code = "MOD-CANDIDATE-UNSEEN"
+
+
 class NotApproved(GateClosed):
     """Nobody else has approved it."""
 
@@ -296,10 +302,21 @@ class ModelLife:
         self._keep(name, action, told, by=by, at=at)
         return self.standing(name)
 
-    def approve(self, name: str, *, by: Person, at: datetime) -> Standing:
-        """By another person than who proposed it, once it has passed its gates. Raises GateClosed."""
+    def approve(self, name: str, *, by: Person, at: datetime, seen: str | None = None) -> Standing:
+        """By another person than who proposed it, once it has passed its gates. Raises GateClosed.
+
+        seen  the version that was looked at; None at the command line, which shows the one that waits
+        """
         check_right_of(by, Right.APPROVE)
         stands = self._with_candidate(name)
+        if seen is not None and seen != stands.candidate:
+            raise CandidateUnseen(
+                f"Of {name}, {stands.candidate} waits by now; looked at was {seen}.",
+                action="Look at it first.",
+                model=name,
+                version=stands.candidate,
+                seen=seen,
+            )
         _check_passed(stands)
         if by.name == stands.proposed_by:
             raise SecondPersonNeeded(
@@ -358,7 +375,16 @@ class ModelLife:
             )
         self.models.find(name, stands.before)
         after = {"version": stands.before, "before": stands.in_force}
-        self._keep(name, "model.taken_back", after, by=by, at=at, reason=reason, in_force=stands.before)
+        self._keep(
+            name,
+            "model.taken_back",
+            after,
+            by=by,
+            at=at,
+            reason=reason,
+            in_force=stands.before,
+            looks_on=None if stands.candidate == stands.before else stands.candidate,
+        )
         return self.standing(name)
 
     def has_seen_enough(self, beside: Mapping[str, Any]) -> bool:
@@ -421,8 +447,10 @@ class ModelLife:
         at: datetime,
         reason: str | None = None,
         in_force: str | None = None,
+        looks_on: str | None = None,
     ) -> None:
-        """The entry, and in its transaction what it brings into force: neither without the other."""
+        """The entry, and in its transaction what it brings into force, and what looks on beside that: neither without
+        the other."""
         with self.store.writing() as connection:
             note(
                 connection,
@@ -435,7 +463,7 @@ class ModelLife:
                 reason=reason,
             )
             if in_force is not None:
-                self._in_force.look_on(name, None)
+                self._in_force.look_on(name, looks_on)
                 self._in_force.promote(name, in_force)
         if action in _ENDS_COUNTS:
             self._forget_counts(name)
@@ -539,7 +567,17 @@ def _after(stands: Standing, step: AuditEntry) -> Standing:
                 approved_by=None,
             )
         case "model.taken_back":
-            return replace(stands, in_force=told["version"], before=None)
+            # What was judged beside the one that was taken back says nothing beside the one that judges again.
+            candidate = None if stands.candidate == told["version"] else stands.candidate
+            return replace(
+                stands,
+                in_force=told["version"],
+                before=None,
+                candidate=candidate,
+                proposed_by=None if candidate is None else stands.proposed_by,
+                gates=(),
+                approved_by=None,
+            )
     return stands
 
 

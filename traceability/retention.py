@@ -138,24 +138,38 @@ def _named(connection: Connection, digests: Sequence[str]) -> dict[str, tuple[Pi
     rows: list[Any] = []
     for some in portions(digests):
         rows += connection.execute(
-            select(picture.sha256, head.id, head.verdict, head.simulated, head.finished_at, code.unit_id)
+            select(picture.sha256, head.id, head.finished_at, code.unit_id)
             .join(tables.inspection, head.id == picture.inspection_id)
             .join(tables.identifier, code.id == head.identifier_id)
             .where(picture.sha256.in_(some))
         ).all()
-    asked = [row.id for row in rows if row.verdict in REVIEWED and not row.simulated]
-    waiting = set(asked) - decided_among(connection, asked)
-    units = held_units(connection) | contained_units(connection)
+    waiting, withheld = _not_accepted(connection, {row.unit_id for row in rows})
+    units = held_units(connection) | contained_units(connection) | waiting
     escapes: set[UUID] = set(connection.execute(select(tables.containment.c.escape)).scalars())
     found: dict[str, tuple[PictureClass, datetime]] = {}
     for row in rows:
-        if row.id in waiting or row.id in escapes or row.unit_id in units:
+        if row.id in escapes or row.unit_id in units:
             kind = PictureClass.NEEDED
         else:
-            kind = PictureClass.ACCEPTED if row.verdict is Verdict.ACCEPT else PictureClass.WITHHELD
+            kind = PictureClass.WITHHELD if row.unit_id in withheld else PictureClass.ACCEPTED
         before = found.get(row.sha256, (kind, row.finished_at))
         found[row.sha256] = max(kind, before[0], key=_STRICTNESS.index), max(row.finished_at, before[1])
     return found
+
+
+def _not_accepted(connection: Connection, units: Collection[UUID]) -> tuple[set[UUID], set[UUID]]:
+    """Of these units those that wait for review, and those that any of their inspections did not accept."""
+    head, code = tables.inspection.c, tables.identifier.c
+    rows: list[Any] = []
+    for some in portions(sorted(units)):
+        rows += connection.execute(
+            select(head.id, head.verdict, head.simulated, code.unit_id)
+            .join(tables.identifier, code.id == head.identifier_id)
+            .where(code.unit_id.in_(some), head.verdict != Verdict.ACCEPT)
+        ).all()
+    asked = {row.id: row.unit_id for row in rows if row.verdict in REVIEWED and not row.simulated}
+    decided = decided_among(connection, list(asked))
+    return {unit for id, unit in asked.items() if id not in decided}, {row.unit_id for row in rows}
 
 
 _STRICTNESS: Final = (PictureClass.ACCEPTED, PictureClass.WITHHELD, PictureClass.NEEDED)

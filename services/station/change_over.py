@@ -7,6 +7,7 @@ from __future__ import annotations
 import json
 import logging
 import threading
+from collections import deque
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from functools import partial
@@ -63,6 +64,7 @@ class InForce:
 class Changer:
     """The engine's side. `change` returns at once: a thread builds the recipe and hands it to the lane.
 
+    lanes  may be filled until the first change
     build  reads and builds a recipe for a lane with so many workers. Raises CFG- and MOD- errors
     say    told of every step
     """
@@ -81,19 +83,44 @@ class Changer:
         self._say = say
         self._in_force = in_force
         self._load = load
-        self._chosen = {name: settings.recipe for name, (settings, _) in lanes.items()}
-        # One after the other: the last one asked for is the last one handed over.
-        self._turn = threading.Lock()
+        self._chosen: dict[str, str] = {}
+        # One after the other, as they were asked for: the last one is the last one handed over.
+        self._asked: deque[Callable[[], None]] = deque()
+        self._asking = threading.Lock()
+        self._is_working = False
 
     def change(self, wish: RecipeWish) -> None:
         if wish.lane in self._lanes:
-            name = f"recipe {wish.recipe}"
-            threading.Thread(target=self._change, args=(wish,), name=name, daemon=True).start()
+            self._ask(partial(self._change, wish))
 
     def rebuild(self) -> None:
         """Build the recipe of every lane again: a model it names was promoted, or taken back."""
         for name in self._lanes:
-            self.change(RecipeWish(lane=name, recipe=self._chosen[name]))
+            self._ask(partial(self._rebuild, name))
+
+    def _rebuild(self, name: str) -> None:
+        """What is chosen by then: another may have been asked for before it."""
+        settings, _ = self._lanes[name]
+        self._change(RecipeWish(lane=name, recipe=self._chosen.get(name, settings.recipe)))
+
+    def _ask(self, work: Callable[[], None]) -> None:
+        with self._asking:
+            self._asked.append(work)
+            if not self._is_working:
+                self._is_working = True
+                threading.Thread(target=self._work, name="recipes", daemon=True).start()
+
+    def _work(self) -> None:
+        while True:
+            with self._asking:
+                if not self._asked:
+                    self._is_working = False
+                    return
+                work = self._asked.popleft()
+            try:
+                work()
+            except Exception:
+                logger.exception("A change of recipe failed; those asked for after it are made")
 
     def say_in_use(self) -> None:
         """Which recipe each lane has, once the engine has begun."""
@@ -103,26 +130,25 @@ class Changer:
     def _change(self, wish: RecipeWish) -> None:
         settings, lane = self._lanes[wish.lane]
         tell = partial(self._tell, wish.lane, wish.recipe, by_plc=wish.by_plc)
-        with self._turn:
-            tell("preparing")
-            try:
-                ready = self._build(self._load(wish.recipe), lane.workers)
-                self._check_views(settings, ready)
-                self._in_force.keep(wish.lane, wish.recipe)
-                self._chosen[wish.lane] = wish.recipe
-            except InspectionError as error:
-                logger.error("Lane %s keeps its recipe: %s", wish.lane, error)
-                facts = {name: str(fact) for name, fact in error.facts.items()}
-                tell("refused", failure=error.code, facts=facts)
-                return
-            except Exception as error:
-                logger.exception("Lane %s keeps its recipe: %s cannot be built", wish.lane, wish.recipe)
-                facts = {"lane": wish.lane, "recipe": wish.recipe, "reason": str(error)}
-                tell("refused", failure=BUILD_FAILED, facts=facts)
-                return
-            # Told first: the lane may take it up at once.
-            tell("ready", ref=ready.ref)
-            lane.change_to(ready, taken_up=lambda: tell("in_use", ref=ready.ref))
+        tell("preparing")
+        try:
+            ready = self._build(self._load(wish.recipe), lane.workers)
+            self._check_views(settings, ready)
+            self._in_force.keep(wish.lane, wish.recipe)
+            self._chosen[wish.lane] = wish.recipe
+        except InspectionError as error:
+            logger.error("Lane %s keeps its recipe: %s", wish.lane, error)
+            facts = {name: str(fact) for name, fact in error.facts.items()}
+            tell("refused", failure=error.code, facts=facts)
+            return
+        except Exception as error:
+            logger.exception("Lane %s keeps its recipe: %s cannot be built", wish.lane, wish.recipe)
+            facts = {"lane": wish.lane, "recipe": wish.recipe, "reason": str(error)}
+            tell("refused", failure=BUILD_FAILED, facts=facts)
+            return
+        # Told first: the lane may take it up at once.
+        tell("ready", ref=ready.ref)
+        lane.change_to(ready, taken_up=lambda: tell("in_use", ref=ready.ref))
 
     def _check_views(self, settings: LaneSettings, ready: ReadyRecipe) -> None:
         if set(ready.views) != set(settings.cameras):

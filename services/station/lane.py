@@ -87,6 +87,10 @@ class _Seen:
     look: Look | None
 
 
+_MOST_WORKS: Final = 256
+"""Changes of mode that are remembered: more than anybody makes while a frame waits."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Works:
     """How the lane works from a time on, by this computer's monotonic clock."""
@@ -250,7 +254,8 @@ class Lane:
         """
         now_s = time.monotonic()
         until_s = None if for_s is None else now_s + for_s
-        self._works = (*self._works[-1:], _Works(mode=mode, since_s=now_s, until_s=until_s))
+        # All that a frame may have come in which still waits: of what is forgotten, it would count as come in another.
+        self._works = (*self._works, _Works(mode=mode, since_s=now_s, until_s=until_s))[-_MOST_WORKS:]
 
     def prove(self, *, for_s: float, from_now: bool) -> None:
         """Accept for so long, and nothing then until this is said again; from any thread. A lane that is never told is

@@ -371,6 +371,25 @@ def test_a_new_candidate_begins_without_the_gates_and_the_approval_of_the_one_be
     assert ModelsInForce(plant.folder).beside(NAME) == "1.2.0"
 
 
+def test_a_candidate_that_was_judged_beside_a_model_that_is_taken_back_is_judged_again_and_looks_on(plant):
+    release_untrained(plant, "1.0.0", "1.1.0", "1.2.0")
+    promote_unwatched(plant, "1.1.0")
+    plant.life.propose(NAME, "1.2.0", by=plant.chen, at=NOON)
+    gates = [{"what": "all", "passed": True}]
+    judged = {"version": "1.2.0", "before": "1.1.0", "gates": gates}
+    plant.life._keep(NAME, "model.passed", judged, by=plant.chen, at=NOON)
+    plant.life.approve(NAME, by=plant.wang, at=NOON)
+    assert plant.life.standing(NAME).approved_by == "wang"
+    stands = plant.life.take_back(NAME, by=plant.chen, at=NOON, reason="it lets scratches through")
+    assert (stands.in_force, stands.candidate, stands.gates, stands.approved_by) == (
+        "1.0.0",
+        "1.2.0",
+        (),
+        None,
+    )
+    assert ModelsInForce(plant.folder).beside(NAME) == "1.2.0"
+
+
 def test_a_candidate_that_fails_costs_nothing_and_is_counted(tmp_path):
     def broken():
         raise OSError("no such file")

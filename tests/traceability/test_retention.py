@@ -97,6 +97,18 @@ def test_a_picture_that_a_withheld_unit_has_too_is_kept(
     assert images.read(sha256)
 
 
+def test_a_unit_that_another_inspection_refused_keeps_the_pictures_of_the_one_that_accepted_it(
+    store: TraceStore, images: ImageStore, record: Record
+):
+    accepted, sha256 = record()
+    refused = an_inspection(unit=accepted.unit, verdict=Verdict.REJECT)
+    store.record([refused])
+    assert classes(store, images) == {sha256: PictureClass.NEEDED}
+    decide(store, refused, Decision.REJECT)
+    assert classes(store, images) == {sha256: PictureClass.WITHHELD}
+    assert prune(store, images, UNTIL_ROOM, at=A_YEAR_ON) == ()
+
+
 def test_pictures_that_no_record_names_are_never_given_up(store: TraceStore, images: ImageStore):
     recipe = images.put(b"the text of a recipe")
     assert classes(store, images) == {recipe: PictureClass.UNNAMED}

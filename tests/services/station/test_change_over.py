@@ -140,3 +140,50 @@ def test_a_lane_offers_its_recipes_with_their_products():
     with pytest.raises(RecipeNotChosen):
         recipes.choose("strip", order="X-1")
     assert recipes.offers("nobody") == ()
+
+
+def test_lanes_that_are_there_only_after_the_changer_are_built_again_when_a_model_changes():
+    """As in the engine, which needs it before its lanes."""
+    lanes, said = {}, []
+    changed = threading.Event()
+
+    def say(state):
+        said.append((state.recipe, state.condition))
+        if state.condition == "ready":
+            changed.set()
+
+    changer = Changer(
+        lanes, build=lambda recipe, workers: a_recipe(recipe.ref.name), say=say, in_force=InForce(None)
+    )
+    lanes["strip"] = STRIP, a_lane(Keeps())
+    changer.rebuild()
+    assert changed.wait(60)
+    assert said == [(STRIP.recipe, "preparing"), (STRIP.recipe, "ready")]
+
+
+def test_a_model_that_changes_while_a_recipe_is_built_does_not_bring_back_the_recipe_before():
+    is_building, may_build = threading.Event(), threading.Event()
+
+    def builds_slowly(recipe, workers):
+        is_building.set()
+        assert may_build.wait(60)
+        return a_recipe(recipe.ref.name)
+
+    engine = Changes(build=builds_slowly)
+    engine.changer.change(RecipeWish(lane="strip", recipe="strip-demo-exposed"))
+    assert is_building.wait(60)
+    engine.changer.rebuild()
+    may_build.set()
+    with engine.changed:
+        assert engine.changed.wait_for(lambda: len(engine.said) == 4, timeout=60)
+    assert [state.recipe for state in engine.said] == ["strip-demo-exposed"] * 4
+
+
+def test_recipes_are_handed_over_in_the_order_in_which_they_were_asked_for():
+    engine = Changes()
+    asked = ["strip-demo", "strip-demo-exposed"] * 10
+    for recipe in asked:
+        engine.changer.change(RecipeWish(lane="strip", recipe=recipe))
+    with engine.changed:
+        assert engine.changed.wait_for(lambda: len(engine.said) == 2 * len(asked), timeout=60)
+    assert [state.recipe for state in engine.said if state.condition == "ready"] == asked

@@ -144,6 +144,43 @@ def test_a_part_that_came_before_the_lane_inspects_again_is_not_accepted(mode):
     assert engine.sink.done[1].verdict is Verdict.ACCEPT
 
 
+class Waits(Sees):
+    """A detector that is busy until it is told to answer."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.is_asked, self.may_answer = threading.Event(), threading.Event()
+
+    def detect(self, image):
+        self.is_asked.set()
+        assert self.may_answer.wait(30)
+        return super().detect(image)
+
+
+@pytest.mark.parametrize(
+    "then", [["run"], ["run", "run"], ["challenge", "run"], ["run", "setup", "run", "run"]]
+)
+def test_parts_that_came_in_setup_are_not_accepted_however_often_the_mode_changes_before_they_are_judged(
+    then,
+):
+    detector = Waits()
+    engine = Works(detector=detector)
+    engine.lane.holds = 8
+    engine.lane.work("setup")
+    inspects = threading.Thread(
+        target=engine.lane.run, args=(Plays(0, 1, 2),), kwargs={"started": lambda: None}
+    )
+    inspects.start()
+    assert detector.is_asked.wait(30)
+    while engine.lane.account.frames < 3:
+        time.sleep(0.005)
+    for mode in then:
+        engine.lane.work(mode)
+    detector.may_answer.set()
+    inspects.join()
+    assert [unit.verdict for unit in engine.sink.done[:3]] == [Verdict.NOT_INSPECTED] * 3
+
+
 def test_a_bypass_ends_by_itself():
     engine = Works()
     engine.modes.begin()
