@@ -15,6 +15,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from inspection.errors import ImageUnreadable, ImageUnsuitable
+from inspection.types import Image
 from inspection.vision.decoding import decode_image
 from models.errors import SetUnfit
 from models.labels import LabelledFile, LabelledSet
@@ -40,6 +42,14 @@ class Twice:
     one: str
     other: str
     bits: int
+
+
+def pixels_of(labelled: LabelledSet, picture: LabelledFile) -> Image:
+    """The decoded picture. Raises SetUnfit, with its name, for one that is cut short or cannot be judged."""
+    try:
+        return decode_image(labelled.file(picture).read_bytes())
+    except (OSError, ImageUnreadable, ImageUnsuitable) as error:
+        raise _unfit(labelled, f"{picture.name}: {error}") from error
 
 
 def version_of(labelled: LabelledSet) -> str:
@@ -201,8 +211,15 @@ def _kinds(pictures: Iterable[LabelledFile]) -> set[str]:
 
 def _fingerprints(labelled: LabelledSet) -> NDArray[np.float32]:
     """(N, 8, 256), +1 or -1: the signs of the low frequencies about their median, of each mirroring and turn."""
-    files = [labelled.file(one) for one in labelled.pictures]
-    return np.array([_fingerprint(one, one.stat().st_mtime_ns) for one in files], np.float32)
+    return np.array([_fingerprint_of(labelled, one) for one in labelled.pictures], np.float32)
+
+
+def _fingerprint_of(labelled: LabelledSet, picture: LabelledFile) -> NDArray[np.int8]:
+    file = labelled.file(picture)
+    try:
+        return _fingerprint(file, file.stat().st_mtime_ns)
+    except (OSError, ImageUnreadable, ImageUnsuitable) as error:
+        raise _unfit(labelled, f"{picture.name}: {error}") from error
 
 
 # 2 kB each. Of a page that is opened again only what is new is looked at.

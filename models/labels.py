@@ -6,12 +6,17 @@ and line, all of them at once: trained on, it would teach the wrong thing withou
 
 from __future__ import annotations
 
+import codecs
 import json
+import os
+import re
 import shutil
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
-from pathlib import Path, PurePosixPath
+from itertools import count
+from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import Any, Final
 from xml.etree import ElementTree
 
@@ -37,6 +42,7 @@ GOOD_NAMES: Final = frozenset({GOOD, "free", "ok", "normal", "clean"})
 # Labelling tools round to whole px, and to six digits of the picture's side.
 _ROUNDING_PX: Final = 1.0
 _MISTAKES_TOLD: Final = 20
+_DECLARED: Final = re.compile(rb"""\s*<\?xml[^>]*?\sencoding\s*=\s*["']([A-Za-z0-9._-]+)["']""")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,9 +70,12 @@ class LabelledFile:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LabelledSet:
+    """`listed_twice` lines of the list named a picture that it had named before: each counts once."""
+
     folder: Path
     kinds: tuple[str, ...]
     pictures: tuple[LabelledFile, ...]
+    listed_twice: int = 0
 
     def file(self, picture: LabelledFile) -> Path:
         return self.folder / picture.name
@@ -75,7 +84,7 @@ class LabelledSet:
 def read_yolo(
     folder: Path, list_file: Path | None = None, *, codes: Mapping[str, str] | None = None
 ) -> LabelledSet:
-    """A YOLO folder: `images/`, `labels/` with the same paths, `classes.txt` (or names of `data.yaml`'s kind in it).
+    """A YOLO folder: `images/`, `labels/` with the same paths, `classes.txt` with a name a line (or all in one line).
 
     list_file  the pictures to take, one path a line, from the folder or absolute; without one all of `images/`
     codes      their class names -> codes of our catalogue; those not named are taken as they are, or as `KNOWN_AS`
@@ -83,12 +92,12 @@ def read_yolo(
     Lines are `class x y w h` in shares of the picture, or `class x1 y1 x2 y2 x3 y3 …`: an outline.
     Raises LabelsWrong, TrainingDataMissing.
     """
-    classes_file = folder / "classes.txt"
-    names = _text(classes_file).split()
-    kinds = [_code(name, codes) for name in names]
     wrong = _Mistakes(folder)
+    kinds = [_code(name, codes) for name in _class_names(folder / "classes.txt", wrong)]
     pictures = []
-    for path in _listed(folder, list_file, wrong):
+    listed = _listed(folder, list_file, wrong)
+    paths = dict.fromkeys(listed)
+    for path in paths:
         size = _size(path, wrong)
         label = _beside(path, "labels").with_suffix(".txt")
         if size is None:
@@ -99,14 +108,27 @@ def read_yolo(
                 found = _yolo_line(line, kinds, size, partial(wrong.add, label, number))
                 truth += [found] if found is not None else []
         pictures.append(_picture(folder, path, size, truth))
-    return _made(folder, kinds, pictures, wrong)
+    made = _made(folder, kinds, pictures, wrong)
+    return replace(made, listed_twice=len(listed) - len(paths))
+
+
+def _class_names(file: Path, wrong: _Mistakes) -> list[str]:
+    """One a line, as a name may have several words. A single line is the older form: all names, with blanks between."""
+    lines = [line.strip() for line in _text(file).rstrip().split("\n")]
+    if len(lines) == 1:
+        return lines[0].split()
+    for number, line in enumerate(lines, 1):
+        if not line:
+            # Left out, it would give every class behind it another number than the labels mean.
+            wrong.add(file, number, "no name of a class")
+    return lines
 
 
 def _lines(label: Path, wrong: _Mistakes) -> list[str]:
     try:
-        return label.read_text("utf-8").splitlines() if label.exists() else []
-    except ValueError as error:
-        wrong.add(label, "-", f"no text: {error}")
+        return label.read_text("utf-8-sig").splitlines() if label.exists() else []
+    except UnicodeDecodeError as error:
+        wrong.add(label, line_of(error), "no UTF-8")
         return []
 
 
@@ -140,15 +162,25 @@ def _yolo_line(
 def write_yolo(labelled: LabelledSet, folder: Path) -> None:
     """The set as a YOLO folder, pictures copied. A truth with an outline is written as one."""
     copied = []
-    for one in labelled.pictures:
-        name = f"images/{_under_images(one.name)}"
+    for one, place in zip(labelled.pictures, _places(labelled), strict=True):
+        name = f"images/{place}"
         _copy(labelled.file(one), folder / name)
         copied.append(replace(one, name=name))
     write_labels(replace(labelled, folder=folder, pictures=tuple(copied)))
 
 
 def write_labels(labelled: LabelledSet) -> None:
-    """YOLO's labels and class names beside pictures that lie under `images/` of the set's folder already."""
+    """YOLO's labels and class names beside pictures that lie under `images/` of the set's folder already.
+
+    Raises LabelsWrong, and writes nothing, where two pictures would share a file of labels: p.jpg and p.png.
+    """
+    wrong = _Mistakes(labelled.folder)
+    seen: dict[Path, str] = {}
+    for one in labelled.pictures:
+        label = _beside(labelled.file(one), "labels").with_suffix(".txt")
+        if seen.setdefault(label, one.name) != one.name:
+            wrong.add(label, "-", f"would hold the labels of {seen[label]} and of {one.name}")
+    wrong.raise_any()
     _text_file(labelled.folder / "classes.txt", "".join(f"{kind}\n" for kind in labelled.kinds))
     for one in labelled.pictures:
         lines = []
@@ -178,6 +210,7 @@ def read_coco(file: Path, images: Path, *, codes: Mapping[str, str] | None = Non
         told = json.loads(_text(file))
         categories = {one["id"]: _code(str(one["name"]), codes) for one in told["categories"]}
         by_image: dict[Any, list[Any]] = {one["id"]: [] for one in told["images"]}
+        times = Counter(one["id"] for one in told["images"])
         names = [PurePosixPath(str(one["file_name"])) for one in told["images"]]
         for one in told["annotations"]:
             if one["image_id"] in by_image:
@@ -186,8 +219,15 @@ def read_coco(file: Path, images: Path, *, codes: Mapping[str, str] | None = Non
                 wrong.add(file, one["id"], f"of the picture {one['image_id']}, which is not there")
     except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise _wrong(file, 1, f"  • no COCO labels: {error!r}") from error
+    for number in (number for number, often in times.items() if often > 1):
+        wrong.add(file, number, "the number of more than one picture: nobody knows whose its labels are")
     pictures = []
+    taken: set[PurePosixPath] = set()
     for name, entry in zip(names, told["images"], strict=True):
+        if name in taken:
+            wrong.add(file, entry["id"], f"{str(name)!r} is a picture of the table already")
+            continue
+        taken.add(name)
         if name.is_absolute() or ".." in name.parts or set("\\\0") & set(str(name)):
             # Tables come by upload, too: a picture is in its folder, or it is not of this set.
             wrong.add(file, entry["id"], f"{str(name)!r} leads out of the folder of the pictures")
@@ -273,6 +313,9 @@ def read_voc(folder: Path, *, codes: Mapping[str, str] | None = None) -> Labelle
         truth = []
         for number, entry in enumerate(_voc_objects(label, wrong), 1):
             kind = _code(entry.findtext("name", ""), codes)
+            if not kind:
+                wrong.add(label, number, "an object without a name")
+                continue
             kinds.add(kind)
             try:
                 x1, y1, x2, y2 = (
@@ -296,21 +339,37 @@ def read_voc(folder: Path, *, codes: Mapping[str, str] | None = None) -> Labelle
 def _voc_objects(label: Path, wrong: _Mistakes) -> Sequence[ElementTree.Element]:
     if not label.exists():
         return ()
-    text = label.read_text("utf-8")
     try:
+        text = _xml_text(label.read_bytes())
         # Entities that unfold into gigabytes need a document type; labels have none.
         if "<!DOCTYPE" in text or "<!ENTITY" in text:
             raise ElementTree.ParseError("document types are not read")
         return ElementTree.fromstring(text).findall("object")  # noqa: S314 - without a document type, see above
-    except ElementTree.ParseError as error:
+    except UnicodeDecodeError as error:
+        wrong.add(label, line_of(error), f"no {error.encoding}")
+        return ()
+    except (ElementTree.ParseError, LookupError, ValueError) as error:
         wrong.add(label, 1, str(error))
         return ()
 
 
+def _xml_text(data: bytes) -> str:
+    """As its declaration says, in any encoding that Python knows: the parser itself has no GBK.
+
+    Raises UnicodeDecodeError, and LookupError for an encoding that nobody knows.
+    """
+    if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        return data.decode("utf-16")
+    declared = _DECLARED.match(data.removeprefix(codecs.BOM_UTF8))
+    if declared is None or data.startswith(codecs.BOM_UTF8):
+        return data.decode("utf-8-sig")
+    return data.decode(declared[1].decode("ascii"))
+
+
 def write_voc(labelled: LabelledSet, folder: Path) -> None:
     """The set as Pascal VOC, pictures copied, boxes rounded to whole px as VOC has them."""
-    for one in labelled.pictures:
-        place = folder / "JPEGImages" / _under_images(one.name)
+    for one, under in zip(labelled.pictures, _places(labelled), strict=True):
+        place = folder / "JPEGImages" / under
         _copy(labelled.file(one), place)
         root = ElementTree.Element("annotation")
         ElementTree.SubElement(root, "filename").text = place.name
@@ -349,14 +408,34 @@ def read_class_folders(folder: Path, *, codes: Mapping[str, str] | None = None) 
 
 
 def write_class_folders(labelled: LabelledSet, folder: Path) -> None:
-    """Pictures copied into a folder for their kind, or `good`. Raises LabelsWrong for one with several kinds."""
+    """Pictures copied into a folder for their kind, or `good`, in folders as they were there.
+
+    Raises LabelsWrong for one with several kinds, and for kinds that no folder can be called: `../a` would be written
+    elsewhere, `a/b` be read as a, and `ok` as good.
+    """
+    if unfit := sorted(
+        {kind for one in labelled.pictures for kind in one.kinds if not _names_a_folder(kind)}
+    ):
+        mistakes = "\n".join(
+            f"  • {kind!r} is no name for a folder of defects" for kind in unfit[:_MISTAKES_TOLD]
+        )
+        raise _wrong(labelled.folder, len(unfit), mistakes)
     if several := [one for one in labelled.pictures if len(one.kinds) > 1]:
         mistakes = "\n".join(f"  • {one.name}: {', '.join(one.kinds)}" for one in several[:_MISTAKES_TOLD])
         raise _wrong(labelled.folder, len(several), mistakes)
-    for one in labelled.pictures:
-        _copy(
-            labelled.file(one), folder / (one.kinds[0] if one.kinds else GOOD) / PurePosixPath(one.name).name
-        )
+    for one, place in zip(labelled.pictures, set_apart(map(_class_place, labelled.pictures)), strict=True):
+        _copy(labelled.file(one), folder / place)
+
+
+def _class_place(picture: LabelledFile) -> PurePosixPath:
+    kind, name = picture.kinds[0] if picture.kinds else GOOD, _under_images(picture.name)
+    # What came out of class folders goes back into the same ones.
+    return name if name.parts[0] == kind and len(name.parts) > 1 else kind / name
+
+
+def _names_a_folder(kind: str) -> bool:
+    # The rules of Windows forbid what those of POSIX do, and more.
+    return kind not in {"..", *GOOD_NAMES} and PureWindowsPath(kind).name == kind
 
 
 class _Mistakes:
@@ -416,10 +495,15 @@ def _checked(
 def _made(
     folder: Path, kinds: Iterable[str], pictures: Sequence[LabelledFile], wrong: _Mistakes
 ) -> LabelledSet:
+    kinds = tuple(dict.fromkeys(kinds))
+    for kind in kinds:
+        # A line of classes.txt is a name: an empty one, or one of two lines, would shift all that follow.
+        if not kind or not kind.isprintable():
+            wrong.add(folder, "-", f"{kind!r} is no name of a class")
     wrong.raise_any()
     if not pictures:
         raise _missing(folder)
-    return LabelledSet(folder=folder, kinds=tuple(dict.fromkeys(kinds)), pictures=tuple(pictures))
+    return LabelledSet(folder=folder, kinds=kinds, pictures=tuple(pictures))
 
 
 def _picture(folder: Path, path: Path, size: tuple[int, int], truth: Sequence[Truth]) -> LabelledFile:
@@ -434,18 +518,36 @@ def _code(name: str, codes: Mapping[str, str] | None) -> str:
     return KNOWN_AS.get(name.lower(), "-".join(name.lower().split()))
 
 
-def _listed(folder: Path, list_file: Path | None, wrong: _Mistakes) -> Iterable[Path]:
+def _listed(folder: Path, list_file: Path | None, wrong: _Mistakes) -> list[Path]:
+    """Each under the folder as it was named, however the list says it; as often as it is listed."""
     if list_file is None:
         return _pictures_in(folder / "images")
     paths = []
     for number, line in enumerate(_text(list_file).splitlines(), 1):
         if line.strip():
-            path = folder / line.strip()
-            if path.resolve().is_relative_to(folder.resolve()):
-                paths.append(path)
+            name = _name_in(folder, line.strip())
+            if name is not None:
+                paths.append(folder / name)
             else:
-                wrong.add(list_file, number, f"{line.strip()} lies outside of {folder}")
+                wrong.add(list_file, number, f"{line.strip()!r} lies outside of {folder}")
     return paths
+
+
+def _name_in(folder: Path, listed: str) -> Path | None:
+    """A listed path from the folder on, without `..`. None where it leads out of it."""
+    try:
+        real = (folder / listed).resolve()
+    except (OSError, ValueError, RuntimeError):
+        # A path with NUL, or links that go round.
+        return None
+    if not real.is_relative_to(folder.resolve()):
+        return None
+    # A picture may be a link to another one, and has labels of its own: only the folder's own links are followed.
+    path = Path(os.path.normpath(Path.cwd() / folder / listed))
+    for top in (Path(os.path.normpath(Path.cwd() / folder)), folder.resolve()):
+        if path.is_relative_to(top):
+            return path.relative_to(top)
+    return real.relative_to(folder.resolve())
 
 
 def _pictures_in(folder: Path) -> list[Path]:
@@ -457,6 +559,10 @@ def _pictures_in(folder: Path) -> list[Path]:
 
 
 def _size(path: Path, wrong: _Mistakes) -> tuple[int, int] | None:
+    if path.suffix.lower() not in PICTURES:
+        # Written into a folder, it would be no picture of the set to whoever reads that.
+        wrong.add(path, "-", f"is none of {', '.join(sorted(PICTURES))}")
+        return None
     try:
         with Image.open(path) as picture:
             return picture.size
@@ -482,7 +588,34 @@ def _beside(picture: Path, folder: str) -> Path:
 
 def _under_images(name: str) -> PurePosixPath:
     path = PurePosixPath(name)
-    return PurePosixPath(*path.parts[1:]) if path.parts[0] in ("images", "JPEGImages") else path
+    return (
+        PurePosixPath(*path.parts[1:])
+        if len(path.parts) > 1 and path.parts[0] in ("images", "JPEGImages")
+        else path
+    )
+
+
+def _places(labelled: LabelledSet) -> list[PurePosixPath]:
+    """A place for each picture, no two of which differ by their suffix alone: they would share a file of labels."""
+    return set_apart(_under_images(one.name) for one in labelled.pictures)
+
+
+def set_apart(names: Iterable[PurePosixPath]) -> list[PurePosixPath]:
+    """The same names; one that is there already, but for its suffix or for capitals, gets a number: p.jpg, p-2.png."""
+    apart: list[PurePosixPath] = []
+    taken: set[str] = set()
+    for name in names:
+        stems = (f"{name.stem}-{number}" if number > 1 else name.stem for number in count(1))
+        free = (name.with_stem(stem) for stem in stems)
+        place = next(one for one in free if str(one.with_suffix("")).casefold() not in taken)
+        taken.add(str(place.with_suffix("")).casefold())
+        apart.append(place)
+    return apart
+
+
+def line_of(error: UnicodeDecodeError) -> int:
+    """The line, from 1, of the byte that does not belong there."""
+    return error.object[: error.start].count(b"\n") + 1
 
 
 def _copy(source: Path, place: Path) -> None:
@@ -493,8 +626,10 @@ def _copy(source: Path, place: Path) -> None:
 def _text(file: Path) -> str:
     try:
         return file.read_text(encoding="utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
+    except OSError as error:
         raise _missing(file) from error
+    except UnicodeDecodeError as error:
+        raise _wrong(file, 1, f"  • {file.name}, {line_of(error)}: no UTF-8") from error
 
 
 def _text_file(file: Path, text: str) -> None:

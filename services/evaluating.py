@@ -7,6 +7,7 @@ next to nothing for what average precision and curves need.
 from __future__ import annotations
 
 import csv
+import io
 import re
 import time
 from collections import defaultdict
@@ -20,8 +21,8 @@ from typing import Any, Final
 import numpy as np
 
 from inspection.types import Detections
-from inspection.vision.decoding import decode_image
 from models import ReleasedDetector, open_detector
+from models.datasets import pixels_of
 from models.errors import SetUnfit
 from models.evaluation import (
     Judged,
@@ -35,7 +36,7 @@ from models.evaluation import (
     operating,
     precision,
 )
-from models.labels import LabelledFile, LabelledSet
+from models.labels import LabelledFile, LabelledSet, line_of
 from models.store import ModelStore
 from traceability.errors import SpcError
 from traceability.spc.agreement import McNemar, exact_share_interval, mcnemar
@@ -114,7 +115,8 @@ def evaluate(
 
     unit   whose first group, found in a picture's name, names its unit
 
-    Raises MOD- errors of the model, SetUnfit where model and set have no kind in common, INS- errors of a picture.
+    Raises MOD- errors of the model, SetUnfit where model and set have no kind in common and for a picture that cannot
+    be decoded, by its name.
     """
     store = store or ModelStore.of_plant()
     card = store.find(name, version).card
@@ -143,7 +145,7 @@ def evaluate(
 def _look(
     labelled: LabelledSet, picture: LabelledFile, low: ReleasedDetector, released: ReleasedDetector
 ) -> Seen:
-    image = decode_image(labelled.file(picture).read_bytes())
+    image = pixels_of(labelled, picture)
     began = time.perf_counter()
     judged = released.detect(image)
     ms = (time.perf_counter() - began) * 1000
@@ -378,13 +380,13 @@ def pace_in_turn(
     """What each version takes for a picture of the set, in ms, on one thread: of TURNS looks each, one version after
     the other, the tenth percentile, which other work on the machine disturbs least.
 
-    Raises MOD- errors of the model, INS- errors of a picture.
+    Raises MOD- errors of the model, SetUnfit for a picture that cannot be decoded.
     """
     store = store or ModelStore.of_plant()
     detectors = [open_detector(name, version=version, store=store, threads=1) for version in versions]
     took: list[list[float]] = [[] for _ in detectors]
     for picture in islice(cycle(labelled.pictures), TURNS):
-        image = decode_image(labelled.file(picture).read_bytes())
+        image = pixels_of(labelled, picture)
         for detector, times in zip(detectors, took, strict=True):
             began = time.perf_counter()
             detector.detect(image)
@@ -429,15 +431,35 @@ def _gate(what: str, right: Sequence[tuple[bool, bool]]) -> Gate:
 
 
 def column_of(folder: Path, column: str) -> dict[str, str]:
-    """A column of the set's `images.csv`, by the names of the pictures under `images/`. Raises SetUnfit."""
+    """A column of the set's `images.csv`, by the names of the pictures under `images/`.
+
+    Raises SetUnfit with the line that is no UTF-8, or has more or fewer values than there are columns.
+    """
     file = folder / "images.csv"
     try:
-        with file.open(encoding="utf-8", newline="") as rows:
-            return {f"images/{row['file']}": row[column] for row in csv.DictReader(rows)}
-    except (OSError, KeyError) as error:
-        raise SetUnfit(
-            f"{file} has no column {column}.",
-            action="Name a column of images.csv in the set's folder.",
-            place=str(file),
-            wrong=f"no column {column}",
-        ) from error
+        rows = csv.reader(io.StringIO(file.read_bytes().decode("utf-8-sig"), newline=""), strict=True)
+        header = next(rows, [])
+        name, value = header.index("file"), header.index(column)
+        found: dict[str, str] = {}
+        for row in rows:
+            if not row:
+                continue
+            if len(row) != len(header):
+                raise _no_table(file, f"line {rows.line_num}: {len(row)} values, {len(header)} columns")
+            found[f"images/{row[name]}"] = row[value]
+        return found
+    except UnicodeDecodeError as error:
+        raise _no_table(file, f"line {line_of(error)}: no UTF-8") from error
+    except csv.Error as error:
+        raise _no_table(file, f"line {rows.line_num}: {error}") from error
+    except (OSError, ValueError) as error:
+        raise _no_table(file, f"no column {column}") from error
+
+
+def _no_table(file: Path, wrong: str) -> SetUnfit:
+    return SetUnfit(
+        f"{file}: {wrong}.",
+        action="Mend images.csv in the set's folder, and name one of its columns.",
+        place=str(file),
+        wrong=wrong,
+    )

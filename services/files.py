@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import hashlib
+from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
+from stat import S_ISDIR, S_ISREG
 from typing import Final
 
 from uuid_utils.compat import uuid7
 
-from cameras.recording import MANIFEST, PICTURES, read_run
+from cameras.errors import RunUnreadable
+from cameras.recording import MANIFEST, PICTURES, read_run, unreadable
 from inspection.errors import InspectionError, SensorMisfit
 from inspection.identity import IdentifierCode
 from inspection.pipeline import Pipeline, ViewPipelines
@@ -59,11 +63,13 @@ class Given:
     """One picture to inspect, not yet read. The fields after `path` are the recording's, if it has them.
 
     path                    None: the recording counts an exposure here of which there is no picture
+    failure                 why it cannot be inspected, where that is known before it is read
     folder, first_sequence  of the recording
     """
 
     name: str
     path: Path | None
+    failure: InspectionError | None = None
     camera: str = LANE
     sequence: int = 0
     captured_at: datetime | None = None
@@ -98,32 +104,79 @@ class Inspected:
 
 
 def gather(paths: Iterable[Path]) -> Iterator[Given]:
-    """Every picture the paths stand for, in a fixed order. A path that is no folder is always one."""
+    """Every picture the paths stand for, in a fixed order. A path that is no folder is always one.
+
+    Folders are searched to their depth, in order of names. What cannot be read or looked into has a place, with the
+    reason: it may hold pictures. A link to a folder is followed after all else, and no folder is looked into twice.
+    """
     for path in paths:
-        if not path.is_dir():
-            yield Given(name=str(path), path=path)
-        elif (path / MANIFEST).exists():
-            yield from _of_run(path)
-        else:
-            for file in sorted(path.rglob("*")):
-                if file.suffix.lower() in PICTURES | {WAVEFORM} and file.is_file():
-                    yield Given(name=str(file), path=file)
+        yield from _of_folder(path) if _is_folder(path) else (Given(name=str(path), path=path),)
 
 
-def _of_run(folder: Path) -> Iterator[Given]:
-    """The frames of a recorded run, and a place for each that its camera counted and nobody has."""
-    run = read_run(folder)
+def _of_folder(top: Path) -> Iterator[Given]:
+    waiting, linked = [top], deque[Path]()
+    looked_into: set[tuple[int, int]] = set()
+    while waiting or linked:
+        path = waiting.pop() if waiting else linked.popleft()
+        try:
+            found = path.stat()
+            if not S_ISDIR(found.st_mode):
+                yield from _of_file(path, is_regular=S_ISREG(found.st_mode))
+                continue
+            if (found.st_dev, found.st_ino) in looked_into:
+                continue
+            looked_into.add((found.st_dev, found.st_ino))
+            inside = sorted(path.iterdir())
+        except OSError as error:
+            yield Given(name=str(path), path=path, failure=_unreadable(path, error.strerror or str(error)))
+            continue
+        if path / MANIFEST in inside:
+            pictures = [one for one in inside if _is_picture(one) and not _is_folder(one)]
+            yield from _of_run(path, beside=pictures)
+            inside = sorted(set(inside) - set(pictures))
+        links = [one for one in inside if one.is_symlink() and _is_folder(one)]
+        linked.extend(links)
+        waiting += sorted(set(inside) - set(links), reverse=True)
+
+
+def _is_folder(path: Path) -> bool:
+    try:
+        return S_ISDIR(path.stat().st_mode)
+    except OSError:
+        return False
+
+
+def _is_picture(path: Path) -> bool:
+    return path.suffix.lower() in PICTURES | {WAVEFORM}
+
+
+def _of_file(path: Path, *, is_regular: bool) -> Iterator[Given]:
+    if _is_picture(path):
+        # Reading a pipe would wait for ever.
+        failure = None if is_regular else _unreadable(path, "no regular file")
+        yield Given(name=str(path), path=path, failure=failure)
+
+
+def _of_run(folder: Path, *, beside: Sequence[Path]) -> Iterator[Given]:
+    """The frames of a recorded run, and a place for each exposure that it counts and nobody has.
+
+    beside   the pictures in its folder: those that none of its lines names have a place, too
+    """
+    manifest = folder / MANIFEST
+    try:
+        run = read_run(folder)
+    except RunUnreadable as error:
+        for one in (manifest, *beside):
+            yield Given(name=str(one), path=one, failure=error)
+        return
     first = expected = run.frames[0].sequence if run.frames else 0
+    camera = run.frames[0].camera if run.frames else LANE
+    missing = partial(Given, path=None, folder=folder, first_sequence=first)
+    holes = 0
     for frame in run.frames:
         for sequence in range(expected, frame.sequence):
-            yield Given(
-                name=f"{folder}#{sequence}",
-                path=None,
-                camera=frame.camera,
-                sequence=sequence,
-                folder=folder,
-                first_sequence=first,
-            )
+            yield missing(name=f"{folder}#{sequence}", camera=frame.camera, sequence=sequence)
+        holes += frame.sequence - expected
         yield Given(
             name=str(folder / frame.file),
             path=folder / frame.file,
@@ -135,6 +188,20 @@ def _of_run(folder: Path) -> Iterator[Given]:
             first_sequence=first,
         )
         expected = frame.sequence + 1
+    # A frame that was lost between two others made a hole; for more lost ones than holes there is no place but the end.
+    for sequence in range(expected, expected + max(0, (run.lost or 0) - holes)):
+        yield missing(name=f"{folder}#{sequence}", camera=camera, sequence=sequence)
+    named = {folder / frame.file for frame in run.frames}
+    unnamed = [one for one in beside if one not in named]
+    for one in unnamed:
+        yield Given(name=str(one), path=one, failure=unreadable(one, f"no line of {MANIFEST} names it"))
+    if run.is_cut_off and not unnamed:
+        yield missing(
+            name=f"{folder}#{expected}",
+            camera=camera,
+            sequence=expected,
+            failure=unreadable(manifest, "it ends without its end"),
+        )
 
 
 def one_by_one(given: Iterable[Given]) -> Iterator[tuple[Given, ...]]:
@@ -154,7 +221,8 @@ def by_view(given: Iterable[Given], views: Sequence[str]) -> Iterator[tuple[Give
     for one in given:
         view = one.view
         if view not in views or view in units.get(one.place, {}):
-            strays.append(replace(one, camera=view))
+            # What goes on record is UTF-8; names of folders need not be.
+            strays.append(replace(one, camera=view.encode("utf-8", "backslashreplace").decode("utf-8")))
         else:
             units.setdefault(one.place, {})[view] = replace(one, camera=view)
     for (folder, name), seen in units.items():
@@ -250,6 +318,8 @@ def _decoded(data: bytes, one: Given, pipeline: Pipeline | ViewPipelines) -> Ima
 
 
 def _read(one: Given) -> bytes:
+    if one.failure is not None:
+        raise one.failure
     if one.path is None and one.folder is None:
         raise ViewMissing(
             f"There is no picture {one.name}.",
@@ -267,12 +337,16 @@ def _read(one: Given) -> bytes:
     try:
         return one.path.read_bytes()
     except OSError as error:
-        raise FileUnreadable(
-            f"{one.path} cannot be read: {error.strerror}.",
-            action="Check the path and its permissions.",
-            file=str(one.path),
-            reason=error.strerror,
-        ) from error
+        raise _unreadable(one.path, error.strerror or str(error)) from error
+
+
+def _unreadable(path: Path, reason: str) -> FileUnreadable:
+    return FileUnreadable(
+        f"{path} cannot be read: {reason}.",
+        action="Check the path and its permissions.",
+        file=str(path),
+        reason=reason,
+    )
 
 
 def _judged(

@@ -11,7 +11,7 @@ import warnings
 
 import numpy as np
 from PIL import Image as Pillow
-from PIL import ImageFile
+from PIL import ImageFile, TiffImagePlugin
 
 from inspection.errors import ImageUnreadable, ImageUnsuitable
 from inspection.types import Image
@@ -28,13 +28,17 @@ FORMATS = ("JPEG", "PNG", "BMP", "TIFF", "WEBP")
 _TO_GREY = {"L", "1"}
 _TO_COLOUR = {"RGB", "RGBA", "P", "LA", "CMYK", "YCbCr"}
 
+_BITS_PER_SAMPLE = 258
+_SUB_IFDS = 330
+"""Tags of TIFF. Source: TIFF 6.0, section 8; TIFF Technical Note 1."""
+
 
 def decode_image(data: bytes) -> Image:
     """Decode a picture file: grey (H, W), or (H, W, 3) BGR. Read-only, and the caller's own.
 
     Raises ImageUnreadable when the bytes are no complete picture, ImageUnsuitable when they are one that
-    cannot be judged (more than 8 bits deep, smaller than 16 px, more than 120 megapixels). The size is
-    read from the header, before memory is taken.
+    cannot be judged (more than 8 bits deep, of several pages, smaller than 16 px, more than 120 megapixels).
+    Size, depth and pages are read from the header, before memory is taken.
     """
     if ImageFile.LOAD_TRUNCATED_IMAGES:
         raise RuntimeError(
@@ -66,14 +70,8 @@ def decode_image(data: bytes) -> Image:
                 found=f"{width} x {height} px",
                 allowed=f"{MIN_SIDE_PX} px … {MAX_PIXELS // 1_000_000} Mpx",
             )
-        if picture.mode not in _TO_GREY | _TO_COLOUR:
-            raise ImageUnsuitable(
-                f"The picture's pixels are of type {picture.mode}, not 8 bits per channel.",
-                action="Export it with 8 bits per channel; detectors were trained on 8-bit pictures.",
-                reason="depth",
-                found=f"{picture.format} {picture.mode}",
-                allowed="8 bit",
-            )
+        _check_depth(picture, data)
+        _check_pages(picture)
         try:
             pixels = np.array(picture.convert("L" if picture.mode in _TO_GREY else "RGB"))
         except (OSError, ValueError, SyntaxError) as error:
@@ -85,6 +83,45 @@ def decode_image(data: bytes) -> Image:
             pixels = np.ascontiguousarray(pixels[..., 0])
     pixels.setflags(write=False)
     return pixels
+
+
+def _check_depth(picture: Pillow.Image, data: bytes) -> None:
+    bits = _bits_per_channel(picture, data)
+    if picture.mode in _TO_GREY | _TO_COLOUR and bits <= 8:
+        return
+    found = f"{picture.format} {picture.mode}" + (f" {bits} bit" if bits > 8 else "")
+    raise ImageUnsuitable(
+        f"The picture's pixels are of type {found}, not 8 bits per channel.",
+        action="Export it with 8 bits per channel; detectors were trained on 8-bit pictures.",
+        reason="depth",
+        found=found,
+        allowed="8 bit",
+    )
+
+
+def _bits_per_channel(picture: Pillow.Image, data: bytes) -> int:
+    """As the file says it: of 16 bits in colour Pillow drops the lower eight, and calls the rest RGB."""
+    if isinstance(picture, TiffImagePlugin.TiffImageFile):
+        return int(max(picture.tag_v2.get(_BITS_PER_SAMPLE, (1,))))
+    if picture.format == "PNG":
+        # The header comes first in every PNG: length, name, width, height, and the depth (PNG, 3rd ed., 11.2.1).
+        if data[12:16] != b"IHDR":
+            raise _unreadable(data, "a PNG that does not begin with its header")
+        return data[24]
+    return 8
+
+
+def _check_pages(picture: Pillow.Image) -> None:
+    """Only the first page would be looked at, and what is on the others accepted unseen."""
+    has_inner = isinstance(picture, TiffImagePlugin.TiffImageFile) and _SUB_IFDS in picture.tag_v2
+    if getattr(picture, "is_animated", False) or has_inner:
+        raise ImageUnsuitable(
+            f"The {picture.format} holds more than one picture.",
+            action="Save each of them as a file of its own.",
+            reason="pages",
+            found=str(picture.format),
+            allowed="1",
+        )
 
 
 def _unreadable(data: bytes, why: str) -> ImageUnreadable:

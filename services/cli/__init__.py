@@ -34,7 +34,13 @@ COMMANDS = {
 }
 """Loaded when asked for: `lynceus trace` needs no camera library and no network runtime."""
 
-CALLED_WRONGLY = ("CFG-", "TRC-CODE-NOT-PARSED", "SVC-NOTHING-GIVEN", "SVC-REQUEST-INVALID")
+CALLED_WRONGLY = (
+    "CFG-",
+    "TRC-CODE-NOT-PARSED",
+    "SVC-NOTHING-GIVEN",
+    "SVC-OUTPUT-TAKEN",
+    "SVC-REQUEST-INVALID",
+)
 UNREACHABLE = (
     "TRC-DATABASE-UNREACHABLE",
     "CAM-NOT-FOUND",
@@ -85,8 +91,13 @@ def tell(error: InspectionError) -> None:
     told = explain(error, language_of_environment())
     console = Console(stderr=True, highlight=False)
     console.print(f"[bold red]✗ {told.code}[/]  ", end="")
-    console.print(told.what, markup=False, soft_wrap=True)
-    console.print(f"  → {told.action}", markup=False, soft_wrap=True)
+    console.print(printable(told.what), markup=False, soft_wrap=True)
+    console.print(f"  → {printable(told.action)}", markup=False, soft_wrap=True)
+
+
+def printable(text: str) -> str:
+    """What any terminal shows: of a file's name, bytes that are no UTF-8 by their numbers."""
+    return text.encode("utf-8", "backslashreplace").decode("utf-8")
 
 
 def status_of(error: InspectionError) -> int:

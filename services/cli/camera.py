@@ -17,6 +17,7 @@ from rich.table import Table
 
 from services.cli.camera_doctor import doctor
 from services.cli.camera_record import record
+from services.cli.options import FiniteRange
 from services.text import language_of_environment, say
 
 if TYPE_CHECKING:
@@ -178,7 +179,7 @@ def force_ip_of(mac: str, address: str, mask: str, gateway: str) -> None:
 )
 @click.option(
     "--frames-per-s",
-    type=click.FloatRange(0.1, 1000),
+    type=FiniteRange(0.1, 1000),
     default=2.0,
     show_default=True,
     help=say("camera.help.frames_per_s", language_of_environment()),

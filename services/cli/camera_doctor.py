@@ -18,6 +18,7 @@ from rich.console import Console
 from rich.text import Text
 
 from cameras.doctor.judging import Finding, Severity, judge
+from services.cli.options import FiniteRange
 from services.doctor_texts import mend, said
 from services.text import language_of_environment, say
 
@@ -59,7 +60,7 @@ UNREACHABLE = frozenset(
 @click.option("--device", metavar="NAME|MAC|IP", help=say("camera.help.device", language_of_environment()))
 @click.option(
     "--seconds",
-    type=click.FloatRange(0, 600),
+    type=FiniteRange(0, 600),
     default=3.0,
     show_default=True,
     help=say("camera.help.doctor_seconds", language_of_environment()),

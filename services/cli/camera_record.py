@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from services.cli.options import FiniteRange
 from services.text import language_of_environment, say
 
 if TYPE_CHECKING:
@@ -123,7 +124,7 @@ class Account:
 )
 @click.option(
     "--seconds",
-    type=click.FloatRange(min=0, min_open=True),
+    type=FiniteRange(min=0, min_open=True),
     help=say("camera.help.record_seconds", language_of_environment()),
 )
 @click.option(

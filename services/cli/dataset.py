@@ -30,7 +30,7 @@ from models.labels import (
     write_yolo,
 )
 from services.cli.model import boxed, check_new, data_option, grouped, labelled_set
-from services.cli.options import database_option, pictures_option
+from services.cli.options import FiniteRange, database_option, pictures_option, shortened, writing
 from services.doubts import doubts, offered
 from services.evaluating import column_of, evaluate
 from services.reviewed import suffix_of
@@ -85,7 +85,8 @@ def dataset() -> None:
 def convert(source: Path, out: Path, from_: str, to: str) -> None:
     check_new(out)
     labelled = READERS[from_](source)
-    WRITERS[to](labelled, out)
+    with writing(out):
+        WRITERS[to](labelled, out)
     defects = sum(len(one.truth) for one in labelled.pictures)
     _told("converted", out=out, pictures=len(labelled.pictures), defects=defects)
 
@@ -95,7 +96,7 @@ def convert(source: Path, out: Path, from_: str, to: str) -> None:
 @click.option("--group", metavar="REGEX", help=_help("group"))
 @click.option("--by", metavar="COLUMN", help=_help("by"))
 @click.option(
-    "--share", type=click.FloatRange(0, 1, min_open=True, max_open=True), default=0.2, help=_help("share")
+    "--share", type=FiniteRange(0, 1, min_open=True, max_open=True), default=0.2, help=_help("share")
 )
 @click.option("--seed", default="", help=_help("seed"))
 def split_set(data: Path, group: str | None, by: str | None, share: float, seed: str) -> int:
@@ -108,7 +109,8 @@ def split_set(data: Path, group: str | None, by: str | None, share: float, seed:
     labelled = read_yolo(data)
     sides = split(labelled, _group_of(data, group, by), share=share, seed=seed)
     for file, side in zip(lists, sides, strict=True):
-        file.write_text("".join(f"{one.name}\n" for one in side.pictures), encoding="utf-8")
+        with writing(file):
+            file.write_text("".join(f"{one.name}\n" for one in side.pictures), encoding="utf-8")
     leaks = twice(*sides)
     _told("splitted", learn=len(sides[0].pictures), judge=len(sides[1].pictures), leaks=len(leaks))
     for pair in leaks[:20]:
@@ -152,10 +154,13 @@ def doubt(
     found = doubts(evaluate(labelled, name, version))
     if pictures is not None:
         check_new(pictures)
-        pictures.mkdir(parents=True)
+        with writing(pictures):
+            pictures.mkdir(parents=True)
         for number, one in enumerate(found[:most], 1):
             shown = boxed(decode_image((data / one.picture).read_bytes()), one.box_px)
-            cv2.imwrite(str(pictures / f"{number:03}_{one.what}_{Path(one.picture).stem}.png"), shown)
+            file = pictures / f"{number:03}_{one.what}_{shortened(Path(one.picture).stem)}.png"
+            with writing(file):
+                file.write_bytes(cv2.imencode(".png", shown)[1].tobytes())
     if as_json:
         click.echo(json.dumps([asdict(one) for one in found[:most]], ensure_ascii=False))
         return
@@ -187,7 +192,8 @@ def label_next(since: datetime, most: int, out: Path | None, pictures: ImageStor
         for picture in one.inspection.pictures if out is not None else ():
             data = pictures.read(picture.sha256)
             file = Path(str(out)) / f"{number:03}_{one.why}_{picture.sha256[:16]}{suffix_of(data)}"
-            file.parent.mkdir(parents=True, exist_ok=True)
-            file.write_bytes(data)
+            with writing(file):
+                file.parent.mkdir(parents=True, exist_ok=True)
+                file.write_bytes(data)
     Console(highlight=False).print(table)
     _told("offered", count=len(found))

@@ -18,15 +18,24 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
-from cameras.recording import PICTURES, png_of
+from cameras.recording import MANIFEST, PICTURES, png_of
 from inspection.errors import InspectionError
 from inspection.types import Defect, Image, Inspection, PictureRef, Verdict
 from inspection.vision.annotating import annotate
 from inspection.vision.decoding import MIN_SIDE_PX
-from services.cli.options import VAR, database_option, default_pictures, open_pictures
+from services.cli import printable
+from services.cli.options import (
+    VAR,
+    FiniteRange,
+    database_option,
+    default_pictures,
+    open_pictures,
+    shortened,
+    writing,
+)
 from services.cli.pictures import tell_waiting
 from services.cli.station import make_writable
-from services.files import Inspected, by_view, gather, inspect_all, one_by_one
+from services.files import WAVEFORM, Inspected, by_view, gather, inspect_all, one_by_one
 from services.ingredients import keep_recipe, keep_software
 from services.station.build import build_pipeline
 from services.text import explain, language_of_environment, say, say_failure
@@ -43,10 +52,17 @@ INTERRUPTED: Final = "SVC-INTERRUPTED"
 REASONS_SHOWN: Final = 20
 
 
-class OutputUnwritable(InspectionError):
-    """The results cannot be written where they were asked for."""
+LINE_BEGINS: Final = b'{"image":'
+"""Every line of `--json`."""
 
-    code = "SVC-OUTPUT-UNWRITABLE"
+JPEG_MOST_PX: Final = 65_500
+"""Of a side. Source: libjpeg, JPEG_MAX_DIMENSION."""
+
+
+class OutputTaken(InspectionError):
+    """The file for the results is, or is named like, something that was to be inspected. Facts: file."""
+
+    code = "SVC-OUTPUT-TAKEN"
 
 
 class NothingGiven(InspectionError):
@@ -83,7 +99,7 @@ class NothingGiven(InspectionError):
 )
 @click.option(
     "--min-score",
-    type=click.FloatRange(0, 1),
+    type=FiniteRange(0, 1),
     metavar="S",
     help=say("cli.inspect.min_score", language_of_environment()),
 )
@@ -98,12 +114,15 @@ def inspect(
 ) -> int:
     language = language_of_environment()
     console = Console(stderr=True, highlight=False)
+    if json_file is not None:
+        check_is_ours(json_file)
     given = list(gather(paths))
     if not given:
+        named = ", ".join(printable(str(path)) for path in paths)
         raise NothingGiven(
-            f"No picture in {', '.join(map(str, paths))}.",
+            f"No picture in {named}.",
             action=f"Give files or folders with {', '.join(sorted(PICTURES))}, or a recorded run.",
-            paths=", ".join(map(str, paths)),
+            paths=named,
             suffixes=", ".join(sorted(PICTURES)),
         )
     recipe = load_recipe(recipe_name)
@@ -147,6 +166,8 @@ def inspect(
             out.flush()
     to_stdout = json_file == STANDARD_OUTPUT
     out.summary.show(Console(highlight=False, stderr=to_stdout), given=pictures)
+    if out.undrawn:
+        console.print(say("cli.inspect.undrawn", language, count=out.undrawn), soft_wrap=True)
     tell_waiting(images)
     return 0 if out.summary.not_inspected == 0 else 1
 
@@ -198,9 +219,9 @@ class Summary:
         if code is not None:
             told = say_failure(code, self._language)
             if one.failure is not None:
-                told = explain(one.failure, self._language).what
+                told = printable(explain(one.failure, self._language).what)
             self.reasons[code, told] += 1
-            self.examples.setdefault((code, told), one.given.name)
+            self.examples.setdefault((code, told), printable(one.given.name))
 
     def interrupted(self, given: int) -> None:
         """Ctrl-C: what was not reached was not inspected."""
@@ -258,6 +279,7 @@ class Results:
         software: str | None,
     ) -> None:
         self.summary = Summary(language)
+        self.undrawn = 0
         self._software = software
         self._store = store
         self._images = images
@@ -280,8 +302,8 @@ class Results:
             self.flush()
         for one in unit:
             if self._json_lines is not None:
-                with _writing(_place_of(self._json_lines)):
-                    self._json_lines.write(json.dumps(as_json(one), ensure_ascii=False) + "\n")
+                with writing(_place_of(self._json_lines)):
+                    self._json_lines.write(f"{json_line(as_json(one), self._json_lines)}\n")
             self.summary.take(one)
 
     def flush(self) -> None:
@@ -289,13 +311,13 @@ class Results:
         self._store.record(self._waiting)
         self._waiting.clear()
         if self._json_lines is not None:
-            with _writing(_place_of(self._json_lines)):
+            with writing(_place_of(self._json_lines)):
                 self._json_lines.flush()
 
     def _keep(self, one: Inspected, image: Image, data: bytes) -> PictureRef:
         # As it came where a browser shows it: the record then holds the very bytes that were judged.
         is_shown = one.result.picture is None and data.startswith((b"\xff\xd8\xff", b"\x89PNG"))
-        kept = data if is_shown else png_of(image)
+        kept = data if is_shown else _png_or(data, image)
         height, width = image.shape[:2]
         return PictureRef(
             sha256=self._images.put(kept),
@@ -316,10 +338,52 @@ class Results:
             colours={kind: entry.colour for kind, entry in self._catalogue.items()},
         )
         # The digest keeps pictures of the same name from different folders apart.
-        file = folder / f"{Path(one.given.name).stem}-{one.sha256[:8]}.jpg"
-        with _writing(file):
+        suffix = ".jpg" if max(picture.shape) <= JPEG_MOST_PX else ".png"
+        file = folder / f"{shortened(Path(one.given.name).stem)}-{one.sha256[:8]}{suffix}"
+        done, drawn = cv2.imencode(suffix, picture)
+        if not done:
+            self.undrawn += 1
+            return
+        with writing(file):
             folder.mkdir(parents=True, exist_ok=True)
-            file.write_bytes(cv2.imencode(".jpg", picture)[1].tobytes())
+            file.write_bytes(drawn.tobytes())
+
+
+def check_is_ours(file: Path) -> None:
+    """Raises OutputTaken for what may not be written over: `--json a.png b.png` takes the first picture for FILE.
+
+    What is there has to be empty or results of an earlier call, and what is not must not be named like a picture:
+    else the picture that was meant by it would be inspected by nobody.
+    """
+    is_input = file.suffix.lower() in PICTURES | {WAVEFORM} or file.name == MANIFEST
+    if not is_input and file.is_file():
+        with writing(file), file.open("rb") as there:
+            begins = there.read(len(LINE_BEGINS))
+        is_input = begins != LINE_BEGINS[: len(begins)]
+    if is_input:
+        raise OutputTaken(
+            f"{printable(str(file))} is no file of results: nothing was written to it, and nothing inspected.",
+            action="Name a new file after --json, or write --json - for standard output.",
+            file=printable(str(file)),
+        )
+
+
+def json_line(told: dict[str, object], stream: TextIO) -> str:
+    """JSON in one line, with escapes where the stream cannot write a letter: names of files need not be UTF-8."""
+    line = json.dumps(told, ensure_ascii=False)
+    try:
+        line.encode(getattr(stream, "encoding", None) or "utf-8")
+    except UnicodeEncodeError:
+        return json.dumps(told)
+    return line
+
+
+def _png_or(data: bytes, image: Image) -> bytes:
+    """PNG of the picture; where it is too long for one (a million px), the file as it came."""
+    try:
+        return png_of(image)
+    except (ValueError, cv2.error):
+        return data
 
 
 @contextmanager
@@ -328,29 +392,16 @@ def opened(file: Path) -> Iterator[TextIO]:
     if file == STANDARD_OUTPUT:
         yield sys.stdout
         return
-    with _writing(file):
+    with writing(file):
         handle = file.open("w", encoding="utf-8")
     try:
         yield handle
     finally:
         # Closing writes what is still held back, and may find the disk full.
-        with _writing(file):
+        with writing(file):
             handle.close()
 
 
 def _place_of(lines: TextIO) -> Path:
     """Standard output need not have a name."""
     return Path(getattr(lines, "name", STANDARD_OUTPUT))
-
-
-@contextmanager
-def _writing(file: Path) -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        raise OutputUnwritable(
-            f"{file} cannot be written: {error.strerror}.",
-            action="Free the disk, or choose a place that can be written to.",
-            file=str(file),
-            reason=error.strerror,
-        ) from error

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import asdict
 from datetime import UTC, datetime
 from functools import partial
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 import click
@@ -27,9 +27,9 @@ from models.card import ModelCard
 from models.datasets import balance, check_fit, twice, version_of
 from models.errors import SetUnfit
 from models.exchange import bring_in_bundle, bring_in_network, exported
-from models.labels import LabelledSet, read_yolo, write_labels
+from models.labels import LabelledSet, read_yolo, set_apart, write_labels
 from models.store import ModelStore, plant_folder
-from services.cli.options import database_option, pictures_option
+from services.cli.options import FiniteRange, database_option, pictures_option, shortened, writing
 from services.cli.signing import by_option, signs
 from services.evaluating import Evaluated, Price, column_of, compare, evaluate, pace_in_turn
 from services.evaluating import as_json as evaluated_as_json
@@ -141,7 +141,8 @@ def export_model(name: str, version: str | None, out: Path | None, picture: Path
     card = store.find(name, version).card
     bundle = exported(store, name, card.version, picture=_picture(picture))
     file = out or Path(f"{card.name}-{card.version}.lynceus")
-    file.write_bytes(bundle)
+    with writing(file):
+        file.write_bytes(bundle)
     click.echo(file)
 
 
@@ -163,13 +164,13 @@ def trust(key: str, name: str) -> None:
 @click.option("--unit", metavar="REGEX", help=_help("unit"))
 @click.option("--by", metavar="COLUMN", help=_help("by"))
 @click.option("--against", metavar="NAME[:X.Y.Z]", help=_help("against"))
-@click.option("--escape-costs", type=click.FloatRange(0), help=_help("escape_costs"))
+@click.option("--escape-costs", type=FiniteRange(0), help=_help("escape_costs"))
 @click.option(
-    "--overkill-costs", type=click.FloatRange(0), default=1.0, show_default=True, help=_help("overkill_costs")
+    "--overkill-costs", type=FiniteRange(0), default=1.0, show_default=True, help=_help("overkill_costs")
 )
 @click.option(
     "--defective-share",
-    type=click.FloatRange(0, 1),
+    type=FiniteRange(0, 1),
     default=0.01,
     show_default=True,
     help=_help("defective_share"),
@@ -228,7 +229,8 @@ def evaluate_model(
 def _write_flips(one: Evaluated, labelled: LabelledSet, price: dict[str, Any], folder: Path) -> None:
     """The pictures of the units that the cheapest threshold judges otherwise than the card, the surest place in a box.
     Their names say what becomes of the unit."""
-    folder.mkdir(parents=True)
+    with writing(folder):
+        folder.mkdir(parents=True)
     for number, flip in enumerate(price["flips"], 1):
         what = {
             (True, True): "escapes",
@@ -236,13 +238,17 @@ def _write_flips(one: Evaluated, labelled: LabelledSet, price: dict[str, Any], f
             (False, True): "is_spared",
             (False, False): "is_refused",
         }[flip["defective"], flip["reported_by_card"]]
-        for seen in one.seen:
-            if one.unit_of(seen.picture.name) != flip["unit"]:
-                continue
+        of_unit = [seen for seen in one.seen if one.unit_of(seen.picture.name) == flip["unit"]]
+        # Views of a unit are called alike: top/1.jpg and side/1.jpg.
+        stems = (shortened(PurePosixPath(seen.picture.name).stem) for seen in of_unit)
+        names = set_apart(PurePosixPath(f"{stem}.png") for stem in stems)
+        for seen, name in zip(of_unit, names, strict=True):
             found = seen.all.found
             surest = Box(*found.xyxy[np.argmax(found.score)].tolist()) if len(found) else None
             shown = boxed(decode_image(labelled.file(seen.picture).read_bytes()), surest)
-            cv2.imwrite(str(folder / f"{number:03}_{what}_{Path(seen.picture.name).stem}.png"), shown)
+            file = folder / f"{number:03}_{what}_{name}"
+            with writing(file):
+                file.write_bytes(cv2.imencode(".png", shown)[1].tobytes())
 
 
 @model.command("data", help=_help("data_help"))
@@ -488,7 +494,13 @@ def labelled_set(data: Path, listed: str | None, codes: tuple[str, ...]) -> Labe
     if listed is not None:
         list_file = Path(listed) if Path(listed).exists() else data / listed
     named = dict(code.split("=", 1) for code in codes if "=" in code)
-    return read_yolo(data, list_file, codes=named)
+    labelled = read_yolo(data, list_file, codes=named)
+    if labelled.listed_twice:
+        told = say(
+            "cli.model.listed_twice", language_of_environment(), count=labelled.listed_twice, file=list_file
+        )
+        click.echo(told, err=True)
+    return labelled
 
 
 def grouped(pattern: str | None, *, hint: str) -> re.Pattern[str] | None:

@@ -3,17 +3,24 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from math import isfinite
 from pathlib import Path
+from typing import Final, SupportsFloat, SupportsIndex
 
 import click
 
+from inspection.errors import InspectionError
+from services.cli import printable
 from services.station.place import SPOOL
 from services.text import language_of_environment, say
 from traceability.identifiers.handle import NATIONAL_PREFIXES, prefixes_in
 from traceability.images import ImageStore
 
 VAR = Path("var")
+
+NAME_MOST_BYTES: Final = 200
 
 
 def default_database() -> str:
@@ -71,6 +78,55 @@ database_option = click.option(
     default=default_database,
     help=say("cli.option.database", language_of_environment()),
 )
+
+
+class OutputUnwritable(InspectionError):
+    """The results cannot be written where they were asked for. Facts: file, reason."""
+
+    code = "SVC-OUTPUT-UNWRITABLE"
+
+
+@contextmanager
+def writing(file: Path) -> Iterator[None]:
+    """Around what writes this file. Raises OutputUnwritable where the system refuses."""
+    try:
+        yield
+    except OSError as error:
+        reason = error.strerror or str(error)
+        raise OutputUnwritable(
+            f"{printable(str(file))} cannot be written: {reason}.",
+            action="Free the disk, or choose a place that can be written to.",
+            file=printable(str(file)),
+            reason=reason,
+        ) from error
+
+
+def shortened(stem: str) -> str:
+    """A name that leaves room in the 255 bytes of a file name for what is put before and behind it."""
+    while len(os.fsencode(stem)) > NAME_MOST_BYTES:
+        stem = stem[:-1]
+    return stem
+
+
+class Finite(click.types.FloatParamType):
+    """A number. Neither NaN nor infinity is one: every comparison with NaN is false, so as a least score it would
+    report nothing of any picture, and accept all of them; and click's own ranges let it pass.
+    """
+
+    def convert(
+        self,
+        value: SupportsFloat | SupportsIndex,
+        param: click.Parameter | None,
+        ctx: click.Context | None,
+    ) -> float:
+        number = super().convert(value, param, ctx)
+        if not isfinite(number):
+            self.fail(say("cli.option.finite", language_of_environment(), value=str(value)), param, ctx)
+        return number
+
+
+class FiniteRange(Finite, click.FloatRange):
+    """A number in a range, see `Finite`."""
 
 
 class Numbers(click.ParamType[tuple[float, ...]]):

@@ -39,7 +39,7 @@ from services.api.spc import (
 )
 from services.api.studies import FromRecordSaid, StudyAnswer, study_from_record
 from services.chart_files import Format, as_file
-from services.cli.options import database_option
+from services.cli.options import Finite, FiniteRange, database_option
 from services.cli.spc import preset_option, spc
 from services.measured_charts import CHARTS, MeasuredChart
 from services.text import language_of_environment, say
@@ -134,8 +134,8 @@ def _chart_options(command: Callable[..., None]) -> Callable[..., None]:
             help=_help("cli.spc.size"),
         ),
         click.option("--beside", multiple=True, help=_help("cli.spc.beside_option")),
-        click.option("--lower", type=float, help=_help("cli.spc.limits_of_pre_control")),
-        click.option("--upper", type=float, help=_help("cli.spc.limits_of_pre_control")),
+        click.option("--lower", type=Finite(), help=_help("cli.spc.limits_of_pre_control")),
+        click.option("--upper", type=Finite(), help=_help("cli.spc.limits_of_pre_control")),
         click.option("--nominal", "nominals", multiple=True, help=_help("cli.spc.nominals")),
         preset_option,
     ):
@@ -145,8 +145,8 @@ def _chart_options(command: Callable[..., None]) -> Callable[..., None]:
 
 def _rate_options(command: Callable[..., None]) -> Callable[..., None]:
     for option in (
-        click.option("--in-control", type=float, help=_help("cli.spc.in_control")),
-        click.option("--to-find", type=float, help=_help("cli.spc.to_find")),
+        click.option("--in-control", type=Finite(), help=_help("cli.spc.in_control")),
+        click.option("--to-find", type=Finite(), help=_help("cli.spc.to_find")),
     ):
         command = option(command)
     return command
@@ -308,11 +308,11 @@ def _show_chart(chart: ChartAnswer, language: str, console: Console) -> None:
 
 @spc.command(help=_help("cli.spc.capability"))
 @click.argument("measurement")
-@click.option("--lower", type=float, help=_help("cli.spc.lower"))
-@click.option("--upper", type=float, help=_help("cli.spc.upper"))
-@click.option("--target", type=float, help=_help("cli.spc.target"))
-@click.option("--natural-lower", type=float, help=_help("cli.spc.natural"))
-@click.option("--natural-upper", type=float, help=_help("cli.spc.natural"))
+@click.option("--lower", type=Finite(), help=_help("cli.spc.lower"))
+@click.option("--upper", type=Finite(), help=_help("cli.spc.upper"))
+@click.option("--target", type=Finite(), help=_help("cli.spc.target"))
+@click.option("--natural-lower", type=Finite(), help=_help("cli.spc.natural"))
+@click.option("--natural-upper", type=Finite(), help=_help("cli.spc.natural"))
 @click.option(
     "--naming",
     type=click.Choice(get_args(NamingName)),
@@ -536,8 +536,8 @@ def _show_inspector(found: InspectorAnswer, language: str, console: Console) -> 
 @click.option("--station", help=_help("cli.spc.station"))
 @click.option("--lane", help=_help("cli.spc.lane"))
 @click.option("--since", type=click.DateTime(), help=_help("cli.spc.since_days"))
-@click.option("--reference", type=float, help=_help("cli.spc.reference"))
-@click.option("--tolerance", type=float, help=_help("cli.spc.tolerance"))
+@click.option("--reference", type=Finite(), help=_help("cli.spc.reference"))
+@click.option("--tolerance", type=Finite(), help=_help("cli.spc.tolerance"))
 @json_option
 @database_option
 def study(
@@ -646,7 +646,7 @@ def file(
 @spc.command(help=_help("cli.spc.merit"))
 @click.option("--shift", type=click.DateTime(["%H:%M"]), help=_help("cli.spc.shift_start"))
 @click.option("--opportunities", type=click.IntRange(1), default=1, show_default=True)
-@click.option("--sigma-shift", type=click.FloatRange(0, 3), default=1.5, show_default=True)
+@click.option("--sigma-shift", type=FiniteRange(0, 3), default=1.5, show_default=True)
 @click.option(
     "--given", type=click.Path(exists=True, dir_okay=False, path_type=Path), help=_help("cli.spc.given")
 )
@@ -728,10 +728,10 @@ def _lane_of(figure: MeritAnswer, language: str) -> str:
 
 @spc.command(help=_help("cli.spc.sampling"))
 @click.argument("lot", type=click.IntRange(2))
-@click.option("--aql", type=float, default=0.65, show_default=True, help=_help("cli.spc.aql"))
+@click.option("--aql", type=Finite(), default=0.65, show_default=True, help=_help("cli.spc.aql"))
 @click.option("--level", type=click.Choice(get_args(LevelName)), default="II", show_default=True)
 @click.option("--severity", type=click.Choice(get_args(SeverityName)), default="normal", show_default=True)
-@click.option("--share", type=float, default=0.01, show_default=True, help=_help("cli.spc.zero_share"))
+@click.option("--share", type=Finite(), default=0.01, show_default=True, help=_help("cli.spc.zero_share"))
 @json_option
 def sampling(
     lot: int, aql: float, level: LevelName, severity: SeverityName, share: float, as_json: bool

@@ -6,6 +6,7 @@ import cv2
 import numpy as np
 import pytest
 from PIL import Image as Pillow
+from PIL import TiffImagePlugin
 
 from inspection.errors import ImageUnreadable, ImageUnsuitable
 from inspection.vision.decoding import decode_image
@@ -72,3 +73,51 @@ def test_a_header_of_40000_by_40000_is_refused_before_memory_is_taken():
     with pytest.raises(ImageUnsuitable) as refusal:
         decode_image(png)
     assert refusal.value.facts["reason"] == "size"
+
+
+def saved(format: str, *pictures: Pillow.Image, **how: object) -> bytes:
+    out = io.BytesIO()
+    pictures[0].save(out, format, **how)
+    return out.getvalue()
+
+
+GREY = Pillow.fromarray(TEXTURE)
+
+
+@pytest.mark.parametrize("format", ["TIFF", "PNG", "WEBP", "MPO"])
+def test_a_file_of_several_pictures_is_refused_for_only_the_first_would_be_looked_at(format):
+    second = Pillow.fromarray(TEXTURE[::-1].copy()).convert("RGB")
+    data = saved(format, GREY.convert("RGB"), save_all=True, append_images=[second])
+    with pytest.raises(ImageUnsuitable) as refusal:
+        decode_image(data)
+    assert refusal.value.facts["reason"] == "pages"
+
+
+@pytest.mark.parametrize("format", ["TIFF", "PNG", "WEBP"])
+def test_a_file_of_one_picture_is_looked_at_however_it_could_hold_more(format):
+    assert decode_image(saved(format, GREY, save_all=True, lossless=True)).shape == TEXTURE.shape
+
+
+def test_a_tiff_whose_picture_lies_inside_of_another_one_is_refused():
+    inner = TiffImagePlugin.ImageFileDirectory_v2()
+    inner[330] = 8
+    with pytest.raises(ImageUnsuitable) as refusal:
+        decode_image(saved("TIFF", GREY, tiffinfo=inner))
+    assert refusal.value.facts["reason"] == "pages"
+
+
+@pytest.mark.parametrize("suffix", [".png", ".tiff"])
+@pytest.mark.parametrize("channels", [1, 3, 4])
+def test_sixteen_bits_are_refused_in_colour_as_in_grey(suffix, channels):
+    deep = np.dstack([TEXTURE.astype(np.uint16) * 16] * channels)
+    with pytest.raises(ImageUnsuitable, match="16 bit") as refusal:
+        decode_image(encoded(deep, suffix))
+    assert refusal.value.facts["reason"] == "depth"
+
+
+def test_a_png_that_hides_its_header_behind_another_chunk_is_no_picture():
+    data = saved("PNG", GREY)
+    text = b"tEXt" + b"a\0b"
+    hidden = data[:8] + struct.pack(">I", 3) + text + struct.pack(">I", zlib.crc32(text)) + data[8:]
+    with pytest.raises(ImageUnreadable):
+        decode_image(hidden)

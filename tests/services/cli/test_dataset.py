@@ -11,10 +11,11 @@ from click.testing import CliRunner
 
 from inspection.types import Box
 from inspection.vision.drawing import PART_KINDS
-from models.errors import SetUnfit
+from models.errors import LabelsWrong, SetUnfit
 from models.labels import LabelledFile, LabelledSet, Truth, read_coco, read_yolo, write_yolo
 from models.training.dataset import drawn_parts
 from services.cli.dataset import dataset
+from services.cli.options import OutputUnwritable
 from tests.models.releases import PART
 from tests.services.test_doubts import withheld
 from traceability.images import ImageStore
@@ -137,3 +138,59 @@ def test_the_units_to_label_next_come_with_their_pictures(tmp_path):
     assert "P1" in told.output
     (shown,) = (tmp_path / "out").iterdir()
     assert shown.read_bytes() == data
+
+
+def a_picture(file: Path, grey: int) -> None:
+    file.parent.mkdir(parents=True, exist_ok=True)
+    cv2.imwrite(str(file), np.full((40, 40), grey, np.uint8))
+
+
+@pytest.fixture
+def coco(tmp_path) -> Path:
+    """Four pictures of two names in two folders; two show a scratch."""
+    names = ("a/1.jpg", "b/1.jpg", "p.jpg", "p.png")
+    for number, name in enumerate(names):
+        a_picture(tmp_path / "coco" / name, 50 * number)
+    table = {
+        "images": [{"id": number, "file_name": name} for number, name in enumerate(names)],
+        "annotations": [
+            {"id": number, "image_id": number, "category_id": 1, "bbox": [1, 1, 20, 20]} for number in (0, 2)
+        ],
+        "categories": [{"id": 1, "name": "scratch"}],
+    }
+    (tmp_path / "coco" / "coco.json").write_text(json.dumps(table))
+    return tmp_path / "coco"
+
+
+@pytest.mark.parametrize("to", ["yolo", "coco", "voc", "classes"])
+def test_pictures_of_one_name_keep_their_own_labels_into_every_format_and_back(coco, tmp_path, to):
+    does("convert", coco, tmp_path / "out", "--from", "coco", "--to", to)
+    told = does("convert", tmp_path / "out", tmp_path / "back", "--from", to, "--to", "yolo").output
+    assert "4 pictures, 2 defects" in told
+    back = read_yolo(tmp_path / "back")
+    defective = {
+        round(float(cv2.imread(str(back.file(one))).mean())): bool(one.truth) for one in back.pictures
+    }
+    assert defective == {0: True, 50: False, 100: True, 150: False}
+
+
+@pytest.mark.parametrize("kind", ["../../escaped", "{}/escaped", "a\0b", ""])
+def test_a_category_that_leads_out_of_the_folder_is_refused_and_nothing_is_written(coco, tmp_path, kind):
+    table = json.loads((coco / "coco.json").read_text())
+    table["categories"][0]["name"] = kind.format(tmp_path)
+    (coco / "coco.json").write_text(json.dumps(table))
+    with pytest.raises(LabelsWrong):
+        does("convert", coco, tmp_path / "deep" / "er" / "out", "--from", "coco", "--to", "classes")
+    assert [one.name for one in tmp_path.iterdir()] == ["coco"]
+
+
+def test_a_set_that_cannot_be_written_is_refused_with_its_place(coco, tmp_path):
+    (tmp_path / "file").touch()
+    with pytest.raises(OutputUnwritable, match="file/out"):
+        does("convert", coco, tmp_path / "file" / "out", "--from", "coco", "--to", "yolo")
+
+
+def test_a_share_that_is_no_number_is_called_wrongly(outlined):
+    with pytest.raises(click.BadParameter):
+        does("split", outlined, "--group", r"coil_(\d+)", "--share", "nan")
+    assert not (outlined / "learn.txt").exists()

@@ -1,10 +1,12 @@
 import io
 import json
+import os
 import struct
 import wave
 import zlib
 from pathlib import Path
 
+import click
 import cv2
 import numpy as np
 import pytest
@@ -17,7 +19,8 @@ from inspection.types import Frame, Verdict
 from inspection.vision.drawing import draw_strip_patch
 from inspection.vision.drawn_sensors import SAMPLE_HZ, draw_fringes, draw_laser, draw_waveform, some_shapes
 from services.cli import status_of
-from services.cli.inspect import NothingGiven, OutputUnwritable, inspect
+from services.cli.inspect import NothingGiven, OutputTaken, inspect
+from services.cli.options import OutputUnwritable
 from station_config.errors import ConfigInvalid, ConfigMissing
 from tests.builders import NOON
 from traceability.identifiers import parse
@@ -314,3 +317,111 @@ def test_a_waveform_given_to_a_recipe_of_a_camera_is_not_inspected(here):
     a_waveform(here / "1.wav", 1, [])
     call(here / "1.wav", "--json", here / "out.jsonl")
     assert lines(here / "out.jsonl")[0]["failure"] == "INS-SENSOR-MISFIT"
+
+
+@pytest.mark.parametrize("score", ["nan", "NaN", "inf", "-nan"])
+def test_a_least_score_that_is_no_number_is_called_wrongly(here, pictures, score):
+    with pytest.raises(click.BadParameter) as refusal:
+        call(pictures, "--min-score", score)
+    assert refusal.value.exit_code == 2
+    assert not (here / "var").exists()
+
+
+@pytest.mark.parametrize("content", [b"", b"GIF89a", b'{"lynceus_run":2}\n', b'{"images": []}'])
+def test_results_are_written_over_nothing_that_is_not_results(here, pictures, content):
+    meant_as_picture = here / "pictures" / "0.png"
+    was = meant_as_picture.read_bytes()
+    other = here / "other.txt"
+    other.write_bytes(content)
+    with pytest.raises(OutputTaken) as refusal:
+        call("--json", meant_as_picture, pictures / "1.png")
+    assert status_of(refusal.value) == 2
+    assert meant_as_picture.read_bytes() == was
+    if content:
+        with pytest.raises(OutputTaken):
+            call("--json", other, pictures / "1.png")
+        assert other.read_bytes() == content
+    else:
+        call("--json", other, pictures / "1.png")
+        assert len(lines(other)) == 1
+
+
+def test_a_picture_that_is_not_there_is_not_taken_for_the_file_of_results(here, pictures):
+    with pytest.raises(OutputTaken):
+        call("--json", here / "new.png", pictures / "1.png")
+    assert not (here / "new.png").exists()
+
+
+def test_results_are_written_over_those_of_an_earlier_call(here, pictures):
+    call(pictures, "--json", here / "out.jsonl")
+    call(pictures / "0.png", "--json", here / "out.jsonl")
+    assert len(lines(here / "out.jsonl")) == 1
+
+
+def test_names_that_are_no_utf8_are_inspected_and_come_as_json_escapes(here, pictures):
+    for name, data in ((b"0\xff.png", (pictures / "0.png").read_bytes()), (b"1\xfe.png", b"no picture")):
+        (pictures / os.fsdecode(name)).write_bytes(data)
+    status, printed = call(pictures, "--json", here / "out.jsonl", "--annotate", here / "marked")
+    assert status == 1
+    assert "5 given = 4 inspected + 1 not inspected; unaccounted: 0" in printed
+    assert "\\udcfe" in printed
+    names = {os.fsencode(Path(line["image"]).name) for line in lines(here / "out.jsonl")}
+    assert {b"0\xff.png", b"1\xfe.png"} < names
+    assert "\\udcff" in (here / "out.jsonl").read_text(encoding="utf-8")
+
+
+def test_a_folder_whose_name_is_no_utf8_is_no_view_and_ends_no_run(here):
+    recipe = here / "two-views.toml"
+    recipe.write_text(TWO_VIEWS, encoding="utf-8")
+    folder = here / os.fsdecode(b"parts/\xff")
+    folder.mkdir(parents=True)
+    cv2.imwrite(str(here / "1.png"), FLAWLESS[0])
+    (here / "1.png").rename(folder / "1.png")
+    status, printed = call(here / "parts", "--recipe", recipe)
+    assert status == 1
+    assert "1 given = 0 inspected + 1 not inspected" in printed
+
+
+def test_a_picture_too_long_for_a_jpeg_is_drawn_as_png_and_the_others_follow(here, pictures):
+    # Too dark to be judged, which is soon said; a PNG cannot be longer than a million px.
+    cv2.imwrite(str(pictures / "00.png"), np.zeros((66_000, 64), np.uint8))
+    cv2.imwrite(str(pictures / "01.bmp"), np.zeros((1_000_100, 16), np.uint8))
+    told = CliRunner().invoke(
+        inspect, [str(pictures), "--annotate", str(here / "marked")], standalone_mode=False
+    )
+    assert told.exception is None
+    assert "5 given = 3 inspected + 2 not inspected; unaccounted: 0" in told.stdout
+    assert "1 pictures are too long to be drawn; their verdicts stand." in told.stderr
+    assert len(list((here / "marked").glob("*.jpg"))) == 3
+    (drawn,) = (here / "marked").glob("*.png")
+    assert cv2.imread(str(drawn)).shape[1] == 64
+
+
+def test_a_copy_of_a_picture_with_the_longest_name_is_named_by_what_fits(here, pictures):
+    (pictures / "0.png").rename(pictures / f"{'长' * 83}.png")
+    call(pictures, "--annotate", here / "marked")
+    assert len(list((here / "marked").iterdir())) == 3
+
+
+def test_lost_exposures_and_unreadable_folders_are_not_inspected(here, pictures):
+    with Recorder(pictures / "run") as recorder:
+        recorder.write(Frame(pixels=FLAWLESS[0], camera="top", sequence=1, captured_at=NOON))
+        recorder.lost = 2
+    (pictures / "gone").symlink_to(here / "nowhere")
+    status, printed = call(pictures, "--json", here / "out.jsonl")
+    assert status == 1
+    assert "7 given = 4 inspected + 3 not inspected; unaccounted: 0" in printed
+    assert "CAM-FRAME-LOST" in printed
+    assert "SVC-FILE-UNREADABLE" in printed
+
+
+def test_a_run_that_was_cut_off_is_never_inspected_as_a_whole(here):
+    with Recorder(here / "run") as recorder:
+        recorder.write(Frame(pixels=FLAWLESS[0], camera="top", sequence=1, captured_at=NOON))
+    manifest = here / "run" / "run.jsonl"
+    manifest.write_bytes(b"".join(manifest.read_bytes().splitlines(keepends=True)[:2]))
+    status, printed = call(here / "run", "--json", here / "out.jsonl")
+    assert status == 1
+    assert "2 given = 1 inspected + 1 not inspected; unaccounted: 0" in printed
+    assert lines(here / "out.jsonl")[1]["failure"] == "CAM-RUN-UNREADABLE"
+    assert lines(here / "out.jsonl")[1]["image"] == f"{here / 'run'}#2"

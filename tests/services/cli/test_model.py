@@ -16,6 +16,7 @@ from models.errors import SetUnfit, SignerUnknown, VersionTaken
 from models.training.dataset import drawn_parts
 from services.access import Access, RightMissing, SignInRefused
 from services.cli.model import model
+from services.cli.options import OutputUnwritable
 from services.model_life import NotSeenEnough, SecondPersonNeeded
 from tests.models.networks import a_model, answering
 from tests.models.releases import PART, STRIP
@@ -281,3 +282,104 @@ def test_a_wrong_password_and_a_missing_right_change_nothing(plant):
 def test_reviewed_units_become_a_set_by_command_and_without_any_there_is_none(plant):
     with pytest.raises(SetUnfit):
         does(plant, "learn-from", str(plant / "set"), "--since", "2026-11-01", "--pictures", str(plant))
+
+
+@pytest.mark.parametrize(
+    ("option", "value"),
+    [
+        ("--escape-costs", "nan"),
+        ("--escape-costs", "inf"),
+        ("--overkill-costs", "nan"),
+        ("--defective-share", "nan"),
+    ],
+)
+def test_a_cost_or_a_share_that_is_no_number_is_called_wrongly(drawn, tmp_path, option, value):
+    with pytest.raises(click.BadParameter) as refusal:
+        asked("evaluate", PART, "--data", str(drawn), option, value, models=tmp_path)
+    assert refusal.value.exit_code == 2
+
+
+@pytest.fixture
+def few(drawn, tmp_path) -> Path:
+    """A copy of two of the parts with a defect and two without, to spoil."""
+    copy = tmp_path / "few"
+    for name in (f"{folder}/part_{n}" for folder in ("images", "labels") for n in (0, 1, 6, 7)):
+        (copy / name).parent.mkdir(parents=True, exist_ok=True)
+        file = next(drawn.glob(f"{name}.*"))
+        (copy / file.relative_to(drawn)).write_bytes(file.read_bytes())
+    (copy / "classes.txt").write_bytes((drawn / "classes.txt").read_bytes())
+    return copy
+
+
+def test_a_picture_listed_twice_is_counted_once_and_said(few, tmp_path):
+    listed = "".join(f"images/part_{n}.png\nimages/../images/part_{n}.png\n" for n in (0, 6))
+    (few / "listed.txt").write_text(listed)
+    told = asked("evaluate", PART, "--data", str(few), "--list", "listed.txt", "--json", models=tmp_path)
+    found = json.loads(told.stdout)
+    assert [one["file"] for one in found["images"]] == ["images/part_0.png", "images/part_6.png"]
+    assert "2 lines" in told.stderr
+    assert "each counts once" in told.stderr
+
+
+@pytest.mark.parametrize("command", [("evaluate", PART, "--data"), ("data",)])
+def test_a_picture_cut_short_is_refused_by_its_name(few, tmp_path, command):
+    file = few / "images" / "part_1.png"
+    file.write_bytes(file.read_bytes()[:2000])
+    with pytest.raises(SetUnfit, match=r"images/part_1\.png"):
+        asked(*command, str(few), models=tmp_path)
+
+
+ROWS = "part_0.png,bright\npart_1.png,dark\n"
+
+
+@pytest.mark.parametrize(
+    ("table", "told"),
+    [
+        (f"file,light\n{ROWS}part_6.png\n".encode(), "line 4: 1 values, 2 columns"),
+        (f"file,light\n{ROWS}part_6.png,dark,red\n".encode(), "line 4: 3 values, 2 columns"),
+        (f'file,light\n{ROWS}part_6.png,"dark\n'.encode(), "line 4: unexpected end"),
+        (f"file,light\n{ROWS}part_6.png,暗\n".encode("gbk"), "line 4: no UTF-8"),
+        (f"name,light\n{ROWS}".encode(), "no column"),
+        (f"file,lamp\n{ROWS}".encode(), "no column light"),
+    ],
+)
+def test_a_table_beside_the_pictures_is_refused_with_its_line(few, tmp_path, table, told):
+    (few / "images.csv").write_bytes(table)
+    with pytest.raises(SetUnfit, match=told) as refusal:
+        asked("evaluate", PART, "--data", str(few), "--by", "light", "--json", models=tmp_path)
+    assert refusal.value.facts["place"] == str(few / "images.csv")
+
+
+def test_a_table_as_spreadsheets_save_it_is_read(few, tmp_path):
+    (few / "images.csv").write_bytes(f"\ufefffile,light\r\n{ROWS}\r\n".encode())
+    told = asked("evaluate", PART, "--data", str(few), "--by", "light", "--json", models=tmp_path)
+    assert set(json.loads(told.stdout)["by"]) == {"", "bright", "dark"}
+
+
+def test_views_of_a_unit_that_are_called_alike_are_all_shown(few, tmp_path):
+    for view in ("top", "side"):
+        for part in ("images", "labels"):
+            (few / part / view).mkdir()
+        (few / "images" / view / "1.png").write_bytes((few / "images" / "part_0.png").read_bytes())
+        (few / "labels" / view / "1.txt").write_bytes((few / "labels" / "part_0.txt").read_bytes())
+    asked(
+        "evaluate",
+        PART,
+        "--data",
+        str(few),
+        "--unit",
+        "(1).png",
+        "--escape-costs",
+        "0",
+        "--flips",
+        str(tmp_path / "flips"),
+        models=tmp_path,
+    )
+    # part_1 is of the same unit, by that pattern.
+    shown = sorted(file.name.partition("escapes_")[2] for file in (tmp_path / "flips").glob("*_escapes_*1*"))
+    assert shown == ["1-2.png", "1.png", "part_1.png"]
+
+
+def test_a_bundle_that_cannot_be_written_is_refused_with_its_place(tmp_path):
+    with pytest.raises(OutputUnwritable, match="missing"):
+        asked("export", STRIP, "--out", str(tmp_path / "missing" / "x.lynceus"), models=tmp_path)
