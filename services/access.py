@@ -374,8 +374,10 @@ def caller_of(connection: HTTPConnection) -> Caller | None:
     return caller
 
 
+@cache
 def needs(right: Right) -> Callable[[HTTPConnection], Caller]:
-    """A dependency: the caller, who has `right`. Raises SignInNeeded, RightMissing."""
+    """A dependency: the caller, who has `right`; the same one at each call, so that it is known again among those of
+    a route. Raises SignInNeeded, RightMissing."""
 
     def caller_with_right(connection: HTTPConnection) -> Caller:
         caller = signed_in(connection)
@@ -422,11 +424,19 @@ def same_site(connection: HTTPConnection) -> None:
     if fetched_from is not None and fetched_from not in ("same-origin", "none"):
         refused = True
     else:
-        refused = origin is not None and urlsplit(origin).netloc != connection.headers.get("host")
+        refused = origin is not None and _host_of(origin) != connection.headers.get("host")
     if refused:
         raise OtherSite(
             f"{origin} may not ask this.", action="Use this station's own pages.", origin=str(origin)
         )
+
+
+def _host_of(origin: str) -> str | None:
+    """None where it is no address."""
+    try:
+        return urlsplit(origin).netloc
+    except ValueError:
+        return None
 
 
 def session_id(connection: HTTPConnection) -> str | None:

@@ -49,6 +49,9 @@ SOURCE_FILE: Final = "source.json"
 LONGEST_SAID: Final = 400
 MOST_UNPACKED: Final = 200_000_000
 MOST_FILES: Final = 10_000
+LONGEST_NAME: Final = 240
+"""Bytes of a file's or folder's name. ext4 and NTFS take 255; what is written beside it has a longer ending."""
+LONGEST_PATH: Final = 1000
 MOST_TRUTHS: Final = 500
 MOST_CORNERS: Final = 500
 
@@ -206,6 +209,13 @@ class DataSets:
         place.write_bytes(data)
         return place.relative_to(self.folder / name).as_posix()
 
+    def add_all(self, name: str, given: Mapping[str, bytes]) -> None:
+        """Pictures as `add` takes them, by what they are called: all of them, or none. Raises as `add`."""
+        for data in given.values():
+            decode_image(data)
+        for picture, data in given.items():
+            self.add(name, picture, data)
+
     def label(self, name: str, picture: str, given: Sequence[Mapping[str, Any]]) -> LabelledFile:
         """What is on a picture; nothing says that it is good. Raises DataSetUnknown, LabelsWrong."""
         before = self.truth(name, picture)
@@ -286,6 +296,8 @@ def _read_archive(data: bytes, unpacked: Path) -> LabelledSet:
     _unpack(data, unpacked)
     tables = sorted(one for one in unpacked.rglob("*.json") if one.name != SOURCE_FILE)
     if tables:
+        for name in _named_in(tables[0]):
+            _check_name(name)
         return read_coco(tables[0], _pictures_of_coco(tables[0]))
     classes = sorted(unpacked.rglob("classes.txt"))
     return read_yolo(classes[0].parent if classes else unpacked)
@@ -301,12 +313,28 @@ def _without(unpacked: Path, error: InspectionError) -> InspectionError:
     return type(error)(told(error.what), action=told(error.action), **facts)
 
 
+def _named_in(table: Path) -> list[str]:
+    """Of COCO's pictures; none where that cannot be read: reading the table then says what is wrong with it."""
+    try:
+        return [str(one["file_name"]) for one in json.loads(table.read_text(encoding="utf-8"))["images"]]
+    except (ValueError, KeyError, TypeError, RecursionError):
+        return []
+
+
+def _check_name(name: str) -> None:
+    """Raises ArchiveUnfit for a name that no file can have."""
+    try:
+        parts = [part.encode("utf-8") for part in PurePosixPath(name).parts]
+    except UnicodeEncodeError as error:
+        raise _unfit(f"{name[:40]!a}: half a surrogate pair, which is no text") from error
+    if max(map(len, parts), default=0) > LONGEST_NAME or sum(map(len, parts)) > LONGEST_PATH:
+        raise _unfit(f"{name[:40]!r}…: a name of more than {LONGEST_NAME} bytes, or {LONGEST_PATH} in all")
+
+
 def _pictures_of_coco(table: Path) -> Path:
     """Its pictures lie beside the file, or under `images` there: where the first of them is."""
-    try:
-        first = str(json.loads(table.read_text(encoding="utf-8"))["images"][0]["file_name"])
-    except (ValueError, KeyError, IndexError, TypeError, RecursionError):
-        # Reading the table says what is wrong with it.
+    first = next(iter(_named_in(table)), None)
+    if first is None:
         return table.parent
     inside = table.parent / "images"
     return inside if not (table.parent / first).exists() and (inside / first).exists() else table.parent
@@ -325,13 +353,14 @@ def _unpack(data: bytes, into: Path) -> None:
                     raise _unfit(f"{entry.filename!r} leads out of it")
                 if path.suffix.lower() not in PICTURES | {".txt", ".json"}:
                     continue
+                _check_name(entry.filename)
                 place = into / path
                 place.parent.mkdir(parents=True, exist_ok=True)
                 if entry.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
                     raise _unfit(f"{entry.filename!r} is packed by method {entry.compress_type}")
                 place.write_bytes(archive.read(entry))
-    # RuntimeError: it wants a password.
-    except (zipfile.BadZipFile, zlib.error, RuntimeError, EOFError) as error:
+    # RuntimeError: it wants a password. UnicodeDecodeError: a name that says it is UTF-8, and is not.
+    except (zipfile.BadZipFile, zlib.error, RuntimeError, EOFError, UnicodeDecodeError) as error:
         raise _unfit(str(error) or type(error).__name__) from error
     except (FileExistsError, NotADirectoryError, IsADirectoryError) as error:
         # A name is a file and a folder at once. What else goes wrong in writing is not the archive's fault.

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+import tomllib
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime
@@ -34,6 +35,7 @@ from station_config import (
     recipe_beside,
     recipe_of,
 )
+from station_config.schema import RecipeSettings
 from traceability.accounts import Accounts, AuditEntry, Person, note
 from traceability.merkle import Sealer
 from traceability.store import TraceStore
@@ -69,6 +71,12 @@ class RecipeSecondPerson(RecipeGateClosed):
     """Who proposed it may not approve it. Facts: person."""
 
     code = "SVC-RECIPE-SECOND-PERSON"
+
+
+class RecipeUnseen(RecipeGateClosed):
+    """Another text waits than the one that was looked at."""
+
+    code = "SVC-RECIPE-UNSEEN"
 
 
 class RecipeNotApproved(RecipeGateClosed):
@@ -190,7 +198,7 @@ class RecipeLife:
         """What another station published, as a proposal: a second person here approves it, and nothing acts before.
 
         Raises RecipeModelsMissing with the models that are not here, RecipeArchiveUnfit where a file of that name with
-        other bytes lies beside the recipes, and as `propose`.
+        other bytes lies beside the recipes, or one of its files would itself be read as a recipe; and as `propose`.
         """
         check_right_of(by, Right.CONFIGURE)
         told = carried.manifest
@@ -209,6 +217,11 @@ class RecipeLife:
             raise _unfit(f"the recipe does not need {', '.join(strange)}", told.recipe)
         for file, data in given.files.items():
             here = file_beside(file)
+            if file == self._texts.name or here.is_dir():
+                raise _unfit(f"{file} is a folder beside the recipes here", told.recipe)
+            if file.lower().endswith(".toml") and _may_be_recipe(data):
+                # It would be in force as soon as it lies there, and nobody would have approved it.
+                raise _unfit(f"{file} beside it is a recipe itself", told.recipe)
             if here.exists() and here.read_bytes() != data:
                 raise _unfit(f"another file called {file} lies beside the recipes here", told.recipe)
         for file, data in given.files.items():
@@ -260,10 +273,23 @@ class RecipeLife:
         self._note(name, "recipe.proposed", told, by=by, at=at, reason=reason, before=_of_recipe(current))
         return self.standing(name)
 
-    def approve(self, name: str, *, by: Person, at: datetime) -> Standing:
-        """By another person than who proposed it. Raises RecipeGateClosed."""
-        check_right_of(by, Right.APPROVE)
+    def check_seen(self, name: str, sha256: str) -> Proposal:
+        """What waits, where that is the text of that digest, which somebody looked at. Raises RecipeNotProposed,
+        RecipeUnseen."""
         waits = self._proposal(name)
+        if waits.sha256 != sha256:
+            raise RecipeUnseen(
+                f"Another change of {name} waits by now than the one that was looked at.",
+                action="Look at it first.",
+                recipe=name,
+                revision=waits.revision,
+            )
+        return waits
+
+    def approve(self, name: str, sha256: str, *, by: Person, at: datetime) -> Standing:
+        """The text of that digest, by another person than who proposed it. Raises RecipeGateClosed."""
+        check_right_of(by, Right.APPROVE)
+        waits = self.check_seen(name, sha256)
         if by.name == waits.by:
             raise RecipeSecondPerson(
                 f"{by.name} has proposed {name} {waits.revision}: a second person approves.",
@@ -422,6 +448,16 @@ def _after(stands: Standing, step: AuditEntry) -> Standing:
             done = Published(revision=told["revision"], sha256=told["sha256"], by=step.person, at=step.at)
             return replace(stands, proposal=None, history=(done, *stands.history))
     return stands
+
+
+def _may_be_recipe(data: bytes) -> bool:
+    """Whether it says what only a recipe says, also where that is not a whole one yet: what it lacks could be brought
+    in after it. A calibration says none of it; what is no TOML at all has no business under that name."""
+    try:
+        said = tomllib.loads(data.decode("utf-8"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError):
+        return True
+    return any(one.is_required() and key in said for key, one in RecipeSettings.model_fields.items())
 
 
 def _unfit(wrong: str, name: str) -> RecipeArchiveUnfit:

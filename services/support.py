@@ -32,8 +32,11 @@ _SOUNDS_SECRET: Final = re.compile(
 _PATTERNS: Final = (
     # Keys of programs, as the account page gives them.
     (re.compile(r"lyn_[A-Za-z0-9_-]+"), GONE),
-    # A password in an address: scheme://name:password@host.
-    (re.compile(r"([a-zA-Z][a-zA-Z0-9+.-]*://[^\s/:@]*):[^\s/@]+@"), rf"\1:{GONE}@"),
+    # A password in an address: scheme://name:password@host. SQLAlchemy takes whatever stands before the first @ as one,
+    # / ? # : and blanks too; what was typed with an @ in it goes up to the last one.
+    (re.compile(r"(://[^/:\n]*):[^@\n]*@(?:\S*@)?"), rf"\1:{GONE}@"),
+    # One among an address's parameters goes up to the next of them: , and ; stand for themselves there.
+    (re.compile(r"(?i)([?&][\w-]*pass\w*=)[^&\s]*"), rf"\1{GONE}"),
     (re.compile(r"(?i)\b(Bearer|Basic)\s+[A-Za-z0-9._~+/=-]+"), rf"\1 {GONE}"),
     # argon2's hashes, and what a key pair's file holds.
     (re.compile(r"\$argon2[^\s\"']+"), GONE),
@@ -47,6 +50,9 @@ _PATTERNS: Final = (
         rf"\1{GONE}",
     ),
 )
+
+_ADDRESS: Final = re.compile(r"(\s*[\w+.-]+://[^/:]*):.*@", re.S)
+"""A value that is an address and nothing else: over line ends, too, what stands before the last @ is no host."""
 
 
 def tail_of(file: Path, *, bytes_: int = TAIL_BYTES) -> str:
@@ -78,7 +84,11 @@ def cleaned(value: Any, name: str = "") -> Any:
         return {str(key): cleaned(one, str(key)) for key, one in value.items()}
     if isinstance(value, list | tuple):
         return [cleaned(one, name) for one in value]
-    return without_secrets(value) if isinstance(value, str) else value
+    if not isinstance(value, str):
+        return value
+    as_address = _ADDRESS.match(value)
+    rest = value if as_address is None else f"{as_address[1]}:{GONE}@{value[as_address.end() :]}"
+    return without_secrets(rest)
 
 
 def this_computer() -> dict[str, Any]:

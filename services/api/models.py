@@ -50,9 +50,10 @@ class Proposal(_Given):
 
 
 class Approval(_Given):
-    """`password`: of who approves; with it they sign."""
+    """`password`: of who approves; with it they sign. `version`: of the candidate that they looked at."""
 
     password: SecretStr = Field(max_length=1000)
+    version: str = Field(pattern=r"^\d+\.\d+\.\d+$", max_length=40)
 
 
 class TakingBack(_Given):
@@ -199,9 +200,10 @@ def propose(
 def approve(
     here: Here, life: LifeHere, access: AccessHere, caller: Approver, name: Name, given: Approval
 ) -> LifeAnswer:
-    """The candidate, by another person than who proposed it, signed with their password."""
+    """The candidate, by another person than who proposed it, signed with their password. Refused where another version
+    waits by now."""
     sign(access_of=access, caller=caller, password=given.password.get_secret_value())
-    life.approve(name, by=caller.person, at=access.now())
+    life.approve(name, by=caller.person, at=access.now(), seen=given.version)
     return life_answer(here, life, name)
 
 

@@ -14,11 +14,13 @@ from typing import Annotated, Any, Final
 
 from fastapi import Depends, Header, Request, Response
 from fastapi.concurrency import run_in_threadpool
+from fastapi.dependencies.models import Dependant
 from fastapi.exceptions import RequestValidationError
 from fastapi.routing import APIRoute
+from starlette.exceptions import HTTPException
 
 from inspection.errors import InspectionError
-from services.access import access_of, caller_of
+from services.access import Right, access_of, caller_of, check_right, needs
 from services.api.serving import serving_of
 from services.problems import KeyInUse, KeyOfAnother, problems, status_of
 from traceability.once import Kept, Once
@@ -49,6 +51,7 @@ class OnceRoute(APIRoute):
             given["dependencies"] = [*(given.get("dependencies") or ()), Depends(_documented)]
             given["responses"] = problems(HTTPStatus.CONFLICT) | (given.get("responses") or {})
         super().__init__(path, endpoint, **given)
+        self.rights = _rights_of(self.dependant)
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
         answer_to = super().get_route_handler()
@@ -60,16 +63,21 @@ class OnceRoute(APIRoute):
             caller = await run_in_threadpool(caller_of, request)
             if caller is None:
                 return await answer_to(request)
+            # Whoever hears a kept answer may do what was done: a key of narrower rights is the same person's.
+            for right in self.rights:
+                check_right(caller, right)
             kept, person = Once(serving_of(request).store), caller.person.id
-            digest, at = await _digest(request), access_of(request).now()
+            # A route that looks at the rights by itself is another request to who has others.
+            told = "" if self.rights else " ".join(sorted(caller.rights))
+            digest, at = await _digest(request, told), access_of(request).now()
             known = await run_in_threadpool(kept.begin, person, key, request_sha256=digest, at=at)
             if known is not None:
                 return _again(key, digest, known)
             try:
                 answer = await answer_to(request)
-            except (InspectionError, RequestValidationError) as error:
+            except (InspectionError, RequestValidationError, HTTPException) as error:
                 # After a fault of ours nobody knows what was done: the key stays taken.
-                if isinstance(error, RequestValidationError) or status_of(error) < 500:
+                if _is_refusal(error):
                     await run_in_threadpool(kept.refused, person, key)
                 raise
             body = bytes(answer.body)
@@ -79,8 +87,21 @@ class OnceRoute(APIRoute):
         return once if self.is_once else answer_to
 
 
-async def _digest(request: Request) -> str:
-    asked = f"{request.method} {request.url.path}?{request.url.query}\n".encode()
+def _rights_of(asked: Dependant) -> frozenset[Right]:
+    """Those that a route's dependencies need."""
+    own = frozenset(right for right in Right if asked.call is needs(right))
+    return own.union(*(_rights_of(one) for one in asked.dependencies))
+
+
+def _is_refusal(error: InspectionError | RequestValidationError | HTTPException) -> bool:
+    """Whether the sender is to blame, so that nothing was done. HTTPException: a body that is no text, for one."""
+    if isinstance(error, InspectionError):
+        return status_of(error) < HTTPStatus.INTERNAL_SERVER_ERROR
+    return isinstance(error, RequestValidationError) or error.status_code < HTTPStatus.INTERNAL_SERVER_ERROR
+
+
+async def _digest(request: Request, rights: str) -> str:
+    asked = f"{request.method} {request.url.path}?{request.url.query}\n{rights}".encode()
     return sha256(asked + await request.body()).hexdigest()
 
 

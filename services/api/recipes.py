@@ -47,9 +47,10 @@ class NewRevision(_Given):
 
 
 class Signature(_Given):
-    """`password`: of who approves; with it they sign."""
+    """`password`: of who approves; with it they sign. `sha256`: of the text that they saw."""
 
     password: SecretStr = Field(max_length=1000)
+    sha256: str = Field(pattern=r"^[0-9a-f]{64}$")
 
 
 class OriginAnswer(BaseModel):
@@ -187,9 +188,10 @@ def propose_recipe(
 def approve_recipe(
     here: Here, life: RecipeLifeHere, access: AccessHere, caller: Approver, name: Name, given: Signature
 ) -> RecipeNowAnswer:
-    """By another person than who proposed it, signed with their password."""
+    """The text of that digest, by another person than who proposed it, signed with their password. Refused where
+    another one waits by now."""
     sign(access_of=access, caller=caller, password=given.password.get_secret_value())
-    return recipe_answer(here, name, life.approve(name, by=caller.person, at=access.now()))
+    return recipe_answer(here, name, life.approve(name, given.sha256, by=caller.person, at=access.now()))
 
 
 @router.post("/{name}/publish", responses=REFUSED)

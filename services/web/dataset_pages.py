@@ -231,9 +231,8 @@ def upload(
 ) -> Response:
     sets = DataSets.of_plant()
     try:
-        for one in pictures:
-            data = one.file.read()
-            sets.add(name, f"brought/{_digest(data)}", data)
+        brought = [one.file.read() for one in pictures]
+        sets.add_all(name, {f"brought/{_digest(data)}": data for data in brought})
     except (ImageUnreadable, ImageUnsuitable) as error:
         return _set_page(request, name, error=error, language=language)
     _note(here.store, access, caller, name, "dataset.filled", {"pictures": len(pictures)})

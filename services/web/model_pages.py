@@ -73,10 +73,13 @@ def approve(
     language: Language,
     name: Name,
     password: Annotated[str, Form(max_length=1000)],
+    version: Annotated[str, Form(max_length=40, pattern=r"^\d+\.\d+\.\d+$")],
 ) -> Response:
+    """`version` that the page showed: another one that waits by now is not approved unseen."""
+
     def act() -> None:
         sign(access_of=access, caller=caller, password=password)
-        life.approve(name, by=caller.person, at=access.now())
+        life.approve(name, by=caller.person, at=access.now(), seen=version)
 
     return _after(request, here, life, caller, language, name, act)
 

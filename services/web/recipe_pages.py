@@ -208,10 +208,13 @@ def approve(
     language: Language,
     name: Name,
     password: Annotated[str, Form(max_length=1000)],
+    sha256: Annotated[str, Form(pattern="^[0-9a-f]{64}$")],
 ) -> Response:
+    """`sha256` of the text that the page showed: another one that waits by now is not approved unseen."""
+
     def act() -> None:
         sign(access_of=access, caller=caller, password=password)
-        life.approve(name, by=caller.person, at=access.now())
+        life.approve(name, sha256, by=caller.person, at=access.now())
 
     return _acted(request, here, life, caller, language, name, act, "approved")
 
@@ -230,9 +233,7 @@ def publish(
     """`sha256` of the text that the page showed: another one that waits by now is not published unseen."""
 
     def act() -> None:
-        waits = life.standing(name).proposal
-        if waits is not None and waits.sha256 != sha256:
-            raise _invalid("sha256: another change waits by now; look at it first")
+        life.check_seen(name, sha256)
         publish_recipe(here, life, access, caller, name)
 
     return _acted(request, here, life, caller, language, name, act, "published")

@@ -212,7 +212,7 @@ def test_an_integrator_goes_from_a_new_camera_to_a_promoted_model(station, brows
         expect(page.locator(".difference")).to_contain_text("+review_from = 0.8")
         expect(page.locator(".difference")).to_contain_text(flat.name)
         second.goto("/recipes/part-demo")
-        second.locator("form[action$='/approve'] input").fill(PASSWORD)
+        second.locator("form[action$='/approve'] input[type=password]").fill(PASSWORD)
         with second.expect_navigation():
             second.locator("form[action$='/approve'] button").click()
         page.reload()

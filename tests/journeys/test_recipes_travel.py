@@ -58,8 +58,10 @@ def test_a_recipe_goes_to_another_station_and_acts_there_once_two_people_said_so
         text = load_recipe(NAME).text.decode().replace("review_from = 0.5", "review_from = 0.8")
         by = with_quick_passwords(first.app()).accounts
         now = datetime.now(UTC)
-        life.propose(NAME, text, by=by.named("integrator"), at=now, reason="chips below 0.8 mm are fine")
-        life.approve(NAME, by=by.named("engineer"), at=now)
+        why = "chips below 0.8 mm are fine"
+        stands = life.propose(NAME, text, by=by.named("integrator"), at=now, reason=why)
+        assert stands.proposal is not None
+        life.approve(NAME, stands.proposal.sha256, by=by.named("engineer"), at=now)
         engineer.goto(f"/recipes/{NAME}")
         expect(engineer.locator("a[download]")).to_have_count(0)
         integrator.goto(f"/recipes/{NAME}")
@@ -91,7 +93,7 @@ def test_a_recipe_goes_to_another_station_and_acts_there_once_two_people_said_so
         assert load_recipe(NAME).ref == before
 
         engineer.goto(f"/recipes/{NAME}")
-        engineer.locator("form[action$='/approve'] input").fill(PASSWORD)
+        engineer.locator("form[action$='/approve'] input[type=password]").fill(PASSWORD)
         engineer.locator("form[action$='/approve'] button").click()
         expect(engineer.locator("form[action$='/approve']")).to_have_count(0)
         assert load_recipe(NAME).ref == before

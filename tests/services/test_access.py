@@ -287,6 +287,7 @@ def test_a_program_acts_with_its_key_and_only_until_it_is_revoked(people_client)
         {"Sec-Fetch-Site": "cross-site"},
         {"Sec-Fetch-Site": "same-site", "Origin": "http://testserver"},
         {"Origin": "null"},
+        {"Origin": "http://["},
     ],
 )
 def test_a_page_of_another_site_changes_nothing_in_the_readers_name(people_client, headers):

@@ -439,18 +439,24 @@ class _Plant:
         new = new.replace("review_from = 0.5", "review_from = 0.8")
         said = {"text": new, "reason": "chips below 0.8 mm are fine"}
         self.does("integrator", "POST /api/v1/recipes/{name}/propose", at=of, json=said)
-        self.does("engineer", "POST /api/v1/recipes/{name}/approve", at=of, json={"password": PASSWORD})
+        signed = {"password": PASSWORD, "sha256": self._waiting()}
+        self.does("engineer", "POST /api/v1/recipes/{name}/approve", at=of, json=signed)
         self.does("integrator", "POST /api/v1/recipes/{name}/publish", at=of)
         form = changed(form_of(self.people["integrator"]), review_from=(0, "0.9"), reason=(0, "finer"))
         self.does("integrator", "POST /recipes/{name}/propose", at=of, data=form)
-        self.does("engineer", "POST /recipes/{name}/approve", at=of, data={"password": PASSWORD})
-        waits = self.people["integrator"].get("/api/v1/recipes/part-demo").json()["proposal"]
-        self.does("integrator", "POST /recipes/{name}/publish", at=of, data={"sha256": waits["sha256"]})
+        waits = {"sha256": self._waiting()}
+        self.does("engineer", "POST /recipes/{name}/approve", at=of, data={"password": PASSWORD} | waits)
+        self.does("integrator", "POST /recipes/{name}/publish", at=of, data=waits)
         looser = new.replace("revision = 6", "revision = 9")
         self.does("integrator", "POST /api/v1/what-if", json={"recipe": looser, "units": 1})
         while self.people["integrator"].get("/api/v1/what-if").json()["is_running"]:
             time.sleep(0.02)
         self.does("integrator", "POST /what-if", data={"text": looser, "units": 1})
+
+    def _waiting(self) -> str:
+        """Of the recipe's proposal, the digest that its page shows."""
+        found = self.people["integrator"].get("/api/v1/recipes/part-demo").json()
+        return str(found["proposal"]["sha256"])
 
     def with_models(self) -> None:
         of = {"name": MODEL}
@@ -461,7 +467,8 @@ class _Plant:
             self.does("integrator", f"{route}propose", at=of, **{how: {"version": version}})
             has_passed(self.station, version)
             has_looked_on(self.station, version, seen=1000)
-            self.does("engineer", f"{route}approve", at=of, **{how: {"password": PASSWORD}})
+            signed = {"password": PASSWORD, "version": version}
+            self.does("engineer", f"{route}approve", at=of, **{how: signed})
             self.does("integrator", f"{route}promote", at=of)
             assert ModelStore.of_plant().in_force(MODEL) == version
             self.does("integrator", f"{route}take-back", at=of, **{how: {"reason": "too many refused"}})

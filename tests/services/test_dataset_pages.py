@@ -441,6 +441,39 @@ def test_labels_that_cannot_be_right_are_refused_with_their_place_and_leave_noth
 @pytest.mark.parametrize(
     "files",
     [
+        {f"{'a' * 300}.txt": b""},
+        {f"{'a' * 100}/" * 40 + "a.txt": b""},
+        {"é.txt": b""},
+        {"c.json": a_table(images=[{"id": 1, "file_name": f"{'a' * 300}.png"}])},
+        {"c.json": a_table(images=[{"id": 1, "file_name": "\ud800.png"}])},
+    ],
+    ids=["long", "deep", "no UTF-8", "long in the table", "half a surrogate pair in the table"],
+)
+def test_an_archive_with_a_name_that_no_file_can_have_is_refused(integrator, tmp_path, files):
+    picture = cv2.imencode(".png", a_part(1, defective=True).pixels)[1].tobytes()
+    data = zipped({**files, "images/a.png": picture}).replace("é".encode(), b"\xff\xfe")
+    sent = integrator.post(
+        "/datasets/bring-in", data={"name": "bad"}, files={"archive": ("a.zip", data, "application/zip")}
+    )
+    assert (sent.status_code, "SVC-ARCHIVE-UNFIT" in sent.text) == (422, True)
+    assert not (tmp_path / "datasets" / "bad").exists()
+
+
+def test_pictures_of_which_one_cannot_be_read_are_all_refused(station, integrator):
+    has_a_set(integrator)
+    files = [
+        ("pictures", ("a.jpg", jpeg_of(a_part(3, defective=True)), "image/jpeg")),
+        ("pictures", ("b.jpg", b"junk", "image/jpeg")),
+    ]
+    assert integrator.post("/datasets/flange/pictures", files=files).status_code == 422
+    assert integrator.get("/api/v1/datasets/flange").json()["waiting"] == []
+    acts = [one.action for one in Accounts(station.store).audit(limit=10, subject="dataset:flange")]
+    assert acts == ["dataset.made"]
+
+
+@pytest.mark.parametrize(
+    "files",
+    [
         {"a.txt": b"a file and a folder at once", "a.txt/b.txt": b""},
         {"classes.txt": b"pits"},
         {"notes.txt": b"nothing else"},

@@ -85,13 +85,14 @@ def test_a_program_walks_a_candidate_into_force_with_a_second_person_and_back(pl
     refused = integrator.post(f"/api/v1/models/{NAME}/promote")
     assert (refused.status_code, refused.json()["code"]) == (409, "MOD-NOT-JUDGED")
     has_passed(plant, "1.1.0")
-    own = integrator.post(f"/api/v1/models/{NAME}/approve", json={"password": PASSWORD})
+    signed = {"password": PASSWORD, "version": "1.1.0"}
+    own = integrator.post(f"/api/v1/models/{NAME}/approve", json=signed)
     assert (own.status_code, own.json()["code"]) == (409, "MOD-SECOND-PERSON")
 
     engineer = another(app, integrator, Role.ENGINEER)
-    unsigned = engineer.post(f"/api/v1/models/{NAME}/approve", json={"password": "guessed wrongly"})
+    unsigned = engineer.post(f"/api/v1/models/{NAME}/approve", json=signed | {"password": "guessed wrongly"})
     assert (unsigned.status_code, unsigned.json()["code"]) == (401, "SVC-SIGN-IN-REFUSED")
-    approved = engineer.post(f"/api/v1/models/{NAME}/approve", json={"password": PASSWORD})
+    approved = engineer.post(f"/api/v1/models/{NAME}/approve", json=signed)
     assert approved.json()["approved_by"] == "engineer"
     assert engineer.post(f"/api/v1/models/{NAME}/promote").status_code == 403
 
@@ -116,11 +117,35 @@ def test_a_program_walks_a_candidate_into_force_with_a_second_person_and_back(pl
     assert all(one["card"] is not None for one in back["versions"])
 
 
+@pytest.mark.parametrize("how", ["page", "program"])
+def test_an_approval_holds_for_the_version_that_was_shown_and_for_no_later_one(plant, how):
+    app = plant.app()
+    integrator = signed_in(app, Role.INTEGRATOR)
+    engineer = another(app, integrator, Role.ENGINEER)
+    for version in ("1.1.0", "1.2.0"):
+        integrator.post(f"/api/v1/models/{NAME}/propose", json={"version": version})
+        has_passed(plant, version)
+        if version == "1.1.0":
+            assert 'name="version" value="1.1.0"' in engineer.get(f"/models/{NAME}").text
+
+    def approves(version: str):
+        said = {"password": PASSWORD, "version": version}
+        if how == "page":
+            return engineer.post(f"/models/{NAME}/approve", data=said)
+        return engineer.post(f"/api/v1/models/{NAME}/approve", json=said)
+
+    refused = approves("1.1.0")
+    assert (refused.status_code, "MOD-CANDIDATE-UNSEEN" in refused.text) == (409, True)
+    assert life_of(plant).standing(NAME).approved_by is None
+    assert approves("1.2.0").status_code in (200, 303)
+    assert life_of(plant).standing(NAME).approved_by == "engineer"
+
+
 def test_who_may_not_configure_proposes_promotes_and_takes_back_nothing(plant):
     operator = signed_in(plant.app(), Role.OPERATOR)
     for step, given in (
         ("propose", {"version": "1.1.0"}),
-        ("approve", {"password": PASSWORD}),
+        ("approve", {"password": PASSWORD, "version": "1.1.0"}),
         ("promote", None),
         ("take-back", {"reason": "why not"}),
     ):
@@ -168,7 +193,8 @@ def test_the_page_shows_who_looks_only_what_there_is_and_who_may_act_what_is_mis
     has_passed(plant, "1.2.0")
     approves = another(app, integrator, Role.ENGINEER)
     assert 'action="/models/ground-metal/approve"' in approves.get(f"/models/{NAME}").text
-    assert approves.post(f"/models/{NAME}/approve", data={"password": PASSWORD}).status_code == 303
+    signed = {"password": PASSWORD, "version": "1.2.0"}
+    assert approves.post(f"/models/{NAME}/approve", data=signed).status_code == 303
     has_looked_on(plant, "1.2.0", seen=200)
     assert integrator.post(f"/models/{NAME}/promote").status_code == 303
     assert integrator.post(f"/models/{NAME}/take-back", data={"reason": "odd"}).status_code == 303

@@ -65,6 +65,37 @@ def test_what_was_refused_may_be_sent_again_corrected_with_the_same_key(engineer
     assert _posts(engineer, "a-key", CASE).status_code == 201
 
 
+def test_a_body_that_is_no_text_leaves_its_key_free(engineer):
+    headers = {"Idempotency-Key": "a-key", "Content-Type": "application/json"}
+    for _ in range(2):
+        answer = engineer.post("/api/v1/cases", content=b'{"title": "\xff"}', headers=headers)
+        assert answer.status_code == 422
+    assert _posts(engineer, "a-key", CASE).status_code == 201
+
+
+def _program(engineer: TestClient, *rights: str) -> TestClient:
+    """One that asks for the engineer, with these rights."""
+    given = {"name": "MES", "rights": list(rights), "days": 1}
+    key = engineer.post("/api/v1/tokens", json=given).json()["key"]
+    return TestClient(engineer.app, headers={"Authorization": f"Bearer {key}"})
+
+
+def test_a_kept_answer_is_given_only_to_who_may_do_what_was_done(engineer):
+    assert _posts(engineer, "a-key", CASE).status_code == 201
+    narrow = _posts(_program(engineer), "a-key", CASE)
+    assert (narrow.status_code, narrow.json()["code"]) == (403, "SVC-RIGHT-MISSING")
+    may = _posts(_program(engineer, "dispose"), "a-key", CASE)
+    assert (may.status_code, may.headers[REPLAYED]) == (201, "true")
+
+
+def test_a_kept_answer_of_a_route_that_looks_at_the_rights_itself_is_for_the_same_rights(engineer):
+    path, said = "/api/v1/spc/p/entries?lane=parts", {"kind": "comment", "reason": "new lamp"}
+    assert _posts(engineer, "a-key", said, path).status_code == 201
+    narrow = _posts(_program(engineer), "a-key", said, path)
+    assert (narrow.status_code, narrow.json()["code"]) == (422, "SVC-KEY-OF-ANOTHER")
+    assert _posts(engineer, "a-key", said, path).headers[REPLAYED] == "true"
+
+
 @pytest.mark.parametrize("key", ["with space", "x" * 201, "ü"])
 def test_a_key_that_cannot_be_one_is_refused(engineer, key):
     answer = engineer.post("/api/v1/cases", json=CASE, headers={"Idempotency-Key": key.encode("latin-1")})

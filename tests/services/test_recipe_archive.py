@@ -17,9 +17,15 @@ import pytest
 from click.testing import CliRunner
 from fastapi.testclient import TestClient
 
+from models.bundle import packed
 from services.cli.recipe import recipe as recipe_commands
 from services.recipe_archive import (
+    BESIDE,
     MANIFEST,
+    RECIPE,
+    SIGNATURE,
+    Carried,
+    Manifest,
     RecipeArchiveUnfit,
     RecipeModelsMissing,
     RecipeNotPublished,
@@ -27,9 +33,11 @@ from services.recipe_archive import (
 )
 from services.recipe_life import RecipeLife, RecipeSecondPerson
 from station_config import load_recipe
+from station_config.errors import ConfigMissing
 from tests.a_station import AStation, an_empty_station, needs_libraries
 from tests.services.signed_in import PASSWORD, adds, signed_in
-from traceability.accounts import Accounts, Role
+from traceability.accounts import Accounts, Person, Role
+from traceability.merkle import Sealer
 
 NOON = datetime(2026, 11, 27, 12, tzinfo=UTC)
 NAME = "part-demo"
@@ -60,6 +68,12 @@ class Plant:
         accounts = Accounts(self.station.store)
         return accounts.add(name=name, title=name, role=role, password_hash=None, by=None, at=NOON)
 
+    def approves(self, name: str, *, by: Person) -> None:
+        """What waits, as who looked at it."""
+        waits = self.life.standing(name).proposal
+        assert waits is not None
+        self.life.approve(name, waits.sha256, by=by, at=NOON)
+
     def publishes(self, *, name: str = NAME, with_flat_field: bool = True) -> bytes:
         """The archive of a recipe that was changed, approved and published here."""
         text = load_recipe(NAME).text.decode().replace(*LIMIT)
@@ -74,7 +88,7 @@ class Plant:
             text += f'\n[flat_field]\nfile = "{FLAT}"\nsha256 = "{hashlib.sha256(even).hexdigest()}"\n'
         li, wang = self.person("li"), self.person("wang")
         self.life.propose(name, text, by=li, at=NOON, reason="chips below 0.8 mm are fine")
-        self.life.approve(name, by=wang, at=NOON)
+        self.approves(name, by=wang)
         self.life.publish(name, by=li, at=NOON)
         return self.life.archive(name, station=self.name, sealer=self.station.sealer)
 
@@ -119,9 +133,9 @@ def test_a_published_recipe_acts_at_another_station_only_after_a_second_person_t
     assert stands.proposal.origin.key == sent.manifest.key
     assert load_recipe(NAME).ref == before.ref
     with pytest.raises(RecipeSecondPerson):
-        there.life.approve(NAME, by=chen, at=NOON)
+        there.approves(NAME, by=chen)
 
-    there.life.approve(NAME, by=there.person("zhao", Role.ENGINEER), at=NOON)
+    there.approves(NAME, by=there.person("zhao", Role.ENGINEER))
     assert load_recipe(NAME).ref == before.ref
     there.life.publish(NAME, by=chen, at=NOON)
     now = load_recipe(NAME)
@@ -138,7 +152,7 @@ def test_a_recipe_that_the_other_station_never_had_waits_there_and_is_then_in_fo
     assert there.life.names() == ("flange",)
     assert stands.proposal is not None
     assert there.life.difference("flange", "", stands.proposal.sha256)
-    there.life.approve("flange", by=there.person("zhao"), at=NOON)
+    there.approves("flange", by=there.person("zhao"))
     there.life.publish("flange", by=chen, at=NOON)
     assert (load_recipe("flange").settings.revision, load_recipe("flange").settings.name) == (1, "flange")
 
@@ -225,6 +239,56 @@ def test_a_file_of_the_other_station_never_takes_the_place_of_one_that_a_recipe_
     with pytest.raises(RecipeArchiveUnfit, match=FLAT):
         there.life.bring_in(sent, by=there.person("chen"), at=NOON, reason="as on line 1")
     assert (there.life.folder / FLAT).read_bytes() == b"our own lamp"
+
+
+def of_a_strangers_key(folder: Path, *, beside: str, data: bytes) -> Carried:
+    """A recipe `carrier` whose flat field is called so and has these bytes; anybody can make and sign one."""
+    key = Sealer(folder / "strangers-key")
+    recipe = load_recipe(NAME)
+    text = recipe.text.decode().replace(f'name = "{NAME}"', 'name = "carrier"')
+    text += f'\n[flat_field]\nfile = "{beside}"\nsha256 = "{hashlib.sha256(data).hexdigest()}"\n'
+    files = {RECIPE: text.encode(), f"{BESIDE}{beside}": data}
+    told = Manifest(
+        recipe="carrier",
+        revision=recipe.settings.revision,
+        station="line-1",
+        published_at=NOON,
+        models=(),
+        files={name: hashlib.sha256(content).hexdigest() for name, content in files.items()},
+        key=key.public_key.hex(),
+    )
+    signed = told.model_dump_json().encode()
+    return carried(packed({MANIFEST: signed, SIGNATURE: key.sign(signed), **files}))
+
+
+@pytest.mark.parametrize("whole", [True, False], ids=["whole", "what it lacks comes after it"])
+def test_no_recipe_comes_into_force_as_a_file_beside_another(plant, whole):
+    there = plant.at("line-2")
+    hidden = load_recipe(NAME).text.decode().replace(f'name = "{NAME}"', 'name = "flange"')
+    if not whole:
+        hidden += f'\n[flat_field]\nfile = "later.png"\nsha256 = "{"0" * 64}"\n'
+    sent = of_a_strangers_key(plant.folder, beside="flange.toml", data=hidden.encode())
+    with pytest.raises(RecipeArchiveUnfit, match=r"flange\.toml beside it is a recipe"):
+        there.life.bring_in(sent, by=there.person("chen"), at=NOON, reason="as on line 1")
+    assert not (there.life.folder / "flange.toml").exists()
+    with pytest.raises(ConfigMissing):
+        load_recipe("flange")
+
+
+def test_a_calibration_beside_a_recipe_comes_with_it(plant):
+    there = plant.at("line-2")
+    calibration = b'focal_px = [2000.0, 2000.0]\nsha256 = "0"\n'
+    sent = of_a_strangers_key(plant.folder, beside="camera.toml", data=calibration)
+    there.life.bring_in(sent, by=there.person("chen"), at=NOON, reason="as on line 1")
+    assert (there.life.folder / "camera.toml").read_bytes() == calibration
+
+
+def test_a_file_beside_a_recipe_never_takes_the_place_of_the_kept_texts(plant):
+    there = plant.at("line-2")
+    sent = of_a_strangers_key(plant.folder, beside="texts", data=b"no folder")
+    with pytest.raises(RecipeArchiveUnfit, match="texts is a folder"):
+        there.life.bring_in(sent, by=there.person("chen"), at=NOON, reason="as on line 1")
+    assert there.life.names() == ()
 
 
 def test_pages_and_programs_give_recipes_out_and_take_them_in(plant):

@@ -110,12 +110,14 @@ def test_a_change_goes_from_a_form_through_a_second_person_to_the_lanes(station)
     # Neither published unapproved, nor approved by who proposed it.
     early = integrator.post(f"/recipes/{NAME}/publish", data={"sha256": waits["sha256"]})
     assert (early.status_code, "SVC-RECIPE-NOT-APPROVED" in early.text) == (409, True)
-    own = integrator.post(f"/recipes/{NAME}/approve", data={"password": PASSWORD})
+    looked_at = {"sha256": waits["sha256"]}
+    own = integrator.post(f"/recipes/{NAME}/approve", data={"password": PASSWORD} | looked_at)
     assert (own.status_code, "SVC-RECIPE-SECOND-PERSON" in own.text) == (409, True)
     engineer = another(app, integrator, Role.ENGINEER)
-    unsigned = engineer.post(f"/recipes/{NAME}/approve", data={"password": "guessed wrongly"})
+    unsigned = engineer.post(f"/recipes/{NAME}/approve", data={"password": "guessed wrongly"} | looked_at)
     assert unsigned.status_code == 401
-    assert engineer.post(f"/recipes/{NAME}/approve", data={"password": PASSWORD}).status_code == 303
+    signed = engineer.post(f"/recipes/{NAME}/approve", data={"password": PASSWORD} | looked_at)
+    assert signed.status_code == 303
 
     published = integrator.post(f"/recipes/{NAME}/publish", data={"sha256": waits["sha256"]})
     assert published.status_code == 303
@@ -160,11 +162,41 @@ def test_a_newer_proposal_needs_its_own_approval(station):
         assert integrator.post(f"{url}/propose", json=given).status_code == 200
         if limit == "0.7":
             first = integrator.get(url).json()["proposal"]["sha256"]
-            assert engineer.post(f"{url}/approve", json={"password": PASSWORD}).status_code == 200
+            approved = engineer.post(f"{url}/approve", json={"password": PASSWORD, "sha256": first})
+            assert approved.status_code == 200
     refused = integrator.post(f"{url}/publish")
     assert (refused.status_code, refused.json()["code"]) == (409, "SVC-RECIPE-NOT-APPROVED")
     unseen = integrator.post(f"/recipes/{NAME}/publish", data={"sha256": first})
-    assert unseen.status_code == 422
+    assert (unseen.status_code, "SVC-RECIPE-UNSEEN" in unseen.text) == (409, True)
+
+
+@pytest.mark.parametrize("how", ["page", "program"])
+def test_an_approval_holds_for_the_text_that_was_shown_and_for_no_later_one(station, how):
+    app = station.app()
+    integrator = signed_in(app, Role.INTEGRATOR)
+    engineer = another(app, integrator, Role.ENGINEER)
+    text = load_recipe(NAME).text.decode()
+    url = f"/api/v1/recipes/{NAME}"
+
+    def proposes(limit: str) -> str:
+        given = {"text": text.replace("review_from = 0.5", f"review_from = {limit}"), "reason": "try"}
+        return integrator.post(f"{url}/propose", json=given).json()["proposal"]["sha256"]
+
+    shown = proposes("0.6")
+    assert f'name="sha256" value="{shown}"' in engineer.get(f"/recipes/{NAME}").text
+    later = proposes("0.99")
+
+    def approves(sha256: str):
+        said = {"password": PASSWORD, "sha256": sha256}
+        if how == "page":
+            return engineer.post(f"/recipes/{NAME}/approve", data=said)
+        return engineer.post(f"{url}/approve", json=said)
+
+    refused = approves(shown)
+    assert (refused.status_code, "SVC-RECIPE-UNSEEN" in refused.text) == (409, True)
+    assert engineer.get(url).json()["proposal"]["approved_by"] is None
+    assert approves(later).status_code in (200, 303)
+    assert engineer.get(url).json()["proposal"]["approved_by"] == "engineer"
 
 
 def test_a_text_that_was_changed_on_disk_is_neither_approved_nor_published(station, tmp_path):
@@ -177,7 +209,7 @@ def test_a_text_that_was_changed_on_disk_is_neither_approved_nor_published(stati
     digest = integrator.get(url).json()["proposal"]["sha256"]
     file = tmp_path / "recipes" / "texts" / f"{digest}.toml"
     file.write_text(file.read_text().replace("0.9", "9"))
-    refused = engineer.post(f"{url}/approve", json={"password": PASSWORD})
+    refused = engineer.post(f"{url}/approve", json={"password": PASSWORD, "sha256": digest})
     assert (refused.status_code, refused.json()["code"]) == (409, "SVC-RECIPE-ALTERED")
 
 
@@ -188,8 +220,9 @@ def test_a_change_of_what_is_in_force_makes_a_proposal_old(station, tmp_path):
     text = load_recipe(NAME).text.decode()
     url = f"/api/v1/recipes/{NAME}"
     changed_text = text.replace("review_from = 0.5", "review_from = 0.9")
-    integrator.post(f"{url}/propose", json={"text": changed_text, "reason": "try"})
-    engineer.post(f"{url}/approve", json={"password": PASSWORD})
+    proposed = integrator.post(f"{url}/propose", json={"text": changed_text, "reason": "try"}).json()
+    signed = {"password": PASSWORD, "sha256": proposed["proposal"]["sha256"]}
+    assert engineer.post(f"{url}/approve", json=signed).status_code == 200
     (tmp_path / "recipes" / f"{NAME}.toml").write_text(text.replace("reject_from = 60", "reject_from = 50"))
     refused = integrator.post(f"{url}/publish")
     assert (refused.status_code, refused.json()["code"]) == (409, "SVC-RECIPE-MOVED")

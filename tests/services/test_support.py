@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Final
 
 import pytest
+from sqlalchemy.engine import make_url
 
 from models.provider import OPENVINO
 from services.station.logs import LOGS, keep_logs
@@ -48,6 +49,31 @@ def station(tmp_path: Path) -> Iterator[AStation]:
     with made.store:
         made.runs()
         yield made
+
+
+@pytest.mark.parametrize(
+    "password", ["Ab3/xyZ9q", "a/b?c", "a#b", "a:b", "a@b", "/?#:@/", "two words", "a,b;c"]
+)
+@pytest.mark.parametrize("name", ["lynceus", "lynceus@plant", ""])
+def test_no_password_that_the_database_takes_is_left_in_its_address(name, password):
+    address = f"postgresql+psycopg://{name}:{password}@db.plant:5432/trace"
+    kept = f"postgresql+psycopg://{name}:{GONE}@db.plant:5432/trace"
+    assert cleaned({"LYNCEUS_DATABASE_URL": address}) == {"LYNCEUS_DATABASE_URL": kept}
+    assert without_secrets(f"engine: {address} is asked\nfor anna@plant") == (
+        f"engine: {kept} is asked\nfor anna@plant"
+    )
+
+
+@pytest.mark.parametrize("password", ["a\nb", "Ab3/xyZ9q", "a b", "a?b"])
+def test_nothing_of_what_sqlalchemy_reads_as_the_password_stands_in_a_value(password):
+    address = f"postgresql://lynceus:{password}@db.plant/trace"
+    assert make_url(address).password == password
+    assert cleaned(address) == f"postgresql://lynceus:{GONE}@db.plant/trace"
+
+
+def test_nothing_is_left_of_a_password_among_the_parameters_of_an_address():
+    address = "postgresql://db.plant/trace?user=lynceus&password=a,b;c"
+    assert cleaned(address) == f"postgresql://db.plant/trace?user=lynceus&password={GONE}"
 
 
 @pytest.mark.parametrize(("text", "secret"), SECRETS.values(), ids=SECRETS)
