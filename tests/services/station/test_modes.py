@@ -149,12 +149,23 @@ class Waits(Sees):
 
     def __init__(self) -> None:
         super().__init__()
-        self.is_asked, self.may_answer = threading.Event(), threading.Event()
+        self.may_answer = threading.Event()
 
     def detect(self, image):
-        self.is_asked.set()
         assert self.may_answer.wait(30)
         return super().detect(image)
+
+
+class SaysWhenAllCame(Plays):
+    """A camera of three frames that have all come before the first is judged."""
+
+    def __init__(self) -> None:
+        super().__init__(0, 1, 2)
+        self.all_came = threading.Event()
+
+    def frames(self):
+        yield from super().frames()
+        self.all_came.set()
 
 
 @pytest.mark.parametrize(
@@ -163,21 +174,18 @@ class Waits(Sees):
 def test_parts_that_came_in_setup_are_not_accepted_however_often_the_mode_changes_before_they_are_judged(
     then,
 ):
-    detector = Waits()
+    detector, camera = Waits(), SaysWhenAllCame()
     engine = Works(detector=detector)
     engine.lane.holds = 8
     engine.lane.work("setup")
-    inspects = threading.Thread(
-        target=engine.lane.run, args=(Plays(0, 1, 2),), kwargs={"started": lambda: None}
-    )
+    inspects = threading.Thread(target=engine.lane.run, args=(camera,), kwargs={"started": lambda: None})
     inspects.start()
-    assert detector.is_asked.wait(30)
-    while engine.lane.account.frames < 3:
-        time.sleep(0.005)
+    assert camera.all_came.wait(30)
     for mode in then:
         engine.lane.work(mode)
     detector.may_answer.set()
     inspects.join()
+    assert [unit.failures for unit in engine.sink.done[:3]] == [{IN_SETUP: 1}] * 3
     assert [unit.verdict for unit in engine.sink.done[:3]] == [Verdict.NOT_INSPECTED] * 3
 
 
