@@ -17,6 +17,7 @@ import threading
 import time
 import tracemalloc
 from itertools import count
+from math import inf
 
 import cv2
 import psutil
@@ -80,7 +81,7 @@ def main() -> int:
             sinks=[sink],
             stop=threading.Event(),
         )
-        lane.run(FromMemory(frames, 0.0, number), started=lambda: None)
+        lane.run(FromMemory(frames, inf, number), started=lambda: None)
         assert (sink.frames, lane.account.gap) == (number, 0), lane.account
         return sink
 
