@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from math import sqrt
+from math import copysign, sqrt
 from typing import Literal
 
 import numpy as np
@@ -387,14 +387,17 @@ def release(
 
 
 def target_for(wanted: float, n: int, *, confidence: float = 0.95) -> float:
-    """The Ppk that n values must show so that the true one is at least `wanted` with one-sided confidence."""
+    """The Ppk that n values must show so that the true one is at least `wanted` with one-sided confidence.
+
+    What is solved for the index is index - z √(1 / 9n + index² / 2(n-1)) = wanted (Bissell 1990), a quadratic. Of too
+    few values, for the confidence, no index is enough: raises ParameterOutOfRange.
+    """
     z = float(norm.isf(1 - share(confidence, parameter="confidence")))
-
-    def lower(index: float) -> float:
-        return index - z * sqrt(1 / (9 * n) + index**2 / (2 * (n - 1)))
-
-    within(n, parameter="n", allowed=">= 5", is_allowed=n >= 5)
-    return float(brentq(lambda index: lower(index) - wanted, wanted, 100 * max(wanted, 1)))
+    least = max(5, int(1 + z**2 / 2) + 1)
+    within(n, parameter="n", allowed=f">= {least}", is_allowed=n >= least)
+    left = 1 - z**2 / (2 * (n - 1))
+    apart = wanted**2 - left * (wanted**2 - z**2 / (9 * n))
+    return (wanted + copysign(sqrt(apart), z)) / left
 
 
 ToleranceMethod = Literal["exact", "howe"]

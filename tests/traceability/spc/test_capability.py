@@ -12,6 +12,7 @@ from traceability.errors import (
     GaugeNotProven,
     NotStable,
     NoVariation,
+    ParameterOutOfRange,
     SpecLimitsInvalid,
     TooFewValues,
     ValueNotFinite,
@@ -272,3 +273,23 @@ def test_the_power_of_box_and_cox_does_not_depend_on_the_unit(unit: float):
     # The likelihood is flat at its top: a search by values finds the place to half the machine's digits.
     assert box_cox_lambda(x * unit) == pytest.approx(box_cox_lambda(x), abs=1e-6)
     assert box_cox_lambda(x) == pytest.approx(stats.boxcox_normmax(x, method="mle"), abs=1e-6)
+
+
+@given(st.floats(0.2, 4), st.integers(5, 2000), st.floats(0.55, 0.999))
+def test_what_must_be_shown_has_what_is_wanted_as_its_lower_limit_or_no_index_is_enough(
+    wanted, n, confidence
+):
+    z = stats.norm.ppf(confidence)
+    try:
+        shown = target_for(wanted, n, confidence=confidence)
+    except ParameterOutOfRange:
+        # However large the index, its interval reaches further down.
+        assert z * np.sqrt(1 / (2 * (n - 1))) >= 1
+    else:
+        lower = shown - z * np.sqrt(1 / (9 * n) + shown**2 / (2 * (n - 1)))
+        assert lower == pytest.approx(wanted, rel=1e-6)
+
+
+def test_of_five_values_no_capability_is_shown_with_a_confidence_of_999_in_1000():
+    with pytest.raises(ParameterOutOfRange, match="n"):
+        target_for(1.33, 5, confidence=0.999)
