@@ -42,19 +42,20 @@ class BoxDetector:
     """Finds boxes with a network. Same image in, same detections out, in the same order.
 
     min_score   takes the place of all the thresholds of the card; for evaluation and for looking closer
+    for_figures of more than are kept, the surest without a word: nothing may be judged by them
     """
 
-    def __init__(self, session: Session, *, min_score: float | None = None) -> None:
+    def __init__(
+        self, session: Session, *, min_score: float | None = None, for_figures: bool = False
+    ) -> None:
         card = session.card
         self._session = session
         self._card = card
         self._thresholds = np.array(
             [card.thresholds[kind] if min_score is None else min_score for kind in card.kinds], np.float32
         )
-        # Who looks closer than the card judges from reads the surest; nothing is accepted by that.
-        self._judged_from = (
-            self._thresholds if min_score is None else np.full(len(card.kinds), np.inf, np.float32)
-        )
+        decides = [np.inf if for_figures else card.thresholds[kind] for kind in card.kinds]
+        self._judged_from = np.array(decides, np.float32)
         self._input = np.empty((1, 3, *card.input_hw), np.float32)
 
     @property

@@ -20,6 +20,7 @@ from typing import Any, Final
 
 import numpy as np
 
+from inspection.errors import TooManyDetections
 from inspection.types import Detections
 from models import ReleasedDetector, open_detector
 from models.datasets import pixels_of
@@ -128,7 +129,7 @@ def evaluate(
             wrong=f"{', '.join(labelled.kinds)} ≠ {', '.join(card.kinds)}",
         )
     opened = partial(open_detector, name, version=card.version, store=store, threads=threads)
-    low, released = opened(min_score=LOWEST), opened()
+    low, released = opened(min_score=LOWEST, for_figures=True), opened()
     seen = []
     for picture in labelled.pictures:
         seen.append(_look(labelled, picture, low, released))
@@ -147,10 +148,18 @@ def _look(
 ) -> Seen:
     image = pixels_of(labelled, picture)
     began = time.perf_counter()
-    judged = released.detect(image)
+    try:
+        judged = released.detect(image)
+    except TooManyDetections:
+        # A station would not have inspected it, nor accepted it: as if so many of the surest had been reported.
+        judged = None
     ms = (time.perf_counter() - began) * 1000
+    found = low.detect(image)
     return Seen(
-        picture=picture, all=_judged(picture, low.detect(image)), judged=_judged(picture, judged), ms=ms
+        picture=picture,
+        all=_judged(picture, found),
+        judged=_judged(picture, found if judged is None else judged),
+        ms=ms,
     )
 
 

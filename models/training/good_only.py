@@ -166,7 +166,7 @@ def _released(card: ModelCard, network: bytes) -> ReleasedModel:
 
 def _highest(model: ReleasedModel, good: Sequence[Image]) -> NDArray[np.float64]:
     """The highest logit of each family on each of the pictures."""
-    detector = MapDetector(Session(model), min_score=_LEAST)
+    detector = MapDetector(Session(model), min_score=_LEAST, for_figures=True)
     highest = np.full((len(good), len(FAMILIES)), _LEAST)
     for row, one in zip(highest, good, strict=True):
         found = detector.detect(one)

@@ -700,7 +700,8 @@ def judged(
 ) -> list[Judged]:
     """Every picture looked at by the file, run as a station runs it."""
     runs = MapDetector if card.task == "maps" else BoxDetector
-    detector = runs(_Remembering(ReleasedModel(card=card, network=network)), min_score=min_score)
+    session = _Remembering(ReleasedModel(card=card, network=network))
+    detector = runs(session, min_score=min_score, for_figures=True)
     return [
         Judged(
             truth_xyxy=_boxes(one),

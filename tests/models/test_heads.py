@@ -82,7 +82,7 @@ FAMILIES = [
 
 
 def opened(model):
-    return _METHODS[model.card.task](model, 1, None)
+    return _METHODS[model.card.task](model, 1, None, False)
 
 
 @pytest.mark.parametrize("provider", [CPU, OPENVINO])

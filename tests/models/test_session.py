@@ -1,19 +1,24 @@
 import sys
 from pathlib import Path
 
+import cv2
 import numpy as np
 import onnxruntime
 import pytest
 
-from inspection.errors import DetectionsInvalid
+from inspection.errors import DetectionsInvalid, TooManyDetections
+from models.anomaly import write
 from models.boxes import BoxDetector
+from models.decode import MOST
 from models.errors import DetectionFailed, ModelDrifted, ModelMismatch, ProviderMissing
 from models.exchange import TOLERANCE
+from models.labels import read_yolo
 from models.maps import MapDetector
 from models.provider import CPU, OPENVINO
 from models.reference import Reference, textured
 from models.session import Session
 from models.store import ModelStore, ReleasedModel
+from services.evaluating import evaluate
 from tests.models.networks import SIDE, a_model, answering, in_eight_bits
 from tests.models.releases import STRIP
 
@@ -143,3 +148,31 @@ def test_a_picture_to_which_the_network_answers_with_no_numbers_is_not_one_witho
     assert len(looks.detect(np.full((SIDE, SIDE), 128, np.uint8))) == 0
     with pytest.raises(DetectionsInvalid):
         looks.detect(np.zeros((SIDE, SIDE), np.uint8))
+
+
+def crowded(count: int, score: float) -> np.ndarray:
+    """An answer with so many boxes that do not touch, all of them as sure."""
+    answer = np.zeros((1, 5, count), np.float32)
+    answer[0, 0], answer[0, 1] = 3 * (np.arange(count) % 21) + 1, 3 * (np.arange(count) // 21) + 1
+    answer[0, 2:4], answer[0, 4] = 1, score
+    return answer
+
+
+def test_where_more_stands_out_than_is_kept_nothing_is_judged_however_closely_one_looks():
+    model = a_model(answering({"out": crowded(MOST + 20, 0.6)}), ("pits",))
+    picture = np.full((SIDE, SIDE), 128, np.uint8)
+    for min_score in (None, 0.001):
+        with pytest.raises(TooManyDetections):
+            BoxDetector(Session(model), min_score=min_score).detect(picture)
+    assert len(BoxDetector(Session(model), min_score=0.001, for_figures=True).detect(picture)) == MOST
+
+
+def test_an_evaluation_counts_such_a_picture_as_reported_and_goes_on(tmp_path):
+    model = a_model(answering({"out": crowded(MOST + 20, 0.6)}), ("pits",))
+    write(model, tmp_path / "models")
+    (tmp_path / "set" / "images").mkdir(parents=True)
+    (tmp_path / "set" / "classes.txt").write_text("pits\n")
+    cv2.imwrite(str(tmp_path / "set" / "images" / "1.png"), np.full((SIDE, SIDE), 128, np.uint8))
+    store = ModelStore(tmp_path / "models")
+    (seen,) = evaluate(read_yolo(tmp_path / "set"), model.card.name, store=store).seen
+    assert len(seen.judged.found) == MOST
