@@ -47,7 +47,7 @@ def released(name: str, version: str) -> set[str]:
     return {f"models/released/{name}/{version}/{file}" for file in ("card.toml", "model.onnx")}
 
 
-def test_one_wheel_serves_every_python_from_3_11_on_and_a_package_index_takes_it(wheel):
+def test_the_wheel_says_that_it_is_for_every_python_from_3_11_on_and_a_package_index_takes_it(wheel):
     platform = get_platform().replace("-", "_").replace(".", "_")
     assert wheel.name.endswith(f"-cp311-abi3-{platform}.whl")
     assert wheel.stat().st_size < LARGEST_BYTES
