@@ -388,8 +388,8 @@ def bias_study(
 ) -> BiasStudy:
     """One-sample t test of the bias; with `subgroup_size` sigma is R̄/d2* of consecutive subgroups (AIAG).
 
-    AIAG's interval by the range takes R̄/d2* times d2/d2*: a little narrower than the one its t test would give.
-    Source: AIAG, Measurement Systems Analysis, 4th ed., chapter III section B, "independent sample method".
+    AIAG's interval by the range takes R̄/d2* times d2/d2*: a little narrower than the one its t test would give. The
+    factor is what the figures of AIAG's example need, as they are cited; the manual itself was not at hand.
     """
     x = numbers(readings, method="bias", needed=2, must_vary=True)
     sd, degrees, narrowing = float(x.std(ddof=1)), float(x.size - 1), 1.0

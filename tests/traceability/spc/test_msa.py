@@ -125,7 +125,8 @@ def test_the_range_method_is_aiags_example():
 
 
 def test_the_bias_study_is_aiags_example():
-    # AIAG MSA, 4th ed., table III-B 2: sigma 0.22514 by the range, t 0.1153 with 10.8 degrees, -0.1185 to 0.1319.
+    # AIAG MSA's example by the range, as cited (the manual was not at hand): sigma 0.22514,
+    # t 0.1153 with 10.8 degrees, -0.1185 to 0.1319.
     # Printed is 0.0067 -+ 0.1252, from rounded steps; without rounding it is 0.00667 -+ 0.12532, up to 1.6e-4 off.
     # Without d2/d2* it would be 0.1283, so that 2e-4 tells the two formulas apart.
     readings = [5.8, 5.7, 5.9, 5.9, 6.0, 6.1, 6.0, 6.1, 6.4, 6.3, 6.0, 6.1, 6.2, 5.6, 6.0]
