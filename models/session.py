@@ -14,6 +14,7 @@ from onnxruntime.capi import onnxruntime_pybind11_state as vendor
 
 from inspection.errors import DetectionsInvalid
 from models.card import restricted
+from models.eight_bits import SMALL, WEIGHT_BITS, eight_bits_overflow
 from models.errors import DetectionFailed, ModelDrifted, ModelMismatch, ProviderMissing
 from models.heads import NotOfThisForm
 from models.provider import CPU, OPENVINO, chosen_provider
@@ -79,22 +80,7 @@ class Session:
             raise self._not_there(provider, providers())
         # For OpenVINO this one tells what the file eats, gives and says of itself, and is let go.
         by = CPU if provider == OPENVINO else provider
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = threads
-        options.inter_op_num_threads = 1
-        # Spinning workers take a whole core from the lanes beside them and save under a millisecond.
-        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-        # On a processor without VNNI, sums of products in eight bits overflow unseen: strip-surface-int8 1.2.0 let 15
-        # of 288 defective pictures through there instead of 8. On others this changes nothing.
-        options.add_session_config_entry("session.x64quantprecision", "1")
-        options.log_severity_level = 3
-        if by != CPU:
-            # What the provider cannot do would silently be done by the CPU, at a tenth of the speed.
-            options.add_session_config_entry("session.disable_cpu_ep_fallback", "1")
-        try:
-            session = onnxruntime.InferenceSession(model.network, options, providers=[by])
-        except _VENDOR_ERRORS as error:
-            raise self._mismatch(f"onnxruntime cannot load it: {error}") from error
+        session = self._opened(model.network, by, threads)
         if session.get_providers()[0] != by:
             raise self._not_there(by, session.get_providers())
         self._check_inputs(session)
@@ -113,6 +99,29 @@ class Session:
             self._check_reference(by_onnxruntime)
         if model.reference is not None:
             self._check_reference(model.reference)
+
+    def _opened(self, network: bytes, by: str, threads: int) -> onnxruntime.InferenceSession:
+        def opened(*, exactly: bool) -> onnxruntime.InferenceSession:
+            options = onnxruntime.SessionOptions()
+            options.intra_op_num_threads = threads
+            options.inter_op_num_threads = 1
+            # Spinning workers take a whole core from the lanes beside them and save under a millisecond.
+            options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+            if exactly:
+                # Takes twice the time for the same answers where nothing can overflow.
+                options.add_session_config_entry("session.x64quantprecision", "1")
+            options.log_severity_level = 3
+            if by != CPU:
+                # What the provider cannot do would silently be done by the CPU, at a tenth of the speed.
+                options.add_session_config_entry("session.disable_cpu_ep_fallback", "1")
+            try:
+                return onnxruntime.InferenceSession(network, options, providers=[by])
+            except _VENDOR_ERRORS as error:
+                raise self._mismatch(f"onnxruntime cannot load it: {error}") from error
+
+        session = opened(exactly=eight_bits_overflow())
+        weights_are_small = session.get_modelmeta().custom_metadata_map.get(WEIGHT_BITS) == SMALL
+        return opened(exactly=False) if eight_bits_overflow() and weights_are_small else session
 
     def run(self, images: NDArray[np.float32]) -> NDArray[np.float32]:
         """The first of the network's answers to one input (1, 3, height, width), 0..1; most have only one.

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping
+from types import MappingProxyType
 
 import numpy as np
 import onnx
@@ -88,14 +90,19 @@ def a_model(network: bytes, kinds, *, task="boxes", form=None, **changes) -> Rel
     return ReleasedModel(card=type(CARD).model_validate(facts | changes), network=network)
 
 
-def in_eight_bits(*, channels: int = 64) -> bytes:
-    """A map of 0.75 for a white picture, by a convolution in eight bits whose every weight is as large as they go."""
+def in_eight_bits(
+    *, channels: int = 64, largest: int = 127, told: Mapping[str, str] = MappingProxyType({})
+) -> bytes:
+    """A map of 0.75 for a white picture, by a convolution in eight bits whose every weight is as large as they go.
+
+    told   what the file says of itself
+    """
     share = np.float32(0.75 / (channels * 9))
     given = np.ones((channels, 3, 1, 1), np.float32) / 3
     constants = [
         numpy_helper.from_array(given, "spread"),
-        numpy_helper.from_array(np.full((1, channels, 3, 3), 127, np.int8), "weight"),
-        numpy_helper.from_array(share / np.float32(127), "weight_scale"),
+        numpy_helper.from_array(np.full((1, channels, 3, 3), largest, np.int8), "weight"),
+        numpy_helper.from_array(share / np.float32(largest), "weight_scale"),
         numpy_helper.from_array(np.zeros((), np.int8), "weight_zero"),
         numpy_helper.from_array(np.float32(1 / 255), "scale"),
         numpy_helper.from_array(np.zeros((), np.uint8), "zero"),
@@ -116,8 +123,9 @@ def in_eight_bits(*, channels: int = 64) -> bytes:
         helper.make_node("Identity", ["summed_again"], ["map"]),
     ]
     picture = helper.make_tensor_value_info("images", TensorProto.FLOAT, [1, 3, SIDE, SIDE])
-    told = helper.make_tensor_value_info("map", TensorProto.FLOAT, [1, 1, SIDE, SIDE])
-    graph = helper.make_graph(nodes, "eight", [picture], [told], constants)
+    given_back = helper.make_tensor_value_info("map", TensorProto.FLOAT, [1, 1, SIDE, SIDE])
+    graph = helper.make_graph(nodes, "eight", [picture], [given_back], constants)
     network = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=9)
+    helper.set_model_props(network, dict(told))
     onnx.checker.check_model(network)
     return network.SerializeToString()
