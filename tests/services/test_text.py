@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import importlib
 import pkgutil
+import re
 from collections.abc import Iterator
 
 import pytest
@@ -26,6 +27,31 @@ def test_a_text_names_the_same_facts_in_both_languages():
         key for key, text in catalogue("zh").items() if placeholders(text) != placeholders(other[key])
     ]
     assert differing == []
+
+
+OTHER_WORDS = {
+    "过检": "过杀: a good unit refused",
+    "误判": "过杀 or 漏检: which of them",
+    "帕累托": "柏拉图",
+    "(?<!% )置信度": "置信度 of an interval alone; a detector's is its 得分",
+    "复核": "复判: a person decides about a unit",
+    "(?<!恢)复检": "抽检: passed parts are audited",
+    "缺陷种类": "缺陷类别",
+    "缺陷类型": "缺陷类别",
+    "单工序直通率": "一次合格率 (FPY); 直通率 is rolled over steps (RTY)",
+    "第一类研究": "类型 1 研究",
+}
+"""What a Chinese text does not say, and what it says instead: one word for one thing."""
+
+
+def test_chinese_has_one_word_for_one_thing():
+    other = [
+        (key, word, instead)
+        for key, text in catalogue("zh").items()
+        for word, instead in OTHER_WORDS.items()
+        if re.search(word, text)
+    ]
+    assert other == []
 
 
 @pytest.mark.parametrize("language", LANGUAGES)

@@ -171,7 +171,7 @@ def test_a_study_of_a_golden_part_is_made_at_a_command(database):
 
 
 @pytest.mark.parametrize(
-    ("language", "named"), [("en", "First-pass yield: Parts"), ("zh", "单工序直通率 FPY：零件")]
+    ("language", "named"), [("en", "First-pass yield: Parts"), ("zh", "一次合格率 FPY：零件")]
 )
 def test_figures_of_merit_are_told_by_the_names_that_people_give_lanes(database, language, named):
     told = asked(database, "merit", "--lane", "parts", language=language).stdout
