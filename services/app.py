@@ -54,6 +54,7 @@ from services.api.serving import Serving
 from services.live import RECENT, LiveState
 from services.oidc import Oidc
 from services.problems import StaticMissing, answer_errors, text_only
+from services.reasons import Reasons
 from services.setting_up import SettingUp, cameras_of
 from services.station.accounting import Accounting
 from services.station.cores import Cores
@@ -184,6 +185,7 @@ def create_app(
         lane_titles=lane_titles,
         coil_lanes=coil_lanes,
         shift_counts=ShiftCounts(store, station, Shifts()),
+        reasons=Reasons(images),
         sealer=sealer,
         resolver=Resolver(store, nodes=[HandleNode(node.address, node.prefixes) for node in resolver.nodes]),
         resolver_address=resolver.address,

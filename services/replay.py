@@ -20,6 +20,7 @@ from inspection.types import (
     InspectionBegun,
     ModelRef,
     PictureRef,
+    RecipeRef,
     Verdict,
 )
 from inspection.vision.decoding import decode_image
@@ -106,6 +107,21 @@ def _due(inspection: Inspection) -> int:
     return inspection.frames_inspected + inspection.frames_failed
 
 
+def kept_recipe(images: ImageStore, ref: RecipeRef, text: bytes) -> Recipe:
+    """The recipe that a record names, of which the text and what it needs are kept beside the pictures.
+
+    Raises ConfigSyntax, ConfigInvalid.
+    """
+
+    def kept(needed: FileSettings) -> bytes:
+        try:
+            return images.read(needed.sha256)
+        except InspectionError as error:
+            raise FileNotFoundError(2, error.what) from error
+
+    return recipe_of(text, Path(f"{ref.name}.toml"), beside=kept)
+
+
 def _recipe(
     images: ImageStore, inspection: Inspection, file: str | None, differences: list[Difference]
 ) -> Recipe | None:
@@ -115,15 +131,8 @@ def _recipe(
     except InspectionError:
         pass
     else:
-
-        def kept(needed: FileSettings) -> bytes:
-            try:
-                return images.read(needed.sha256)
-            except InspectionError as error:
-                raise FileNotFoundError(2, error.what) from error
-
         try:
-            return recipe_of(text, Path(f"{wanted.name}.toml"), beside=kept)
+            return kept_recipe(images, wanted, text)
         except InspectionError as error:
             differences.append(Difference(what="calibration", facts={"reason": error.what}))
             return None

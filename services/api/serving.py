@@ -13,6 +13,7 @@ from starlette.requests import HTTPConnection
 
 from services.live import LaneNow, LiveState
 from services.problems import NoStationHere
+from services.reasons import Reasons
 from services.station.accounting import Accounting, LaneBalance
 from services.station.recipes import LaneRecipes, Wishes
 from services.web.language import language_of
@@ -42,6 +43,7 @@ class Serving:
     lane_titles: Mapping[str, Title]
     coil_lanes: frozenset[str]
     shift_counts: ShiftCounts
+    reasons: Reasons
     sealer: Sealer
     resolver: Resolver
     epcis: EpcisRepository

@@ -15,7 +15,8 @@ from uuid import UUID
 from fastapi import APIRouter, Query, Request
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
 
-from inspection.types import Box, Defect, Inspection, PictureRef, Verdict
+from cameras.settings import DeviceSettings, SampleStreamSettings
+from inspection.types import Box, Defect, Inspection, PictureRef
 from services.alarms import Shown
 from services.api.answers import ScreenAnswer
 from services.api.pictures import Sha256
@@ -24,11 +25,13 @@ from services.api.station import Operator, change_over, known_lane, traced
 from services.api.units import recorded
 from services.live import LaneNow
 from services.problems import FrameUnknown, status_of
+from services.reasons import Reason
 from services.text import Explanation, explain, explain_code, say_failure
 from services.web.alarm_texts import explained
 from services.web.family_map import cut_map, family_map
 from services.web.rendering import code_url, page, picture_url
 from services.web.strip_map import StripMap, live_map, pictured, strip_map
+from station_config import LaneSettings
 from station_config.errors import RecipeNotChosen
 from traceability.errors import CodeNotParsed, PictureMissing, UnitUnknown
 from traceability.genealogy.tracing import family
@@ -37,8 +40,11 @@ from traceability.identifiers import parse
 from traceability.retention import Gone, all_given_up
 from traceability.store import Counts, TraceStore
 
-# A lane that gives no sign of life for so long is no longer believed.
-STALE_AFTER_S = 15
+STALE_AFTER_S = 15.0
+"""A lane that gives no sign of life for so long is no longer believed; where its cameras may rightly be still for
+longer, nor is one that says nothing of it `SAYS_SO_WITHIN_S` after that."""
+
+SAYS_SO_WITHIN_S = 10.0
 
 MOST_RELATIVES = 60
 """More boxes would be a thicket: the nearest are drawn, the others are a list."""
@@ -51,16 +57,21 @@ router = APIRouter(include_in_schema=False, default_response_class=HTMLResponse)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Panel:
-    """All that the page says about a lane. `why`: the defect for which its last unit was refused; `top`: the
-    kinds for which most units of the shift were, and how many."""
+    """All that the page says about a lane.
+
+    stale_after_s   without a sign of life for so long it is no longer believed
+    why             for what its last unit was not accepted, where that is known
+    top             the kinds of defects on most refused units of the shift, and on how many
+    """
 
     lane: LaneNow
+    stale_after_s: float
     counts: Counts
     shift_begun: datetime
     screen: ScreenAnswer | None
     alarms: tuple[tuple[Shown, Explanation], ...]
     takt_s: float | None
-    why: Defect | None
+    why: Reason | None
     top: tuple[tuple[str, int], ...]
 
 
@@ -84,7 +95,6 @@ def station(request: Request, here: Here, language: Language) -> Response:
         panels=[_panel(here, lane, language) for lane in here.lanes()],
         coil_lanes=here.coil_lanes,
         engine_connected=live.engine_connected,
-        stale_after_s=STALE_AFTER_S,
     )
 
 
@@ -281,14 +291,16 @@ def _panel(here: Serving, lane: LaneNow, language: str) -> Panel:
     alarms = tuple(
         (one, explained(one.alarm, language, here.lane_titles)) for one in shown if one.state != "shelved"
     )
+    settings = next((one for one in here.recipes.lanes if one.name == lane.lane), None)
     return Panel(
         lane=lane,
+        stale_after_s=STALE_AFTER_S if settings is None else stale_after_s(settings),
         counts=counts,
         shift_begun=begun,
         alarms=alarms,
         screen=screen,
         takt_s=takt_s(lane.recent),
-        why=worst_of(lane.last),
+        why=None if lane.last is None else here.reasons.of(lane.last),
         top=here.shift_counts.refused_for(lane.lane, since=begun),
     )
 
@@ -300,11 +312,14 @@ def takt_s(recent: Sequence[Inspection]) -> float | None:
     return median(gaps) if len(gaps) > 1 else None
 
 
-def worst_of(inspection: Inspection | None) -> Defect | None:
-    """The defect to name where a unit was refused: the longest, of those whose size is known."""
-    if inspection is None or not inspection.defects or inspection.verdict is Verdict.ACCEPT:
-        return None
-    return max(inspection.defects, key=lambda one: (one.length_mm or 0.0, one.score))
+def stale_after_s(lane: LaneSettings) -> float:
+    """How long a lane may be still before it is no longer believed."""
+    silent = [
+        one.silent_after_s
+        for one in lane.all_cameras
+        if isinstance(one, DeviceSettings | SampleStreamSettings)
+    ]
+    return max([STALE_AFTER_S, *(one + SAYS_SO_WITHIN_S for one in silent)])
 
 
 def _failure(code: str, facts: Mapping[str, object], language: str) -> Explanation:

@@ -24,7 +24,7 @@ from tests.a_station import (
     hours_of_parts,
     needs_libraries,
 )
-from tests.browsing import served
+from tests.browsing import served, signs_in
 from tests.builders import a_defect, a_strip_map, a_unit, an_inspection
 from tests.drawn_coil import LINKS, SEGMENTS, UNITS
 from tests.services.signed_in import PASSWORD, adds, with_quick_passwords
@@ -357,7 +357,56 @@ def test_a_screen_whose_station_is_gone_says_so_instead_of_looking_well(browser,
         station.live.close()
     expect(page.locator("[data-lost]")).to_be_visible()
     expect(page.locator("[data-lane=parts] .is-stale")).to_be_visible()
+    expect(page.locator("#mode")).to_have_text("Station does not answer")
     page.close()
+
+
+@pytest.mark.parametrize(
+    ("language", "words"), [("en", "May be of an earlier unit"), ("zh", "可能是之前的单件")]
+)
+def test_a_panel_that_could_not_be_drawn_anew_stays_says_so_and_comes_back(browser, station, language, words):
+    """As while the database is away: the events go on."""
+    with served(station.app(language=language)) as address:
+        page = browser.new_page()
+        page.goto(f"{address}/?lang={language}")
+        lane = page.locator("[data-lane=parts]")
+        tile = lane.locator("[data-tile]")
+        station.finishes(an_inspection(lane="parts", verdict=Verdict.ACCEPT, finished_at=datetime.now(UTC)))
+        expect(tile.locator("strong")).to_have_text("OK")
+        page.route("**/lanes/parts/panel", lambda route: route.fulfill(status=503, body="<h1>away</h1>"))
+        station.finishes(an_inspection(lane="parts", verdict=Verdict.REJECT, finished_at=datetime.now(UTC)))
+        expect(tile).to_have_class(re.compile("is-stale"))
+        expect(tile).to_contain_text(words)
+        expect(lane.locator("h1")).to_have_count(0)
+        page.unroute("**/lanes/parts/panel")
+        expect(tile.locator("strong")).to_have_text("NG")
+        expect(tile).not_to_have_class(re.compile("is-stale"))
+        station.live.close()
+        page.close()
+
+
+def test_figures_of_a_picture_that_stands_still_turn_grey_and_say_its_age(browser, station):
+    app = station.app(language="en")
+    adds(with_quick_passwords(app), Role.INTEGRATOR)
+    with served(app) as address:
+        page = browser.new_page(base_url=address)
+        page.clock.install()
+        signs_in(page, "integrator", PASSWORD)
+        begun = begun_now(lane="parts", code="86.999.1/PART-9")
+        station.sees(a_frame_seen(a_part(3, defective=True), begun), begun)
+        page.goto("/cameras/parts")
+        view = page.locator("camera-view")
+        page.clock.run_for(1000)
+        expect(page.locator("[data-value=sharpness]")).not_to_have_text("–")
+        expect(view).not_to_have_class(re.compile("is-old"))
+        page.clock.run_for(20_000)
+        expect(view).to_have_class(re.compile("is-old"))
+        expect(view.locator("[data-picture-age]")).to_have_text(re.compile(r"This picture is \d\d s old"))
+        station.live.frame(a_frame_seen(a_part(1, defective=True), begun, sequence=1))
+        page.clock.run_for(1500)
+        expect(view).not_to_have_class(re.compile("is-old"))
+        station.live.close()
+        page.close()
 
 
 @pytest.mark.parametrize("language", ["zh", "en"])

@@ -67,11 +67,42 @@ def _walks_to(page: Page, selector: str) -> None:
 
 
 def _presses(page: Page, key: str) -> None:
-    """A key of the desk, once its script is there: nobody is as fast as a program."""
+    """A key of the desk, once somebody can have looked at the unit: nobody is as fast as a program."""
     page.wait_for_function(
-        "() => document.readyState === 'complete' && customElements.get('review-desk') !== undefined"
+        "() => document.readyState === 'complete' && document.querySelector('review-desk').isSeen?.()"
     )
     page.keyboard.press(key)
+
+
+def test_a_second_press_that_was_meant_for_the_unit_before_decides_nothing(station, browser):
+    part = a_part(3, defective=True)
+    for number in range(3):
+        station.finishes(
+            an_inspection(
+                unit=a_unit(f"86.999.1/BOUNCE-{number}"),
+                lane="parts",
+                verdict=Verdict.REVIEW,
+                defects=defects_of(part, lane="parts"),
+                pictures=(station.keeps(part, lane="parts"),),
+                finished_at=datetime.now(UTC),
+            )
+        )
+    with a_desk(station, browser, "en") as page:
+        signs_in(page, "operator", PASSWORD, to="/review")
+        code = page.locator(".review-side .code")
+        expect(code).to_contain_text("BOUNCE-0")
+        _presses(page, "F5")
+        expect(code).to_contain_text("BOUNCE-1")
+        page.keyboard.press("F5")
+        page.keyboard.press("F7")
+        page.wait_for_function("() => document.querySelector('review-desk').isSeen()")
+        expect(code).to_contain_text("BOUNCE-1")
+        page.keyboard.press("F5")
+        expect(code).to_contain_text("BOUNCE-2")
+    decided = Reviews(station.store).decided(
+        since=datetime.now(UTC) - timedelta(hours=1), until=datetime.now(UTC), limit=100
+    )
+    assert [one.decision for one in decided] == [Decision.ACCEPT] * 2
 
 
 @pytest.mark.parametrize("language", ["en", "zh"])

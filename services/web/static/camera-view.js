@@ -5,6 +5,8 @@ const AGAIN_AFTER_MS = 2000;
 const MEASURED_EVERY_MS = 700;
 const OVER = 250, UNDER = 5;
 const KEPT = 60;
+const OLD_AFTER_MS = 15000;
+const ANSWERS_WITHIN_MS = 4000;
 
 class CameraView extends HTMLElement {
   connectedCallback() {
@@ -12,6 +14,7 @@ class CameraView extends HTMLElement {
     this.pen = this.canvas.getContext("2d", { willReadFrequently: true });
     this.seen = [];
     this.best = 0;
+    this.newAt = performance.now(); // when a picture or a figure last came that was new
     for (const button of this.querySelectorAll("[data-shows]")) {
       button.addEventListener("click", () => {
         button.ariaPressed = String(button.ariaPressed !== "true");
@@ -54,8 +57,12 @@ class CameraView extends HTMLElement {
         const taken = this.newest;
         this.newest = null;
         const length = new DataView(taken).getUint32(0);
+        const { captured_at: capturedAt } = JSON.parse(new TextDecoder().decode(new Uint8Array(taken, 4, length)));
         this.image?.close();
         this.image = await createImageBitmap(new Blob([new Uint8Array(taken, 4 + length)], { type: "image/jpeg" }));
+        // A connection that comes back begins with the picture that was there before.
+        if (capturedAt !== this.capturedAt) this.newAt = performance.now();
+        this.capturedAt = capturedAt;
         this.show();
       }
     } finally {
@@ -91,13 +98,25 @@ class CameraView extends HTMLElement {
     if (document.hidden || this.isMeasuring) return;
     this.isMeasuring = true;
     try {
-      const answer = await fetch(this.dataset.aids, { headers: { Accept: "application/json" } });
+      const signal = AbortSignal.timeout(ANSWERS_WITHIN_MS);
+      const answer = await fetch(this.dataset.aids, { headers: { Accept: "application/json" }, signal });
       if (answer.ok) this.tell(await answer.json());
     } catch {
-      // The station is away: the last figures stand, and the picture's place says so.
+      // The station is away: the last figures stand, and turn grey with the picture.
     } finally {
       this.isMeasuring = false;
+      this.showAge();
     }
+  }
+
+  // Nobody is to turn a ring by figures of a picture that stands still.
+  showAge() {
+    const ageMs = performance.now() - this.newAt;
+    const isOld = ageMs > OLD_AFTER_MS;
+    const words = this.querySelector("[data-picture-age]");
+    this.classList.toggle("is-old", isOld);
+    words.hidden = !isOld;
+    if (isOld) words.textContent = this.dataset.oldPicture.replace("{seconds}", Math.round(ageMs / 1000));
   }
 
   tell(aids) {
@@ -105,6 +124,7 @@ class CameraView extends HTMLElement {
     const digits = (value, count) => (value === null ? "–" : value.toFixed(count));
     if (aids.captured_at !== this.measuredAt) {
       this.measuredAt = aids.captured_at;
+      this.newAt = performance.now();
       this.seen = [...this.seen, 1000 * aids.sharpness].slice(-KEPT);
     }
     this.best = Math.max(this.best, ...this.seen);

@@ -1,4 +1,4 @@
-// <live-feed data-events data-stale-after-s>: keeps the station page true, or says that it is not.
+// <live-feed data-events>: keeps the station page true, or says that it is not.
 //
 // The server draws every panel; an event only says which lane to ask for again. Three clocks are kept apart:
 // the age of a verdict, the age of a lane's last sign of life, and the silence of the connection.
@@ -12,15 +12,18 @@ const MAP_AFTER_MS = 1000;
 class LiveFeed extends HTMLElement {
   connectedCallback() {
     this.ages = new Intl.RelativeTimeFormat(document.documentElement.lang, { numeric: "always", style: "short" });
-    this.staleAfterMs = 1000 * Number(this.dataset.staleAfterS);
     this.stationAheadMs = 0; // the station's clock against this screen's
     this.heardAt = performance.now();
     this.waiting = new Set(); // panels being asked for; true again when asked meanwhile
     this.askedMeanwhile = new Set();
     this.onceMore = new Map(); // the timer of a panel's second drawing
+    this.refused = new Set(); // panels and maps that the station last answered with an error, or not at all
     this.previews = [...this.querySelectorAll("canvas[data-preview]")].map((canvas) => new Preview(canvas));
     for (const button of this.querySelectorAll("[data-boxes]")) button.addEventListener("click", () => this.switchBoxes(button));
     this.addEventListener("htmx:after:swap", () => this.tick());
+    for (const refusal of ["htmx:response:error", "htmx:error"]) {
+      this.addEventListener(refusal, ({ target }) => this.refused.add(target));
+    }
     this.pressed = (event) => this.press(event);
     document.addEventListener("keydown", this.pressed);
     this.listen();
@@ -111,11 +114,7 @@ class LiveFeed extends HTMLElement {
     if (map.isWaiting) return;
     map.isWaiting = true;
     map.isBehind = false;
-    try {
-      await window.htmx.ajax("GET", map.dataset.map, { source: map, target: map, swap: "innerHTML" });
-    } catch {
-      // As for the panel: the silence of the events says it.
-    }
+    if (!(await this.isDrawn(map, map.dataset.map, "innerHTML"))) map.isBehind = true;
     setTimeout(() => {
       map.isWaiting = false;
       if (map.isBehind && this.isConnected) this.redrawMap(lane);
@@ -133,17 +132,23 @@ class LiveFeed extends HTMLElement {
     }
     this.waiting.add(lane);
     const panel = this.section(lane).querySelector("[data-panel]");
-    try {
-      await window.htmx.ajax("GET", panel.dataset.panel, { source: panel, target: panel, swap: "innerMorph" });
-    } catch {
-      // The station did not answer. The silence of its events says so, and its return draws the panel again.
-    } finally {
-      this.waiting.delete(lane);
-    }
-    if (this.askedMeanwhile.delete(lane)) this.redraw(lane);
-    // The counts are read at most once a second: a panel drawn right after a verdict may lack it.
+    const isDrawn = await this.isDrawn(panel, panel.dataset.panel, "innerMorph");
+    this.waiting.delete(lane);
+    const tile = panel.querySelector("[data-tile]");
+    tile.toggleAttribute("data-behind", !isDrawn);
+    this.tick();
     clearTimeout(this.onceMore.get(lane));
-    if (!isSecond) this.onceMore.set(lane, setTimeout(() => this.redraw(lane, { isSecond: true }), COUNTS_AFTER_MS));
+    if (this.askedMeanwhile.delete(lane) && isDrawn) this.redraw(lane);
+    else if (!isDrawn) this.onceMore.set(lane, setTimeout(() => this.isConnected && this.redraw(lane), AGAIN_AFTER_MS));
+    // The counts are read at most once a second: a panel drawn right after a verdict may lack it.
+    else if (!isSecond) this.onceMore.set(lane, setTimeout(() => this.redraw(lane, { isSecond: true }), COUNTS_AFTER_MS));
+  }
+
+  // Whether the station drew it. What it answers instead of a panel is not put in its place.
+  async isDrawn(place, url, swap) {
+    this.refused.delete(place);
+    await window.htmx.ajax("GET", url, { source: place, target: place, swap });
+    return !this.refused.has(place);
   }
 
   tick() {
@@ -151,6 +156,7 @@ class LiveFeed extends HTMLElement {
     const stationNow = Date.now() + this.stationAheadMs;
     this.querySelector("[data-lost]").hidden = !isLost;
     this.classList.toggle("is-lost", isLost);
+    this.showMode(isLost);
     for (const time of this.querySelectorAll("time[data-age]")) {
       time.textContent = this.age(stationNow - Date.parse(time.dateTime));
     }
@@ -160,21 +166,43 @@ class LiveFeed extends HTMLElement {
     }
     for (const preview of this.previews) if (preview.capturedAt) this.showPictureAge(preview, stationNow);
     for (const tile of this.querySelectorAll("[data-tile]")) {
-      const isStale = !(stationNow - Date.parse(tile.dataset.lastSign) < this.staleAfterMs);
-      tile.classList.toggle("is-stale", isStale || isLost);
-      const words = tile.querySelector("[data-stale]");
-      if (words) words.hidden = !isStale || isLost;
+      const isSilent = !(stationNow - Date.parse(tile.dataset.lastSign) < this.staleAfterMs(tile));
+      const isBehind = "behind" in tile.dataset; // it could not be drawn anew, and may be of a unit before
+      tile.classList.toggle("is-stale", isSilent || isBehind || isLost);
+      const [silent, behind] = ["[data-stale]", "[data-behind-words]"].map((words) => tile.querySelector(words));
+      if (!silent) continue;
+      silent.hidden = !isSilent || isBehind || isLost;
+      behind.hidden = !isBehind || isLost;
+    }
+  }
+
+  // The header's word on how the station works is as old as the connection. Each panel that is drawn brings the next.
+  showMode(isLost) {
+    const mode = document.getElementById("mode");
+    if (!mode) return;
+    if (isLost && !this.modeBefore) {
+      this.modeBefore = { className: mode.className, words: mode.lastChild.data };
+      mode.className = "mode mode-lost";
+      mode.lastChild.data = mode.dataset.noAnswer;
+    } else if (!isLost && this.modeBefore) {
+      mode.className = this.modeBefore.className;
+      mode.lastChild.data = this.modeBefore.words;
+      this.modeBefore = null;
     }
   }
 
   // A picture that stands still looks well: past the time in which a lane is believed it turns grey and says its age.
   showPictureAge({ picture, capturedAt }, stationNow) {
     const ageMs = stationNow - capturedAt;
-    const isOld = ageMs > this.staleAfterMs;
+    const isOld = ageMs > this.staleAfterMs(picture.closest("[data-lane]").querySelector("[data-tile]"));
     const words = picture.querySelector("[data-picture-age]");
     picture.classList.toggle("is-old", isOld);
     words.hidden = !isOld;
     if (isOld) words.textContent = this.dataset.oldPicture.replace("{seconds}", Math.round(ageMs / 1000));
+  }
+
+  staleAfterMs(tile) {
+    return 1000 * Number(tile.dataset.staleAfterS);
   }
 
   left(ms) {

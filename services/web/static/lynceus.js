@@ -56,10 +56,11 @@ for (const clock of document.querySelectorAll("[data-clock]")) {
 
 // How the station works, on pages that nothing else keeps true; where nobody answers, that it is not known.
 const ASK_MODE_EVERY_MS = 5000;
+const ANSWERS_WITHIN_MS = 4000;
 const mode = document.querySelector("#mode[data-ask]");
 const askMode = async () => {
   try {
-    const answer = await fetch(mode.dataset.ask, { cache: "no-store" });
+    const answer = await fetch(mode.dataset.ask, { cache: "no-store", signal: AbortSignal.timeout(ANSWERS_WITHIN_MS) });
     if (!answer.ok) throw new Error(answer.statusText);
     const now = new DOMParser().parseFromString(await answer.text(), "text/html").getElementById("mode");
     if (now.className === mode.className) return;
@@ -67,7 +68,7 @@ const askMode = async () => {
     mode.innerHTML = now.innerHTML;
   } catch {
     mode.className = "mode mode-lost";
-    mode.lastChild.data = mode.dataset.lost;
+    mode.lastChild.data = mode.dataset.noAnswer;
   }
 };
 if (mode) setInterval(askMode, ASK_MODE_EVERY_MS);

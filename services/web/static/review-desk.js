@@ -1,8 +1,12 @@
 // <review-desk>: decisions by keys. Every key presses a button that is on the page, so all of it works without keys,
 // and without scripts too.
 
+// A second press of a key that was meant for the unit before decides nothing about the next one.
+const SEEN_AFTER_MS = 700;
+
 class ReviewDesk extends HTMLElement {
   connectedCallback() {
+    this.shownAt = performance.now();
     this.press = (event) => this.pressed(event);
     document.addEventListener("keydown", this.press);
     const again = Number(this.dataset.againS);
@@ -21,8 +25,15 @@ class ReviewDesk extends HTMLElement {
     const button = this.querySelector(`[data-key="${CSS.escape(event.key)}"]`) ?? this.reason(event.key);
     if (!button) return;
     event.preventDefault();
+    if (button.form?.elements.inspection && !this.isSeen()) return;
     button.click();
     if (button.matches("summary")) button.closest("details").querySelector("[data-reason]")?.focus();
+  }
+
+  // Whether somebody can have looked at the unit: its pictures are there, and have been for a moment.
+  isSeen() {
+    const areThere = [...this.querySelectorAll(".review-pictures img")].every((picture) => picture.complete);
+    return areThere && performance.now() - this.shownAt >= SEEN_AFTER_MS;
   }
 
   // Numbers choose a reason only once NG was chosen: a number that slips decides nothing.

@@ -6,11 +6,24 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 from fastapi.testclient import TestClient
+from uuid_utils.compat import uuid7
 
-from inspection.types import Box, Looked, Piece, Verdict
+from cameras.settings import GigeSettings
+from inspection.types import Box, Looked, Piece, RecipeRef, Verdict
 from services.station.messages import LaneState, RecipeState
+from services.web.pages import STALE_AFTER_S, stale_after_s
 from services.web.rendering import quantity_name
-from tests.a_station import STATION, a_frame_seen, a_part, a_strip, begun_now, defects_of, hours_of_parts
+from station_config import load_station
+from tests.a_station import (
+    STATION,
+    AStation,
+    a_frame_seen,
+    a_part,
+    a_strip,
+    begun_now,
+    defects_of,
+    hours_of_parts,
+)
 from tests.builders import a_defect, a_measurement, a_strip_map, a_unit, an_inspection
 from tests.services.signed_in import signed_in
 from traceability.accounts import Role
@@ -49,6 +62,89 @@ def test_the_tile_says_the_last_verdict_in_colour_shape_and_word(station, client
     assert "<svg" in tile
     assert {"OK", "NG", "?", "未检", "Not seen"} & set(tile.replace("<", ">").split(">"))
     assert WORDS[language][verdict] in panel
+
+
+@pytest.mark.parametrize("failure", ["INS-IN-SETUP", "INS-BYPASSED", "INS-IN-CHALLENGE", "INS-UNPROVEN"])
+def test_a_unit_that_was_refused_is_ng_however_the_lane_worked_meanwhile(station, client, failure):
+    station.runs()
+    seen = an_inspection(lane="parts", verdict=Verdict.REJECT, failures={failure: 1}, frames_failed=1)
+    station.finishes(seen)
+    assert "<strong>NG</strong>" in _get(client, "/lanes/parts/panel")
+    station.finishes(replace(seen, id=uuid7(), verdict=Verdict.NOT_INSPECTED))
+    assert "<strong>NG</strong>" not in _get(client, "/lanes/parts/panel")
+
+
+RECIPE = b"""
+name = "reasons"
+revision = 1
+product = "plate"
+
+[detector]
+model = "part-surface"
+
+[[limits]]
+kind = "crack"
+measure = "length_mm"
+review_from = 0.0
+reject_from = 10.0
+
+[[limits]]
+kind = "stain"
+measure = "length_mm"
+review_from = 20.0
+reject_from = 50.0
+"""
+
+
+def _reason(station: AStation, client: TestClient, language: str = "en", **changes: object) -> str:
+    """What the tile says of why a unit, judged by RECIPE, was not accepted."""
+    recipe = RecipeRef(name="reasons", revision=1, sha256=station.images.put(RECIPE))
+    station.finishes(an_inspection(lane="parts", recipe=recipe, **changes))
+    found = re.search(r'<p class="tile-why">(.*?)</p>', _get(client, "/lanes/parts/panel", language))
+    return "" if found is None else found.group(1)
+
+
+CRACK = a_defect(kind="crack", box_mm=Box(0, 0, 12.5, 1))
+STAIN = a_defect(kind="stain", box_mm=Box(5, 5, 35, 10))
+
+
+@pytest.mark.parametrize(("language", "kind"), [("en", "Crack"), ("zh", "裂纹")])
+def test_the_tile_names_the_defect_for_which_a_unit_was_refused_and_not_the_longest(
+    station, client, language, kind
+):
+    station.runs()
+    told = _reason(station, client, language, verdict=Verdict.REJECT, defects=(STAIN, CRACK))
+    assert told.startswith(f"{kind} 12.5 mm")
+    assert "+" not in told
+
+
+def test_the_tile_says_why_a_unit_was_not_inspected_and_not_what_was_seen_of_it(station, client):
+    station.runs()
+    told = _reason(
+        station,
+        client,
+        verdict=Verdict.NOT_INSPECTED,
+        defects=(CRACK,),
+        failures={"INS-IMAGE-DARK": 1},
+        frames_failed=1,
+    )
+    assert told == "too dark"
+
+
+def test_the_tile_names_no_defect_where_none_asked_for_the_verdict(station, client):
+    """Refused for something else, or by a recipe whose text is not kept."""
+    station.runs()
+    small = replace(STAIN, box_mm=Box(5, 5, 6, 6))
+    assert _reason(station, client, verdict=Verdict.REJECT, defects=(small,)) == ""
+    station.finishes(an_inspection(lane="parts", verdict=Verdict.REJECT, defects=(CRACK,)))
+    assert "tile-why" not in _get(client, "/lanes/parts/panel")
+
+
+def test_a_lane_whose_camera_may_be_still_for_long_is_believed_for_as_long():
+    lane = load_station("demo").lanes[0]
+    patient = GigeSettings(driver="gige", serial="1", silent_after_s=120.0)
+    assert stale_after_s(lane) == STALE_AFTER_S
+    assert stale_after_s(lane.model_copy(update={"camera": patient})) > 120.0
 
 
 def test_only_an_accepted_unit_is_ever_green(station, client):
