@@ -74,16 +74,26 @@ class _Lane:
     books: Books = field(default_factory=lambda: Books(handed_over=Sums(), recorded=Sums()))
     unaccounted: int = 0
     units_with_gaps: tuple[str, ...] = ()
-    # What was charged to a unit by now, and what still waits for one.
+    # What was charged to a unit by now, and what still waits for one, by the account of the engine that is here.
     charged: int = 0
     to_charge: int = 0
+    # What of that was charged before this shift began.
+    charged_before: int = 0
+    # The same by the books, which know nothing of engines, and what was charged to units of the batch in hand: that is
+    # on record only once the batch is.
     books_charged: int = 0
+    books_to_charge: int = 0
+    books_in_batch: int = 0
     # What the engine had closed when it was last not all here, and since when.
     target: int = 0
     target_s: float = 0.0
     dropped: int = 0
     dropped_s: float | None = None
     alarms: dict[str, Alarm] = field(default_factory=dict)
+
+    @property
+    def charged_in_shift(self) -> int:
+        return self.charged - self.charged_before
 
 
 class Accounting:
@@ -123,7 +133,10 @@ class Accounting:
                 lane = self._lane(name)
                 lane.delivered = hello.delivered.get(name, Delivered())
                 lane.account = LaneAccount(lane=name)
-                lane.charged = lane.to_charge = lane.target = lane.dropped = 0
+                lane.charged = lane.charged_before = lane.to_charge = lane.target = lane.dropped = 0
+                # What was not acknowledged comes again, and its unit is to be recorded as it would have been before.
+                lane.books_to_charge += lane.books_in_batch
+                lane.books_in_batch = 0
 
     def begun(self, inspection_id: UUID) -> None:
         with self._lock:
@@ -146,7 +159,9 @@ class Accounting:
             told = self._told.pop(inspection.id, None)
             judged = inspection.frames_inspected + inspection.frames_failed
             differs = 0 if told is None else told - judged
-            waiting, lane.to_charge = lane.to_charge, 0
+            waiting = lane.to_charge + lane.books_to_charge
+            lane.books_in_batch += lane.books_to_charge
+            lane.to_charge = lane.books_to_charge = 0
         if not differs and not waiting:
             return inspection
         logger.error(
@@ -158,12 +173,15 @@ class Accounting:
         )
         failures = dict(inspection.failures)
         failures[UNACCOUNTED] = failures.get(UNACCOUNTED, 0) + abs(differs) + waiting
+        # What nobody told of is not inspected; where there is less of that than is missing, it did not fail either.
+        inspected = max(0, inspection.frames_inspected + differs)
         return replace(
             inspection,
             verdict=Verdict.worst([inspection.verdict, Verdict.NOT_INSPECTED]),
             grade=None,
-            # What nobody told of is not inspected; what waits for a unit was due to somebody.
-            frames_inspected=inspection.frames_inspected + differs,
+            frames_inspected=inspected,
+            frames_failed=judged + differs - inspected,
+            # What waits for a unit was due to somebody.
             triggers=inspection.triggers + waiting,
             failures=failures,
         )
@@ -171,6 +189,8 @@ class Accounting:
     def engine_says(self, accounts: Sequence[LaneAccount]) -> None:
         """The lanes' accounts, after all that came before them was taken."""
         with self._lock:
+            for lane in self._lanes.values():
+                lane.books_in_batch = 0
             for account in accounts:
                 lane = self._lane(account.lane)
                 lane.account = account
@@ -192,21 +212,23 @@ class Accounting:
         books = self._store.books(station=self.station, since=quarter_of(since), until=until)
         gaps = self._store.with_gaps(station=self.station, since=since)
         with self._lock:
-            if since != self._shift_since:
+            is_new_shift = since != self._shift_since
+            if is_new_shift:
                 self._shift_since = since
                 for lane in self._lanes.values():
                     lane.books_charged = 0
-                    lane.alarms.pop(GAP, None)
+                    # What still waits for a unit will be with one of this shift.
+                    lane.charged_before = lane.charged - lane.to_charge
             for name in self._lanes.keys() | books.keys() | {one.lane for one in gaps}:
                 lane = self._lane(name)
                 lane.books = books.get(name, Books(handed_over=Sums(), recorded=Sums()))
                 if lane.books.gap > lane.books_charged:
-                    lane.to_charge += lane.books.gap - lane.books_charged
+                    lane.books_to_charge += lane.books.gap - lane.books_charged
                     lane.books_charged = lane.books.gap
                 own = [one for one in gaps if one.lane == name]
                 lane.unaccounted = sum(one.unaccounted for one in own)
                 lane.units_with_gaps = tuple(str(one.unit) for one in own[-NAMED:])
-                self._tell(name)
+                self._tell(name, is_new_shift=is_new_shift)
 
     # --- by pages
 
@@ -241,12 +263,12 @@ class Accounting:
         if lane.account.dropped > lane.dropped:
             lane.dropped, lane.dropped_s = lane.account.dropped, self._monotonic_s()
 
-    def _tell(self, name: str) -> None:
+    def _tell(self, name: str, *, is_new_shift: bool = False) -> None:
         """Raise and clear alarms as things stand, and say so where that changes anything."""
         lane = self._lanes[name]
         standing = {alarm.code: alarm for alarm in self._alarms_of(name, lane)}
         # Its cause has been charged to a unit, or will be; it stands until the shift is over.
-        if GAP in lane.alarms:
+        if GAP in lane.alarms and not is_new_shift:
             standing.setdefault(GAP, lane.alarms[GAP])
         standing = {
             code: replace(alarm, since=lane.alarms[code].since) if code in lane.alarms else alarm
@@ -259,7 +281,7 @@ class Accounting:
         for code in lane.alarms.keys() - standing.keys():
             logger.info("Alarm %s on lane %s is over", code, name)
         lane.alarms = standing
-        gap = lane.charged + lane.books.gap + lane.unaccounted
+        gap = lane.charged_in_shift + lane.books.gap + lane.unaccounted
         self._alarmed(name, tuple(standing[code] for code in sorted(standing)), gap)
 
     def _alarms_of(self, name: str, lane: _Lane) -> list[Alarm]:
@@ -269,8 +291,8 @@ class Accounting:
             )
 
         found: list[Alarm] = []
-        if lane.charged:
-            found.append(alarm(GAP, count=lane.charged))
+        if lane.charged_in_shift:
+            found.append(alarm(GAP, count=lane.charged_in_shift))
         if lane.unaccounted:
             units = ", ".join(lane.units_with_gaps)
             found.append(alarm(UNIT_GAP, count=lane.unaccounted, units=units))

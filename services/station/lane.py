@@ -43,7 +43,12 @@ WITHHELD: Final = {"setup": IN_SETUP, "challenge": IN_CHALLENGE, "unproven": UNP
 """What is looked at and counts for nothing, and why."""
 
 MAX_UNITS_PER_HOLE = 1000
-"""A larger jump of the device's count is recorded as one unit that lost all of it, not as a flood of units."""
+"""Of more units that lie wholly inside a hole one is recorded that lost all of theirs, not a flood of units. The units
+in which the hole began and ended answer for their own exposures all the same."""
+
+_ASKED_PER_END: Final = 1_000_000
+"""Exposures of a hole whose unit is asked for, from each end of it: more than any unit has, which is 100 000 frames of
+each camera. Both ends take about a second. The units between are one, too."""
 
 
 def _with_waiting(steps_ms: Mapping[str, float], *, since_s: float) -> dict[str, float]:
@@ -77,6 +82,47 @@ class _Doubtful:
     count: int
     reason: str
     charged: IdentifierCode | None
+
+
+@dataclass(slots=True, kw_only=True)
+class _Share:
+    """A unit's exposures in a hole, up to `last`, which is one of them. None: they may be either neighbour's."""
+
+    unit: IdentifierCode | None
+    last: int
+
+
+def _shares(first: int, before: int, units: UnitSource, *, in_hand: IdentifierCode | None) -> list[_Share]:
+    """Which units the exposures from `first` up to, not including, `before` belong to, in their order.
+
+    The source is asked for one exposure after the other, never back, since it gives each unit a code as it comes to
+    it. In a hole too large for that it is asked at both ends alone, at each for more exposures than one unit has: so
+    the units in which the hole began and ended have their own shares, and those between are one.
+    """
+    shares: list[_Share] = []
+
+    def ask(sequence: int) -> None:
+        unit = units.unit_of_lost(sequence)
+        if shares and shares[-1].unit == unit:
+            shares[-1].last = sequence
+        else:
+            shares.append(_Share(unit=unit, last=sequence))
+
+    asked = first
+    # Two more for the units at the ends, of which a part was seen.
+    while asked < before and asked - first < _ASKED_PER_END and len(shares) <= MAX_UNITS_PER_HOLE + 2:
+        ask(asked)
+        asked += 1
+    resumed = max(asked, before - (asked - first))
+    for sequence in range(resumed, before):
+        ask(sequence)
+    begin = 1 if shares[0].unit == in_hand else 0
+    end = len(shares) - (1 if shares[-1].unit == units.unit_of_lost(before) else 0)
+    most = MAX_UNITS_PER_HOLE if resumed == asked else 1
+    if end - begin > most:
+        swallowed = shares[begin:end]
+        shares[begin:end] = [replace(swallowed[0], last=swallowed[-1].last)]
+    return shares
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -381,19 +427,26 @@ class Lane:
 
     def _account_for(self, lost: int, before: int, units: UnitSource) -> None:
         """Charge the `lost` exposures before this one to their units."""
-        if lost > MAX_UNITS_PER_HOLE:
-            self._lose(before - 1, FRAME_LOST, units, count=lost)
+        first = before - lost
+        if lost <= MAX_UNITS_PER_HOLE:
+            for sequence in range(first, before):
+                self._lose(sequence, FRAME_LOST, units)
             return
-        for sequence in range(before - lost, before):
-            self._lose(sequence, FRAME_LOST, units)
+        in_hand = None if self._tally is None else self._tally.begun.unit
+        for share in _shares(first, before, units, in_hand=in_hand):
+            self._charge(share.unit, share.last, FRAME_LOST, count=share.last - first + 1)
+            first = share.last + 1
 
     def _pass_over(self, sequence: int, units: UnitSource) -> None:
         account = self.account
         self.account = replace(account, passed_over=account.passed_over + 1, dropped=account.dropped + 1)
         self._lose(sequence, OVERRUN, units)
 
-    def _lose(self, sequence: int, reason: str, units: UnitSource, *, count: int = 1) -> None:
-        unit = units.unit_of_lost(sequence)
+    def _lose(self, sequence: int, reason: str, units: UnitSource) -> None:
+        self._charge(units.unit_of_lost(sequence), sequence, reason, count=1)
+
+    def _charge(self, unit: IdentifierCode | None, sequence: int, reason: str, *, count: int) -> None:
+        """Charge `count` exposures up to `sequence`, which nobody saw, to their unit."""
         if unit is not None:
             self._due(sequence, unit).lost(count, reason=reason)
             return

@@ -6,7 +6,9 @@ from dataclasses import replace
 from datetime import timedelta
 
 import pytest
-from sqlalchemy import delete, update
+from hypothesis import given
+from hypothesis import strategies as st
+from sqlalchemy import delete, select, update
 
 from inspection.tally import UNACCOUNTED
 from inspection.types import Verdict
@@ -33,6 +35,7 @@ from tests.builders import NOON, an_inspection, an_inspection_begun
 from tests.services.station.test_records import a_frame
 from traceability import tables
 from traceability.database import open_engine, writing
+from traceability.errors import DatabaseUnreachable
 from traceability.images import ImageStore
 from traceability.retention import Rules
 from traceability.store import TraceStore
@@ -41,9 +44,9 @@ from traceability.store import TraceStore
 class Station:
     """A service whose clock the test turns, and an engine's messages as the test says them."""
 
-    def __init__(self, folder) -> None:
+    def __init__(self, folder, *, store=TraceStore) -> None:
         self.database = f"sqlite:///{folder / 'lynceus.db'}"
-        self.store = TraceStore.open(self.database)
+        self.store = store.open(self.database)
         self.images = ImageStore(folder / "pictures")
         self.logs = folder / "engine"
         self.now = NOON
@@ -133,6 +136,45 @@ def test_a_unit_whose_record_has_frames_that_nobody_told_of_is_not_accepted(stat
     assert station.metric('account_gap{lane="strip"} 1.0')
 
 
+@pytest.mark.parametrize(
+    ("inspected", "failed", "told", "recorded"),
+    [(0, 3, 1, (0, 1)), (1, 2, 1, (0, 1)), (2, 1, 1, (0, 1)), (3, 1, 2, (1, 1)), (0, 3, 5, (2, 3))],
+)
+def test_a_unit_whose_frames_failed_and_were_not_all_told_is_recorded_and_counts_below_none(
+    station, inspected, failed, told, recorded
+):
+    unit = station.unit(
+        frames=inspected,
+        frames_failed=failed,
+        told=told,
+        triggers=inspected + failed,
+        verdict=Verdict.NOT_INSPECTED,
+        failures={"INS-TOO-DARK": failed},
+    )
+    assert (unit.frames_inspected, unit.frames_failed) == recorded
+    assert unit.unaccounted == inspected + failed - told
+    assert unit.failures[UNACCOUNTED] == abs(unit.unaccounted)
+    assert unit.verdict is Verdict.NOT_INSPECTED
+
+
+@given(inspected=st.integers(0, 50), failed=st.integers(0, 50), told=st.integers(0, 120))
+def test_whatever_nobody_told_of_is_taken_from_a_record_and_no_count_falls_below_none(
+    inspected, failed, told
+):
+    accounting = Accounting(None, "demo", alarmed=lambda *_: None)
+    begun = an_inspection_begun()
+    accounting.begun(begun.id)
+    accounting.told(FramesUntold(inspection_id=begun.id, lane="strip", count=told))
+    closed = an_inspection(
+        id=begun.id, frames_inspected=inspected, frames_failed=failed, triggers=inspected + failed
+    )
+    settled = accounting.settle(closed)
+    assert min(settled.frames_inspected, settled.frames_failed) >= 0
+    assert settled.frames_inspected + settled.frames_failed == told
+    assert settled.triggers == inspected + failed
+    assert (settled.verdict is Verdict.ACCEPT) == (told == inspected + failed)
+
+
 def test_results_given_up_under_load_are_counted_and_their_unit_is_accepted(station):
     begun = an_inspection_begun()
     inspection = an_inspection(id=begun.id, frames_inspected=40)
@@ -182,6 +224,53 @@ def test_a_gap_in_the_engines_own_account_withholds_the_next_unit_and_no_other(s
     assert station.alarms == {}
 
 
+def test_a_gap_of_the_engines_account_stands_until_the_shift_is_over_and_no_longer(station):
+    station.unit()
+    station.says(replace(told_of(ONE_UNIT, 3), gap=2))
+    station.unit()
+    account = replace(told_of(ONE_UNIT.with_unit(an_inspection(frames_inspected=3)), 6), gap=2)
+    station.passes(3600)
+    station.says(account)
+    station.accounting.audit()
+    assert GAP in station.alarms
+    station.passes(8 * 3600)
+    # The engine runs on, and says the same sum of all its time.
+    station.says(account)
+    station.accounting.audit()
+    station.says(account)
+    assert station.alarms == {}
+    assert station.metric('account_gap{lane="strip"} 0.0')
+    (balance,) = station.accounting.balances()
+    assert balance.is_balanced
+    # What comes to it in this shift is this shift's.
+    station.says(replace(account, gap=5))
+    assert station.alarms[GAP].facts["count"] == 3
+    assert station.unit().unaccounted == 3
+
+
+def test_a_gap_that_still_waits_for_a_unit_when_the_shift_is_over_is_the_next_shifts(station):
+    station.says(replace(ACCOUNT, gap=2))
+    station.passes(8 * 3600)
+    station.accounting.audit()
+    assert station.alarms[GAP].facts["count"] == 2
+    assert station.unit().unaccounted == 2
+    station.accounting.audit()
+    assert GAP in station.alarms
+    station.passes(8 * 3600)
+    station.accounting.audit()
+    assert station.alarms == {}
+
+
+def test_a_gap_whose_engine_is_gone_is_taken_off_the_page_when_the_shift_is_over(station):
+    station.says(replace(ACCOUNT, gap=2))
+    station.records.greet(Hello({}, {}))
+    station.accounting.audit()
+    assert set(station.alarms) == {GAP}
+    station.passes(8 * 3600)
+    station.accounting.audit()
+    assert station.alarms == {}
+
+
 def test_more_units_on_record_than_the_engine_closed_is_a_gap(station):
     station.unit()
     station.says(ACCOUNT)
@@ -209,13 +298,18 @@ def test_a_unit_that_the_engine_closed_and_nobody_recorded_is_missed(station):
     assert station.alarms == {}
 
 
+def remove(station, unit) -> None:
+    engine = open_engine(station.database)
+    with writing(engine) as connection:
+        connection.execute(delete(tables.inspection).where(tables.inspection.c.id == unit.id))
+    engine.dispose()
+
+
 def test_a_record_that_is_removed_is_missed_and_the_next_unit_is_withheld(station):
     gone = station.unit(models=())
     station.accounting.audit()
     assert station.alarms == {}
-    engine = open_engine(station.database)
-    with writing(engine) as connection:
-        connection.execute(delete(tables.inspection).where(tables.inspection.c.id == gone.id))
+    remove(station, gone)
     station.accounting.audit()
     assert station.alarms[RECORDS_GAP].facts["count"] == 3
     assert station.unit().verdict is Verdict.NOT_INSPECTED
@@ -224,7 +318,69 @@ def test_a_record_that_is_removed_is_missed_and_the_next_unit_is_withheld(statio
     station.serves()
     station.accounting.audit()
     assert RECORDS_GAP in station.alarms
+
+
+def test_a_removed_record_withholds_the_next_unit_though_an_engine_comes_again_before_it(station):
+    gone = station.unit(models=())
+    remove(station, gone)
+    station.accounting.audit()
+    station.records.greet(Hello({}, {"strip": Delivered(units=1, triggers=3, results=3)}))
+    station.accounting.audit()
+    withheld, after = station.unit(), station.unit()
+    assert (withheld.verdict, withheld.unaccounted) == (Verdict.NOT_INSPECTED, 3)
+    assert after.verdict is Verdict.ACCEPT
+
+
+class IsBusy(TraceStore):
+    """A database that does not take the next records, once."""
+
+    is_busy = False
+
+    def record(self, inspections):
+        if self.is_busy and inspections:
+            self.is_busy = False
+            raise DatabaseUnreachable("locked", action="Wait.")
+        return super().record(inspections)
+
+
+def test_a_removed_record_withholds_the_next_unit_though_it_could_not_be_recorded_at_once(tmp_path):
+    station = Station(tmp_path, store=IsBusy)
+    gone = station.unit(models=())
+    remove(station, gone)
+    station.accounting.audit()
+    before = {"strip": Delivered(units=1, triggers=3, results=3)}
+    begun = an_inspection_begun()
+    inspection = an_inspection(id=begun.id, frames_inspected=3, finished_at=station.now)
+    batch = [begun, *(a_frame(begun, sequence=n) for n in range(3)), inspection]
+    station.store.is_busy = True
+    with pytest.raises(DatabaseUnreachable):
+        station.records.commit(batch)
+    # The engine keeps what was not taken, comes again and brings it again.
+    station.records.greet(Hello({begun.id: 0}, before))
+    station.records.commit(batch)
+    station.says(told_of(ONE_UNIT.with_unit(inspection), 6))
+    assert station.store.inspection(begun.id).verdict is Verdict.NOT_INSPECTED
+    # On record now: it withholds no other, whether the engine comes again or not.
+    station.records.greet(Hello({}, {"strip": Delivered(units=2, triggers=6, results=6)}))
+    assert station.unit().verdict is Verdict.ACCEPT
+    station.store.close()
+
+
+def test_a_withheld_unit_whose_taking_the_engine_did_not_hear_of_comes_again_and_is_the_same(station):
+    remove(station, station.unit(models=()))
+    station.accounting.audit()
+    begun = an_inspection_begun()
+    inspection = an_inspection(id=begun.id, frames_inspected=3, finished_at=station.now)
+    batch = [begun, *(a_frame(begun, sequence=n) for n in range(3)), inspection]
+    station.records.commit(batch)
+    station.records.greet(Hello({begun.id: 0}, {"strip": Delivered(units=1, triggers=3, results=3)}))
+    station.records.commit(batch)
+    assert station.store.inspection(begun.id).unaccounted == 3
+    engine = open_engine(station.database)
+    with writing(engine) as connection:
+        assert connection.execute(select(tables.contradiction)).all() == []
     engine.dispose()
+    assert station.unit().verdict is Verdict.ACCEPT
 
 
 def test_a_record_whose_frames_are_altered_is_seen(station):

@@ -1,5 +1,6 @@
 import threading
 import time
+from collections import Counter
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from itertools import count
@@ -326,6 +327,105 @@ def test_a_device_whose_count_leaps_does_not_make_a_flood_of_units():
     sink = run(Plays(0, MAX_UNITS_PER_HOLE + 10))
     assert len(sink.done) == 3
     assert sink.done[1].frames_lost == MAX_UNITS_PER_HOLE + 9
+
+
+def seen_around(*, before: int, lost: int, after: int) -> list[int]:
+    return [*range(before), *range(before + lost, before + lost + after)]
+
+
+def told_of(units) -> list[tuple[str, int, int, int]]:
+    return [(i.verdict.name, i.triggers, i.frames_inspected, i.frames_lost) for i in units]
+
+
+def test_of_a_hole_of_more_exposures_than_units_are_told_apart_each_coil_answers_for_its_own():
+    sink = run(Plays(*seen_around(before=200, lost=1001, after=799)), frames_per_unit=500)
+    assert told_of(sink.done) == [
+        ("NOT_INSPECTED", 500, 200, 300),
+        ("NOT_INSPECTED", 500, 0, 500),
+        ("NOT_INSPECTED", 500, 299, 201),
+        ("ACCEPT", 500, 500, 0),
+    ]
+
+
+@pytest.mark.parametrize("lost", [5 * 10**6 + 30, 10**12 + 30])
+def test_however_far_a_count_leaps_the_coils_it_began_and_ended_in_answer_for_their_own(lost):
+    frames = 100_000
+    sink, camera = Keeps(), Plays(*seen_around(before=20, lost=lost, after=3))
+    lane = a_lane(sink, frames_per_unit=frames)
+    lane.run(camera, started=lambda: None)
+    ends_in = (20 + lost) % frames
+    assert told_of(sink.done) == [
+        ("NOT_INSPECTED", frames, 20, frames - 20),
+        ("NOT_INSPECTED", lost - (frames - 20) - ends_in, 0, lost - (frames - 20) - ends_in),
+        # One more for the rest of it: the camera ended in it.
+        ("NOT_INSPECTED", ends_in + 4, 3, ends_in + 1),
+    ]
+    assert lane.account.gap == 0
+
+
+def test_a_defect_after_a_large_hole_lies_on_its_coil_where_it_lay_on_the_strip():
+    rules = StripRules(surface=Surface(name="top", x_mm_per_px=1.0, y_mm_per_px=1.0))
+    seen = seen_around(before=2, lost=2 * MAX_UNITS_PER_HOLE * 6, after=4)
+    sink = run(Plays(*seen), frames_per_unit=6, detector=SeesOneMark(), strip=rules)
+    began, lost, ended = sink.done
+    assert (began.strip.length_mm, lost.strip.length_mm, ended.strip.length_mm) == (6 * 32, 0, 6 * 32)
+    assert [round(defect.box_mm.y1) for defect in began.defects] == [10, 42]
+    assert [round(defect.box_mm.y1) for defect in ended.defects] == [
+        10 + 32 * number for number in (2, 3, 4, 5)
+    ]
+
+
+def test_a_large_hole_between_units_told_apart_by_labels_withholds_both():
+    seen = seen_around(before=2, lost=2 * MAX_UNITS_PER_HOLE, after=2)
+    sink = Keeps()
+    lane = a_lane(sink, units=lambda: UnreadLabels(last_of_first=1))
+    lane.run(Plays(*seen), started=lambda: None)
+    assert [i.verdict.name for i in sink.done] == ["NOT_INSPECTED", "NOT_INSPECTED"]
+    assert sink.done[0].frames_lost == 2 * MAX_UNITS_PER_HOLE
+    assert lane.account.gap == 0
+
+
+def expected_of(seen: list[int], frames_per_unit: int) -> list[tuple[int, int, int]]:
+    """Triggers, frames and losses of each record, the plain way: unit by unit, and those that a hole swallowed, where
+    they are too many, as one."""
+    frames = Counter(sequence // frames_per_unit for sequence in seen)
+    records, before = [], -1
+    for index in sorted(frames):
+        swallowed = index - before - 1
+        triggers = frames_per_unit * (1 if swallowed <= MAX_UNITS_PER_HOLE else swallowed)
+        records += [(triggers, 0, triggers)] * (swallowed * frames_per_unit // triggers)
+        records.append((frames_per_unit, frames[index], frames_per_unit - frames[index]))
+        before = index
+    if rest := (seen[-1] + 1) % frames_per_unit:
+        # The camera ended in it: one more stands for what the rest would have shown.
+        records[-1] = (rest + 1, frames[before], rest + 1 - frames[before])
+    return records
+
+
+HOLES = st.one_of(st.integers(0, 5), st.integers(MAX_UNITS_PER_HOLE - 5, 5 * MAX_UNITS_PER_HOLE))
+
+
+@settings(deadline=None)
+@given(
+    st.lists(st.tuples(st.integers(1, 20), HOLES), min_size=1, max_size=4),
+    st.one_of(st.integers(1, 12), st.integers(13, 4 * MAX_UNITS_PER_HOLE)),
+)
+def test_whatever_holes_each_unit_answers_for_its_own_exposures_and_one_for_those_swallowed(
+    stretches, frames_per_unit
+):
+    seen, due = [], 0
+    for came, lost in stretches:
+        seen += range(due, due + came)
+        due += came + lost
+    sink = Keeps()
+    lane = a_lane(sink, frames_per_unit=frames_per_unit)
+    lane.run(Plays(*seen), started=lambda: None)
+    records = [(i.triggers, i.frames_inspected, i.frames_lost) for i in sink.done]
+    assert records == expected_of(seen, frames_per_unit)
+    assert all((i.verdict is Verdict.ACCEPT) == (i.frames_lost == 0) for i in sink.done)
+    assert all(i.unaccounted == 0 for i in sink.done)
+    assert len({i.unit for i in sink.done}) == len(sink.done)
+    assert (lane.account.gap, lane.account.exposures) == (0, seen[-1] + 1)
 
 
 @settings(deadline=None)
