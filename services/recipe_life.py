@@ -7,6 +7,7 @@ plant's recipes by their SHA-256, and one that is not what its entry says is not
 from __future__ import annotations
 
 import hashlib
+import logging
 import re
 import tomllib
 from collections.abc import Mapping
@@ -35,10 +36,13 @@ from station_config import (
     recipe_beside,
     recipe_of,
 )
+from station_config.errors import ConfigError
 from station_config.schema import RecipeSettings
 from traceability.accounts import Accounts, AuditEntry, Person, note
 from traceability.merkle import Sealer
 from traceability.store import TraceStore
+
+logger = logging.getLogger(__name__)
 
 _MOST_ENTRIES: Final = 10_000
 
@@ -170,9 +174,10 @@ class RecipeLife:
         return entries[::-1]
 
     def names(self) -> tuple[str, ...]:
-        """Of all recipes that were ever proposed here, in alphabetical order."""
+        """Of all recipes that were ever proposed here and can be read, in alphabetical order."""
         subjects = Accounts(self.store).subjects("recipe.proposed")
-        return tuple(subject.removeprefix("recipe:") for subject in subjects)
+        names = (subject.removeprefix("recipe:") for subject in subjects)
+        return tuple(name for name in names if self._can_be_read(name))
 
     def standing(self, name: str) -> Standing:
         """Raises CFG- errors where the recipe in force cannot be read, or there is none and none waits."""
@@ -378,6 +383,14 @@ class RecipeLife:
     def _in_force(name: str, *, may_be_none: bool) -> Recipe | None:
         """Raises CFG- errors."""
         return None if may_be_none and not file_beside(f"{name}.toml").exists() else load_recipe(name)
+
+    def _can_be_read(self, name: str) -> bool:
+        try:
+            self._in_force(name, may_be_none=True)
+        except ConfigError as error:
+            logger.error("Recipe %s is in no list: %s", name, error)
+            return False
+        return True
 
     @property
     def _texts(self) -> Path:

@@ -23,10 +23,11 @@ from services.station.place import ServicePlace
 from services.station.supervisor import run_station
 from services.station.wired import Device
 from services.text import language_of_environment, say
-from station_config import StationSettings, load_station
+from station_config import LaneSettings, StationSettings, load_station
 
 if TYPE_CHECKING:
     from services.signals.handshake import Done, Read
+    from services.station.lane import ReadyRecipe
 
 LOCALHOST: Final = "127.0.0.1"
 
@@ -73,22 +74,27 @@ def check(name: str) -> None:
     settings = load_station(name)
     minter = Minter(settings.code_prefix, started_at=datetime.now(UTC))
     for lane in settings.lanes:
-        built = build_lane(settings, lane, minter=minter, sinks=(), stop=threading.Event())
-        models = ", ".join(f"{ref.name} {ref.version}" for ref in built.recipe.models)
-        click.echo(
-            say(
-                "cli.station.lane",
-                language,
-                lane=lane.name,
-                recipe=built.recipe.ref.name,
-                revision=built.recipe.ref.revision,
-                models=models or "–",
-                camera=lane.camera_name,
-                driver=lane.driver,
-            )
-        )
+        # Those that it may change over to before the one it begins with, so that its line says that all can be had.
+        for recipe in (*(one for one in lane.offered if one != lane.recipe), lane.recipe):
+            as_if = lane.model_copy(update={"recipe": recipe})
+            built = build_lane(settings, as_if, minter=minter, sinks=(), stop=threading.Event())
+        click.echo(_lane_said(lane, built.recipe, language))
     lanes, provider = len(settings.lanes), chosen_provider()
     click.echo(say("cli.station.checked", language, station=settings.name, lanes=lanes, provider=provider))
+
+
+def _lane_said(lane: LaneSettings, recipe: ReadyRecipe, language: str) -> str:
+    models = ", ".join(f"{ref.name} {ref.version}" for ref in recipe.models)
+    return say(
+        "cli.station.lane",
+        language,
+        lane=lane.name,
+        recipe=recipe.ref.name,
+        revision=recipe.ref.revision,
+        models=models or "–",
+        camera=lane.camera_name,
+        driver=lane.driver,
+    )
 
 
 @station.command("plc", help=_help("plc"))

@@ -64,7 +64,7 @@ class InForce:
 class Changer:
     """The engine's side. `change` returns at once: a thread builds the recipe and hands it to the lane.
 
-    lanes  may be filled until the first change
+    lanes  may be filled until `begin`
     build  reads and builds a recipe for a lane with so many workers. Raises CFG- and MOD- errors
     say    told of every step
     """
@@ -84,14 +84,29 @@ class Changer:
         self._in_force = in_force
         self._load = load
         self._chosen: dict[str, str] = {}
+        self._asked_early: list[RecipeWish] = []
+        self._has_begun = False
         # One after the other, as they were asked for: the last one is the last one handed over.
         self._asked: deque[Callable[[], None]] = deque()
-        self._asking = threading.Lock()
+        self._asking = threading.RLock()
         self._is_working = False
 
+    def begin(self) -> None:
+        """Once all lanes are there: say which recipe each has, and make the changes that were asked for before."""
+        for name, (_, lane) in self._lanes.items():
+            self._tell(name, lane.recipe.ref.name, "in_use", ref=lane.recipe.ref)
+        with self._asking:
+            self._has_begun = True
+            for wish in self._asked_early:
+                self._ask(partial(self._change, wish))
+
     def change(self, wish: RecipeWish) -> None:
-        if wish.lane in self._lanes:
-            self._ask(partial(self._change, wish))
+        with self._asking:
+            if self._has_begun:
+                self._ask(partial(self._change, wish))
+            else:
+                # Lanes take seconds to build, and who asks, the service or the PLC, does not ask a second time.
+                self._asked_early.append(wish)
 
     def rebuild(self) -> None:
         """Build the recipe of every lane again: a model it names was promoted, or taken back."""
@@ -122,12 +137,10 @@ class Changer:
             except Exception:
                 logger.exception("A change of recipe failed; those asked for after it are made")
 
-    def say_in_use(self) -> None:
-        """Which recipe each lane has, once the engine has begun."""
-        for name, (_, lane) in self._lanes.items():
-            self._tell(name, lane.recipe.ref.name, "in_use", ref=lane.recipe.ref)
-
     def _change(self, wish: RecipeWish) -> None:
+        if wish.lane not in self._lanes:
+            logger.error("There is no lane %s to change over to %s", wish.lane, wish.recipe)
+            return
         settings, lane = self._lanes[wish.lane]
         tell = partial(self._tell, wish.lane, wish.recipe, by_plc=wish.by_plc)
         tell("preparing")

@@ -65,20 +65,6 @@ def run_engine(station: StationSettings, address: Address, folder: Path | None, 
     with ExitStack() as held:
         lanes: list[tuple[LaneSettings, Lane]] = []
         by_name: dict[str, tuple[LaneSettings, Lane]] = {}
-        log = (
-            None if folder is None else held.enter_context(WriteAheadLog(folder / ENGINE_LOGS / station.name))
-        )
-        courier = held.enter_context(
-            Courier(
-                address,
-                log=log,
-                accounts=lambda: tuple(lane.account for _, lane in lanes),
-                wished=lambda wish: _wished(wish, changer, modes),
-            )
-        )
-        line = _line_of(station, wished=lambda wish: _wished(wish, changer, modes), say=courier.send)
-        if line is not None:
-            held.enter_context(line)
 
         def tell(state: LaneState | LaneMode | RecipeState) -> None:
             if line is not None:
@@ -95,6 +81,21 @@ def run_engine(station: StationSettings, address: Address, folder: Path | None, 
             say=tell,
             in_force=in_force,
         )
+        # Only now, since both bring wishes as soon as they are there.
+        log = (
+            None if folder is None else held.enter_context(WriteAheadLog(folder / ENGINE_LOGS / station.name))
+        )
+        courier = held.enter_context(
+            Courier(
+                address,
+                log=log,
+                accounts=lambda: tuple(lane.account for _, lane in lanes),
+                wished=lambda wish: _wished(wish, changer, modes),
+            )
+        )
+        line = _line_of(station, wished=lambda wish: _wished(wish, changer, modes), say=courier.send)
+        if line is not None:
+            held.enter_context(line)
         models = Followed(ModelsInForce(plant_folder()))
         minter = Minter(station.code_prefix, started_at=datetime.now(UTC))
         try:
@@ -134,7 +135,7 @@ def run_engine(station: StationSettings, address: Address, folder: Path | None, 
             )
             for settings, lane in lanes
         ]
-        changer.say_in_use()
+        changer.begin()
         modes.begin()
         for thread in threads:
             thread.start()

@@ -537,8 +537,8 @@ class Lane:
             # units. One of which a frame did keeps the verdict of its worst defect.
             inspection = replace(inspection, verdict=Verdict.NOT_INSPECTED)
         challenge, self._challenge = self._challenge, None
-        if challenge is not None and challenge.is_all:
-            self.challenged(challenge.is_caught)
         self.account = self.account.with_unit(inspection)
         for sink in self.sinks:
             sink.unit_done(inspection)
+        if challenge is not None and challenge.is_all:
+            self.challenged(challenge.is_caught)

@@ -214,7 +214,11 @@ class Courier:
                 for _ in range(committed.messages):
                     self._let_go(self._waiting.popleft())
             for wish in committed.wishes:
-                self._wished(wish)
+                try:
+                    self._wished(wish)
+                except Exception:
+                    # Of the lane's side, nothing of this connection: the records go on.
+                    logger.exception("The service's wish cannot be done: %s", wish)
             if not backlog.waiting:
                 self._closing.wait(GATHER_S)
 

@@ -13,6 +13,7 @@ import json
 import logging
 import threading
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -26,6 +27,9 @@ from station_config import ChallengeSettings
 logger = logging.getLogger(__name__)
 
 IN_FORCE: Final = "modes-in-force.json"
+
+KEEP_AGAIN_S: Final = 30.0
+"""So long after a disk refused the file it is tried again."""
 
 
 def _utc_now() -> datetime:
@@ -70,6 +74,7 @@ class Modes:
         self._has_begun = False
         self._in_force: dict[str, ModeWish] = {}
         self._proofs: dict[str, Proof] = {}
+        self._is_to_keep = False
 
     def begin(self) -> None:
         """Once all lanes are there, before any runs."""
@@ -167,7 +172,11 @@ class Modes:
 
     def _overdue(self, lane: str, due: datetime) -> None:
         with self._lock:
-            if self._proofs[lane].due == due:
+            proof = self._proofs[lane]
+            if proof.due == due:
+                # The lane's proof is over by the monotonic clock, also where this one was put back meanwhile.
+                self._proofs[lane] = replace(proof, due=min(due, self._now()))
+                self._keep()
                 self._tell(self._in_force[lane])
 
     def _later(self, left_s: float, act: Callable[[], None]) -> None:
@@ -178,12 +187,30 @@ class Modes:
     # ------------------------------------------------------------------ the file
 
     def _keep(self) -> None:
+        """As they stand now. They hold all the same where a full disk refuses; then it is tried again later."""
         if self._file is None:
             return
         kept = {name: self._as_kept(wish) for name, wish in self._in_force.items()}
         new = self._file.with_suffix(".new")
-        new.write_text(json.dumps(kept), encoding="utf-8")
-        new.replace(self._file)
+        try:
+            new.write_text(json.dumps(kept), encoding="utf-8")
+            new.replace(self._file)
+        except OSError as error:
+            logger.error(
+                "%s cannot be written and is tried again in %g s: %s", self._file, KEEP_AGAIN_S, error
+            )
+            # An engine that starts again before that must not go by a mode or a proof that holds no more: of an empty
+            # file, which a full disk has room for, it begins in setup.
+            with suppress(OSError):
+                self._file.write_bytes(b"")
+            if not self._is_to_keep:
+                self._is_to_keep = True
+                self._later(KEEP_AGAIN_S, self._keep_again)
+
+    def _keep_again(self) -> None:
+        with self._lock:
+            self._is_to_keep = False
+            self._keep()
 
     def _as_kept(self, wish: ModeWish) -> dict[str, str | None]:
         proof = self._proofs.get(wish.lane)

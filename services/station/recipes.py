@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 from collections.abc import Callable, Sequence
 from typing import Final
@@ -9,6 +10,10 @@ from typing import Final
 from services.station.messages import LaneMode, ModeWish, RecipeState, RecipeWish, Wish
 from station_config import LaneSettings, Recipe, load_recipe
 from station_config.choosing import Offer, chosen
+from station_config.errors import ConfigError
+from station_config.schema import RecipeChoice
+
+logger = logging.getLogger(__name__)
 
 
 class Wishes:
@@ -70,6 +75,7 @@ class LaneRecipes:
         self._lanes = {lane.name: lane for lane in lanes}
         self._ask = ask
         self._load = load
+        self._unread: dict[str, str] = {}
 
     @property
     def lanes(self) -> tuple[LaneSettings, ...]:
@@ -77,13 +83,8 @@ class LaneRecipes:
         return tuple(self._lanes.values())
 
     def offers(self, lane: str) -> tuple[Offer, ...]:
-        """Every recipe the lane may have; none for a lane the station has not. Raises CFG- errors."""
-        known = self._lanes.get(lane)
-        offers = []
-        for choice in () if known is None else known.choices:
-            settings = self._load(choice.recipe).settings
-            offers.append(Offer(choice=choice, product=settings.product, revision=settings.revision))
-        return tuple(offers)
+        """Every recipe the lane may have and that can be read; none for a lane the station has not."""
+        return tuple(offer for choice in self._choices(lane) if (offer := self._readable(choice)) is not None)
 
     def choose(
         self,
@@ -94,9 +95,34 @@ class LaneRecipes:
         order: str | None = None,
         number: int | None = None,
     ) -> Offer:
-        """The one that is meant. Raises RecipeNotChosen."""
-        return chosen(lane, self.offers(lane), recipe=recipe, product=product, order=order, number=number)
+        """The one that is meant. Raises RecipeNotChosen, and CFG- errors where it cannot be read."""
+        if product is not None:
+            return chosen(lane, self.offers(lane), recipe=recipe, product=product, order=order, number=number)
+        # All but the product stands in the station's file, so that no other recipe needs to be read. One that cannot be
+        # is not left out: an order of its own would come to mean the recipe that fits second best.
+        named = [Offer(choice=choice, product="", revision=0) for choice in self._choices(lane)]
+        return self._read(chosen(lane, named, recipe=recipe, order=order, number=number).choice)
 
     def change(self, lane: str, offer: Offer) -> None:
         """Let the engine take it up with the lane's next unit."""
         self._ask(lane, offer.recipe)
+
+    def _choices(self, lane: str) -> tuple[RecipeChoice, ...]:
+        known = self._lanes.get(lane)
+        return () if known is None else known.choices
+
+    def _read(self, choice: RecipeChoice) -> Offer:
+        settings = self._load(choice.recipe).settings
+        return Offer(choice=choice, product=settings.product, revision=settings.revision)
+
+    def _readable(self, choice: RecipeChoice) -> Offer | None:
+        try:
+            offer = self._read(choice)
+        except ConfigError as error:
+            # Once, not with every page that is looked at.
+            if self._unread.get(choice.recipe) != str(error):
+                logger.error("Recipe %s is not offered: %s", choice.recipe, error)
+            self._unread[choice.recipe] = str(error)
+            return None
+        self._unread.pop(choice.recipe, None)
+        return offer

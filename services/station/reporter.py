@@ -122,7 +122,11 @@ class Reporter:
             self._next_live_s = self._clock() + LIVE_EVERY_S
             # Of what a sensor made a picture of, the frame itself is no picture.
             is_exact = self._keeps_exact and is_kept and result.picture is None
-            picture = self._made(lambda: _picture_of(shown, frame, is_kept=is_kept, is_exact=is_exact))
+            try:
+                picture = self._made(lambda: _picture_of(shown, is_kept=is_kept, is_exact=is_exact))
+            except Exception:
+                # The result and the record go on without it: the line is acting on the verdict.
+                logger.exception("No picture can be made of frame %s of %s", frame.sequence, frame.camera)
             if picture.sha256 is not None:
                 pictures.append(
                     PictureRef(
@@ -207,20 +211,20 @@ class _PictureMaker:
                 made.set_exception(error)
 
 
-def _picture_of(shown: Image, frame: Frame, *, is_kept: bool, is_exact: bool) -> _Picture:
-    jpeg = _jpeg_of(shown, frame)
+def _picture_of(shown: Image, *, is_kept: bool, is_exact: bool) -> _Picture:
+    jpeg = _jpeg_of(shown)
     exact = png_of(shown) if jpeg and is_exact else b""
     sha256 = hashlib.sha256(exact or jpeg).hexdigest() if jpeg and is_kept else None
     return _Picture(jpeg=jpeg, exact=exact, sha256=sha256)
 
 
-def _jpeg_of(shown: Image, frame: Frame) -> bytes:
-    """Empty for what is no picture: its result is told all the same."""
+def _jpeg_of(shown: Image) -> bytes:
+    """Empty for what is no picture. Raises where none can be made."""
     if min(shown.shape[:2], default=0) < MIN_SIDE_PX:
         # As a waveform is, of which no spectrogram could be made.
         return b""
-    try:
-        return cv2.imencode(".jpg", shown, (cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY))[1].tobytes()
-    except cv2.error:
-        logger.exception("No picture can be made of frame %s of %s", frame.sequence, frame.camera)
-        return b""
+    is_made, jpeg = cv2.imencode(".jpg", shown, (cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY))
+    if not is_made:
+        # A side of more than 65 500 px, which a laser line's frame or a spectrogram may have.
+        raise ValueError(f"no JPEG can be made of an array of shape {shown.shape}")
+    return jpeg.tobytes()

@@ -61,6 +61,7 @@ class _Onlooker:
         self._shown: Queue[tuple[Image, frozenset[str]]] = Queue(maxsize=1)
         self._counted: Counter[str] = Counter()
         self._ms: list[float] = []
+        self._is_saved = True
         threading.Thread(target=self._look_on, name="candidate", daemon=True).start()
 
     def show(self, image: Image, reported: frozenset[str]) -> None:
@@ -95,10 +96,19 @@ class _Onlooker:
             self.left.wait(took_s * (1 / WORKS_AT_MOST - 1))
 
     def _save(self) -> None:
-        self._file.parent.mkdir(parents=True, exist_ok=True)
         new = self._file.with_suffix(".new")
-        new.write_text(json.dumps({"counted": self._counted, "ms": self._ms}), encoding="utf-8")
-        new.replace(self._file)
+        try:
+            self._file.parent.mkdir(parents=True, exist_ok=True)
+            new.write_text(json.dumps({"counted": self._counted, "ms": self._ms}), encoding="utf-8")
+            new.replace(self._file)
+        except OSError:
+            # A full disk does not end the looking on: what was counted is written when there is room. Said once, not
+            # after every picture.
+            if self._is_saved:
+                logger.warning("What the candidate says cannot be written to %s", self._file, exc_info=True)
+            self._is_saved = False
+        else:
+            self._is_saved = True
 
 
 def _key(in_force: bool, candidate: bool) -> str:

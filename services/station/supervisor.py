@@ -87,7 +87,8 @@ def run_station(
     ready    called when all processes are ready
     first    told of the first inspection that is in the database
 
-    Raises what keeps a process from starting (PortTaken, ModelAltered, ConfigInvalid, …), with none left running.
+    Raises what keeps a process from starting (PortTaken, ModelAltered, ConfigInvalid, …), with none left running. One
+    that was ready before and cannot be started again is tried again until it can.
     """
     check_port(place.host, place.port)
     stopping: list[int] = []
@@ -158,8 +159,12 @@ def _attend(
             except EOFError:
                 break
             if isinstance(word, InspectionError):
-                raise word
-            if isinstance(word, FirstOnRecord):
+                if not child.is_ready:
+                    raise word
+                # It has run before. What keeps it from starting, as a recipe that was spoilt meanwhile, can be mended
+                # while the others go on: ending them would take the pages and the records away as well.
+                logger.error("The %s cannot be started again: %s %s", child.name, word.code, word)
+            elif isinstance(word, FirstOnRecord):
                 first(word)
             else:
                 was_ready = all(other.is_ready for other in children)

@@ -12,6 +12,7 @@ import logging
 import os
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import TracebackType
@@ -51,6 +52,7 @@ class WriteAheadLog:
     def __init__(self, folder: Path, *, rewrite_bytes: int = 4_000_000) -> None:
         self._file = folder / f"{uuid4()}{ENDING}"
         self._rewrite_bytes = rewrite_bytes
+        self._rewrite_from = rewrite_bytes
         self._lock = threading.Lock()
         self._size = 0
         # Where the lines lie of what was not delivered yet, offset and length, and how long they are together.
@@ -89,7 +91,7 @@ class WriteAheadLog:
         """It is on record: nothing of it is needed here any more."""
         with self._lock:
             self._left -= sum(length for _, length in self._lines.pop(inspection, ()))
-            if self._size > self._rewrite_bytes and self._left <= self._rewrite_bytes / 2:
+            if self._size > self._rewrite_from and self._left <= self._rewrite_bytes / 2:
                 self._rewrite()
 
     def _append(self, inspection: UUID, say: Callable[[], bytes]) -> None:
@@ -112,10 +114,14 @@ class WriteAheadLog:
     def _rewrite(self) -> None:
         """In a file beside it, which then takes its place: a kill in between leaves one of the two whole."""
         beside = self._file.with_suffix(_REWRITTEN)
+        size = 0
+        lines: dict[UUID, list[tuple[int, int]]] = {}
         try:
             descriptor = _made(beside)
-            size = 0
-            lines: dict[UUID, list[tuple[int, int]]] = {}
+        except OSError as error:
+            self._grows(error)
+            return
+        try:
             for inspection, places in self._lines.items():
                 for offset, length in places:
                     _write(descriptor, os.pread(self._descriptor, length, offset), at=size)
@@ -123,10 +129,20 @@ class WriteAheadLog:
                     size += length
             beside.replace(self._file)
         except OSError as error:
-            logger.error("%s cannot be written anew and grows: %s", self._file, error)
+            os.close(descriptor)
+            # What it has taken of a full disk is room for the lines to come.
+            with suppress(OSError):
+                beside.unlink()
+            self._grows(error)
             return
         os.close(self._descriptor)
         self._descriptor, self._lines, self._size, self._left = descriptor, lines, size, size
+        self._rewrite_from = self._rewrite_bytes
+
+    def _grows(self, error: OSError) -> None:
+        """Tried again when it has grown by as much again, not at each delivery until then."""
+        logger.error("%s cannot be written anew and grows: %s", self._file, error)
+        self._rewrite_from = self._size + self._rewrite_bytes
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

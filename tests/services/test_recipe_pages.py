@@ -274,3 +274,24 @@ def test_texts_that_nobody_proposed_are_not_shown(station):
     url = f"/api/v1/recipes/{NAME}/difference/{digest}"
     assert integrator.get(f"{url}/{digest}").json()["lines"] == []
     assert integrator.get(f"{url}/{'0' * 64}").status_code == 404
+
+
+def test_a_recipe_that_was_spoilt_on_disk_costs_the_pages_of_no_other(station, tmp_path):
+    app = station.app()
+    integrator = signed_in(app, Role.INTEGRATOR)
+    wider = load_recipe(NAME).text.decode().replace("upper = 84.4", "upper = 84.5")
+    given = {"text": wider, "reason": "the customer takes it"}
+    assert integrator.post(f"/api/v1/recipes/{NAME}/propose", json=given).status_code == 200
+    for name in (NAME, "strip-demo-exposed"):
+        file = tmp_path / "recipes" / f"{name}.toml"
+        file.write_text(f'name = "{name}', encoding="utf-8")
+    html = integrator.get("/recipes", headers={"Accept": "text/html"})
+    assert html.status_code == 200
+    assert "strip-demo" in html.text
+    answer = integrator.get("/api/v1/recipes")
+    assert [one["name"] for one in answer.json()] == ["strip-demo"]
+    assert integrator.get("/api/v1/lanes/strip/recipes").status_code == 200
+    assert integrator.get("/what-if", headers={"Accept": "text/html"}).status_code == 200
+    # Who looks for one of these is told what is wrong with it.
+    spoilt = integrator.get(f"/api/v1/recipes/{NAME}")
+    assert (spoilt.status_code, spoilt.json()["code"]) == (422, "CFG-SYNTAX")

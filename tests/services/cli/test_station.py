@@ -7,6 +7,20 @@ from models.provider import CPU, OPENVINO
 from services.cli import status_of
 from services.cli.station import FolderUnwritable, make_writable, station
 
+TWO_CAMERAS = """
+name = "two-cameras"
+revision = 1
+product = "two sides"
+[[views]]
+name = "top"
+surface = { name = "top", x_mm_per_px = 0.25, y_mm_per_px = 0.25, width_px = 400, height_px = 400 }
+detector = { model = "part-surface", version = "1.1.0" }
+[[views]]
+name = "side"
+surface = { name = "side", x_mm_per_px = 0.25, y_mm_per_px = 0.25, width_px = 400, height_px = 400 }
+detector = { model = "part-surface", version = "1.1.0" }
+"""
+
 
 @pytest.mark.parametrize("provider", [CPU, OPENVINO])
 def test_checking_a_station_says_what_each_lane_has_and_where_its_networks_run(monkeypatch, provider):
@@ -39,6 +53,30 @@ def test_a_station_whose_recipe_is_not_there_is_refused_before_it_is_run(tmp_pat
     assert isinstance(result.exception, InspectionError)
     assert result.exception.code == "CFG-MISSING"
     assert status_of(result.exception) == 2
+
+
+@pytest.mark.parametrize(
+    ("other", "code"), [("strip-demo-exposd", "CFG-MISSING"), ("two-cameras", "CFG-INVALID")]
+)
+def test_a_station_with_a_recipe_that_its_lane_could_not_change_over_to_is_refused_before_it_is_run(
+    tmp_path, monkeypatch, other, code
+):
+    """It is not the one that the lane begins with: nobody would notice before somebody asks for it in mid-shift."""
+    recipes = tmp_path / "recipes"
+    recipes.mkdir()
+    monkeypatch.setenv("LYNCEUS_RECIPES", str(recipes))
+    (recipes / "two-cameras.toml").write_text(TWO_CAMERAS, encoding="utf-8")
+    file = tmp_path / "mine.toml"
+    file.write_text(
+        'name = "mine"\ncode_prefix = "86.1"\n[[lanes]]\nname = "a"\ntitle = { en = "A", zh = "A" }\n'
+        f'recipe = "part-demo"\nrecipes = [{{ recipe = "{other}", number = 2 }}]\nunit = {{ kind = "part" }}\n'
+        'camera = { driver = "drawn_parts", frames_per_s = 1 }\n',
+        encoding="utf-8",
+    )
+    result = CliRunner().invoke(station, ["check", str(file)], standalone_mode=False)
+    assert isinstance(result.exception, InspectionError)
+    assert (result.exception.code, result.stdout) == (code, "")
+    assert other in str(result.exception)
 
 
 def test_a_folder_that_cannot_be_written_to_is_refused_with_its_name(tmp_path):

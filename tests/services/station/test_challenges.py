@@ -19,6 +19,7 @@ from station_config import ChallengeSettings
 from tests.a_station import hours_of_parts
 from tests.services.signed_in import signed_in
 from tests.services.station.test_lane import Keeps, Plays, SeesOneMark, a_lane
+from tests.services.station.test_modes import fills_the_disk
 from traceability.accounts import Accounts, Role
 
 HTML = {"Accept": "text/html"}
@@ -165,6 +166,49 @@ def test_a_clock_that_was_put_back_does_not_make_a_proof_last_longer(tmp_path, y
     Engine(tmp_path).passes()
     again = Engine(tmp_path, at=NOW + years * timedelta(days=365))
     assert again.shows(bad=False).verdict is Verdict.NOT_INSPECTED
+
+
+def test_a_known_bad_part_on_a_full_disk_has_its_record_and_the_challenge_ends(tmp_path):
+    engine = Engine(tmp_path, parts=1)
+    engine.goes("challenge")
+    fills_the_disk(tmp_path)
+    part = engine.shows(bad=True)
+    assert (part.verdict, part.failures) == (Verdict.NOT_INSPECTED, {IN_CHALLENGE: 1})
+    assert (engine.said[-1].mode, engine.proof.proven_at) == ("run", NOW)
+    assert engine.shows(bad=False).verdict is Verdict.ACCEPT
+    assert engine.lane.account.gap == 0
+
+
+def test_an_engine_that_starts_again_after_a_miss_on_a_full_disk_does_not_go_by_the_proof_before(tmp_path):
+    engine = Engine(tmp_path)
+    engine.passes()
+    fills_the_disk(tmp_path)
+    engine.goes("challenge")
+    engine.shows(bad=True, blind=True)
+    again = Engine(tmp_path, at=NOW + timedelta(hours=1))
+    assert again.shows(bad=False).verdict is Verdict.NOT_INSPECTED
+    again.goes("run")
+    assert again.shows(bad=False).failures == {UNPROVEN: 1}
+
+
+def test_a_lane_is_said_to_be_unproven_when_its_proof_ends_though_the_clock_was_put_back(tmp_path):
+    engine, is_told = Engine(), threading.Event()
+    modes = Modes(
+        {"strip": engine.lane},
+        say=lambda mode: is_told.set() if mode.proof.proven_at is not None and mode.is_unproven else None,
+        folder=tmp_path,
+        challenges={"strip": ChallengeSettings(every_h=0.3 / 3600)},
+        # It does not come to the end of the proof, however long one waits.
+        now=lambda: NOW,
+    )
+    modes.begin()
+    modes.change(ModeWish(lane="strip", mode="challenge"))
+    engine.shows(bad=True)
+    assert is_told.wait(30)
+    assert engine.shows(bad=False).failures == {UNPROVEN: 1}
+    # Nor does one that starts again go by the proof.
+    again = Engine(tmp_path)
+    assert again.said[-1].is_unproven
 
 
 # ---------------------------------------------------------------------- in the service

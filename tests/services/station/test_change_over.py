@@ -9,7 +9,8 @@ from services.station.change_over import BUILD_FAILED, IN_FORCE, Changer, InForc
 from services.station.messages import RecipeWish
 from services.station.recipes import LaneRecipes, Wishes
 from station_config import load_recipe, load_station
-from station_config.errors import ConfigMissing, RecipeNotChosen
+from station_config.errors import ConfigMissing, ConfigSyntax, RecipeNotChosen
+from station_config.schema import RecipeChoice
 from tests.services.station.test_intake import Pushes
 from tests.services.station.test_lane import Keeps, Plays, a_lane, a_recipe
 
@@ -30,6 +31,8 @@ class Changes:
             say=self._say,
             in_force=InForce(folder),
         )
+        self.changer.begin()
+        self.said.clear()
 
     def _say(self, state) -> None:
         with self.changed:
@@ -142,23 +145,96 @@ def test_a_lane_offers_its_recipes_with_their_products():
     assert recipes.offers("nobody") == ()
 
 
-def test_lanes_that_are_there_only_after_the_changer_are_built_again_when_a_model_changes():
-    """As in the engine, which needs it before its lanes."""
-    lanes, said = {}, []
-    changed = threading.Event()
+def spoils(*recipes: str):
+    """Reads the package's recipes, and not these."""
 
-    def say(state):
-        said.append((state.recipe, state.condition))
+    def load(name: str):
+        if name in recipes:
+            raise ConfigSyntax("no TOML", action="Mend it.", file=name, why="a quote is missing")
+        return load_recipe(name)
+
+    return load
+
+
+OF_ORDERS = STRIP.model_copy(
+    update={
+        "recipes": (
+            RecipeChoice(recipe="strip-demo", number=1, orders=("HR-",)),
+            RecipeChoice(recipe="strip-demo-exposed", number=2, orders=("HR-9",)),
+        )
+    }
+)
+
+
+@pytest.mark.parametrize("asked", [{"recipe": "strip-demo"}, {"number": 1}, {"order": "HR-1"}])
+def test_a_recipe_that_cannot_be_read_keeps_nobody_from_choosing_another_of_the_lane(asked, caplog):
+    recipes = LaneRecipes([OF_ORDERS], ask=lambda *_: None, load=spoils("strip-demo-exposed"))
+    offer = recipes.choose("strip", **asked)
+    assert (offer.recipe, offer.product) == ("strip-demo", load_recipe("strip-demo").settings.product)
+    assert [one.recipe for one in recipes.offers("strip") + recipes.offers("strip")] == ["strip-demo"] * 2
+    assert recipes.choose("strip", product=offer.product) == offer
+    assert caplog.text.count("strip-demo-exposed is not offered") == 1
+
+
+@pytest.mark.parametrize("asked", [{"recipe": "strip-demo-exposed"}, {"number": 2}, {"order": "HR-91"}])
+def test_whoever_means_a_recipe_that_cannot_be_read_is_told_so_and_gets_no_other(asked):
+    """The order fits another recipe, too, which is that of other orders."""
+    recipes = LaneRecipes([OF_ORDERS], ask=lambda *_: None, load=spoils("strip-demo-exposed"))
+    with pytest.raises(ConfigSyntax):
+        recipes.choose("strip", **asked)
+
+
+class Begins:
+    """An engine that is being started: its lane is there only after its changer, which is asked already."""
+
+    def __init__(self) -> None:
+        self.lanes, self.said = {}, []
+        self.is_ready = threading.Event()
+        self.changer = Changer(
+            self.lanes,
+            build=lambda recipe, workers: a_recipe(recipe.ref.name),
+            say=self._say,
+            in_force=InForce(None),
+        )
+
+    def _say(self, state) -> None:
+        self.said.append((state.recipe, state.condition))
         if state.condition == "ready":
-            changed.set()
+            self.is_ready.set()
 
-    changer = Changer(
-        lanes, build=lambda recipe, workers: a_recipe(recipe.ref.name), say=say, in_force=InForce(None)
-    )
-    lanes["strip"] = STRIP, a_lane(Keeps())
-    changer.rebuild()
-    assert changed.wait(60)
-    assert said == [(STRIP.recipe, "preparing"), (STRIP.recipe, "ready")]
+    def begins(self) -> None:
+        self.lanes["strip"] = STRIP, a_lane(Keeps())
+        self.changer.begin()
+
+
+def test_lanes_that_are_there_only_after_the_changer_are_built_again_when_a_model_changes():
+    engine = Begins()
+    engine.begins()
+    engine.changer.rebuild()
+    assert engine.is_ready.wait(60)
+    assert engine.said == [("r", "in_use"), (STRIP.recipe, "preparing"), (STRIP.recipe, "ready")]
+
+
+def test_a_recipe_that_is_asked_for_before_the_lanes_are_there_waits_for_them():
+    """The service tells a wish to each engine once, and a PLC its wish when it changes: who comes early comes once."""
+    engine = Begins()
+    engine.changer.change(RecipeWish(lane="strip", recipe="strip-demo-exposed", by_plc=True))
+    engine.begins()
+    assert engine.is_ready.wait(60)
+    assert engine.said == [
+        ("r", "in_use"),
+        ("strip-demo-exposed", "preparing"),
+        ("strip-demo-exposed", "ready"),
+    ]
+
+
+def test_a_recipe_for_a_lane_that_the_station_has_not_keeps_no_other_from_changing(caplog):
+    engine = Begins()
+    engine.changer.change(RecipeWish(lane="no such", recipe="strip-demo"))
+    engine.changer.change(RecipeWish(lane="strip", recipe="strip-demo"))
+    engine.begins()
+    assert engine.is_ready.wait(60)
+    assert "There is no lane no such" in caplog.text
 
 
 def test_a_model_that_changes_while_a_recipe_is_built_does_not_bring_back_the_recipe_before():

@@ -13,7 +13,8 @@ from inspection.types import FrameResult, Verdict
 from services.station import link
 from services.station.account import Delivered, LaneAccount
 from services.station.link import Address, Backlog, Courier, Hello, Reception
-from services.station.messages import FrameSeen, FramesUntold, LaneState
+from services.station.messages import FrameSeen, FramesUntold, LaneState, ModeWish
+from services.station.recipes import Wishes
 from tests.builders import an_inspection, an_inspection_begun
 
 
@@ -187,6 +188,30 @@ def test_the_accounts_of_the_lanes_are_told_though_there_is_nothing_else_to_tell
             time.sleep(0.01)
     assert books.kept == []
     assert [one.accounts for one in books.stands[:2]] == [(account,), (account,)]
+
+
+def test_a_wish_that_cannot_be_done_costs_no_connection_and_no_record(address, caplog):
+    books, wishes = Books(), Wishes()
+
+    def cannot(wish):
+        raise OSError("No space left on device")
+
+    reception = Reception(
+        address,
+        greet=books.greet,
+        commit=books.commit,
+        stands=books.stands.append,
+        gone=books.gone.set,
+        wishes=wishes.to_tell,
+    )
+    wishes.ask_mode(ModeWish(lane="strip", mode="setup"))
+    with reception, Courier(address, wished=cannot) as courier:
+        courier.send(a_state(1))
+        books.wait_for(1)
+        courier.send(a_state(2))
+        books.wait_for(2)
+        assert (len(books.greeted), books.gone.is_set()) == (1, False)
+    assert "cannot be done" in caplog.text
 
 
 def test_an_engine_that_comes_again_says_what_was_taken_from_it_before(address):

@@ -6,12 +6,14 @@ import threading
 import time
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import pytest
 from fastapi.testclient import TestClient
 
 from inspection.tally import BYPASSED, IN_SETUP
 from inspection.types import Limit, Verdict
+from services.station import modes as modes_kept
 from services.station.messages import LaneMode, ModeWish
 from services.station.modes import IN_FORCE, Modes
 from services.station.recipes import Wishes
@@ -228,6 +230,43 @@ def test_who_cannot_tell_in_which_mode_the_station_was_accepts_nothing(tmp_path)
     engine = Works(tmp_path)
     engine.modes.begin()
     assert [mode.mode for mode in engine.said] == ["setup"]
+
+
+def test_a_mode_holds_and_is_told_while_the_disk_is_full_and_is_kept_when_there_is_room_again(
+    tmp_path, monkeypatch
+):
+    monkeypatch.setattr(modes_kept, "KEEP_AGAIN_S", 0.05)
+    engine = Works(tmp_path)
+    engine.modes.begin()
+    no_room = fills_the_disk(tmp_path)
+    engine.goes("bypass")
+    assert [mode.mode for mode in engine.said] == ["run", "bypass"]
+    assert engine.inspects(1)[0].failures == {BYPASSED: 1}
+    no_room.rmdir()
+    kept = tmp_path / IN_FORCE
+    end = time.monotonic() + 30
+    while "bypass" not in kept.read_text(encoding="utf-8") and time.monotonic() < end:
+        time.sleep(0.01)
+    again = Works(tmp_path)
+    again.modes.begin()
+    assert [mode.mode for mode in again.said] == ["bypass"]
+
+
+def test_an_engine_that_starts_again_while_the_disk_is_full_does_not_go_by_a_mode_that_is_over(tmp_path):
+    engine = Works(tmp_path)
+    engine.modes.begin()
+    fills_the_disk(tmp_path)
+    engine.goes("bypass")
+    again = Works(tmp_path)
+    again.modes.begin()
+    assert [mode.mode for mode in again.said] == ["setup"]
+
+
+def fills_the_disk(folder) -> Path:
+    """What is in the way of the file's next text: it is refused, as a full disk refuses it."""
+    in_the_way = (folder / IN_FORCE).with_suffix(".new")
+    in_the_way.mkdir()
+    return in_the_way
 
 
 def test_a_mode_that_is_asked_for_before_the_lanes_are_there_waits_for_them():

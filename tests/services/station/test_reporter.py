@@ -84,7 +84,7 @@ def test_results_do_not_wait_for_a_picture_that_takes_long(monkeypatch):
     """As on a machine whose cores are all needed by the lanes."""
     let_go = threading.Event()
 
-    def slow(shown, frame):
+    def slow(shown):
         let_go.wait(60)
         return b"picture"
 
@@ -156,3 +156,22 @@ def test_a_picture_that_is_put_off_is_given_up_when_results_come_to_wait_for_it(
     first, *_ = of(FrameSeen, desk)
     assert (first.result.sequence, first.jpeg, first.sha256) == (0, b"", None)
     assert len(of(FrameSeen, desk)) == FRAMES_WAITING + 3
+
+
+def test_a_frame_that_is_too_tall_for_a_picture_costs_no_result_and_no_record():
+    """A JPEG's side has 65 500 px at most; a laser line's frame may have more."""
+    desk, parts = Desk(), [an_inspection_begun() for _ in range(3)]
+    shapes = (TEXTURE.shape, (65_536, 64), TEXTURE.shape)
+    with Reporter(desk) as reporter:
+        for begun, shape in zip(parts, shapes, strict=True):
+            frame = Frame(pixels=np.zeros(shape, np.uint8), camera="top", sequence=0, captured_at=NOW)
+            reporter.unit_begun(begun)
+            reporter.frame_done(begun, frame, a_result(0, Verdict.REJECT))
+            reporter.unit_done(an_inspection(id=begun.id))
+    assert [one.id for one in of(Inspection, desk)] == [begun.id for begun in parts]
+    assert [len(one.pictures) for one in of(Inspection, desk)] == [1, 0, 1]
+    assert [(seen.jpeg != b"", seen.height_px) for seen in of(FrameSeen, desk)] == [
+        (True, 40),
+        (False, 65_536),
+        (True, 40),
+    ]

@@ -203,3 +203,41 @@ def test_a_full_disk_stops_no_lane_and_leaves_whole_lines(tmp_path, caplog):
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
         signal.signal(signal.SIGXFSZ, before)
+
+
+def test_a_log_that_cannot_be_written_anew_grows_and_holds_no_file_open_for_it(tmp_path, caplog):
+    def open_files() -> int:
+        return len(list(Path("/proc/self/fd").iterdir()))
+
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    before = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    coils = [
+        replace(UNITS[number % 3], id=UUID(int=100 + number), defects=tuple(a_defect() for _ in range(50)))
+        for number in range(40)
+    ]
+    try:
+        with WriteAheadLog(tmp_path, rewrite_bytes=100_000) as log:
+            for coil in coils:
+                log.unit_done(coil)
+            (file,) = logs_left(tmp_path, but="")
+            assert file.stat().st_size > 300_000
+            held = open_files()
+            # As a disk does that has room for a line, and not for the half of the log that is left.
+            resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, hard))
+            for coil in coils[:-2]:
+                log.delivered(coil.id)
+            resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+            assert open_files() == held
+            assert caplog.text.count("cannot be written anew") == 1
+            assert list(tmp_path.iterdir()) == [file]
+            assert left_behind(file).decided == tuple(map(decided, coils))
+            # With room again it is written anew once it has grown further.
+            for number in range(40):
+                later = replace(coils[0], id=UUID(int=200 + number))
+                log.unit_done(later)
+                log.delivered(later.id)
+            assert file.stat().st_size < 300_000
+            assert left_behind(file).decided[:2] == tuple(map(decided, coils[-2:]))
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+        signal.signal(signal.SIGXFSZ, before)
