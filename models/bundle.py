@@ -95,13 +95,13 @@ class Keys:
             raise _unreadable(str(file), str(error)) from error
 
     def trust(self, key: str, name: str) -> Keys:
-        """With one key more. Raises BundleUnreadable for what is no key."""
-        key = key.strip().lower()
+        """With one key more, which may be written in groups. Raises BundleUnreadable for what is no key."""
         try:
-            Ed25519PublicKey.from_public_bytes(bytes.fromhex(key))
+            as_bytes = bytes.fromhex(key)
+            Ed25519PublicKey.from_public_bytes(as_bytes)
         except ValueError as error:
             raise _unreadable(key, "no Ed25519 public key of 64 hexadecimal digits") from error
-        more = Keys(self.folder, {**self.known, key: name})
+        more = Keys(self.folder, {**self.known, as_bytes.hex(): name})
         self.folder.mkdir(parents=True, exist_ok=True)
         lines = (f"{one} = {json.dumps(called, ensure_ascii=False)}\n" for one, called in more.known.items())
         _replace(self.folder / KEYS, "".join(lines).encode())

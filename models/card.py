@@ -239,7 +239,8 @@ def read_card(path: Path) -> ModelCard:
 def parse_card(data: bytes, place: str) -> ModelCard:
     """The card in a TOML file that lay at `place`. Raises ModelMismatch with everything that is wrong with it."""
     try:
-        return ModelCard.model_validate(tomllib.loads(data.decode("utf-8")))
+        # Editors on Windows put a mark before the text, which TOML does not know.
+        return ModelCard.model_validate(tomllib.loads(data.decode("utf-8-sig")))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise _bad_card(place, str(error)) from error
     except ValidationError as error:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import hashlib
 import tomllib
 from collections.abc import Collection
@@ -96,6 +97,7 @@ def bring_in_network(
 
 def _with_facts(card: bytes, network: bytes) -> bytes:
     """The card with what can be read from the file, where it does not say it itself."""
+    card = card.removeprefix(codecs.BOM_UTF8)
     try:
         stated = tomllib.loads(card.decode("utf-8"))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError):

@@ -8,16 +8,19 @@ from __future__ import annotations
 
 import codecs
 import json
+import math
 import os
 import re
 import shutil
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import partial
 from itertools import count
 from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import Any, Final
+from uuid import uuid4
 from xml.etree import ElementTree
 
 from PIL import Image, UnidentifiedImageError
@@ -99,7 +102,7 @@ def read_yolo(
     paths = dict.fromkeys(listed)
     for path in paths:
         size = _size(path, wrong)
-        label = _beside(path, "labels").with_suffix(".txt")
+        label = label_of(path)
         if size is None:
             continue
         truth = []
@@ -110,6 +113,14 @@ def read_yolo(
         pictures.append(_picture(folder, path, size, truth))
     made = _made(folder, kinds, pictures, wrong)
     return replace(made, listed_twice=len(listed) - len(paths))
+
+
+def classes_in(folder: Path) -> tuple[str, ...]:
+    """The codes in a set's `classes.txt`, each at its number; two names may be of one code. Raises as `read_yolo`."""
+    wrong = _Mistakes(folder)
+    names = _class_names(folder / "classes.txt", wrong)
+    wrong.raise_any()
+    return tuple(_code(name, None) for name in names)
 
 
 def _class_names(file: Path, wrong: _Mistakes) -> list[str]:
@@ -161,12 +172,17 @@ def _yolo_line(
 
 def write_yolo(labelled: LabelledSet, folder: Path) -> None:
     """The set as a YOLO folder, pictures copied. A truth with an outline is written as one."""
+    write_labels(with_pictures_in(labelled, folder))
+
+
+def with_pictures_in(labelled: LabelledSet, folder: Path) -> LabelledSet:
+    """The set with its pictures copied into a YOLO folder, in the same order; none of its labels is written."""
     copied = []
     for one, place in zip(labelled.pictures, _places(labelled), strict=True):
         name = f"images/{place}"
         _copy(labelled.file(one), folder / name)
         copied.append(replace(one, name=name))
-    write_labels(replace(labelled, folder=folder, pictures=tuple(copied)))
+    return replace(labelled, folder=folder, pictures=tuple(copied))
 
 
 def write_labels(labelled: LabelledSet) -> None:
@@ -177,27 +193,37 @@ def write_labels(labelled: LabelledSet) -> None:
     wrong = _Mistakes(labelled.folder)
     seen: dict[Path, str] = {}
     for one in labelled.pictures:
-        label = _beside(labelled.file(one), "labels").with_suffix(".txt")
+        label = label_of(labelled.file(one))
         if seen.setdefault(label, one.name) != one.name:
             wrong.add(label, "-", f"would hold the labels of {seen[label]} and of {one.name}")
     wrong.raise_any()
-    _text_file(labelled.folder / "classes.txt", "".join(f"{kind}\n" for kind in labelled.kinds))
+    write_classes(labelled.folder, labelled.kinds)
     for one in labelled.pictures:
-        lines = []
-        for truth in one.truth:
-            number = labelled.kinds.index(truth.kind)
-            if truth.outline_px:
-                values = [side for x, y in truth.outline_px for side in (x / one.width_px, y / one.height_px)]
-            else:
-                box = truth.box_px
-                values = [
-                    (box.x1 + box.x2) / 2 / one.width_px,
-                    (box.y1 + box.y2) / 2 / one.height_px,
-                    box.width / one.width_px,
-                    box.height / one.height_px,
-                ]
-            lines.append(f"{number} {' '.join(f'{value:.8f}' for value in values)}\n")
-        _text_file(_beside(labelled.file(one), "labels").with_suffix(".txt"), "".join(lines))
+        write_label(labelled.folder, labelled.kinds, one)
+
+
+def write_classes(folder: Path, kinds: Sequence[str]) -> None:
+    _text_file(folder / "classes.txt", "".join(f"{kind}\n" for kind in kinds))
+
+
+def write_label(folder: Path, kinds: Sequence[str], picture: LabelledFile) -> None:
+    """YOLO's labels of one picture, by the numbers that `classes.txt` gives the kinds already."""
+    lines = []
+    for truth in picture.truth:
+        if truth.outline_px:
+            values = [
+                side for x, y in truth.outline_px for side in (x / picture.width_px, y / picture.height_px)
+            ]
+        else:
+            box = truth.box_px
+            values = [
+                (box.x1 + box.x2) / 2 / picture.width_px,
+                (box.y1 + box.y2) / 2 / picture.height_px,
+                box.width / picture.width_px,
+                box.height / picture.height_px,
+            ]
+        lines.append(f"{kinds.index(truth.kind)} {' '.join(f'{value:.8f}' for value in values)}\n")
+    _text_file(label_of(folder / picture.name), "".join(lines))
 
 
 def read_coco(file: Path, images: Path, *, codes: Mapping[str, str] | None = None) -> LabelledSet:
@@ -259,6 +285,8 @@ def _coco_truth(
         polygons = one.get("segmentation") or []
         corners = polygons[0] if isinstance(polygons, list) and len(polygons) == 1 else []
         outline = tuple((float(a), float(b)) for a, b in zip(corners[::2], corners[1::2], strict=True))
+        # Two corners are a line. Written as YOLO's four numbers, they would be read as another box.
+        outline = outline if len(outline) > 2 else ()
     except (ValueError, KeyError, TypeError):
         wrong("without a box of four numbers")
         return None
@@ -480,16 +508,26 @@ def _checked(
 ) -> Truth | None:
     """The truth, cut at the picture's border where rounding put it over. None, and told, where it cannot be right."""
     width, height = size
-    inside = Box(max(box.x1, 0.0), max(box.y1, 0.0), min(box.x2, float(width)), min(box.y2, float(height)))
-    over = max(-box.x1, -box.y1, box.x2 - width, box.y2 - height)
-    told = f"{kind} at {', '.join(f'{side:.1f}' for side in (box.x1, box.y1, box.x2, box.y2))}"
-    if not over <= _ROUNDING_PX:
-        wrong(f"{told} lies outside of the picture of {width} x {height} px")
+    if not all(math.isfinite(side) for corner in outline for side in corner):
+        wrong(f"{kind} has a corner that is no number")
         return None
-    if not (inside.width > 0 and inside.height > 0):
-        wrong(f"{told} has no area")
-        return None
-    return Truth(kind=kind, box_px=inside, outline_px=outline)
+    for there in (box, _around(outline)) if outline else (box,):
+        over = max(-there.x1, -there.y1, there.x2 - width, there.y2 - height)
+        inside = _cut(there, size)
+        told = f"{kind} at {', '.join(f'{side:.1f}' for side in (there.x1, there.y1, there.x2, there.y2))}"
+        if not over <= _ROUNDING_PX:
+            wrong(f"{told} lies outside of the picture of {width} x {height} px")
+            return None
+        if not (inside.width > 0 and inside.height > 0):
+            wrong(f"{told} has no area")
+            return None
+    corners = tuple((min(max(x, 0.0), float(width)), min(max(y, 0.0), float(height))) for x, y in outline)
+    return Truth(kind=kind, box_px=_cut(box, size), outline_px=corners)
+
+
+def _cut(box: Box, size: tuple[int, int]) -> Box:
+    width, height = size
+    return Box(max(box.x1, 0.0), max(box.y1, 0.0), min(box.x2, float(width)), min(box.y2, float(height)))
 
 
 def _made(
@@ -576,14 +614,14 @@ def _around(outline: Sequence[tuple[float, float]]) -> Box:
     return Box(min(across), min(down), max(across), max(down))
 
 
-def _beside(picture: Path, folder: str) -> Path:
-    """The same path with the last `images` replaced, as YOLO finds its labels."""
+def label_of(picture: Path) -> Path:
+    """Where a picture's labels lie, as YOLO finds them: the same path with the last `images` replaced."""
     parts = list(picture.parts)
     for place in range(len(parts) - 2, -1, -1):
         if parts[place] == "images":
-            parts[place] = folder
-            return Path(*parts)
-    return picture
+            parts[place] = "labels"
+            break
+    return Path(*parts).with_suffix(".txt")
 
 
 def _under_images(name: str) -> PurePosixPath:
@@ -633,5 +671,18 @@ def _text(file: Path) -> str:
 
 
 def _text_file(file: Path, text: str) -> None:
+    write_whole(file, text.encode())
+
+
+def write_whole(file: Path, data: bytes) -> None:
+    """In a file beside it, which then takes its place: who reads finds the former one or this one. Of labels cut short,
+    by a full disk or by a kill, nothing is left but a file that says that the picture is good."""
     file.parent.mkdir(parents=True, exist_ok=True)
-    file.write_text(text, encoding="utf-8")
+    unfinished = file.with_name(f".{uuid4().hex}.part")
+    try:
+        unfinished.write_bytes(data)
+        unfinished.replace(file)
+    except OSError:
+        with suppress(OSError):  # what could not be written need not be removable either
+            unfinished.unlink()
+        raise

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from models.bundle import MANIFEST, Keys, Policy, check_folder
 from models.card import ModelCard, read_card
-from models.errors import ModelAltered, ModelMismatch, ModelMissing
+from models.errors import ModelAltered, ModelMismatch, ModelMissing, VersionTaken
 from models.in_force import IN_FORCE, ModelsInForce
 from models.reference import Reference
 
@@ -69,7 +69,8 @@ class ModelStore:
         none was, the latest that came with the package.
 
         Raises ModelMissing, ModelAltered when the bytes are not those that were released or signed, ModelMismatch
-        when the card cannot be used, SignerUnknown when the key that signed is not trusted any more, LicenceRefused.
+        when the card cannot be used, SignerUnknown when the key that signed is not trusted any more, LicenceRefused,
+        VersionTaken where the package and the plant have two different models of that name and version.
         """
         there = self.versions()
         if version == IN_FORCE:
@@ -88,6 +89,11 @@ class ModelStore:
             )
         if self.plant is not None:
             Policy.read(self.plant).check(card)
+        for other in self._folders_of(name, chosen)[1:]:
+            # An upgrade may bring a version that the plant has promoted as its own: which of them a record means, and
+            # which one a gate has seen, nobody could say.
+            if read_card(other / "card.toml") != card:
+                raise _two_of(card, folder, other)
         reference = None
         if (folder / MANIFEST).exists():
             reference = check_folder(folder, Keys.read(folder.parent.parent))
@@ -115,8 +121,11 @@ class ModelStore:
 
     def folder_of(self, name: str, version: str) -> Path:
         """Where that version lies; the package's own before the plant's. It need not be there."""
+        return next(iter(self._folders_of(name, version)), self._folders[-1] / name / version)
+
+    def _folders_of(self, name: str, version: str) -> tuple[Path, ...]:
         folders = [folder / name / version for folder in self._folders]
-        return next((folder for folder in folders if (folder / "card.toml").exists()), folders[-1])
+        return tuple(folder for folder in folders if (folder / "card.toml").exists())
 
     @property
     def _folders(self) -> tuple[Path, ...]:
@@ -132,6 +141,17 @@ class ModelStore:
             folder=str(self.folder),
             known=known,
         )
+
+
+def _two_of(card: ModelCard, folder: Path, other: Path) -> VersionTaken:
+    return VersionTaken(
+        f"There are two models {card.name} {card.version}: one in {folder}, another one in {other}.",
+        action="Take back to the version before, or name another version in the recipe.",
+        model=f"{card.name} {card.version}",
+        folder=str(folder),
+        other=str(other),
+        reason="twice",
+    )
 
 
 def _as_numbers(version: str) -> tuple[int, ...]:

@@ -14,7 +14,8 @@ import os
 import tempfile
 import zipfile
 import zlib
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 from typing import Any, Final, Literal
@@ -34,10 +35,16 @@ from models.labels import (
     LabelledFile,
     LabelledSet,
     Truth,
+    classes_in,
+    label_of,
     read_coco,
     read_yolo,
+    with_pictures_in,
+    write_classes,
     write_coco,
+    write_label,
     write_labels,
+    write_whole,
     write_yolo,
 )
 
@@ -126,6 +133,14 @@ class DataSet:
         return balance(self.labelled)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Unreadable:
+    """A data set that is there and cannot be read, and why."""
+
+    name: str
+    error: InspectionError
+
+
 @dataclass(frozen=True, slots=True)
 class DataSets:
     """All that lie in a folder: LYNCEUS_DATASETS, else `var/datasets` here."""
@@ -139,6 +154,16 @@ class DataSets:
     def names(self) -> tuple[str, ...]:
         return tuple(sorted(file.parent.name for file in self.folder.glob("*/classes.txt")))
 
+    def all(self) -> tuple[DataSet | Unreadable, ...]:
+        """Every one: what is wrong with one of them hides no other."""
+        found: list[DataSet | Unreadable] = []
+        for name in self.names():
+            try:
+                found.append(self.find(name))
+            except InspectionError as error:
+                found.append(Unreadable(name=name, error=error))
+        return tuple(found)
+
     def make(self, name: str, kinds: Sequence[str]) -> DataSet:
         """An empty one. Raises SetUnfit where the name is taken, or no kind is given."""
         place = self.folder / name
@@ -151,7 +176,7 @@ class DataSets:
                 wrong=wrong,
             )
         (place / "images").mkdir(parents=True)
-        (place / "classes.txt").write_text("".join(f"{kind}\n" for kind in kinds), encoding="utf-8")
+        write_classes(place, kinds)
         return self.find(name)
 
     def find(self, name: str) -> DataSet:
@@ -160,17 +185,16 @@ class DataSets:
             raise _unknown(name)
         place = self.folder / name
         pictures = _pictures(place)
-        waiting = tuple(one for one in pictures if not _label(place, one).exists())
+        waiting = tuple(one for one in pictures if not label_of(place / one).exists())
         done = [one for one in pictures if one not in set(waiting)]
         labelled = None
         if done:
             whole = read_yolo(place)
             labelled = replace(whole, pictures=tuple(one for one in whole.pictures if one.name in set(done)))
-        kinds = tuple((place / "classes.txt").read_text(encoding="utf-8").split())
         return DataSet(
             name=name,
             provenance=_provenance(place),
-            kinds=kinds,
+            kinds=tuple(dict.fromkeys(classes_in(place))),
             pictures=pictures,
             waiting=waiting,
             labelled=labelled,
@@ -205,8 +229,7 @@ class DataSets:
         decode_image(data)
         suffix = ".png" if data.startswith(b"\x89PNG") else ".jpg"
         place = self.folder / name / "images" / f"{picture}{suffix}"
-        place.parent.mkdir(parents=True, exist_ok=True)
-        place.write_bytes(data)
+        write_whole(place, data)
         return place.relative_to(self.folder / name).as_posix()
 
     def add_all(self, name: str, given: Mapping[str, bytes]) -> None:
@@ -221,10 +244,11 @@ class DataSets:
         before = self.truth(name, picture)
         if len(given) > MOST_TRUTHS:
             raise _wrong(name, f"{len(given)} on one picture; {MOST_TRUTHS} are kept")
-        kinds = self.find(name).kinds
+        # With their numbers: the labels of the other pictures are by them, so the classes stay as they are.
+        kinds = classes_in(self.folder / name)
         truth = tuple(_truth(one, number, kinds, before, name) for number, one in enumerate(given, 1))
         done = replace(before, truth=truth)
-        write_labels(LabelledSet(folder=self.folder / name, kinds=kinds, pictures=(done,)))
+        write_label(self.folder / name, kinds, done)
         return done
 
     def guess(
@@ -267,40 +291,101 @@ class DataSets:
         return packed.getvalue()
 
     def bring_in(self, name: str, data: bytes) -> DataSet:
-        """A new data set from a zip with YOLO's folders, or with one COCO file beside its pictures. What an archive
+        """A new data set from a zip with YOLO's folders, or with COCO tables beside their pictures. What an archive
         of ours says of source and licence is kept.
 
         Raises ArchiveUnfit, LabelsWrong, TrainingDataMissing, SetUnfit where the name is taken.
         """
-        if (self.folder / name).exists():
-            raise SetUnfit(
-                f"{name} is there already.",
-                action="Give it another name.",
-                place=name,
-                wrong="it is there already",
-            )
-        with tempfile.TemporaryDirectory() as made:
-            unpacked = Path(made)
+        place = self.folder / name
+        if place.exists():
+            raise _taken(name)
+        self.folder.mkdir(parents=True, exist_ok=True)
+        # Laid out aside and read back before it is a set: one that cannot be read would be in everybody's way.
+        with tempfile.TemporaryDirectory(dir=self.folder, prefix=".") as made:
+            unpacked, aside = Path(made, "zip"), DataSets(Path(made, "sets"))
+            unpacked.mkdir()
             try:
-                labelled = _read_archive(data, unpacked)
+                labelled, waiting = _read_archive(data, unpacked)
+                said = sorted(unpacked.rglob(SOURCE_FILE))
+                provenance = _provenance(said[0].parent) if said else Provenance()
+                _lay_out(labelled, waiting, aside.folder / name)
+                _describe(aside.folder / name, provenance)
+                aside.find(name)
             except InspectionError as error:
-                raise _without(unpacked, error) from error
-            said = sorted(unpacked.rglob(SOURCE_FILE))
-            provenance = _provenance(said[0].parent) if said else Provenance()
-            write_yolo(labelled, self.folder / name)
-            _describe(self.folder / name, provenance)
+                raise _without(aside.folder, _without(unpacked, error)) from error
+            try:
+                (aside.folder / name).rename(place)
+            except OSError as error:
+                if place.exists():
+                    raise _taken(name) from error
+                raise
         return self.find(name)
 
 
-def _read_archive(data: bytes, unpacked: Path) -> LabelledSet:
+def _lay_out(labelled: LabelledSet, waiting: Collection[str], folder: Path) -> None:
+    """All its pictures, and labels for those that do not wait."""
+    laid = with_pictures_in(labelled, folder)
+    done = tuple(
+        one for one, was in zip(laid.pictures, labelled.pictures, strict=True) if was.name not in waiting
+    )
+    write_labels(replace(laid, pictures=done))
+
+
+def _read_archive(data: bytes, unpacked: Path) -> tuple[LabelledSet, frozenset[str]]:
+    """What is in it, and the names of those pictures that nobody labelled."""
     _unpack(data, unpacked)
-    tables = sorted(one for one in unpacked.rglob("*.json") if one.name != SOURCE_FILE)
-    if tables:
-        for name in _named_in(tables[0]):
-            _check_name(name)
-        return read_coco(tables[0], _pictures_of_coco(tables[0]))
     classes = sorted(unpacked.rglob("classes.txt"))
-    return read_yolo(classes[0].parent if classes else unpacked)
+    tables = _tables(unpacked, instead=not classes)
+    if tables:
+        # A picture of a table without a label in it was looked at: it is a good one.
+        return _read_tables(tables, unpacked), frozenset()
+    beside = [one for one in classes if (one.parent / "images").is_dir()] or classes[:1]
+    if len(beside) > 1:
+        raise _unfit(f"{_named(beside, unpacked)}: more than one data set")
+    labelled = read_yolo(beside[0].parent if beside else unpacked)
+    unlabelled = (one.name for one in labelled.pictures if not label_of(labelled.file(one)).exists())
+    return labelled, frozenset(unlabelled)
+
+
+def _tables(unpacked: Path, *, instead: bool) -> list[Path]:
+    """COCO's: other JSON lies beside YOLO's labels too. Where there are no YOLO classes `instead` what is broken, or
+    alone, is taken for one: reading it then says what is wrong with it."""
+    found = sorted(one for one in unpacked.rglob("*.json") if one.name != SOURCE_FILE)
+    tables = [one for one in found if _is_table(one)]
+    return tables or (found[:1] if instead else [])
+
+
+def _is_table(file: Path) -> bool:
+    try:
+        told = json.loads(file.read_text(encoding="utf-8-sig"))
+    except (ValueError, RecursionError):
+        return False
+    return isinstance(told, dict) and {"images", "annotations"} <= told.keys()
+
+
+def _read_tables(tables: Sequence[Path], unpacked: Path) -> LabelledSet:
+    """One set: such as the three of a set that is parted into what teaches and what judges. Only of the same
+    categories: a picture was not looked at for those that its table lacks."""
+    for name in (name for table in tables for name in _named_in(table)):
+        _check_name(name)
+    read = [read_coco(table, _pictures_of_coco(table)) for table in tables]
+    if len(read) == 1:
+        return read[0]
+    if len({frozenset(one.kinds) for one in read}) > 1:
+        raise _unfit(f"{_named(tables, unpacked)} have other categories")
+    pictures = [
+        replace(picture, name=one.file(picture).relative_to(unpacked).as_posix())
+        for one in read
+        for picture in one.pictures
+    ]
+    for name, often in Counter(one.name for one in pictures).items():
+        if often > 1:
+            raise _unfit(f"{name} is in more than one of {_named(tables, unpacked)}")
+    return LabelledSet(folder=unpacked, kinds=read[0].kinds, pictures=tuple(pictures))
+
+
+def _named(files: Sequence[Path], unpacked: Path) -> str:
+    return ", ".join(one.relative_to(unpacked).as_posix() for one in files)
 
 
 def _without(unpacked: Path, error: InspectionError) -> InspectionError:
@@ -316,7 +401,7 @@ def _without(unpacked: Path, error: InspectionError) -> InspectionError:
 def _named_in(table: Path) -> list[str]:
     """Of COCO's pictures; none where that cannot be read: reading the table then says what is wrong with it."""
     try:
-        return [str(one["file_name"]) for one in json.loads(table.read_text(encoding="utf-8"))["images"]]
+        return [str(one["file_name"]) for one in json.loads(table.read_text(encoding="utf-8-sig"))["images"]]
     except (ValueError, KeyError, TypeError, RecursionError):
         return []
 
@@ -352,6 +437,9 @@ def _unpack(data: bytes, into: Path) -> None:
                 if path.is_absolute() or ".." in path.parts or "\\" in entry.filename:
                     raise _unfit(f"{entry.filename!r} leads out of it")
                 if path.suffix.lower() not in PICTURES | {".txt", ".json"}:
+                    continue
+                if "__MACOSX" in path.parts or path.name.startswith("._"):
+                    # What a Mac notes beside each file, under that file's name.
                     continue
                 _check_name(entry.filename)
                 place = into / path
@@ -411,9 +499,7 @@ def _said(text: object) -> str:
 
 def _describe(place: Path, provenance: Provenance) -> None:
     told = {"source": _said(provenance.source), "licence": _said(provenance.licence)}
-    new = place / f"{SOURCE_FILE}.new"
-    new.write_text(f"{json.dumps(told, ensure_ascii=False)}\n", encoding="utf-8")
-    new.replace(place / SOURCE_FILE)
+    write_whole(place / SOURCE_FILE, f"{json.dumps(told, ensure_ascii=False)}\n".encode())
 
 
 def _pictures(place: Path) -> tuple[str, ...]:
@@ -426,8 +512,13 @@ def _pictures(place: Path) -> tuple[str, ...]:
     )
 
 
-def _label(place: Path, picture: str) -> Path:
-    return (place / "labels" / PurePosixPath(picture).relative_to("images")).with_suffix(".txt")
+def _taken(name: str) -> SetUnfit:
+    return SetUnfit(
+        f"{name} is there already.",
+        action="Give it another name.",
+        place=name,
+        wrong="it is there already",
+    )
 
 
 def _unknown(name: str) -> DataSetUnknown:
@@ -439,7 +530,7 @@ def _unknown(name: str) -> DataSetUnknown:
 def _unfit(wrong: str) -> ArchiveUnfit:
     return ArchiveUnfit(
         f"This is no archive of a data set: {wrong}.",
-        action="Send a zip with images, labels and classes.txt, or with pictures and one COCO file.",
+        action="Send a zip with images, labels and classes.txt, or pictures and COCO files of the same categories.",
         wrong=wrong,
     )
 

@@ -12,6 +12,7 @@ import re
 import time
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from itertools import cycle, islice, pairwise
@@ -398,7 +399,9 @@ def pace_in_turn(
         image = pixels_of(labelled, picture)
         for detector, times in zip(detectors, took, strict=True):
             began = time.perf_counter()
-            detector.detect(image)
+            # What a station would not have inspected has taken its time all the same; the gates count it as wrong.
+            with suppress(TooManyDetections):
+                detector.detect(image)
             times.append((time.perf_counter() - began) * 1000)
     return tuple(float(np.percentile(times, 10)) for times in took)
 

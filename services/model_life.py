@@ -7,16 +7,19 @@ What is promoted judges where a recipe says `version = "in_force"`, from the nex
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime
 from typing import Any, Final, Literal
 
 import numpy as np
 from scipy import stats
+from sqlalchemy import Connection
 
 from inspection.errors import InspectionError
 from inspection.types import Inspection, Verdict
+from models.errors import SetUnfit
 from models.in_force import ModelsInForce
 from models.session import Session
 from models.store import ModelStore
@@ -24,6 +27,7 @@ from services.access import Right, check_right_of
 from services.evaluating import Evaluated, compare
 from services.station.pace import Times, forget_pace, pace_of
 from services.station.shadow import forget_beside, tallied
+from traceability import database
 from traceability.accounts import Accounts, AuditEntry, Person, note
 from traceability.store import TraceStore
 
@@ -48,7 +52,8 @@ LEAST_TIMED: Final = 200
 
 _MOST_ENTRIES: Final = 10_000
 
-_ENDS_COUNTS: Final = ("model.proposed", "model.promoted", "model.taken_back")
+# Any number will do, as long as nothing else on the server takes the same advisory lock.
+_STEP_LOCK: Final = 7_105_022_032
 
 
 class NoCandidate(InspectionError):
@@ -70,7 +75,7 @@ class InForceAlready(GateClosed):
 
 
 class OthersJudged(GateClosed):
-    """Other versions were judged than the candidate and the one in force. Facts: judged, wanted."""
+    """Other versions, or other bytes, were judged than the candidate and the one in force. Facts: judged, wanted."""
 
     code = "MOD-OTHERS-JUDGED"
 
@@ -111,6 +116,13 @@ class CandidateUnseen(GateClosed):
     code = "MOD-CANDIDATE-UNSEEN"
 
 
+class InForceChanged(GateClosed):
+    """Another version came into force before the one that was seen could be taken back. `version`: of the one in force.
+    Facts: seen."""
+
+    code = "MOD-IN-FORCE-CHANGED"
+
+
 class NotApproved(GateClosed):
     """Nobody else has approved it."""
 
@@ -135,7 +147,9 @@ class Standing:
 
     in_force, before   versions: the one that judges, and the one that a taking back brings back
     candidate          the version proposed last, if it was not promoted since
-    gates              each gate with whether it was passed, of the last judging of this candidate; none: not judged
+    gates              each gate with whether it was passed, of the last judging of this candidate beside the version
+                       that is in force; none: not judged
+    judged_sha256      of the candidate's network that was judged, beside the version `judged_beside`
     approved_by        who has approved it, other than who proposed it
     gold               the set by which candidates are judged: its version (`models.datasets.version_of`)
     gold_pictures      how many pictures it has
@@ -148,6 +162,8 @@ class Standing:
     candidate: str | None = None
     proposed_by: str | None = None
     gates: tuple[Mapping[str, Any], ...] = ()
+    judged_sha256: str | None = None
+    judged_beside: str | None = None
     approved_by: str | None = None
     gold: str | None = None
     gold_pictures: int = 0
@@ -193,7 +209,9 @@ class ModelLife:
         stands = Standing(name=name, in_force=self.models.in_force(name))
         for step in self.steps(name):
             stands = _after(stands, step)
-        return replace(stands, in_force=self.models.in_force(name))
+        stands = replace(stands, in_force=self.models.in_force(name))
+        # Without any step here, Lynceus itself may have brought the version that judges now.
+        return stands if stands.judged_beside == stands.in_force else replace(stands, **_NOT_JUDGED)
 
     def note_training(
         self,
@@ -207,7 +225,8 @@ class ModelLife:
         """Of a training of that model on this station, into the audit. `by` None: the station itself says it."""
         if by is not None:
             check_right_of(by, Right.CONFIGURE)
-        self._keep(name, f"model.training_{what}", told, by=by, at=at)
+        with self._stepping(name) as connection:
+            _enter(connection, name, f"training_{what}", told, by=by, at=at)
 
     def propose(self, name: str, version: str, *, by: Person, at: datetime) -> Standing:
         """From now on it looks on beside the model in force. Raises what ModelStore.find and Session raise."""
@@ -223,8 +242,10 @@ class ModelLife:
                 model=name,
                 version=version,
             )
-        self._keep(name, "model.proposed", {"version": version, "sha256": digest}, by=by, at=at)
-        self._in_force.look_on(name, version)
+        with self._stepping(name) as connection:
+            _enter(connection, name, "proposed", {"version": version, "sha256": digest}, by=by, at=at)
+            self._in_force.look_on(name, version)
+        self._forget_counts(name)
         return self.standing(name)
 
     def lock_gold(self, name: str, gold: str, *, pictures: int, by: Person, at: datetime) -> Standing:
@@ -235,7 +256,8 @@ class ModelLife:
         pictures   how many it has
         """
         check_right_of(by, Right.APPROVE)
-        self._keep(name, "model.gold_locked", {"gold": gold, "pictures": pictures}, by=by, at=at)
+        with self._stepping(name) as connection:
+            _enter(connection, name, "gold_locked", {"gold": gold, "pictures": pictures}, by=by, at=at)
         return self.standing(name)
 
     def check_gold(self, name: str, gold: str) -> None:
@@ -267,12 +289,13 @@ class ModelLife:
         by: Person,
         at: datetime,
     ) -> Standing:
-        """Both on the gold set: no kind worse, not slower than allowed. What is not passed blocks, and is kept, too.
+        """Both on the gold set: no kind worse, no kind lost, not slower than allowed. What is not passed blocks, and is
+        kept, too.
 
         took_ms  what a picture took the one in force and the candidate, as `pace_in_turn`
         gold     version of the set that both were shown
 
-        Raises as `check_gold`, OthersJudged.
+        Raises as `check_gold`, OthersJudged, and SetUnfit where the set shows nothing good.
         """
         check_right_of(by, Right.CONFIGURE)
         stands = self._with_candidate(name)
@@ -287,7 +310,16 @@ class ModelLife:
                 judged=" / ".join(seen),
                 wanted=f"{stands.in_force} / {stands.candidate}",
             )
+        if all(one.picture.truth for one in champion.seen):
+            raise SetUnfit(
+                f"No picture of the gold set {gold} is good: a candidate that alarms everywhere would pass.",
+                action="Add pictures of good units, and have the set locked again.",
+                place=gold,
+                wrong="no picture is good",
+                reason="nothing_good",
+            )
         gates = [{**asdict(gate), "passed": gate.passed()} for gate in compare(champion, challenger)]
+        gates.append(_kinds_kept(champion.kinds, challenger.kinds))
         in_force_ms, candidate_ms = took_ms
         gates.append(
             {
@@ -297,9 +329,16 @@ class ModelLife:
                 "passed": candidate_ms <= max(SLOWER_AT_MOST * in_force_ms, in_force_ms + SLOWER_FREE_MS),
             }
         )
-        action = "model.passed" if all(gate["passed"] for gate in gates) else "model.blocked"
-        told = {"version": stands.candidate, "gold": gold, "gates": gates}
-        self._keep(name, action, told, by=by, at=at)
+        told = {
+            "version": stands.candidate,
+            "sha256": challenger.model["sha256"],
+            "in_force": {"version": stands.in_force, "sha256": champion.model["sha256"]},
+            "gold": gold,
+            "gates": gates,
+        }
+        step = "passed" if all(gate["passed"] for gate in gates) else "blocked"
+        with self._stepping(name) as connection:
+            _enter(connection, name, step, told, by=by, at=at)
         return self.standing(name)
 
     def approve(self, name: str, *, by: Person, at: datetime, seen: str | None = None) -> Standing:
@@ -309,14 +348,7 @@ class ModelLife:
         """
         check_right_of(by, Right.APPROVE)
         stands = self._with_candidate(name)
-        if seen is not None and seen != stands.candidate:
-            raise CandidateUnseen(
-                f"Of {name}, {stands.candidate} waits by now; looked at was {seen}.",
-                action="Look at it first.",
-                model=name,
-                version=stands.candidate,
-                seen=seen,
-            )
+        _check_seen(stands, seen)
         _check_passed(stands)
         if by.name == stands.proposed_by:
             raise SecondPersonNeeded(
@@ -326,65 +358,63 @@ class ModelLife:
                 version=stands.candidate,
                 person=by.name,
             )
-        self._keep(name, "model.approved", {"version": stands.candidate}, by=by, at=at)
+        with self._stepping(name) as connection:
+            _enter(connection, name, "approved", {"version": stands.candidate}, by=by, at=at)
         return self.standing(name)
 
     def promote(self, name: str, *, by: Person, at: datetime) -> Standing:
         """It judges from the next unit on. Raises the GateClosed of what is missing first."""
         check_right_of(by, Right.CONFIGURE)
-        stands = self._with_candidate(name)
-        assert stands.candidate is not None
-        _check_passed(stands)
-        if stands.approved_by is None:
-            raise NotApproved(
-                f"{name} {stands.candidate} has not been approved by a second person.",
-                action="Ask somebody else who may approve.",
-                model=name,
-                version=stands.candidate,
-            )
-        beside = self.beside(name)
-        if not self.has_seen_enough(beside):
-            raise NotSeenEnough(
-                f"{name} {stands.candidate} has looked on at {beside['seen']} of {self.pictures_beside} pictures "
-                f"and failed on {beside['failed']}.",
-                action="Wait while the lane runs; where it failed, propose another version.",
-                model=name,
-                version=stands.candidate,
-                seen=beside["seen"],
-                needed=self.pictures_beside,
-                failed=beside["failed"],
-            )
-        self.models.find(name, stands.candidate)
-        after = {"version": stands.candidate, "before": stands.in_force, "beside": beside}
-        self._keep(name, "model.promoted", after, by=by, at=at, in_force=stands.candidate)
+        asked = self._with_candidate(name)
+        _check_approved(asked)
+        # Read before others have to wait.
+        digest = self.models.find(name, asked.candidate).card.sha256
+        with self._stepping(name) as connection:
+            stands = self._with_candidate(name)
+            assert stands.candidate is not None
+            _check_seen(stands, asked.candidate)
+            _check_approved(stands)
+            _check_judged(stands, digest)
+            beside = self._seen_beside(stands)
+            after = {"version": stands.candidate, "before": stands.in_force, "beside": beside}
+            before = {"version": stands.in_force}
+            _enter(connection, name, "promoted", after, by=by, at=at, before=before)
+            self._in_force.look_on(name, None)
+            self._in_force.promote(name, stands.candidate)
+        self._forget_counts(name)
         return self.standing(name)
 
-    def take_back(self, name: str, *, by: Person | None, at: datetime, reason: str) -> Standing:
+    def take_back(
+        self, name: str, *, by: Person | None, at: datetime, reason: str, seen: str | None = None
+    ) -> Standing:
         """The version before judges again, from the next unit on. `by` None: the station itself.
 
-        Raises NothingBefore.
+        seen  the version that is found wanting; None: the one that is in force
+
+        Raises NothingBefore, and InForceChanged where another version is in force by now.
         """
         if by is not None:
             check_right_of(by, Right.CONFIGURE)
-        stands = self.standing(name)
-        if stands.before is None:
+        asked = self.standing(name)
+        seen = seen or asked.in_force
+        _check_in_force(asked, seen)
+        if asked.before is None:
             raise NothingBefore(
-                f"There is no version of {name} before {stands.in_force}.",
+                f"There is no version of {name} before {asked.in_force}.",
                 action="Propose another version.",
                 model=name,
             )
-        self.models.find(name, stands.before)
-        after = {"version": stands.before, "before": stands.in_force}
-        self._keep(
-            name,
-            "model.taken_back",
-            after,
-            by=by,
-            at=at,
-            reason=reason,
-            in_force=stands.before,
-            looks_on=None if stands.candidate == stands.before else stands.candidate,
-        )
+        # Read before others have to wait.
+        self.models.find(name, asked.before)
+        with self._stepping(name) as connection:
+            stands = self.standing(name)
+            _check_in_force(stands, seen)
+            after = {"version": asked.before, "before": seen}
+            before = {"version": seen}
+            _enter(connection, name, "taken_back", after, by=by, at=at, before=before, reason=reason)
+            self._in_force.look_on(name, None if stands.candidate == asked.before else stands.candidate)
+            self._in_force.promote(name, asked.before)
+        self._forget_counts(name)
         return self.standing(name)
 
     def has_seen_enough(self, beside: Mapping[str, Any]) -> bool:
@@ -420,7 +450,11 @@ class ModelLife:
             told = ", ".join(
                 f"{one.what} {one.before:.3g} → {one.after:.3g} (p {one.p:.1e})" for one in found
             )
-            self.take_back(name, by=None, at=at, reason=told)
+            try:
+                self.take_back(name, by=None, at=at, reason=told, seen=stands.in_force)
+            except InForceChanged:
+                # Whoever promoted another one while the records were read has ended what was found.
+                return ()
         return found
 
     @property
@@ -437,36 +471,41 @@ class ModelLife:
             )
         return stands
 
-    def _keep(
-        self,
-        name: str,
-        action: str,
-        after: Mapping[str, Any],
-        *,
-        by: Person | None,
-        at: datetime,
-        reason: str | None = None,
-        in_force: str | None = None,
-        looks_on: str | None = None,
-    ) -> None:
-        """The entry, and in its transaction what it brings into force, and what looks on beside that: neither without
-        the other."""
-        with self.store.writing() as connection:
-            note(
-                connection,
-                at=at,
-                by=by,
-                action=action,
-                subject=f"model:{name}",
-                before=None if in_force is None else {"version": self.models.in_force(name)},
-                after=after,
-                reason=reason,
+    def _seen_beside(self, stands: Standing) -> dict[str, Any]:
+        """As `beside`. Raises NotSeenEnough."""
+        beside = self.beside(stands.name)
+        if not self.has_seen_enough(beside):
+            raise NotSeenEnough(
+                f"{stands.name} {stands.candidate} has looked on at {beside['seen']} of {self.pictures_beside} "
+                f"pictures and failed on {beside['failed']}.",
+                action="Wait while the lane runs; where it failed, propose another version.",
+                model=stands.name,
+                version=stands.candidate,
+                seen=beside["seen"],
+                needed=self.pictures_beside,
+                failed=beside["failed"],
             )
-            if in_force is not None:
-                self._in_force.look_on(name, looks_on)
-                self._in_force.promote(name, in_force)
-        if action in _ENDS_COUNTS:
-            self._forget_counts(name)
+        return beside
+
+    @contextmanager
+    def _stepping(self, name: str) -> Iterator[Connection]:
+        """The transaction of a step. Nobody else takes one meanwhile: a standing read here still holds when it ends.
+
+        Where it cannot be kept, what judged before judges on, and what looked on looks on: neither entry nor step
+        without the other.
+        """
+        judged = looked_on = None
+        try:
+            with self.store.writing() as connection:
+                database.lock(connection, _STEP_LOCK)
+                judged, looked_on = self.models.in_force(name), self._in_force.beside(name)
+                yield connection
+        except BaseException:
+            if judged is not None and self.models.in_force(name) != judged:
+                self._in_force.promote(name, judged)
+            if judged is not None and self._in_force.beside(name) != looked_on:
+                self._in_force.look_on(name, looked_on)
+            raise
 
     def _forget_counts(self, name: str) -> None:
         """What was counted beside versions that are no candidates any more, and timed of those that are neither in
@@ -536,15 +575,28 @@ def _rejected(
     )
 
 
+_NOT_JUDGED: Final[Mapping[str, Any]] = {
+    "gates": (),
+    "judged_sha256": None,
+    "judged_beside": None,
+    "approved_by": None,
+}
+
+
 def _after(stands: Standing, step: AuditEntry) -> Standing:
     told = step.after or {}
     match step.action:
         case "model.proposed":
-            return replace(
-                stands, candidate=told["version"], proposed_by=step.person, gates=(), approved_by=None
-            )
+            return replace(stands, candidate=told["version"], proposed_by=step.person, **_NOT_JUDGED)
         case "model.passed" | "model.blocked" if told["version"] == stands.candidate:
-            return replace(stands, gates=tuple(told["gates"]), approved_by=None)
+            # Earlier versions did not say beside what, which is beside nothing that is in force.
+            return replace(
+                stands,
+                gates=tuple(told["gates"]),
+                judged_sha256=told.get("sha256"),
+                judged_beside=told.get("in_force", {}).get("version"),
+                approved_by=None,
+            )
         case "model.approved" if told["version"] == stands.candidate:
             return replace(stands, approved_by=step.person)
         case "model.gold_locked":
@@ -553,8 +605,7 @@ def _after(stands: Standing, step: AuditEntry) -> Standing:
                 gold=told["gold"],
                 gold_pictures=told["pictures"],
                 gold_by=step.person,
-                gates=(),
-                approved_by=None,
+                **_NOT_JUDGED,
             )
         case "model.promoted":
             return replace(
@@ -563,8 +614,7 @@ def _after(stands: Standing, step: AuditEntry) -> Standing:
                 before=told["before"],
                 candidate=None,
                 proposed_by=None,
-                gates=(),
-                approved_by=None,
+                **_NOT_JUDGED,
             )
         case "model.taken_back":
             # What was judged beside the one that was taken back says nothing beside the one that judges again.
@@ -575,8 +625,7 @@ def _after(stands: Standing, step: AuditEntry) -> Standing:
                 before=None,
                 candidate=candidate,
                 proposed_by=None if candidate is None else stands.proposed_by,
-                gates=(),
-                approved_by=None,
+                **_NOT_JUDGED,
             )
     return stands
 
@@ -592,7 +641,7 @@ def _check_passed(stands: Standing) -> None:
             version=stands.candidate,
         )
     if not stands.has_passed:
-        closed = ", ".join(str(gate["what"]) for gate in stands.gates if not gate["passed"])
+        closed = ", ".join(_named(gate) for gate in stands.gates if not gate["passed"])
         raise NotPassed(
             f"{what} has not passed: {closed}.",
             action="Propose another version.",
@@ -600,3 +649,97 @@ def _check_passed(stands: Standing) -> None:
             version=stands.candidate,
             gates=closed,
         )
+
+
+def _named(gate: Mapping[str, Any]) -> str:
+    lost = gate.get("lost")
+    return f"{gate['what']} ({', '.join(lost)})" if lost else str(gate["what"])
+
+
+def _check_approved(stands: Standing) -> None:
+    """Raises NotJudged, NotPassed, NotApproved."""
+    _check_passed(stands)
+    if stands.approved_by is None:
+        raise NotApproved(
+            f"{stands.name} {stands.candidate} has not been approved by a second person.",
+            action="Ask somebody else who may approve.",
+            model=stands.name,
+            version=stands.candidate,
+        )
+
+
+def _check_judged(stands: Standing, digest: str) -> None:
+    """Raises OthersJudged where the network is another one by now than the gates have seen."""
+    if digest != stands.judged_sha256:
+        judged, wanted = f"{stands.candidate} ({stands.judged_sha256})", f"{stands.candidate} ({digest})"
+        raise OthersJudged(
+            f"Judged was {judged}, not {wanted}.",
+            action="Judge the candidate and the one in force on the same pictures.",
+            model=stands.name,
+            version=stands.candidate,
+            judged=judged,
+            wanted=wanted,
+        )
+
+
+def _check_seen(stands: Standing, seen: str | None) -> None:
+    """Raises CandidateUnseen."""
+    if seen is not None and seen != stands.candidate:
+        raise CandidateUnseen(
+            f"Of {stands.name}, {stands.candidate} waits by now; looked at was {seen}.",
+            action="Look at it first.",
+            model=stands.name,
+            version=stands.candidate,
+            seen=seen,
+        )
+
+
+def _check_in_force(stands: Standing, seen: str | None) -> None:
+    """Raises InForceChanged."""
+    if stands.in_force != seen:
+        raise InForceChanged(
+            f"Of {stands.name}, {stands.in_force} is in force by now, not {seen}.",
+            action="Look at it first.",
+            model=stands.name,
+            version=stands.in_force,
+            seen=seen,
+        )
+
+
+def _kinds_kept(in_force: Sequence[str], candidate: Sequence[str]) -> dict[str, Any]:
+    """The gate on what both look for, counted as those of `compare` are: the gold set need not show a kind that the
+    candidate does not know any more, and every defect of it would be accepted. Nothing about that is chance."""
+    lost = sorted(set(in_force) - set(candidate))
+    return {
+        "what": "kinds",
+        "counted": len({*in_force, *candidate}),
+        "both": len(set(in_force) & set(candidate)),
+        "only_champion": len(lost),
+        "only_challenger": len(set(candidate) - set(in_force)),
+        "p": 0.0 if lost else 1.0,
+        "lost": lost,
+        "passed": not lost,
+    }
+
+
+def _enter(
+    connection: Connection,
+    name: str,
+    step: str,
+    after: Mapping[str, Any],
+    *,
+    by: Person | None,
+    at: datetime,
+    before: Mapping[str, Any] | None = None,
+    reason: str | None = None,
+) -> None:
+    note(
+        connection,
+        at=at,
+        by=by,
+        action=f"model.{step}",
+        subject=f"model:{name}",
+        before=before,
+        after=after,
+        reason=reason,
+    )

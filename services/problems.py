@@ -29,6 +29,7 @@ from models.errors import (
     SetUnfit,
     SignerUnknown,
     TrainingDataMissing,
+    VersionTaken,
 )
 from services.access import (
     AccessError,
@@ -226,6 +227,7 @@ STATUS: tuple[tuple[type[InspectionError], HTTPStatus], ...] = (
     (UnitUnknown, HTTPStatus.NOT_FOUND),
     (HandlePrefixesInvalid, HTTPStatus.SERVICE_UNAVAILABLE),
     (CodeTaken, HTTPStatus.CONFLICT),
+    (VersionTaken, HTTPStatus.CONFLICT),
     (CodeRetired, HTTPStatus.CONFLICT),
     (BlockMissing, HTTPStatus.CONFLICT),
     (BlockRefused, HTTPStatus.UNPROCESSABLE_ENTITY),

@@ -341,10 +341,10 @@ class Trainings:
                 # The desk need not have what this computer's networks run in; what is brought in is run there then.
                 env=os.environ | few | {"PYTHONUNBUFFERED": "1", "LYNCEUS_PROVIDER": CPU},
             )
-        # Before it has loaded anything: the threads that it begins have it from here.
-        os.setpriority(os.PRIO_PROCESS, process.pid, _NICENESS)
-        os.sched_setaffinity(process.pid, training.cores)
         try:
+            # Before it has loaded anything: the threads that it begins have it from here.
+            os.setpriority(os.PRIO_PROCESS, process.pid, _NICENESS)
+            os.sched_setaffinity(process.pid, training.cores)
             while process.poll() is None and not stop.wait(_LOOK_S):
                 self._give_way(process)
         finally:
@@ -366,8 +366,7 @@ class Trainings:
             process.send_signal(signal.SIGSTOP)
             self._change(condition="waiting", cores=())
             return
-        for thread in Path(f"/proc/{process.pid}/task").iterdir():
-            os.sched_setaffinity(int(thread.name), cores)
+        move(process.pid, cores)
         process.send_signal(signal.SIGCONT)
         self._change(condition="fitting", cores=cores)
 
@@ -379,6 +378,13 @@ class Trainings:
             if self._now is not None:
                 self._now = replace(self._now, **changes)
                 self.book.keep(self._now)
+
+
+def move(process: int, cores: Collection[int]) -> None:
+    """All threads of a process onto those cores. One that ends meanwhile is no mistake."""
+    for thread in Path(f"/proc/{process}/task").iterdir():
+        with suppress(ProcessLookupError):
+            os.sched_setaffinity(int(thread.name), cores)
 
 
 def _next_version(models: ModelStore, name: str, *, gives: Gives | None) -> str:

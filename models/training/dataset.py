@@ -271,14 +271,14 @@ def piece_of(one: Labelled, *, pitted: bool, size_px: int = 400) -> Labelled | N
         left, top = int(rng.integers(0, width - side + 1)), int(rng.integers(0, height - side + 1))
         window = Box(left, top, left + side, top + side)
         truth = cropped(one.truth, window)
-        touched = any(_touch(defect.box_px, window) for defect in one.truth)
+        touched = any(touch(defect.box_px, window) for defect in one.truth)
         if bool(truth) == pitted and touched == pitted:
             pixels = np.ascontiguousarray(one.pixels[top : top + side, left : left + side])
             return Labelled(name=f"{one.name}_{left}_{top}", pixels=pixels, truth=truth)
     return None
 
 
-def _touch(a: Box, b: Box) -> bool:
+def touch(a: Box, b: Box) -> bool:
     return a.x1 < b.x2 and b.x1 < a.x2 and a.y1 < b.y2 and b.y1 < a.y2
 
 

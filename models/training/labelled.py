@@ -11,6 +11,7 @@ from __future__ import annotations
 import argparse
 import os
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -23,9 +24,10 @@ from inspection.vision.drawing import DrawnDefect
 from inspection.vision.tiles import cut_into_tiles
 from models.anomaly import say_precision, say_progress
 from models.datasets import to_train_from, version_of
+from models.errors import SetUnfit
 from models.labels import LabelledFile, LabelledSet, read_yolo
 from models.training import train
-from models.training.dataset import Labelled, TrainingSet, cropped, write_set
+from models.training.dataset import Labelled, TrainingSet, cropped, touch, write_set
 from models.training.release import Exhibit, Gold, release_run
 
 EPOCHS: Final = 60
@@ -55,24 +57,51 @@ AUGMENT: Final = {
 
 
 def pieces_of(picture: Labelled, tile_px: int) -> list[Labelled]:
-    """The picture as a station will show it to the network: whole, or in tiles."""
+    """The picture as a station will show it to the network: whole, or in tiles. Left out are tiles that show a bit of a
+    defect and none that can be told: they would teach that there is nothing."""
     height, width = picture.pixels.shape[:2]
     found = []
     for number, tile in enumerate(cut_into_tiles((height, width), tile_px=tile_px)):
         window = Box(tile.left, tile.top, tile.right, tile.bottom)
-        pixels = np.ascontiguousarray(tile.of(picture.pixels))
-        found.append(
-            Labelled(name=f"{picture.name}_{number}", pixels=pixels, truth=cropped(picture.truth, window))
-        )
+        shown = _shown(picture.truth, window)
+        if shown or not any(touch(one.box_px, window) for one in picture.truth):
+            pixels = np.ascontiguousarray(tile.of(picture.pixels))
+            found.append(Labelled(name=f"{picture.name}_{number}", pixels=pixels, truth=shown))
     return found
+
+
+def _shown(truth: Sequence[DrawnDefect], window: Box) -> tuple[DrawnDefect, ...]:
+    """px of the window: of what lies in it all, since somebody marked it, however thin; of what it cuts, what can be
+    told."""
+    found: list[DrawnDefect] = []
+    for one in truth:
+        box = one.box_px
+        if window.x1 <= box.x1 and window.y1 <= box.y1 and box.x2 <= window.x2 and box.y2 <= window.y2:
+            there = Box(box.x1 - window.x1, box.y1 - window.y1, box.x2 - window.x1, box.y2 - window.y1)
+            found.append(DrawnDefect(kind=one.kind, box_px=there))
+        else:
+            found += cropped([one], window)
+    return tuple(found)
 
 
 def make_labelled_set(
     learn: LabelledSet, judge: LabelledSet, folder: Path, *, tile_px: int, source: str, licence: str
 ) -> TrainingSet:
-    """Pieces with defects, and of those without about as many, spread evenly; to choose by, all pieces."""
+    """Pieces with defects, and of those without about as many, spread evenly; to choose by, all pieces.
+
+    Raises SetUnfit for kinds of which no piece shows enough: the network would claim to know them.
+    """
     kinds = sorted({kind for one in learn.pictures for kind in one.kinds})
     pieces = [piece for one in read(learn) for piece in pieces_of(one, tile_px)]
+    taught = {defect.kind for one in pieces for defect in one.truth}
+    if unseen := [kind for kind in kinds if kind not in taught]:
+        wrong = f"of {', '.join(unseen)} no piece of {tile_px} px shows enough"
+        raise SetUnfit(
+            f"{learn.folder} is no set to learn from or to judge by: {wrong}.",
+            action="Give smaller pictures, or mark each place of such a defect by itself.",
+            place=str(learn.folder),
+            wrong=wrong,
+        )
     bad, even = [one for one in pieces if one.truth], [one for one in pieces if not one.truth]
     step = max(1, len(even) // max(len(bad), 1))
     choose = [piece for one in read(judge) for piece in pieces_of(one, tile_px)]

@@ -12,7 +12,7 @@ from models.store import ModelStore
 from services.access import AccessHere
 from services.api.cameras import Integrator
 from services.api.serving import Here
-from services.datasets import MOST_CORNERS, MOST_TRUTHS, DataSet, DataSets, Format
+from services.datasets import MOST_CORNERS, MOST_TRUTHS, DataSet, DataSets, Format, Unreadable
 from services.problems import problems
 from traceability.accounts import note
 
@@ -31,7 +31,8 @@ Corner = Annotated[list[float], Field(min_length=2, max_length=2)]
 
 class DataSetAnswer(BaseModel):
     """`labelled` pictures, of which `good` show no defect; `waiting` were not labelled yet, and are in no file.
-    `defects` by kind. `source` and `licence` of the pictures as somebody said them, null where nobody did."""
+    `defects` by kind. `source` and `licence` of the pictures as somebody said them, null where nobody did. `refused`:
+    the code of the error for which it cannot be read; nothing is said of what is in it then."""
 
     name: str
     source: str | None
@@ -42,9 +43,23 @@ class DataSetAnswer(BaseModel):
     defects: dict[str, int]
     pictures: list[str]
     waiting: list[str]
+    refused: str | None = None
 
     @staticmethod
-    def of(found: DataSet) -> DataSetAnswer:
+    def of(found: DataSet | Unreadable) -> DataSetAnswer:
+        if isinstance(found, Unreadable):
+            return DataSetAnswer(
+                name=found.name,
+                source=None,
+                licence=None,
+                kinds=[],
+                labelled=0,
+                good=0,
+                defects={},
+                pictures=[],
+                waiting=[],
+                refused=found.error.code,
+            )
         sums = found.balance
         return DataSetAnswer(
             name=found.name,
@@ -88,8 +103,7 @@ class GuessAnswer(BaseModel):
 @router.get("", responses=REFUSED)
 def datasets(_: Integrator) -> list[DataSetAnswer]:
     """Every data set of the plant."""
-    sets = DataSets.of_plant()
-    return [DataSetAnswer.of(sets.find(name)) for name in sets.names()]
+    return [DataSetAnswer.of(one) for one in DataSets.of_plant().all()]
 
 
 @router.get("/{name}", responses=REFUSED)

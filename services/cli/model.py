@@ -294,6 +294,8 @@ def show_data(
 @pictures_option
 @database_option
 def learn_from(out: Path, since: datetime, pictures: ImageStore, database: str) -> None:
+    # Numbers of kinds are this run's: the labels of an earlier one would come to mean others.
+    check_new(out)
     now = datetime.now(UTC)
     with TraceStore.open(database) as store:
         made = reviewed(store, pictures, out, since=since.astimezone(UTC), until=now)
@@ -446,7 +448,7 @@ def _tell(stands: Standing) -> None:
     console.print(say("cli.model.stands", language, **facts), markup=False, soft_wrap=True)
     for gate in stands.gates:
         sign = "✓" if gate["passed"] else "✗"
-        key = "gate_latency" if gate["what"] == "latency" else "gate"
+        key = {"latency": "gate_latency", "kinds": "gate_kinds"}.get(gate["what"], "gate")
         console.print(f"{sign} {say(f'cli.model.{key}', language, **gate)}", markup=False, soft_wrap=True)
 
 

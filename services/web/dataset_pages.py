@@ -21,8 +21,8 @@ from models.store import ModelStore
 from services.access import AccessHere, Caller
 from services.api.cameras import Integrator
 from services.api.serving import Here, Language, Serving
-from services.datasets import LONGEST_SAID, ArchiveUnfit, DataSet, DataSets, Provenance
-from services.doubts import Doubt, doubts, offered
+from services.datasets import LONGEST_SAID, ArchiveUnfit, DataSet, DataSets, Provenance, Unreadable
+from services.doubts import MOST_UNITS, Doubt, doubts, offered
 from services.evaluating import evaluate
 from services.problems import RequestInvalid, status_of
 from services.text import explain
@@ -104,27 +104,36 @@ def bring_in(
 
 @router.post("/datasets/queue")
 def take(
+    request: Request,
     here: Here,
     access: AccessHere,
     caller: Integrator,
+    language: Language,
     name: NewName,
     pictures: Annotated[list[str] | None, Form()] = None,
 ) -> Response:
-    """Pictures of the queue into a data set, to be labelled there."""
+    """Pictures of the queue into a data set, to be labelled there. Those that cannot be taken are told, and the others
+    are in it."""
     sets = DataSets.of_plant()
-    taken = 0
-    for unit in offered(here.store, since=access.now() - QUEUE_OF, most=QUEUED):
-        for one in unit.inspection.pictures:
-            if one.sha256 not in (pictures or ()):
+    wanted, taken = set(pictures or ()), set()
+    error: InspectionError | None = None
+    # Not of those offered now: since the page was made units came and others were decided.
+    for unit in here.store.latest(simulated=False, limit=MOST_UNITS) if wanted else ():
+        for one in unit.pictures:
+            if one.sha256 not in wanted:
                 continue
             try:
                 # Of one unit in one folder: a split keeps them together.
-                sets.add(name, f"{unit.inspection.id.hex}/{one.sha256[:16]}", here.images.read(one.sha256))
-                taken += 1
-            except (PictureMissing, PictureAltered):
-                continue
+                sets.add(name, f"{unit.id.hex}/{one.sha256[:16]}", here.images.read(one.sha256))
+                taken.add(one.sha256)
+            except (PictureMissing, PictureAltered) as gone:
+                error = gone
     if taken:
-        _note(here.store, access, caller, name, "dataset.filled", {"pictures": taken})
+        _note(here.store, access, caller, name, "dataset.filled", {"pictures": len(taken)})
+    if error is None and (unknown := sorted(wanted - taken)):
+        error = _invalid(f"pictures: {unknown[0]}")
+    if error is not None:
+        return _list_page(request, here, access, language, error)
     return RedirectResponse(f"/datasets/{name}", HTTPStatus.SEE_OTHER)
 
 
@@ -327,13 +336,14 @@ def _note(
 def _list_page(
     request: Request, here: Serving, access: AccessHere, language: str, error: InspectionError | None = None
 ) -> Response:
-    sets = DataSets.of_plant()
+    sets = DataSets.of_plant().all()
     queue = offered(here.store, since=access.now() - QUEUE_OF, most=QUEUED)
     return page(
         request,
         "datasets.html",
         status=HTTPStatus.OK if error is None else status_of(error).value,
-        sets=[sets.find(name) for name in sets.names()],
+        sets=[one for one in sets if isinstance(one, DataSet)],
+        unreadable=[(one.name, explain(one.error, language)) for one in sets if isinstance(one, Unreadable)],
         queue=[(one, shown_of(one.inspection)[0]) for one in queue],
         kinds=list(here.catalogue),
         longest_said=LONGEST_SAID,

@@ -273,7 +273,7 @@ def test_an_integrator_goes_from_a_new_camera_to_a_promoted_model(station, brows
         assert judged.exit_code == 0, judged.output
         page.reload()
         gates = page.locator("li:has(.table-tight) tbody tr")
-        expect(gates).to_have_count(4)
+        expect(gates).to_have_count(5)
         has_looked_on(station, "1.1.0", seen=250)
         second.goto(f"/models/{NAME}")
         second.locator("form[action$='/approve'] input[type=password]").fill(PASSWORD)

@@ -194,6 +194,14 @@ def test_a_card_altered_after_the_model_was_brought_in_is_refused_when_it_is_loa
         here.find("from-elsewhere")
 
 
+def test_a_key_written_in_groups_is_the_same_key_and_the_list_stays_one_that_can_be_read(here, there, bundle):
+    key = public_hex(own_key(there.plant)).upper()
+    grouped = " ".join(key[start : start + 4] for start in range(0, len(key), 4))
+    Keys.read(here.plant).trust(grouped, "supplier")
+    assert Keys.read(here.plant).known == {key.lower(): "supplier"}
+    bring_in_bundle(here, bundle, codes=CODES)
+
+
 def test_a_key_not_trusted_any_more_stops_every_model_it_signed(here, there, bundle):
     trusting(here, there)
     bring_in_bundle(here, bundle, codes=CODES)

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import resource
+import signal
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path, PurePosixPath
 
@@ -25,6 +28,7 @@ from models.labels import (
     set_apart,
     write_class_folders,
     write_coco,
+    write_label,
     write_labels,
     write_voc,
     write_yolo,
@@ -141,6 +145,8 @@ def yolo_with(folder, label):
         ("scratch 0.5 0.5 0.1 0.1", "no numbers"),
         ("0 0.5 0.5 0 0.1", "no area"),
         ("0 nan 0.5 0.1 0.1", "outside"),
+        ("0 0.1 0.1 0.5 0.1 0.5 nan", "no number"),
+        ("0 -0.02 0.1 0.5 0.1 0.5 0.4", "outside of the picture of 120 x 80 px"),
     ],
 )
 def test_a_label_that_cannot_be_right_is_refused_with_its_line(tmp_path, label, told):
@@ -158,6 +164,36 @@ def test_all_mistakes_are_told_at_once(tmp_path):
 def test_what_rounding_put_over_the_border_is_cut_there(tmp_path):
     found = read_yolo(yolo_with(tmp_path, "0 0.95 0.5 0.105 0.2\n"))
     assert found.pictures[1].truth[0].box_px.x2 == WIDTH
+
+
+def test_an_outline_that_rounding_put_over_the_border_is_cut_there_as_a_box_is(tmp_path):
+    found = read_yolo(yolo_with(tmp_path, "0 -0.005 0.1 1.005 0.1 0.5 0.4\n")).pictures[1].truth[0]
+    across = [x for x, _ in found.outline_px]
+    assert (min(across), max(across)) == (found.box_px.x1, found.box_px.x2) == (0, WIDTH)
+
+
+@pytest.mark.parametrize(
+    ("outline", "told"),
+    [
+        ([80, 10, 123, 10, 123, 30, 80, 30], "outside of the picture of 120 x 80 px"),
+        ([10, 51, 70, 51, 40, 51], "no area"),
+        ([10, 51, 70, 51, 40, float("inf")], "no number"),
+    ],
+)
+def test_an_outline_of_coco_that_cannot_be_right_is_refused_though_its_box_is(tmp_path, outline, told):
+    file = a_coco(tmp_path, lambda table: table["annotations"][0].update(segmentation=[outline]))
+    with pytest.raises(LabelsWrong, match=told):
+        read_coco(file, tmp_path)
+
+
+def test_a_line_of_two_corners_is_no_outline_and_its_box_comes_back_the_same_from_yolo(tmp_path):
+    line = [1, 1, 9, 9]
+    file = a_coco(tmp_path, lambda table: table["annotations"][0].update(segmentation=[line]))
+    before = read_coco(file, tmp_path)
+    write_yolo(before, tmp_path / "out")
+    after = read_yolo(tmp_path / "out")
+    assert before.pictures[0].truth[0].outline_px == ()
+    same(before, after)
 
 
 def test_a_class_that_the_categories_have_not_is_refused(tmp_path):
@@ -298,6 +334,36 @@ def test_names_set_apart_are_apart_and_keep_their_order_and_suffix(names):
     assert [(one.suffix, one.parent) for one in apart] == [
         (PurePosixPath(name).suffix, PurePosixPath(name).parent) for name in names
     ]
+
+
+def test_where_the_disk_is_full_the_former_labels_stay_and_nothing_is_left_beside_them(tmp_path):
+    made = named(tmp_path, p_dot_png=[CRACK])
+    write_labels(made)
+    there = sorted(tmp_path.rglob("*"))
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    before = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    try:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (0, hard))
+        with pytest.raises(OSError, match="too large"):
+            write_label(tmp_path, made.kinds, replace(made.pictures[0], truth=(CRACK, CRACK)))
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+        signal.signal(signal.SIGXFSZ, before)
+    assert [one.kinds for one in read_yolo(tmp_path).pictures] == [("crack",)]
+    assert sorted(tmp_path.rglob("*")) == there
+
+
+def test_who_reads_while_labels_are_written_never_finds_a_defective_picture_good(tmp_path):
+    made = named(tmp_path, p_dot_png=[CRACK])
+    write_labels(made)
+    with ThreadPoolExecutor() as people:
+        writing = [people.submit(write_labels, made) for _ in range(100)]
+        seen = set()
+        while not all(one.done() for one in writing):
+            seen.add(read_yolo(tmp_path).pictures[0].kinds)
+        for one in writing:
+            one.result()
+    assert seen == {("crack",)}
 
 
 def test_labels_are_not_written_where_two_pictures_would_share_them(tmp_path):

@@ -3,7 +3,8 @@ import re
 
 import pytest
 
-from models.errors import ModelAltered, ModelMismatch, ModelMissing
+from models.errors import ModelAltered, ModelMismatch, ModelMissing, VersionTaken
+from models.in_force import IN_FORCE, ModelsInForce
 from models.store import ModelStore
 from tests.models.releases import PART, STRIP, a_copy, reworded
 
@@ -63,6 +64,40 @@ def test_one_altered_byte_is_refused_with_both_digests(tmp_path):
         ModelStore(tmp_path).find(STRIP)
     assert refusal.value.facts["actual"] == hashlib.sha256(data).hexdigest()
     assert refusal.value.facts["expected"] == ModelStore().find(STRIP).card.sha256
+
+
+@pytest.fixture
+def plant(tmp_path):
+    """A plant that has promoted its own 8.0.0, beside a package that has 7.0.0."""
+    store = ModelStore(tmp_path / "package", tmp_path / "plant")
+    a_copy(STRIP, store.folder, version="7.0.0")
+    a_copy(STRIP, store.plant, version="8.0.0")
+    ModelsInForce(store.plant).promote(STRIP, "8.0.0")
+    return store
+
+
+def test_an_upgrade_that_brings_the_version_in_force_with_other_bytes_stops_it_and_no_other(plant):
+    assert plant.find(STRIP, IN_FORCE).card.version == "8.0.0"
+    reworded(a_copy(STRIP, plant.folder, version="8.0.0"), "crazing = ", "crazing = 0.9 # ")
+    with pytest.raises(VersionTaken) as refusal:
+        plant.find(STRIP, IN_FORCE)
+    assert refusal.value.facts["model"] == f"{STRIP} 8.0.0"
+    assert {str(plant.folder / STRIP / "8.0.0"), str(plant.plant / STRIP / "8.0.0")} == {
+        refusal.value.facts["folder"],
+        refusal.value.facts["other"],
+    }
+    assert plant.find(STRIP, "7.0.0").card.version == "7.0.0"
+
+
+def test_an_upgrade_that_brings_the_very_model_the_plant_has_is_no_fault(plant):
+    a_copy(STRIP, plant.folder, version="8.0.0")
+    assert plant.find(STRIP, IN_FORCE).card.version == "8.0.0"
+
+
+def test_a_card_that_an_editor_has_put_a_mark_before_is_read_as_any_other(tmp_path):
+    card = a_copy(STRIP, tmp_path) / "card.toml"
+    card.write_bytes(b"\xef\xbb\xbf" + card.read_bytes())
+    assert ModelStore(tmp_path).find(STRIP).card == ModelStore().find(STRIP).card
 
 
 @pytest.mark.parametrize(

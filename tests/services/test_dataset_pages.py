@@ -5,11 +5,15 @@ from __future__ import annotations
 import io
 import json
 import re
+import resource
 import shutil
+import signal
 import tempfile
 import zipfile
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
+from html import unescape
 from pathlib import Path
 
 import cv2
@@ -23,6 +27,7 @@ from tests.builders import a_unit, an_inspection
 from tests.models.releases import PART, a_copy, latest, reworded
 from tests.services.signed_in import signed_in
 from traceability.accounts import Accounts, Role
+from traceability.reviews import Decision, Reviews
 
 CHIP = {"kind": "chip", "box": [10, 20, 60, 90]}
 CRACK = {"kind": "crack", "outline": [[100, 100], [150, 110], [120, 160]]}
@@ -94,6 +99,117 @@ def test_what_people_disagree_about_comes_from_the_queue_into_a_set(station, int
     assert (len(found["waiting"]), found["labelled"]) == (1, 0)
     acts = [one.action for one in Accounts(station.store).audit(limit=2)]
     assert acts == ["dataset.filled", "dataset.made"]
+
+
+def offers(station, number: int, *, verdict=Verdict.REVIEW):
+    """A unit whose picture teaches, with that picture."""
+    part = a_part(number, defective=True)
+    kept = station.keeps(part, lane="parts")
+    unit = an_inspection(
+        unit=a_unit(f"86.999.1/P-{number}"),
+        lane="parts",
+        verdict=verdict,
+        defects=defects_of(part, lane="parts"),
+        pictures=(kept,),
+        finished_at=datetime.now(UTC),
+    )
+    station.finishes(unit)
+    return unit, kept
+
+
+def test_what_was_ticked_in_the_queue_is_taken_though_other_units_came_before_it_meanwhile(
+    station, integrator, monkeypatch
+):
+    monkeypatch.setattr("services.web.dataset_pages.QUEUED", 1)
+    has_a_set(integrator)
+    unit, ticked = offers(station, 3)
+    assert ticked.sha256 in integrator.get("/datasets").text
+    li = Accounts(station.store).add(
+        name="li", title="li", role=Role.OPERATOR, password_hash=None, by=None, at=datetime.now(UTC)
+    )
+    other, _ = offers(station, 4)
+    Reviews(station.store).decide(other.id, Decision.ACCEPT, by=li, at=datetime.now(UTC))
+    assert ticked.sha256 not in integrator.get("/datasets").text
+    integrator.post("/datasets/queue", data={"name": "flange", "pictures": [ticked.sha256]})
+    (waiting,) = integrator.get("/api/v1/datasets/flange").json()["waiting"]
+    assert unit.id.hex in waiting
+
+
+def test_a_ticked_picture_that_is_kept_no_more_is_told_and_the_others_are_taken(station, integrator):
+    has_a_set(integrator)
+    (_, gone), (unit, kept) = offers(station, 3), offers(station, 4)
+    station.images.remove(gone.sha256)
+    told = integrator.post("/datasets/queue", data={"name": "flange", "pictures": [gone.sha256, kept.sha256]})
+    assert (told.status_code, "TRC-PICTURE-MISSING" in told.text) == (404, True)
+    (waiting,) = integrator.get("/api/v1/datasets/flange").json()["waiting"]
+    assert unit.id.hex in waiting
+
+
+def test_a_picture_of_no_unit_is_not_taken_and_that_is_told(integrator):
+    has_a_set(integrator)
+    told = integrator.post("/datasets/queue", data={"name": "flange", "pictures": ["0" * 64]})
+    assert (told.status_code, "0" * 64 in told.text) == (422, True)
+
+
+def test_a_set_that_cannot_be_read_is_told_in_the_list_and_hides_no_other(integrator, tmp_path):
+    has_a_set(integrator)
+    has_a_set(integrator, "seam")
+    (picture,) = gets_pictures(integrator, 1, name="seam")
+    assert labels(integrator, picture, CHIP, name="seam").status_code == 303
+    next((tmp_path / "datasets" / "seam" / "labels").rglob("*.txt")).write_text("7 0.5 0.5 0.1 0.1\n")
+    for language, action in (("en", "Mend them in the labelling tool"), ("zh", "请在标注工具中修正")):
+        page = integrator.get(f"/datasets?lang={language}")
+        assert page.status_code == 200
+        for told in ('href="/datasets/flange"', "seam MOD-LABELS-WRONG", "class 7 of 2", action):
+            assert told in page.text
+        assert "<option>seam" not in page.text
+    flange, seam = integrator.get("/api/v1/datasets").json()
+    assert (flange["name"], flange["refused"], flange["kinds"]) == ("flange", None, ["chip", "crack"])
+    assert (seam["name"], seam["refused"], seam["labelled"]) == ("seam", "MOD-LABELS-WRONG", 0)
+    assert integrator.get("/api/v1/datasets/seam").json()["code"] == "MOD-LABELS-WRONG"
+
+
+def test_labelling_a_picture_leaves_the_kinds_of_the_others_as_they_are(integrator, tmp_path):
+    """As people write them by hand: of several words, and two names of one kind."""
+    folder = tmp_path / "datasets" / "hand"
+    (folder / "labels").mkdir(parents=True)
+    (folder / "classes.txt").write_text("oil stain\nscratches\nscratch\ncrack\n")
+    sets = DataSets.of_plant()
+    data = cv2.imencode(".png", a_part(1, defective=False).pixels)[1].tobytes()
+    first, second = (sets.add("hand", name, data) for name in "ab")
+    (folder / "labels" / "a.txt").write_text("3 0.5 0.5 0.2 0.2\n0 0.5 0.5 0.2 0.2\n")
+    assert sets.find("hand").kinds == ("oil-stain", "scratch", "crack")
+    sets.label("hand", second, [{"kind": "scratch", "box": [1, 1, 20, 20]}])
+    assert sets.truth("hand", first).kinds == ("crack", "oil-stain")
+    assert sets.truth("hand", second).kinds == ("scratch",)
+
+
+def test_two_people_label_one_set_at_once_and_each_is_kept(integrator):
+    has_a_set(integrator)
+    marked, good = gets_pictures(integrator, 1, 2)
+    sets = DataSets.of_plant()
+    with ThreadPoolExecutor() as people:
+        asked = [
+            people.submit(sets.label, "flange", picture, marks)
+            for _ in range(20)
+            for picture, marks in ((marked, [CHIP]), (good, []))
+        ]
+        for one in asked:
+            one.result()
+    assert [sets.truth("flange", one).kinds for one in (marked, good)] == [("chip",), ()]
+
+
+def test_what_was_read_from_labels_is_saved_again_in_the_editor_though_it_lay_a_little_over_the_border(
+    integrator, tmp_path
+):
+    has_a_set(integrator)
+    (picture,) = gets_pictures(integrator, 1)
+    assert labels(integrator, picture, CHIP).status_code == 303
+    file = next((tmp_path / "datasets" / "flange" / "labels").rglob("*.txt"))
+    file.write_text("0 -0.001 0.1 0.5 0.1 0.5 0.4\n")
+    page = integrator.get("/datasets/flange/label", params={"picture": picture}).text
+    marks = json.loads(unescape(re.search(r'data-labels="([^"]*)"', page)[1]))
+    assert labels(integrator, picture, *marks).status_code == 303
 
 
 @pytest.mark.parametrize("format", ["yolo", "coco"])
@@ -358,6 +474,118 @@ def test_what_a_person_took_of_a_guess_is_in_the_audit(station, integrator):
     assert labelled.after == {"picture": picture, "defects": 1, "guessed_by": "part-surface 1.0.0"}
 
 
+def a_picture_of(number: int) -> bytes:
+    return cv2.imencode(".png", a_part(number, defective=False).pixels)[1].tobytes()
+
+
+PIT = {"id": 1, "image_id": 1, "category_id": 1, "bbox": [10, 10, 20, 20]}
+PARTS = ("train", "valid", "test")
+
+
+def in_three_tables(**changed: bytes) -> bytes:
+    """As Roboflow packs COCO: what teaches, chooses and judges, each in a folder with its table."""
+    tables = {part: a_table(annotations=[PIT]) for part in PARTS} | changed
+    return zipped(
+        {f"{part}/_annotations.coco.json": table for part, table in tables.items()}
+        | {f"{part}/a.png": a_picture_of(number) for number, part in enumerate(PARTS)}
+    )
+
+
+def test_a_set_that_comes_in_several_coco_tables_is_taken_whole(integrator):
+    found = DataSets.of_plant().bring_in("parted", in_three_tables())
+    assert [one.name for one in found.all_labelled().pictures] == [
+        "images/test/a.png",
+        "images/train/a.png",
+        "images/valid/a.png",
+    ]
+    assert found.balance["kinds"] == {"pits": {"pictures": 3, "defects": 3}}
+
+
+def test_coco_tables_of_other_categories_or_of_the_same_picture_are_refused_by_their_names(integrator):
+    with pytest.raises(ArchiveUnfit, match=r"test/_ann.*, train/_ann.* have other categories"):
+        DataSets.of_plant().bring_in("parted", in_three_tables(train=a_table(category="crack")))
+    again = zipped({"a.json": a_table(), "b.json": a_table(annotations=[PIT]), "a.png": a_picture_of(1)})
+    with pytest.raises(ArchiveUnfit, match=r"a\.png is in more than one of a\.json, b\.json"):
+        DataSets.of_plant().bring_in("again", again)
+    assert DataSets.of_plant().names() == ()
+
+
+def test_of_two_yolo_folders_in_an_archive_none_is_left_out_silently(integrator):
+    files = {
+        f"{part}/{name}": data
+        for part in PARTS
+        for name, data in {"images/a.png": a_picture_of(1), "classes.txt": b"pits"}.items()
+    }
+    with pytest.raises(ArchiveUnfit, match=r"test/classes\.txt, train/classes\.txt, valid/classes\.txt"):
+        DataSets.of_plant().bring_in("parted", zipped(files))
+
+
+@pytest.mark.parametrize(
+    "files",
+    [
+        # As Label Studio exports YOLO, with what it notes of the export.
+        {
+            "images/a.png": a_picture_of(1),
+            "labels/a.txt": b"0 0.5 0.5 0.2 0.2",
+            "classes.txt": b"pits",
+            "notes.json": b'{"categories": [{"id": 0, "name": "pits"}], "info": {"year": 2026}}',
+        },
+        # As a Mac packs what lies in a folder.
+        {
+            "set/a.png": a_picture_of(1),
+            "set/coco.json": json.dumps(
+                {
+                    "images": [{"id": 1, "file_name": "a.png"}],
+                    "annotations": [PIT],
+                    "categories": [{"id": 1, "name": "pits"}],
+                }
+            ).encode(),
+            "__MACOSX/set/._coco.json": b"\0\5\x16\7\0\2\0\0Mac OS X        \x9f\xff",
+            "set/._coco.json": b"\0\5\x16\7\0\2\0\0Mac OS X        \x9f\xff",
+        },
+    ],
+    ids=["Label Studio", "Mac"],
+)
+def test_what_tools_put_beside_labels_keeps_no_set_out(integrator, files):
+    found = DataSets.of_plant().bring_in("tool", zipped(files))
+    assert found.balance["kinds"] == {"pits": {"pictures": 1, "defects": 1}}
+    assert found.waiting == ()
+
+
+def test_of_a_set_that_is_brought_in_a_picture_without_a_label_file_waits_and_one_with_an_empty_file_is_good(
+    integrator,
+):
+    files = {
+        "images/marked.png": a_picture_of(1),
+        "images/good.png": a_picture_of(2),
+        "images/sub/images/unseen.png": a_picture_of(3),
+        "labels/marked.txt": b"0 0.5 0.5 0.2 0.2",
+        "labels/good.txt": b"",
+        "classes.txt": b"pits",
+    }
+    found = DataSets.of_plant().bring_in("half", zipped(files))
+    assert (found.balance["pictures"], found.balance["good"]) == (2, 1)
+    (waits,) = found.waiting
+    DataSets.of_plant().label("half", waits, [])
+    assert DataSets.of_plant().find("half").waiting == ()
+
+
+def test_a_set_is_there_only_once_all_of_it_is(integrator, tmp_path):
+    """A disk that is full half-way leaves no set, and the name can be given again."""
+    data = in_three_tables()
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    before = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    try:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (100, hard))
+        with pytest.raises(OSError, match="too large"):
+            DataSets.of_plant().bring_in("parted", data)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+        signal.signal(signal.SIGXFSZ, before)
+    assert list((tmp_path / "datasets").iterdir()) == []
+    assert len(DataSets.of_plant().bring_in("parted", data).pictures) == 3
+
+
 @pytest.mark.parametrize("name", ["../evil.jpg", "/etc/evil.jpg", "a/../../evil.jpg", "..\\evil.jpg"])
 def test_an_archive_that_leads_out_of_its_folder_is_refused(integrator, tmp_path, name):
     picture = cv2.imencode(".png", a_part(1, defective=False).pixels)[1].tobytes()
@@ -401,9 +629,9 @@ def test_more_marks_than_are_kept_are_refused_not_cut_short(integrator):
     assert integrator.get("/api/v1/datasets/flange").json()["waiting"] == [picture]
 
 
-def a_table(*, images: object = None, annotations: object = ()) -> bytes:
+def a_table(*, images: object = None, annotations: object = (), category: str = "pits") -> bytes:
     images = [{"id": 1, "file_name": "a.png"}] if images is None else images
-    told = {"images": images, "annotations": annotations, "categories": [{"id": 1, "name": "pits"}]}
+    told = {"images": images, "annotations": annotations, "categories": [{"id": 1, "name": category}]}
     return json.dumps(told).encode()
 
 
@@ -416,10 +644,21 @@ def a_table(*, images: object = None, annotations: object = ()) -> bytes:
         {"c.json": a_table(images=[7])},
         {"c.json": a_table(images=[{"id": 1, "file_name": "missing.png"}])},
         {"c.json": a_table(annotations=[{"image_id": 1, "category_id": [1], "bbox": [1, 2, 3, 4]}])},
+        {"c.json": a_table(annotations=[{**PIT, "segmentation": [[-3, 10, 30, 10, 30, 30]]}])},
         {"c.json": b"[" * 100_000},
         {"labels/a.txt": b"\xff\xfe0 0.5 0.5 0.1 0.1", "classes.txt": b"pits"},
     ],
-    ids=["up", "absolute", "no name", "no picture", "a missing picture", "class of lists", "deep", "no text"],
+    ids=[
+        "up",
+        "absolute",
+        "no name",
+        "no picture",
+        "a missing picture",
+        "class of lists",
+        "an outline outside",
+        "deep",
+        "no text",
+    ],
 )
 def test_labels_that_cannot_be_right_are_refused_with_their_place_and_leave_nothing(
     integrator, tmp_path, files
@@ -435,7 +674,8 @@ def test_labels_that_cannot_be_right_are_refused_with_their_place_and_leave_noth
     # Nor where the station unpacks what it is sent.
     assert tempfile.gettempdir() not in sent.text.replace(str(tmp_path), "")
     assert integrator.get("/api/v1/datasets/bad").status_code == 404
-    assert not list((tmp_path / "datasets").rglob("*.png"))
+    assert not list((tmp_path / "datasets").rglob("*"))
+    assert integrator.get("/datasets").status_code == 200
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,9 @@ import cv2
 import numpy as np
 import pytest
 
+from inspection.errors import TooManyDetections
 from inspection.types import Box, Detections
+from models import open_detector
 from models.anomaly import KIND, write
 from models.evaluation import Judged
 from models.labels import LabelledFile, LabelledSet, Truth
@@ -91,3 +93,21 @@ def test_a_network_that_answers_with_65_000_times_as_much_is_timed_as_slower(tmp
     store = ModelStore(tmp_path / "models")
     small_ms, large_ms = pace_in_turn(gold, "maps", ("1.0.0", "2.0.0"), store=store)
     assert 0 < 2 * small_ms < large_ms
+
+
+def test_a_picture_with_more_places_than_a_station_takes_is_timed_like_any_other(tmp_path):
+    """Of 400 places apart from each other a detector keeps none, and says so."""
+    across, down = np.meshgrid(np.arange(20) * 3 + 2.0, np.arange(20) * 3 + 2.0)
+    places = np.stack([across.ravel(), down.ravel(), *np.full((2, 400), 2.0), np.full(400, 0.9)])
+    made = a_model(answering({"output0": places[None].astype(np.float32)}), ("scratch",))
+    card = made.card.model_copy(update={"name": "alarms", "version": "1.0.0"})
+    write(replace(made, card=card), tmp_path / "models")
+    assert cv2.imwrite(str(tmp_path / "1.png"), np.full((64, 64), 128, np.uint8))
+    only = LabelledFile(name="1.png", width_px=64, height_px=64, truth=())
+    gold = LabelledSet(folder=tmp_path, kinds=("scratch",), pictures=(only,))
+
+    store = ModelStore(tmp_path / "models")
+    with pytest.raises(TooManyDetections):
+        open_detector("alarms", store=store).detect(np.full((64, 64), 128, np.uint8))
+    (ms,) = pace_in_turn(gold, "alarms", ("1.0.0",), store=store)
+    assert ms > 0

@@ -6,8 +6,11 @@ The trainings are real and short: the fit from good pictures (`models/anomaly.py
 from __future__ import annotations
 
 import os
+import shutil
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import replace
 from datetime import timedelta
 from itertools import count
@@ -16,12 +19,13 @@ import cv2
 import numpy as np
 import pytest
 
+from inspection.errors import InspectionError
 from inspection.identity import IdentifierCode
-from inspection.types import Box, Detections, Frame, PictureRef, Verdict
+from inspection.types import Box, Detections, Frame, ModelRef, PictureRef, Verdict
 from models.anomaly import KIND, fit, write
 from models.datasets import version_of
-from models.errors import DetectionFailed
-from models.in_force import ModelsInForce
+from models.errors import DetectionFailed, SetUnfit, VersionTaken
+from models.in_force import IN_FORCE, ModelsInForce
 from models.labels import LabelledFile, LabelledSet, Truth, read_yolo, write_yolo
 from models.store import ModelStore
 from services.access import RightMissing
@@ -51,10 +55,12 @@ from services.station.shadow import Shadowed, tallied, tally_file
 from services.station.units import CountedUnits
 from station_config import load_recipe, load_station
 from tests.builders import NOON, a_defect, a_unit, an_inspection
+from tests.databases import ENGINES, a_database
 from tests.models.drawn_metal import surface, with_hole
 from tests.models.networks import a_model, answering
 from tests.services.station.test_lane import Keeps, Sees, SeesOneMark
 from traceability.accounts import Accounts, Role, note
+from traceability.errors import DiskFull
 from traceability.images import ImageStore
 from traceability.reviews import Decision, Reviews
 from traceability.store import TraceStore
@@ -330,7 +336,43 @@ def test_a_candidate_is_judged_by_the_locked_set_to_the_last_label_and_by_no_oth
             plant.judge(other)
     judged = plant.judge(gold)
     assert judged.has_passed
-    assert plant.life.steps(NAME)[-1].after["gold"] == version_of(gold) == judged.gold
+    told = plant.life.steps(NAME)[-1].after
+    assert told["gold"] == version_of(gold) == judged.gold
+    assert (told["version"], told["in_force"]["version"]) == ("1.1.0", "1.0.0")
+    found = [plant.life.models.find(NAME, version).card.sha256 for version in ("1.1.0", "1.0.0")]
+    assert [told["sha256"], told["in_force"]["sha256"]] == found
+
+
+def test_a_gold_set_without_a_good_picture_judges_nobody(plant, tmp_path):
+    release_untrained(plant, "1.0.0", "1.1.0")
+    gold = plant.gold(tmp_path / "gold")
+    defective = replace(gold, pictures=tuple(one for one in gold.pictures if one.truth))
+    plant.lock(defective)
+    plant.life.propose(NAME, "1.1.0", by=plant.chen, at=NOON)
+    with pytest.raises(SetUnfit, match="alarms everywhere"):
+        plant.judge(defective)
+    assert plant.life.standing(NAME).gates == ()
+
+
+def test_a_candidate_that_does_not_know_a_kind_any_more_is_blocked_though_the_gold_set_shows_none_of_it(
+    plant, tmp_path
+):
+    release_finding(plant, "1.0.0", "scratch", "crack")
+    release_finding(plant, "1.1.0", "scratch")
+    (tmp_path / "images").mkdir()
+    scratch = Truth(kind="scratch", box_px=Box(10, 10, 20, 20))
+    pictures = []
+    for name, truth in (("images/bad.png", (scratch,)), ("images/good.png", ())):
+        cv2.imwrite(str(tmp_path / name), np.full((64, 64), 128, np.uint8))
+        pictures.append(LabelledFile(name=name, width_px=64, height_px=64, truth=truth))
+    gold = LabelledSet(folder=tmp_path, kinds=("scratch",), pictures=tuple(pictures))
+    plant.lock(gold)
+    plant.life.propose(NAME, "1.1.0", by=plant.chen, at=NOON)
+    judged = plant.judge(gold)
+    assert [gate["what"] for gate in judged.gates if not gate["passed"]] == ["kinds"]
+    assert plant.life.steps(NAME)[-1].action == "model.blocked"
+    with pytest.raises(GateClosed, match="crack"):
+        plant.life.approve(NAME, by=plant.wang, at=NOON)
 
 
 def test_a_new_gold_set_has_the_candidate_judged_again(plant, tmp_path):
@@ -375,10 +417,7 @@ def test_a_candidate_that_was_judged_beside_a_model_that_is_taken_back_is_judged
     release_untrained(plant, "1.0.0", "1.1.0", "1.2.0")
     promote_unwatched(plant, "1.1.0")
     plant.life.propose(NAME, "1.2.0", by=plant.chen, at=NOON)
-    gates = [{"what": "all", "passed": True}]
-    judged = {"version": "1.2.0", "before": "1.1.0", "gates": gates}
-    plant.life._keep(NAME, "model.passed", judged, by=plant.chen, at=NOON)
-    plant.life.approve(NAME, by=plant.wang, at=NOON)
+    passes(plant, "1.2.0")
     assert plant.life.standing(NAME).approved_by == "wang"
     stands = plant.life.take_back(NAME, by=plant.chen, at=NOON, reason="it lets scratches through")
     assert (stands.in_force, stands.candidate, stands.gates, stands.approved_by) == (
@@ -388,6 +427,131 @@ def test_a_candidate_that_was_judged_beside_a_model_that_is_taken_back_is_judged
         None,
     )
     assert ModelsInForce(plant.folder).beside(NAME) == "1.2.0"
+
+
+@pytest.fixture
+def upgraded(plant, tmp_path):
+    """The plant's own 1.4.0, judged beside the 1.3.0 that came with Lynceus. Gives the folder of the package."""
+    package = tmp_path / "package"
+    plant.life = ModelLife(plant.store, ModelStore(package, plant.folder), pictures_beside=0)
+    release_untrained(plant, "1.3.0", into=package)
+    release_untrained(plant, "1.4.0")
+    plant.life.propose(NAME, "1.4.0", by=plant.chen, at=NOON)
+    passes(plant, "1.4.0")
+    return package
+
+
+def test_a_candidate_is_judged_again_where_an_upgrade_has_brought_another_version_into_force(plant, upgraded):
+    release_untrained(plant, "1.3.1", into=upgraded)
+    stands = plant.life.standing(NAME)
+    assert (stands.in_force, stands.candidate, stands.gates, stands.approved_by) == (
+        "1.3.1",
+        "1.4.0",
+        (),
+        None,
+    )
+    with pytest.raises(GateClosed, match="not been judged"):
+        plant.life.promote(NAME, by=plant.chen, at=NOON)
+    passes(plant, "1.4.0")
+    assert plant.life.promote(NAME, by=plant.chen, at=NOON).in_force == "1.4.0"
+
+
+def test_an_upgrade_that_brings_the_promoted_version_with_other_bytes_does_not_judge_in_its_place(
+    plant, upgraded
+):
+    plant.life.promote(NAME, by=plant.chen, at=NOON)
+    release_untrained(plant, "1.4.0", into=upgraded, answer=0.9)
+    with pytest.raises(VersionTaken):
+        plant.life.models.find(NAME, IN_FORCE)
+    plant.life.take_back(NAME, by=plant.chen, at=NOON, reason="there are two of it")
+    assert plant.life.models.find(NAME, IN_FORCE).card.version == "1.3.0"
+
+
+def test_a_network_that_was_changed_after_it_was_judged_is_not_promoted(plant, upgraded):
+    shutil.rmtree(plant.folder / NAME / "1.4.0")
+    release_untrained(plant, "1.4.0", answer=0.9)
+    with pytest.raises(GateClosed, match="Judged was"):
+        plant.life.promote(NAME, by=plant.chen, at=NOON)
+    assert plant.life.standing(NAME).in_force == "1.3.0"
+
+
+def test_a_model_that_is_promoted_while_the_watch_reads_is_not_taken_back_for_the_one_before(plant):
+    plant.life = ModelLife(plant.store, plant.life.models, pictures_beside=0)
+    release_untrained(plant, "1.0.0", "2.0.0", "3.0.0")
+    promote_unwatched(plant, "2.0.0")
+    plant.life.propose(NAME, "3.0.0", by=plant.chen, at=NOON)
+    passes(plant, "3.0.0")
+    plant.store.record(judged_by("1.0.0", Verdict.ACCEPT))
+    plant.store.record(judged_by("2.0.0", Verdict.REVIEW))
+    records = ReadWhile(plant.store, lambda: plant.life.promote(NAME, by=plant.chen, at=NOON))
+    assert ModelLife(records, plant.life.models).watch(NAME, at=NOON) == ()
+    assert plant.life.standing(NAME).in_force == "3.0.0"
+    assert plant.life.steps(NAME)[-1].action == "model.promoted"
+
+
+def test_a_model_that_the_watch_finds_wanting_is_taken_back_where_nobody_steps_between(plant):
+    release_untrained(plant, "1.0.0", "2.0.0")
+    promote_unwatched(plant, "2.0.0")
+    plant.store.record(judged_by("1.0.0", Verdict.ACCEPT))
+    plant.store.record(judged_by("2.0.0", Verdict.REVIEW))
+    assert [drift.what for drift in plant.life.watch(NAME, at=NOON)] == ["rejected"]
+    assert plant.life.standing(NAME).in_force == "1.0.0"
+
+
+def test_a_candidate_that_was_replaced_while_it_was_read_is_not_promoted(plant):
+    class ReadsWhileAnotherIsProposed(ModelStore):
+        def find(self, name, version=None):
+            found = ModelStore.find(self, name, version)
+            plant.life.propose(NAME, "1.2.0", by=plant.chen, at=NOON)
+            return found
+
+    release_untrained(plant, "1.0.0", "1.1.0", "1.2.0")
+    plant.life.propose(NAME, "1.1.0", by=plant.chen, at=NOON)
+    passes(plant, "1.1.0")
+    reads = ReadsWhileAnotherIsProposed(plant=plant.folder)
+    with pytest.raises(GateClosed, match=r"1\.2\.0 waits by now"):
+        ModelLife(plant.store, reads, pictures_beside=0).promote(NAME, by=plant.chen, at=NOON)
+    stands = plant.life.standing(NAME)
+    assert (stands.in_force, stands.candidate) == ("1.0.0", "1.2.0")
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_of_several_who_take_a_model_back_at_once_one_does_and_the_others_are_told(engine, tmp_path):
+    with a_database(engine, tmp_path) as url, TraceStore.open(url) as store:
+        plant = Plant(tmp_path, store)
+        release_untrained(plant, "1.0.0", "2.0.0")
+        promote_unwatched(plant, "2.0.0")
+        at_once = threading.Barrier(4)
+
+        def takes_back(number: int) -> str:
+            at_once.wait()
+            try:
+                plant.life.take_back(NAME, by=plant.chen, at=NOON, reason=f"hand {number}")
+            except InspectionError as error:
+                return error.code
+            return "taken back"
+
+        with ThreadPoolExecutor(4) as hands:
+            told = sorted(hands.map(takes_back, range(4)))
+        assert told[-1] == "taken back"
+        assert set(told[:-1]) <= {"MOD-IN-FORCE-CHANGED", "MOD-NOTHING-BEFORE"}
+        assert [step.action for step in plant.life.steps(NAME)].count("model.taken_back") == 1
+        assert plant.life.standing(NAME).in_force == "1.0.0"
+
+
+def test_a_promotion_that_the_records_cannot_keep_brings_nothing_into_force(plant):
+    release_untrained(plant, "1.0.0", "1.1.0")
+    plant.life.propose(NAME, "1.1.0", by=plant.chen, at=NOON)
+    passes(plant, "1.1.0")
+    full = ModelLife(FullAtTheEnd(plant.store), plant.life.models, pictures_beside=0)
+    with pytest.raises(DiskFull):
+        full.promote(NAME, by=plant.chen, at=NOON)
+    stands = plant.life.standing(NAME)
+    assert (stands.in_force, stands.candidate) == ("1.0.0", "1.1.0")
+    assert ModelsInForce(plant.folder).beside(NAME) == "1.1.0"
+    with pytest.raises(DiskFull):
+        full.propose(NAME, "1.1.0", by=plant.chen, at=NOON)
+    assert ModelsInForce(plant.folder).beside(NAME) == "1.1.0"
 
 
 def test_a_candidate_that_fails_costs_nothing_and_is_counted(tmp_path):
@@ -406,6 +570,24 @@ def test_what_a_candidate_says_is_counted_beside_what_was_reported(tmp_path):
     detector.detect(surface(1))
     wait_until(lambda: tallied(tmp_path, NAME, "1.1.0")["only_in_force"] == 1)
     assert tallied(tmp_path, NAME, "1.1.0")["kinds"]["pits"]["only_in_force"] == 1
+
+
+def test_a_full_disk_does_not_end_the_looking_on_and_what_was_counted_is_written_when_there_is_room(
+    tmp_path,
+):
+    looks = Counts()
+    detector = Shadowed(SeesOneMark(), lambda: looks, tally_file(tmp_path, NAME, "1.1.0"))
+    # Where the folder would be lies a file: nothing can be written, as on a full disk.
+    (tmp_path / "beside").write_bytes(b"")
+    detector.detect(surface(1))
+    wait_until(lambda: looks.count == 1)
+    (tmp_path / "beside").unlink()
+
+    def both_are_counted() -> bool:
+        detector.detect(surface(1))
+        return tallied(tmp_path, NAME, "1.1.0")["seen"] >= 2
+
+    wait_until(both_are_counted, timeout_s=20)
 
 
 def units(count, *, rejected, score):
@@ -502,6 +684,50 @@ def test_of_a_few_units_nothing_is_said():
     assert drifted(units(100, rejected=0, score=0.6), few) == ()
 
 
+class Counts(Sees):
+    """A detector that counts what it was shown."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.count = 0
+
+    def detect(self, image):
+        self.count += 1
+        return super().detect(image)
+
+
+class ReadWhile:
+    """The records of a plant, while whose last units are read somebody does something."""
+
+    def __init__(self, store: TraceStore, does) -> None:
+        self._store = store
+        self._does = does
+
+    def __getattr__(self, name):
+        return getattr(self._store, name)
+
+    def latest(self, **asked):
+        found = self._store.latest(**asked)
+        self._does()
+        return found
+
+
+class FullAtTheEnd:
+    """The records of a plant whose disk has no room left when a transaction is to be kept."""
+
+    def __init__(self, store: TraceStore) -> None:
+        self._store = store
+
+    def __getattr__(self, name):
+        return getattr(self._store, name)
+
+    @contextmanager
+    def writing(self):
+        with self._store.writing() as connection:
+            yield connection
+            raise DiskFull("No room left.", action="Free space.", place="here")
+
+
 class Takes:
     """A detector that finds nothing and takes its time."""
 
@@ -511,6 +737,20 @@ class Takes:
     def detect(self, image):
         time.sleep(self._pause_s)
         return Detections.none()
+
+
+def passes(plant, version: str) -> None:
+    """The candidate is judged beside what is in force by now, and approved, as the audit tells it."""
+    with plant.store.writing() as connection:
+        models = plant.life.models
+        after = {
+            "version": version,
+            "sha256": models.find(NAME, version).card.sha256,
+            "in_force": {"version": models.in_force(NAME)},
+            "gates": [{"what": "all", "passed": True}],
+        }
+        note(connection, at=NOON, by=plant.chen, action="model.passed", subject=f"model:{NAME}", after=after)
+    plant.life.approve(NAME, by=plant.wang, at=NOON)
 
 
 def promote_unwatched(plant, version: str) -> None:
@@ -523,8 +763,26 @@ def promote_unwatched(plant, version: str) -> None:
     ModelsInForce(plant.folder).promote(NAME, version)
 
 
-def release_untrained(plant, *versions: str) -> None:
+def judged_by(version: str, verdict: Verdict):
+    """Enough units for the watch, of the line."""
+    ref = ModelRef(name=NAME, version=version, sha256="0" * 64)
+    return [
+        an_inspection(unit=a_unit(f"86.999.1/{version}-{n}"), verdict=verdict, models=(ref,), simulated=False)
+        for n in range(2 * LEAST_WATCHED)
+    ]
+
+
+def release_untrained(plant, *versions: str, into=None, answer: float = 0.0) -> None:
     for version in versions:
-        made = a_model(answering({"map": np.zeros((1, 1, 8, 8))}), (KIND,), task="maps")
+        made = a_model(answering({"map": np.full((1, 1, 8, 8), answer)}), (KIND,), task="maps")
         card = made.card.model_copy(update={"name": NAME, "version": version})
-        write(replace(made, card=card), plant.folder)
+        write(replace(made, card=card), into or plant.folder)
+
+
+def release_finding(plant, version: str, *kinds: str) -> None:
+    """A network that finds the first of its kinds on every picture, at one place."""
+    table = np.zeros((4 + len(kinds), 1), np.float32)
+    table[:5, 0] = 15, 15, 10, 10, 0.9
+    made = a_model(answering({"output0": table[None]}), kinds)
+    card = made.card.model_copy(update={"name": NAME, "version": version})
+    write(replace(made, card=card), plant.folder)

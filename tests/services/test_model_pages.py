@@ -33,6 +33,16 @@ GATES = [
     },
     {"what": "latency", "in_force_ms": 6.1, "candidate_ms": 6.4, "passed": True},
 ]
+LOST = {
+    "what": "kinds",
+    "counted": 2,
+    "both": 1,
+    "only_champion": 1,
+    "only_challenger": 0,
+    "p": 0.0,
+    "lost": ["crack"],
+    "passed": False,
+}
 
 
 def writes_versions(folder: Path) -> None:
@@ -57,15 +67,21 @@ def life_of(plant) -> ModelLife:
     return ModelLife(plant.store, ModelStore.of_plant())
 
 
-def has_passed(plant, version: str) -> None:
+def has_passed(plant, version: str, *, gates=GATES, step: str = "passed") -> None:
     """As `lynceus model judge` leaves it."""
     with plant.store.writing() as connection:
-        after = {"version": version, "gates": GATES}
+        models = ModelStore.of_plant()
+        after = {
+            "version": version,
+            "sha256": models.find(NAME, version).card.sha256,
+            "in_force": {"version": models.in_force(NAME)},
+            "gates": gates,
+        }
         note(
             connection,
             at=datetime.now(UTC),
             by=None,
-            action="model.passed",
+            action=f"model.{step}",
             subject=f"model:{NAME}",
             after=after,
         )
@@ -200,6 +216,15 @@ def test_the_page_shows_who_looks_only_what_there_is_and_who_may_act_what_is_mis
     assert integrator.post(f"/models/{NAME}/take-back", data={"reason": "odd"}).status_code == 303
     told = integrator.get(f"/models/{NAME}").text
     assert {"zh": "退回模型", "en": "took a model back"}[language] in told
+
+
+@pytest.mark.parametrize(("language", "told"), [("zh", "不再识别： 裂纹"), ("en", "no longer known: Crack")])
+def test_the_page_names_the_kinds_that_a_candidate_has_lost(plant, language, told):
+    app = plant.app(language=language)
+    signed_in(app, Role.INTEGRATOR).post(f"/models/{NAME}/propose", data={"version": "1.1.0"})
+    has_passed(plant, "1.1.0", gates=[*GATES, LOST], step="blocked")
+    page = TestClient(app).get(f"/models/{NAME}").text
+    assert told in page
 
 
 def test_two_versions_stand_side_by_side(plant):

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import os
+import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from datetime import timedelta
 from html import unescape
 from importlib.metadata import version
@@ -30,7 +32,7 @@ from services.access import RightMissing
 from services.datasets import DataSets, Provenance
 from services.model_life import ModelLife
 from services.station.cores import Cores, workers_of
-from services.training import CannotTrain, NoCoreLeft, TrainingBusy, Trainings
+from services.training import CannotTrain, NoCoreLeft, TrainingBusy, Trainings, move
 from services.training_book import KEPT, Training, TrainingBook
 from services.training_desk import DeskMissing, DeskNotKnown, Lesson, TrainingDesk
 from station_config import load_catalogue, load_station
@@ -630,6 +632,51 @@ def test_from_a_data_set_with_nothing_labelled_or_of_kinds_that_the_plant_has_no
     with pytest.raises(CannotTrain, match="no crack, stain"):
         plant.trainings.start("flange-surface", data_set="flange", by=plant.chen, at=NOON)
     assert plant.trainings.now is None
+
+
+class DrowsyDesk(ReadyDesk):
+    """What it runs learns nothing, and takes its time."""
+
+    def command(self, lesson: Lesson, asked: Sequence[str | Path]) -> list[str | Path]:
+        return [sys.executable, "-c", "import time; time.sleep(600)", "drowsy"]
+
+    def at_work(self) -> bool:
+        lines = (place.read_bytes() for place in Path("/proc/self/task").glob("*/children"))
+        children = [child.decode() for line in lines for child in line.split()]
+        return any(b"drowsy" in Path("/proc", child, "cmdline").read_bytes() for child in children)
+
+
+def test_a_training_that_gets_no_core_fails_and_its_process_does_not_run_on_where_it_may_not(plant, labelled):
+    class Gone(Cores):
+        """A core that was taken from this machine since it was counted."""
+
+        def left(self) -> tuple[int, ...]:
+            return (8000,)
+
+    is_labelled(labelled, 24)
+    plant.trainings.cores, plant.trainings.desk = Gone({}, frozenset), DrowsyDesk(Path(sys.executable))
+    plant.trainings.start("flange-surface", data_set="flange", by=plant.chen, at=NOON)
+    ended = plant.ended()
+    assert (ended.condition, ended.problem.code) == ("failed", "MOD-TRAINING-FAILED")
+    assert not plant.trainings.desk.at_work()
+
+
+def test_a_process_whose_threads_come_and_go_is_moved_to_other_cores_and_goes_on():
+    """As pools of threads do: some are gone between being listed and being moved."""
+    busy = (
+        "import threading, time\n"
+        "while True:\n"
+        "    some = [threading.Thread(target=time.sleep, args=(0.002,)) for _ in range(8)]\n"
+        "    [one.start() for one in some]; [one.join() for one in some]\n"
+    )
+    with subprocess.Popen([sys.executable, "-c", busy]) as process:
+        try:
+            until = time.monotonic() + 2
+            while time.monotonic() < until:
+                move(process.pid, CORES[-1:])
+            assert os.sched_getaffinity(process.pid) == {CORES[-1]}
+        finally:
+            process.kill()
 
 
 def test_a_policy_that_refuses_the_training_tool_is_heard_before_anything_is_learnt(plant, labelled):

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 
+from inspection.types import PictureRef, Verdict
 from inspection.vision.drawing import PART_KINDS
 from models.anomaly import KIND, write
 from models.errors import SetUnfit, SignerUnknown, VersionTaken
@@ -18,10 +19,13 @@ from services.access import Access, RightMissing, SignInRefused
 from services.cli.model import model
 from services.cli.options import OutputUnwritable
 from services.model_life import NotSeenEnough, SecondPersonNeeded
+from tests.builders import NOON, a_defect, an_inspection
 from tests.models.networks import a_model, answering
 from tests.models.releases import PART, STRIP
 from tests.services.signed_in import PASSWORD, QUICK, adds
 from traceability.accounts import Accounts, Role
+from traceability.images import ImageStore
+from traceability.reviews import Decision, Reviews
 from traceability.store import TraceStore
 
 
@@ -282,6 +286,32 @@ def test_a_wrong_password_and_a_missing_right_change_nothing(plant):
 def test_reviewed_units_become_a_set_by_command_and_without_any_there_is_none(plant):
     with pytest.raises(SetUnfit):
         does(plant, "learn-from", str(plant / "set"), "--since", "2026-11-01", "--pictures", str(plant))
+
+
+def test_reviewed_units_are_not_laid_out_into_a_set_that_is_there_whose_labels_would_mean_other_kinds(
+    plant, tmp_path
+):
+    there = tmp_path / "set"
+    (there / "labels").mkdir(parents=True)
+    (there / "classes.txt").write_text("scratch\n")
+    (there / "labels" / "a.txt").write_text("0 0.5 0.5 0.1 0.1\n")
+    with TraceStore.open(database_of(plant)) as store:
+        data = cv2.imencode(".png", np.full((150, 100), 90, np.uint8))[1].tobytes()
+        sha256 = ImageStore(plant / "pictures").put(data)
+        shown = PictureRef(sha256=sha256, camera="top", sequence=41, width_px=100, height_px=150)
+        unit = an_inspection(
+            verdict=Verdict.REVIEW, defects=(a_defect(kind="crack", sequence=41),), pictures=(shown,)
+        )
+        store.record([unit])
+        li = next(one for one in Accounts(store).all() if one.name == "li")
+        Reviews(store).decide(unit.id, Decision.REJECT, by=li, at=NOON, reason="crack")
+    decided = ("--since", f"{NOON:%F}", "--pictures", str(plant / "pictures"))
+    with pytest.raises(SetUnfit, match="there already"):
+        does(plant, "learn-from", str(there), *decided)
+    assert (there / "classes.txt").read_text() == "scratch\n"
+    assert sorted(one.name for one in there.iterdir()) == ["classes.txt", "labels"]
+    does(plant, "learn-from", str(tmp_path / "new"), *decided)
+    assert (tmp_path / "new" / "classes.txt").read_text() == "crack\n"
 
 
 @pytest.mark.parametrize(
