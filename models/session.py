@@ -39,7 +39,8 @@ _VENDOR_ERRORS: tuple[type[Exception], ...] = (
 
 
 _ALIKE = 0.1
-"""In eight bits two runtimes round otherwise: scores differ by up to 0.06 where neither lets sums overflow."""
+"""In eight bits two runtimes round otherwise: scores and shares of a side differ by up to 0.04 where neither lets sums
+overflow, and by 0.13 and more where one does (`tests/models/test_eight_bits.py`)."""
 
 _GIVES = {
     "boxes": "[1, {boxes}, …]",
@@ -92,11 +93,11 @@ class Session:
         self._warm_up()
         if provider == OPENVINO:
             image = textured(self.card.input_hw)
-            by_onnxruntime = Reference(image=image, answers=self.run_all(image), tolerance=_ALIKE)
+            by_onnxruntime = Reference(image=image, answers=self._in_shares(image), tolerance=_ALIKE)
             self.runtime, self._session = self._in_openvino(model.network, threads)
             self._warm_up()
             # On a processor without VNNI it lets sums of products in eight bits overflow, and has no word against it.
-            self._check_reference(by_onnxruntime)
+            self._check_differs(by_onnxruntime, by_onnxruntime.differs_by(self._in_shares(image)))
         if model.reference is not None:
             self._check_reference(model.reference)
 
@@ -229,7 +230,18 @@ class Session:
         """The reference run, on what it will run on. Raises ModelDrifted."""
         if reference.image.shape != (1, 3, *self.card.input_hw):
             raise self._mismatch(f"its reference input is {reference.image.shape}")
-        by = reference.differs_by(self.run_all(reference.image))
+        self._check_differs(reference, reference.differs_by(self.run_all(reference.image)))
+
+    def _in_shares(self, image: NDArray[np.float32]) -> tuple[NDArray[np.float32], ...]:
+        """The answers with boxes as shares of the input's longer side: two pixels of rounding are not much, of whatever
+        box."""
+        first, *others = self.run_all(image)
+        if self.card.task in ("boxes", "masks"):
+            first = first.copy()
+            first[:, :4] /= max(self.card.input_hw)
+        return first, *others
+
+    def _check_differs(self, reference: Reference, by: float) -> None:
         if not by <= reference.tolerance:
             raise ModelDrifted(
                 f"{self.card.name} {self.card.version} answers its reference input otherwise in {self.runtime} than "

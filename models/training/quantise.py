@@ -14,9 +14,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from models.eight_bits import SMALL, WEIGHT_BITS
+
 
 def quantised(network: bytes, pictures: Iterable[NDArray[np.float32]]) -> bytes:
     """The ONNX file with weights and activations in int8, static: onnxruntime's QuantizeLinear / DequantizeLinear.
+
+    Weights take seven of the eight bits, so that no sum overflows on processors without VNNI either.
 
     pictures   what the network eats, each (1, 3, height, width) 0..1: real ones, of all kinds. Their least and
                greatest activations become the scales
@@ -47,12 +51,14 @@ def quantised(network: bytes, pictures: Iterable[NDArray[np.float32]]) -> bytes:
             per_channel=True,
             activation_type=QuantType.QUInt8,
             weight_type=QuantType.QInt8,
+            reduce_range=True,
             calibrate_method=CalibrationMethod.MinMax,
             nodes_to_exclude=decoding_nodes(graph, weights),
         )
         small = onnx.load(str(made))
         # What its tool wrote about the training run: places on the computer where that was.
         del small.metadata_props[:]
+        small.metadata_props.add(key=WEIGHT_BITS, value=SMALL)
         return bytes(small.SerializeToString())
 
 

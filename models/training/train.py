@@ -22,6 +22,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from models.eight_bits import WEIGHT_BITS
 from models.store import ModelStore
 from models.training.dataset import TrainingSet, make_metal_set, make_part_set, make_strip_set
 from models.training.decoding import shortened
@@ -31,8 +32,8 @@ from models.training.precision import autocast
 VALIDATED_EPOCHS = 25
 REPOSITORY = Path(__file__).resolve().parents[2]
 
-STATED = ("names", "license")
-"""What a network may say of itself beside its graph: whoever loads it holds its card to it."""
+STATED = ("names", "license", WEIGHT_BITS)
+"""What a network may say of itself beside its graph: who loads it holds its card to it, and adds up accordingly."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -270,8 +271,8 @@ def export_onnx(weights: Path, *, input_px: int, opset: int) -> Path:
 
 def without_traces(network: bytes) -> bytes:
     """An ONNX file without what tools note in it of the computer and the hour it was made at: of its metadata the
-    class names and the licence stay, its documentation strings go. Weights and graph stay the same to the bit; a file
-    without such notes is returned as it is."""
+    class names, the licence and the bits of its weights stay, its documentation strings go. Weights and graph stay the
+    same to the bit; a file without such notes is returned as it is."""
     import onnx
 
     model = onnx.load_from_string(network)

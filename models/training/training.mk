@@ -47,7 +47,7 @@ train-tile: .venv-training/ready
 
 # The strip-surface that lines run in int8, in a folder beside it; into models/released, since a screen belongs to it too.
 quantise-strip: .venv-training/ready
-	.venv-training/bin/python -m models.training.release strip --int8 --of 1.2.0 --neu $(NEU_DET)
+	.venv-training/bin/python -m models.training.release strip --int8 --of 1.2.2 --neu $(NEU_DET)
 
 # Likewise the newest released part-surface.
 quantise-part: .venv-training/ready
@@ -71,4 +71,4 @@ ensemble-strip: .venv-training/ready
 
 # Of the network that lines run, in fp32 and in int8: a screen learns to foresee one network.
 train-screen: .venv-training/ready
-	.venv-training/bin/python -m models.training.screen --model-version 1.2.0 --version $(TRAINED_VERSION) --into $(TRAINED_INTO) --data $(SCREEN_DATA) --also strip-surface-int8
+	.venv-training/bin/python -m models.training.screen --model-version 1.2.2 --version $(TRAINED_VERSION) --into $(TRAINED_INTO) --data $(SCREEN_DATA) --also strip-surface-int8
