@@ -97,11 +97,12 @@ class Pipeline:
                 # First, so that a unit is known by its own code even where nothing of it can be judged.
                 code = self.code.read(frame.pixels)
                 laps.mark("code")
-            image = self.flat_field.correct(crop(frame.pixels, self.roi_px))
+            raw = crop(frame.pixels, self.roi_px)
+            image = self.flat_field.correct(raw)
             laps.mark("correct")
-            check_health(image)
+            check_health(image, raw)
             if self.health is not None:
-                health = self.health.look(image)
+                health = self.health.look(image, raw)
                 measured = health.measurements()
                 self.health.limits.check(health)
             if isinstance(self.part, PartOutline):
@@ -117,6 +118,8 @@ class Pipeline:
                 measured += self.part.measure(image, self.surface)
                 laps.mark("measure")
             found = detections_of(self.detector, image)
+            if self.edges is not None:
+                found = self.edges.trimmed(found, edges, frame, left_px=left, top_px=top)
             laps.mark("detect")
         except InspectionError as error:
             return Look(failure=error.code, timings_ms=laps.ms, measured=measured, code=code)

@@ -102,7 +102,8 @@ class StripSurface:
             return
         stretch = Stretch(from_mm=result.seen_mm.y1, to_mm=result.seen_mm.y2)
         self._across = result.seen_mm.x1, result.seen_mm.x2
-        self._seen = _merged([*self._seen, stretch], gap_mm=self._y_scale / 2)
+        if was_inspected(result):
+            self._seen = _merged([*self._seen, stretch], gap_mm=self._y_scale / 2)
         for defect in self._joiner.add(result.defects, stretch):
             if self._finder is not None:
                 self._finder.add(defect)
@@ -178,6 +179,11 @@ class StripSurface:
         if len(self._edges) > MOST_EDGE_POINTS:
             self._edges = self._edges[::2]
             self._keep_each *= 2
+
+
+def was_inspected(result: FrameResult) -> bool:
+    """Whether what the frame shows counts. Where it does not, it may have defects all the same: those are recorded."""
+    return result.failure is None and result.verdict is not Verdict.NOT_INSPECTED
 
 
 def is_judged(defect: Defect, strip: Strip) -> bool:

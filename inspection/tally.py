@@ -14,7 +14,15 @@ from typing import Protocol, TypeVar
 
 from inspection.identity import IdentifierCode
 from inspection.judging import grade_of, judge, judge_measurements, judge_unit
-from inspection.strip import ROUNDING_MM, StripRules, StripSurface, WeldRules, is_judged, judge_welds
+from inspection.strip import (
+    ROUNDING_MM,
+    StripRules,
+    StripSurface,
+    WeldRules,
+    is_judged,
+    judge_welds,
+    was_inspected,
+)
 from inspection.types import (
     CodeReading,
     Defect,
@@ -104,8 +112,10 @@ def judged_again(
         verdicts.append(judge_welds(strip, welds))
     if inspection.code_failure is not None and without_code is not None:
         verdicts.append(without_code)
+    # A frame may have failed for the very reason that its code was not read for.
+    is_short = inspection.frames_failed or inspection.frames_lost or inspection.unaccounted
     hindered = inspection.failures.keys() - {inspection.code_failure}
-    if hindered or inspection.unaccounted or not inspection.frames_inspected:
+    if is_short or hindered or not inspection.frames_inspected:
         verdicts.append(Verdict.NOT_INSPECTED)
     return _graded(verdicts, judged, grades, repeats)
 
@@ -208,7 +218,7 @@ class UnitTally:
         else:
             self._defects.extend(result.defects)
             self._measurements.extend(result.measurements)
-        if result.failure is not None or result.verdict is Verdict.NOT_INSPECTED:
+        if not was_inspected(result):
             self._failed += 1
             self._failures[result.failure or "INS-ERROR"] += 1
 
@@ -255,7 +265,8 @@ class UnitTally:
         missing = [view for view in self._views if view not in self._seen_by]
         if missing:
             failures[VIEW_MISSING] = len(missing)
-        if self._lost or unaccounted or missing or not self._seen:
+        # Of a frame that failed the defects may be known, and lie where they are not judged.
+        if self._failed or self._lost or unaccounted or missing or not self._seen:
             verdicts.append(Verdict.NOT_INSPECTED)
         unit, code_failure = self._identified()
         if code_failure is not None and self._without_code is not None:

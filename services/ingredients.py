@@ -32,6 +32,7 @@ LIBRARIES: Final = (
     "openvino",
     "pillow",
     "scipy",
+    "simplejpeg",
     "zxing-cpp",
 )
 

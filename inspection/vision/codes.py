@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from types import ModuleType
 from typing import Any, Literal
@@ -32,7 +32,7 @@ class CodeNotRead(InspectionError):
 
 
 class CodesSeveral(InspectionError):
-    """More than one code is there, and nothing says which is the unit's."""
+    """More than one code is there, of different content, and nothing says which is the unit's."""
 
     code = "INS-CODES-SEVERAL"
 
@@ -44,7 +44,7 @@ class CodeUnexpected(InspectionError):
 
 
 class CodeOvertime(InspectionError):
-    """No code was read in the time that there is for it, and not every way was tried. Facts: budget_ms."""
+    """The code was not read in the time that there is for it, and not every way was tried. Facts: budget_ms."""
 
     code = "INS-CODE-OVERTIME"
 
@@ -137,19 +137,7 @@ def read_codes(
     squares), then enlarged, until something is read. So where one code was read, a worse one may be beside it.
     Raises CodeReaderMissing, CodeOvertime.
     """
-    library = _library()
-    began_s = time.perf_counter()
-    grey = np.asarray(image if image.ndim == 2 else cv2.cvtColor(image, cv2.COLOR_BGR2GRAY), np.uint8)
-    for number, (tried, factor) in enumerate(_variants(grey)):
-        if budget_ms is not None and number and (time.perf_counter() - began_s) * 1000 > budget_ms:
-            raise CodeOvertime(
-                f"No code was read in {budget_ms:g} ms; {number} ways were tried, and others were left.",
-                action="Say where the code is (area_px), or give it more time (budget_ms of the recipe's [code]).",
-                budget_ms=budget_ms,
-            )
-        if found := list(_read(library, tried, factor, kinds)):
-            return tuple(sorted(found, key=lambda code: tuple(reversed(code.corners_px[0]))))
-    return ()
+    return next((found for found in _tried(image, kinds, budget_ms) if found), ())
 
 
 def read_code(
@@ -159,38 +147,42 @@ def read_code(
     form: str | None = None,
     budget_ms: float | None = None,
 ) -> Code:
-    """The one code in the picture.
+    """The one code in the picture; it may be there twice.
 
     budget_ms  as of `read_codes`
-    form  regular expression that the whole text must match; others beside it, a supplier's say, are left alone
+    form  regular expression that the whole text must match; others beside it, a supplier's say, are left alone, and
+          where they are read first, the picture is tried further
 
     Raises CodeNotRead, CodeOvertime, CodeUnexpected, CodesSeveral, CodeReaderMissing.
     """
-    read = read_codes(image, kinds, budget_ms=budget_ms)
+    read: dict[tuple[str, bytes], Code] = {}
+    for found in _tried(image, kinds, budget_ms):
+        for code in found:
+            read.setdefault((code.aim, code.content), code)
+        wanted = [code for code in read.values() if form is None or re.fullmatch(form, code.text)]
+        if len(wanted) == 1:
+            return wanted[0]
+        if wanted:
+            texts = _listed(wanted)
+            raise CodesSeveral(
+                f"{len(wanted)} codes are in the picture, and one is wanted: {texts}.",
+                action="Cover or leave out the others, or give the form of the one that is meant.",
+                count=len(wanted),
+                texts=texts,
+            )
     if not read:
         raise CodeNotRead(
             f"No code can be read ({', '.join(kinds)}).",
             action="Check that the code is in the picture, sharp, evenly lit and whole.",
             kinds=", ".join(kinds),
         )
-    wanted = [code for code in read if form is None or re.fullmatch(form, code.text)]
-    if not wanted:
-        texts = _listed(read)
-        raise CodeUnexpected(
-            f"What was read does not have the form {form}: {texts}.",
-            action="Check that the right code is in the picture, and the form the recipe asks for.",
-            texts=texts,
-            form=form,
-        )
-    if len(wanted) > 1:
-        texts = _listed(wanted)
-        raise CodesSeveral(
-            f"{len(wanted)} codes are in the picture, and one is wanted: {texts}.",
-            action="Cover or leave out the others, or give the form of the one that is meant.",
-            count=len(wanted),
-            texts=texts,
-        )
-    return wanted[0]
+    texts = _listed(read.values())
+    raise CodeUnexpected(
+        f"What was read does not have the form {form}: {texts}.",
+        action="Check that the right code is in the picture, and the form the recipe asks for.",
+        texts=texts,
+        form=form,
+    )
 
 
 def draw_code(text: str, kind: CodeKind, *, is_gs1: bool = False) -> NDArray[np.bool_]:
@@ -220,7 +212,23 @@ def draw_code(text: str, kind: CodeKind, *, is_gs1: bool = False) -> NDArray[np.
     return dark[:1] if kind == "code128" else dark
 
 
-def _listed(codes: Sequence[Code]) -> str:
+def _tried(image: Image, kinds: Sequence[CodeKind], budget_ms: float | None) -> Iterator[tuple[Code, ...]]:
+    """What each way reads, in the order of `read_codes`. Raises CodeReaderMissing, CodeOvertime."""
+    library = _library()
+    began_s = time.perf_counter()
+    grey = np.asarray(image if image.ndim == 2 else cv2.cvtColor(image, cv2.COLOR_BGR2GRAY), np.uint8)
+    for number, (tried, factor) in enumerate(_variants(grey)):
+        if budget_ms is not None and number and (time.perf_counter() - began_s) * 1000 > budget_ms:
+            raise CodeOvertime(
+                f"The code was not read in {budget_ms:g} ms; {number} ways were tried, and others were left.",
+                action="Say where the code is (area_px), or give it more time (budget_ms of the recipe's [code]).",
+                budget_ms=budget_ms,
+            )
+        found = _read(library, tried, factor, kinds)
+        yield tuple(sorted(found, key=lambda code: tuple(reversed(code.corners_px[0]))))
+
+
+def _listed(codes: Iterable[Code]) -> str:
     return ", ".join(repr(code.text) for code in codes)
 
 

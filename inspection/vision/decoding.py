@@ -1,7 +1,8 @@
 """From the bytes of a picture file to an image that can be judged, or a refusal that says why not.
 
-Pillow decodes rather than OpenCV: OpenCV fills the missing half of a truncated JPEG with grey and says
-nothing, so half a picture would be inspected and the other half accepted unseen.
+OpenCV fills the missing half of a truncated JPEG with grey and says nothing, so half a picture would be inspected and
+the other half accepted unseen. Pillow does so where data are missing and the end of the file is there. So Pillow reads
+headers and decodes all other formats, and simplejpeg (MIT), the same libjpeg-turbo as strictly as it can be, a JPEG.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ import io
 import warnings
 
 import numpy as np
+import simplejpeg
 from PIL import Image as Pillow
 from PIL import ImageFile, TiffImagePlugin
 
@@ -73,16 +75,36 @@ def decode_image(data: bytes) -> Image:
         _check_depth(picture, data)
         _check_pages(picture)
         try:
-            pixels = np.array(picture.convert("L" if picture.mode in _TO_GREY else "RGB"))
+            pixels = _from_jpeg(data, picture) if picture.format == "JPEG" else _converted(picture)
         except (OSError, ValueError, SyntaxError) as error:
             raise _unreadable(data, str(error)) from error
-    if pixels.ndim == 3:
-        pixels = np.ascontiguousarray(pixels[:, :, ::-1])
-        if np.array_equal(pixels[..., 0], pixels[..., 1]) and np.array_equal(pixels[..., 0], pixels[..., 2]):
-            # Grey stored as colour: a third of the work from here on.
-            pixels = np.ascontiguousarray(pixels[..., 0])
+    if pixels.ndim == 3 and (
+        np.array_equal(pixels[..., 0], pixels[..., 1]) and np.array_equal(pixels[..., 0], pixels[..., 2])
+    ):
+        # Grey stored as colour: a third of the work from here on.
+        pixels = np.ascontiguousarray(pixels[..., 0])
     pixels.setflags(write=False)
     return pixels
+
+
+def _from_jpeg(data: bytes, picture: Pillow.Image) -> Image:
+    """As `_converted`, and to the same pixels.
+
+    Raises ValueError wherever libjpeg warns of data that are corrupt or missing. A JPEG has no checksum: of a few bytes
+    that are wrong the rest may be decoded without a warning.
+    """
+    if picture.mode == "CMYK":
+        simplejpeg.decode_jpeg(data, "CMYK", strict=True)
+        return _converted(picture)
+    pixels = np.asarray(simplejpeg.decode_jpeg(data, "GRAY" if picture.mode == "L" else "BGR", strict=True))
+    return pixels[..., 0] if picture.mode == "L" else pixels
+
+
+def _converted(picture: Pillow.Image) -> Image:
+    """Grey (H, W), or (H, W, 3) BGR."""
+    if picture.mode in _TO_GREY:
+        return np.array(picture.convert("L"))
+    return np.ascontiguousarray(np.asarray(picture.convert("RGB"))[:, :, ::-1])
 
 
 def _check_depth(picture: Pillow.Image, data: bytes) -> None:

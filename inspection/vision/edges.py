@@ -16,7 +16,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from inspection.errors import InspectionError
-from inspection.types import Box, Defect, EdgePoint, Frame, Image, Measurement, Surface
+from inspection.types import (
+    Box,
+    Defect,
+    Detections,
+    EdgePoint,
+    Frame,
+    Image,
+    Mask,
+    Measurement,
+    Surface,
+)
 from inspection.vision.measuring import sigma_of_mean
 
 MIN_CONTRAST = 20.0
@@ -61,8 +71,9 @@ class StripEdges:
     ) -> tuple[EdgePoint, ...]:
         """One point per block of rows, from the top down; `image` lies at `left_px, top_px` of the frame.
 
-        A block whose edges do not stand out takes its neighbours' word. Raises EdgeMissing when that is so for
-        more than half of the blocks: a width of 0 is never the answer.
+        A single block whose edge does not stand out takes its two neighbours' word. Raises EdgeMissing where there is
+        no such word, or where the strip goes on to the border of the picture: what lies beyond was not seen, and a
+        width of 0 is never the answer.
         """
         x_scale, y_scale = self.surface.x_mm_per_px, self.surface.y_mm_per_px
         assert x_scale is not None, "a recipe with edges gives a scale"
@@ -76,8 +87,8 @@ class StripEdges:
                 for top, bottom in pairwise(borders.tolist())
             ]
         )
-        lefts = _steady(_edges(profiles), side="left")
-        rights = _steady(_edges(profiles[:, ::-1]), side="right")
+        lefts = _steady(*_edges(profiles), side="left")
+        rights = _steady(*_edges(profiles[:, ::-1]), side="right")
         width = grey.shape[1]
         middles = (borders[:-1] + borders[1:]) / 2
         return tuple(
@@ -117,6 +128,41 @@ class StripEdges:
                 rows[:] = np.pad(rows[:, left : width - right], beside, mode="symmetric")
         return copy
 
+    def trimmed(
+        self,
+        found: Detections,
+        edges: tuple[EdgePoint, ...],
+        frame: Frame,
+        *,
+        left_px: float = 0.0,
+        top_px: float = 0.0,
+    ) -> Detections:
+        """Detections in the image that lies at `left_px, top_px` of the frame, their masks without what the mirror
+        image adds beyond an edge. One of whose mask nothing is left is judged by its box: a network's masks are
+        coarse, and none may be lost for that."""
+        masks = tuple(
+            None if mask is None else self._on_strip(mask, edges, frame, left_px=left_px, top_px=top_px)
+            for mask in found.masks
+        )
+        return replace(found, masks=masks)
+
+    def _on_strip(
+        self, mask: Mask, edges: tuple[EdgePoint, ...], frame: Frame, *, left_px: float, top_px: float
+    ) -> Mask | None:
+        """The pixels whose middle lies between the edges of their row."""
+        surface = self.surface
+        assert surface.x_mm_per_px is not None, "a recipe with edges gives a scale"
+        assert surface.y_mm_per_px is not None, "a recipe with edges gives a scale"
+        height, width = mask.pixels.shape
+        rows, columns = top_px + mask.top + np.arange(height), left_px + mask.left + np.arange(width)
+        y_mm = frame.y_origin_mm + (rows + 0.5) * surface.y_mm_per_px
+        x_mm = surface.x_origin_mm + (columns + 0.5) * surface.x_mm_per_px
+        along = [point.y_mm for point in edges]
+        left = np.interp(y_mm, along, [point.left_mm for point in edges])
+        right = np.interp(y_mm, along, [point.right_mm for point in edges])
+        on_strip = mask.pixels & (left[:, None] <= x_mm) & (x_mm <= right[:, None])
+        return replace(mask, pixels=on_strip) if on_strip.any() else None
+
     def placed(self, defects: tuple[Defect, ...], edges: tuple[EdgePoint, ...]) -> tuple[Defect, ...]:
         """Those that lie on the strip, as much of them as does, each with its distances from the edges."""
         x_scale = self.surface.x_mm_per_px
@@ -136,11 +182,13 @@ def width_of(edges: tuple[EdgePoint, ...]) -> Measurement:
     return Measurement(name=WIDTH, value=width, unit="mm", uncertainty=error)
 
 
-def _edges(profiles: Profiles) -> NDArray[np.float64]:
-    """Where the strip begins in each block, px from the profile's first pixel; NaN where nothing stands out there."""
+def _edges(profiles: Profiles) -> tuple[NDArray[np.float64], NDArray[np.floating], NDArray[np.floating]]:
+    """Of each block: where the strip begins, px from the profile's first pixel, NaN where nothing stands out; the grey
+    beside it there, or else at the border of the picture; and the strip's own."""
     width = profiles.shape[1]
     if width < 4 * (_MARGIN_PX + _HOLDS_PX):
-        return np.full(len(profiles), np.nan)
+        nothing = np.full(len(profiles), np.nan)
+        return nothing, nothing, nothing
     outside = np.median(profiles[:, :_MARGIN_PX], axis=1)
     strip = np.median(profiles[:, width // 3 : -width // 3 : 4], axis=1)
     coarse = _crossings(profiles, outside, strip)
@@ -148,8 +196,9 @@ def _edges(profiles: Profiles) -> NDArray[np.float64]:
     at = np.rint(np.nan_to_num(coarse, nan=width / 2)).astype(np.intp)[:, None]
     inside = np.take_along_axis(profiles, at + _BLURRED_PX + np.arange(_HOLDS_PX), axis=1)
     beside = np.take_along_axis(profiles, np.maximum(at - _BLURRED_PX - 1 - np.arange(_HOLDS_PX), 0), axis=1)
-    fine = _balanced(profiles, at, np.median(beside, axis=1), np.median(inside, axis=1))
-    return np.where(np.isnan(coarse), np.nan, fine)
+    beside, inside = np.median(beside, axis=1), np.median(inside, axis=1)
+    found = np.where(np.isnan(coarse), np.nan, _balanced(profiles, at, beside, inside))
+    return found, np.where(np.isnan(found), outside, beside), inside
 
 
 def _balanced(
@@ -188,11 +237,28 @@ def _crossings(
     return np.where(is_found, first - 0.5 + (0.5 - before) / step, np.nan)
 
 
-def _steady(found: NDArray[np.float64], *, side: str) -> NDArray[np.float64]:
-    """Each block's edge as the middle one of three neighbours': a notch or a stain moves one, not the edge."""
-    known = np.flatnonzero(~np.isnan(found))
-    missing = len(found) - len(known)
-    if 2 * missing > len(found):
+def _steady(
+    found: NDArray[np.float64],
+    beside: NDArray[np.floating],
+    inside: NDArray[np.floating],
+    *,
+    side: str,
+) -> NDArray[np.float64]:
+    """Each block's edge as the middle one of three neighbours': a notch or a stain moves one, not the edge.
+
+    What lies beyond an edge is painted over before anybody looks: an edge is guessed for one block between two others,
+    never where the strip may have left the picture.
+    """
+    is_found = ~np.isnan(found)
+    known = np.flatnonzero(is_found)
+    is_between = np.convolve(np.pad(is_found, 1), [1, 0, 1], mode="valid") == 2
+    is_unseen = ~(is_found | is_between)
+    if len(known):
+        strip, background = np.median(inside[known]), np.median(beside[known])
+        # Of a block that shows both, more than half of its rows would go unseen.
+        is_unseen |= np.abs(beside - strip) <= np.abs(beside - background)
+    if is_unseen.any():
+        missing = int(np.count_nonzero(is_unseen | ~is_found))
         raise EdgeMissing(
             f"The {side} edge of the strip does not stand out in {missing} of {len(found)} blocks of rows.",
             action="Check that both edges of the strip and some background are in the picture, and the lamp.",

@@ -131,16 +131,17 @@ class GoldenPrint:
         return np.asarray(seen, np.uint8), warp
 
     def _warp(self, template: Template, grey: Image) -> Points:
-        """Where the print lies: searched from where it usually does, then everywhere."""
+        """Where the print lies: searched from where it usually does, then everywhere. Raises PartNotFound."""
         rim = np.array(template.origin_px)
         score = -1.0
         for near in (np.array([[1, 0, -rim[0]], [0, 1, -rim[1]]]), None):
             found, score = template.locate(grey, near=near)
             warp = np.column_stack([found[:, :2], _held(found[:, 2] + found[:, :2] @ rim, template.pixels)])
             if score >= template.min_score and self._beyond_picture(_mapped(_grid(grey.shape, 1), warp)) <= 0:
-                return warp
+                break
         if not score >= template.min_score:
             raise _not_found(f"{score:.2f}", f"≥ {template.min_score:g}")
+        template.check_turn(grey, found, score)
         return warp
 
     def _beyond_picture(self, places: Field) -> float:

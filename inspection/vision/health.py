@@ -6,7 +6,7 @@ so that charts show it drift, and asked where a recipe says what is allowed.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -92,11 +92,16 @@ class LensDirty(ImageUnfit):
     code = "INS-LENS-DIRTY"
 
 
-def check_health(image: Image) -> None:
-    """Raise ImageDark, ImageGlare or ImageEmpty, with the value and what is allowed, if no image could be judged so."""
-    grey = _grey(image)
-    mean, deviation = (float(value[0][0]) for value in cv2.meanStdDev(grey))
-    saturated = _saturated_share(grey)
+def check_health(image: Image, raw: Image | None = None) -> None:
+    """Raise ImageDark, ImageGlare or ImageEmpty, with the value and what is allowed, if no image could be judged so.
+
+    raw  as the camera gave it, of the same shape, where a flat field has evened it out since: clipped white becomes
+         grey by that, and a picture without anything on it the lamp's unevenness. None: it is `image`
+    """
+    greys = [_grey(one) for one in _taken(image, raw)]
+    light = [cv2.meanStdDev(grey) for grey in greys]
+    mean, deviation = (min(float(one[which][0][0]) for one in light) for which in (0, 1))
+    saturated = _saturated_share(_brightest(greys))
     if mean < MIN_MEAN:
         raise _unfit(ImageDark, f"mean {mean:.1f}", f"≥ {MIN_MEAN:g}")
     if saturated > MAX_SATURATED:
@@ -111,7 +116,7 @@ class Health:
 
     mean_grey       grey levels; drifts down as a lamp ages
     evenness        0..1, the darkest of 64 strips of columns to the brightest, by their means
-    saturated       share of pixels at 250 and above
+    saturated       share of pixels at 250 and above, before the flat field or after it
     glare           share of the image that the largest place at 250 and above fills
     blur_across_px, blur_along_px   width of the sharpest edges that run along, and across: the way from one side's
                     level to the other's at the steepest slope. A lens in focus has 1 to 2.5; a blur of sigma s has
@@ -144,16 +149,17 @@ class Health:
         )
 
 
-def health_of(image: Image) -> Health:
-    """Measure an image, but for dirt, of which one image says nothing."""
+def health_of(image: Image, raw: Image | None = None) -> Health:
+    """Measure an image, but for dirt, of which one image says nothing. `raw` as for `check_health`."""
     grey = _grey(image)
     across, along = _blur_px(grey)
-    saturated = _saturated_share(grey)
+    brightest = _brightest([_grey(one) for one in _taken(image, raw)])
+    saturated = _saturated_share(brightest)
     return Health(
         mean_grey=float(cv2.mean(grey)[0]),
         evenness=_evenness(grey),
         saturated=saturated,
-        glare=_glare_share(grey) if saturated else 0.0,
+        glare=_glare_share(brightest) if saturated else 0.0,
         blur_across_px=across,
         blur_along_px=along,
     )
@@ -220,9 +226,9 @@ class HealthWatch:
         self._common: NDArray[np.float32] | None = None
         self._seen = 0
 
-    def look(self, image: Image) -> Health:
-        """Measure it; whether it is fit, `limits.check` says."""
-        health = health_of(image)
+    def look(self, image: Image, raw: Image | None = None) -> Health:
+        """Measure it; whether it is fit, `limits.check` says. `raw` as for `check_health`."""
+        health = health_of(image, raw)
         return health if self.limits.max_dirt is None else replace(health, dirt=self._dirt(_grey(image)))
 
     def _dirt(self, grey: Image) -> float | None:
@@ -257,6 +263,19 @@ def dirt_share(common: NDArray[np.float32]) -> float:
 
 def _grey(image: Image) -> Image:
     return image if image.ndim == 2 else np.asarray(cv2.cvtColor(image, cv2.COLOR_BGR2GRAY), np.uint8)
+
+
+def _taken(image: Image, raw: Image | None) -> tuple[Image, ...]:
+    """What is asked: without a flat field one picture, and no further look at all its pixels."""
+    return (image,) if raw is None or raw is image else (image, raw)
+
+
+def _brightest(greys: Sequence[Image]) -> Image:
+    """Of each place the brightest: what is clipped in any of them shows nothing in the others."""
+    first, *others = greys
+    for other in others:
+        first = np.asarray(cv2.max(first, other), np.uint8)
+    return first
 
 
 def _saturated_share(grey: Image) -> float:

@@ -23,6 +23,8 @@ _FIT_EVERY: Final = 3
 _FIT_KEEPS: Final = 2.5
 """Of the spread, as a standard deviation from the median: what lies farther off is a defect, not the surface."""
 _SMOOTH: Final = 3
+_AROUND: Final = np.ones((3, 3), np.uint8)
+"""The eight neighbours of a place, by which shadows are connected too."""
 _LEAST_KNOWN: Final = 0.8
 """Where every fifth place is unknown the sensor is not set up, however small each of them is."""
 
@@ -59,8 +61,9 @@ class HeightRules:
         TooManyDetections."""
         known = np.isfinite(heights)
         self._check_known(known)
-        off = self._smoothed(heights - _surface(heights, self.level), known)
-        found = Detections.together([self._found(off, known, one) for one in self.deviations])
+        rough = heights - _surface(heights, self.level)
+        off = self._smoothed(rough, known)
+        found = Detections.together([self._found(rough, off, known, one) for one in self.deviations])
         low, high = (float(value) for value in np.percentile(off[known], (0.1, 99.9)))
         return Sensed(
             picture=self._picture(off, known),
@@ -90,13 +93,17 @@ class HeightRules:
         return np.where(known, mean, 0).astype(np.float32)
 
     @staticmethod
-    def _found(off: Heights, known: NDArray[np.bool_], one: Deviation) -> Detections:
-        """Its score is 0.5 at `from_mm`, and grows with how far off it lies."""
-        share = off / one.from_mm
+    def _found(rough: Heights, off: Heights, known: NDArray[np.bool_], one: Deviation) -> Detections:
+        """Its score is 0.5 at `from_mm`, and grows with how far off it lies.
+
+        What is not known beside a defect may be more of it: all of that shadow counts, as its rim, and never as less.
+        """
+        share = off / one.from_mm if known.all() else _share_beside_shadows(rough / one.from_mm, known)
         scores = np.where(share > 0, share / (share + 1), 0).astype(np.float32)
-        # What is not known beside a defect may be more of it: it counts as its rim, never as less.
-        beside = cv2.dilate((scores >= 0.5).astype(np.uint8), np.ones((3, 3), np.uint8)) > 0
-        scores[~known & beside] = 0.5
+        count, shadow = _shadows(known)
+        near_defect = cv2.dilate((known & (scores >= 0.5)).astype(np.uint8), _AROUND) > 0
+        is_more = np.bincount(shadow[near_defect & ~known], minlength=count) > 0
+        scores[~known] = np.where(is_more[shadow[~known]], np.float32(0.5), np.float32(0))
         return regions(scores, threshold=0.5, kind=one.kind, min_area_px=one.min_area_px)
 
     def _picture(self, off: Heights, known: NDArray[np.bool_]) -> Image:
@@ -104,6 +111,28 @@ class HeightRules:
         low, high = self.range_mm
         grey = np.clip(1 + (off - low) / (high - low) * 254, 1, 255)
         return np.where(known, grey, 0).astype(np.uint8)
+
+
+def _shadows(known: NDArray[np.bool_]) -> tuple[int, NDArray[np.int32]]:
+    """How many connected places are not known, and one, and the number of its own at each place; 0 is known."""
+    count, shadow = cv2.connectedComponents((~known).astype(np.uint8), connectivity=8)
+    return count, np.asarray(shadow, np.int32)
+
+
+def _share_beside_shadows(share: Heights, known: NDArray[np.bool_]) -> Heights:
+    """Shares of a deviation, averaged with what is around each, where what is not known averages none away.
+
+    A shadow is taken to lie as far off as the farthest place beside it: so the rim of a defect is no less for a shadow
+    in its middle. A known place beside one keeps its own height where that is farther off.
+    """
+    count, shadow = _shadows(known)
+    beside = cv2.dilate(np.where(known, share, -np.inf).astype(np.float32), _AROUND)
+    farthest = np.full(count, -np.inf, np.float32)
+    np.maximum.at(farthest, shadow[~known], beside[~known])
+    filled = np.where(known, share, farthest[shadow]).astype(np.float32)
+    averaged = np.asarray(cv2.blur(filled, (_SMOOTH, _SMOOTH)), np.float32)
+    at_shadow = cv2.dilate((~known).astype(np.uint8), _AROUND) > 0
+    return np.where(at_shadow, np.maximum(averaged, filled), averaged)
 
 
 def _blind(found: str, allowed: str) -> SensorBlind:

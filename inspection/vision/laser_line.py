@@ -56,26 +56,35 @@ class LaserLine:
 def line_rows_of(pictures: NDArray[np.uint8], *, min_peak: float) -> NDArray[np.float32]:
     """Where the line lies in each column of pictures (n, rows, W), as (n, W) rows with a fraction; NaN: not known.
 
-    The centre of gravity of what is brighter than the column's ground, near the brightest row.
+    The centre of gravity of what is brighter than the column's ground, near the brightest row, or the middle of them
+    where the camera shows several at its limit.
     """
     count, height, width = pictures.shape
     found = np.empty((count, width), np.float32)
-    around = np.arange(-_AROUND, _AROUND + 1)
+    # One more for where the middle lies between two rows.
+    around = np.arange(-_AROUND, _AROUND + 2)
     for number, picture in enumerate(pictures):
         columns = np.ascontiguousarray(picture.T)
         # Of every fourth row: a line leaves at most 3 of 16 of them bright.
         some = np.sort(columns[:, ::4], axis=1)
         ground = some[:, some.shape[1] // 4].astype(np.float32)
-        peak = columns.argmax(axis=1)
-        near = np.clip(peak[:, None] + around, 0, height - 1)
+        # A line brighter than the camera can say has several brightest rows, and lies in the middle of them.
+        first, last = columns.argmax(axis=1), height - 1 - columns[:, ::-1].argmax(axis=1)
+        peak, is_even = (first + last) // 2, (first + last) % 2
+        below = _AROUND + is_even
+        near = np.clip(peak[:, None] + np.minimum(around, below[:, None]), 0, height - 1)
         light = np.maximum(np.take_along_axis(columns, near, axis=1) - ground[:, None], 0)
+        between = (near >= first[:, None]) & (near <= last[:, None])
+        dimmest = np.where(between, light, np.inf).min(axis=1)
+        light[is_even == 0, -1] = 0
         total = light.sum(axis=1)
         rows = (light * near).sum(axis=1) / np.maximum(total, 1)
         height_of_peak = light.max(axis=1)
         np.put_along_axis(columns, near, 0, axis=1)
         rival = columns.max(axis=1) - ground
+        is_one = (rival < _RIVAL * height_of_peak) & (dimmest >= _RIVAL * height_of_peak)
         # At the picture's border a part of the line is outside: its centre is not.
-        inside = (peak >= _AROUND) & (peak < height - _AROUND)
-        known = (height_of_peak >= min_peak) & (rival < _RIVAL * height_of_peak) & inside
+        inside = (peak >= _AROUND) & (peak < height - below)
+        known = (height_of_peak >= min_peak) & is_one & inside
         found[number] = np.where(known, rows, np.nan)
     return found

@@ -48,6 +48,11 @@ MAX_SCATTER_PX = 1.0
 
 _STEP_PX = 0.5
 _SMOOTHING_PX = 1.0
+
+_MARGIN_PX = 5.0
+"""How far around a place is looked at to say that an edge is there: four sigmas of the smoothing, and the neighbour
+one pixel off. With nothing beyond the end of a scan line, an edge at it or outside showed up to 3 px farther inside."""
+
 _SCAN_LINES = (24, 120)
 _TRIALS = 100
 
@@ -162,11 +167,13 @@ class Edges:
 
     blur_px   standard deviation of the blur (lens, pixel, interpolation), the median over the points
     contrast  grey levels from one side to the other, the median over the points
+    within    how many of the points lie on their scan line, and not up to MAX_SCATTER_PX beyond it
     """
 
     points_px: Points
     blur_px: float
     contrast: float
+    within: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -226,8 +233,8 @@ def fit(grey: Image, plane: Plane, gauge: Gauge, *, name: str, pose: Pose) -> Li
     count = int(np.clip(gauge.length_mm * px_per_mm / 2, *_SCAN_LINES))
     starts, ends = (plane.to_px(pose.to_plane(side)) for side in gauge.scan(count))
     edges = find_edges(grey, starts, ends, gauge.edge, name=name)
-    if len(edges.points_px) < MIN_FOUND * count:
-        raise _not_found(name, f"{len(edges.points_px)} / {count}", f"≥ {math.ceil(MIN_FOUND * count)}")
+    if edges.within < MIN_FOUND * count:
+        raise _not_found(name, f"{edges.within} / {count}", f"≥ {math.ceil(MIN_FOUND * count)}")
     points = plane.to_mm(edges.points_px)
     mm_per_px = 1 / px_per_mm
     together = _sharing_pixels(gauge.length_mm * px_per_mm / count)
@@ -261,8 +268,9 @@ def find_edges(grey: Image, starts_px: Points, ends_px: Points, edge: Edge, *, n
     """The edge on each of the scan lines, starts (N, 2) to ends (N, 2), that has one.
 
     An edge is where the smoothed brightness changes fastest, to a fraction of a sample by the parabola through the
-    logarithm of the gradient: exact for an edge blurred by a Gaussian. Raises EdgeNotFound for scan lines that
-    leave the picture: what lies outside cannot be looked at.
+    logarithm of the gradient: exact for an edge blurred by a Gaussian. A scan line that ends at the picture's border
+    has none on its last 5 px. Raises EdgeNotFound for scan lines that leave the picture: what lies outside cannot be
+    looked at.
     """
     limits = np.array(grey.shape[::-1]) - 1
     both = np.concatenate([starts_px, ends_px])
@@ -276,10 +284,27 @@ def find_edges(grey: Image, starts_px: Points, ends_px: Points, edge: Edge, *, n
     length = float(np.linalg.norm(ends_px - starts_px, axis=1).mean())
     count = max(int(length / _STEP_PX) + 1, 9)
     step = length / (count - 1)
-    share = np.linspace(0, 1, count)
+    # Points up to MAX_SCATTER_PX beyond the reach go into the fit: without those that noise moved outwards, an edge at
+    # the end of it would be drawn inwards.
+    beyond, scatter = (_MARGIN_PX + MAX_SCATTER_PX) / length, MAX_SCATTER_PX / length
+    more = math.ceil(beyond * (count - 1))
+    share = np.arange(-more, count + more) / (count - 1)
     at = starts_px[:, None] + (ends_px - starts_px)[:, None] * share[:, None]
-    smooth = cv2.GaussianBlur(_sampled(grey, at), (0, 0), sigmaX=_SMOOTHING_PX / step, sigmaY=1e-3)
-    return _peaks(np.gradient(smooth, step, axis=1), starts_px, ends_px, step, edge)
+    seen = np.clip(at, 0, limits)
+    smooth = cv2.GaussianBlur(_sampled(grey, seen), (0, 0), sigmaX=_SMOOTHING_PX / step, sigmaY=1e-3)
+    # Beside the picture's border the reach ends sooner: what lies beyond it is made up.
+    outside = (at != seen).any(axis=2)
+    low = np.maximum(share[outside.argmin(axis=1)] + beyond, 0.0)
+    high = np.minimum(share[::-1][outside[:, ::-1].argmin(axis=1)] - beyond, 1.0)
+    sought = (share >= low[:, None] - scatter) & (share <= high[:, None] + scatter)
+    lines, sample, blur_px, contrast = _peaks(np.gradient(smooth, step, axis=1), sought, step, edge)
+    place = (sample - more) / (count - 1)
+    return Edges(
+        points_px=starts_px[lines] + (ends_px - starts_px)[lines] * place[:, None],
+        blur_px=blur_px,
+        contrast=contrast,
+        within=int(((place >= low[lines]) & (place <= high[lines])).sum()),
+    )
 
 
 def _sampled(grey: Image, at: Points) -> Points:
@@ -292,7 +317,11 @@ def _sampled(grey: Image, at: Points) -> Points:
     return np.asarray(above * (1 - down) + below * down, np.float64)
 
 
-def _peaks(slope: Points, starts_px: Points, ends_px: Points, step: float, edge: Edge) -> Edges:
+def _peaks(
+    slope: Points, sought: NDArray[np.bool_], step: float, edge: Edge
+) -> tuple[NDArray[np.intp], Points, float, float]:
+    """The scan lines that have an edge where it is sought, on which sample of each it lies, with a fraction, and of
+    all of them the edge's blur, px, and contrast."""
     sign = {"rising": 1, "falling": -1}.get(edge.brightness)
     steep = np.maximum(np.abs(slope) if sign is None else sign * slope, 1e-3)
     # Neighbours one pixel off: nearer ones see the same smoothed noise.
@@ -303,7 +332,7 @@ def _peaks(slope: Points, starts_px: Points, ends_px: Points, step: float, edge:
     peak = (here >= steep[:, reach - 1 : -reach - 1]) & (
         here > steep[:, reach + 1 : slope.shape[1] - reach + 1]
     )
-    peak &= bend < -1e-6
+    peak &= (bend < -1e-6) & sought[:, reach:-reach]
     variance = np.where(peak, (reach * step) ** 2 / np.maximum(-bend, 1e-6), 0.0)
     contrast = here * np.sqrt(2 * np.pi * variance)
     peak &= contrast >= edge.min_contrast
@@ -311,13 +340,11 @@ def _peaks(slope: Points, starts_px: Points, ends_px: Points, step: float, edge:
     lines = np.flatnonzero(peak.any(axis=1))
     best = best[lines]
     off = 0.5 * reach * (left - right)[lines, best] / bend[lines, best]
-    share = (best + reach + np.clip(off, -reach, reach)) / (slope.shape[1] - 1)
-    points = starts_px[lines] + (ends_px - starts_px)[lines] * share[:, None]
     # What the smoothing along the scan line and the difference over two steps added is not the picture's blur.
     own = _SMOOTHING_PX**2 + step**2 / 3
     blur = math.sqrt(max(float(np.median(variance[lines, best])) - own, 0.0)) if len(lines) else 0.0
     level = float(np.median(contrast[lines, best])) if len(lines) else 0.0
-    return Edges(points_px=points, blur_px=blur, contrast=level)
+    return lines, best + reach + np.clip(off, -reach, reach), blur, level
 
 
 def _sharing_pixels(spacing_px: float) -> float:

@@ -31,8 +31,9 @@ class GaugedPart:
     calibration: Calibration | None = None
 
     def measure(self, image: Image, surface: Surface) -> tuple[Measurement, ...]:
-        """All quantities. Raises PartMissing, PartNotFound, EdgeNotFound: a part that cannot be measured whole is not
-        inspected; CalibrationMisfit for a surface without a scale, and for another frame than was calibrated for."""
+        """All quantities. Raises PartMissing, PartNotFound, PartCutOff, EdgeNotFound: a part that cannot be measured
+        whole is not inspected; CalibrationMisfit for a surface without a scale, and for another frame than was
+        calibrated for."""
         plane = self._plane(surface)
         return measure(image, plane, self.gauges, self.quantities, pose=self.aligner.find(image, plane))
 

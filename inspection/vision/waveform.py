@@ -162,12 +162,14 @@ def decode_wav(data: bytes) -> tuple[Image, float]:
             form = file.getnchannels(), 8 * file.getsampwidth(), file.getcomptype()
             count, rate = file.getnframes(), file.getframerate()
             samples = file.readframes(count)
-    except (wave.Error, EOFError, struct.error) as error:
+    # So `wave` says, and without a word, that a chunk reaches beyond the file's stated end.
+    except (wave.Error, EOFError, struct.error, RuntimeError) as error:
+        why = str(error) or "cut off"
         raise ImageUnreadable(
-            f"The file is no WAV file ({len(data)} bytes: {error}).",
+            f"The file is no WAV file ({len(data)} bytes: {why}).",
             action="Copy it again from its source, or record it again.",
             bytes=len(data),
-            why=str(error),
+            why=why,
         ) from error
     if form != (1, 16, "NONE"):
         raise SensorMisfit(

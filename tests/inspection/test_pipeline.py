@@ -3,6 +3,8 @@ from datetime import UTC, datetime
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from inspection.errors import InspectionError
 from inspection.pipeline import Pipeline
@@ -10,6 +12,7 @@ from inspection.types import Box, Detections, Frame, Limit, Surface, Tolerance, 
 from inspection.vision.aligning import OutlineReference
 from inspection.vision.correction import FlatField
 from inspection.vision.edges import StripEdges
+from inspection.vision.health import HealthLimits, HealthWatch
 from inspection.vision.measuring import LineGauge, Quantity
 from inspection.vision.outline import PartOutline
 from inspection.vision.part import GaugedPart
@@ -204,6 +207,55 @@ def test_a_part_of_which_the_picture_cuts_something_off_is_not_a_good_one(moved)
 def test_a_flat_field_of_another_size_is_refused():
     flat = FlatField.from_blank(np.full((48, 32), 100, np.uint8), per_column=True)
     assert a_pipeline(flat_field=flat).inspect(a_frame()).failure == "INS-IMAGE-UNSUITABLE"
+
+
+def a_blank(darkest, brightest):
+    """Of a lamp that falls off from the middle to the corners."""
+    y, x = np.mgrid[-1:1:48j, -1:1:64j]
+    return (brightest - (brightest - darkest) * (x**2 + y**2) / 2).astype(np.uint8)
+
+
+@given(
+    st.integers(60, 180),
+    st.integers(60, 220),
+    st.booleans(),
+    st.sampled_from([(0, "DARK"), (128, "EMPTY"), (255, "GLARE")]),
+)
+def test_a_picture_that_shows_nothing_is_not_inspected_whatever_its_flat_field(
+    darkest, brightest, per_column, shown
+):
+    """What was clipped or empty when it was taken, no gain makes a surface."""
+    grey, why = shown
+    flat = FlatField.from_blank(a_blank(darkest, brightest), per_column=per_column)
+    result = a_pipeline(flat_field=flat).inspect(a_frame(np.full((48, 64), grey, np.uint8)))
+    assert (result.verdict, result.failure) == (Verdict.NOT_INSPECTED, f"INS-IMAGE-{why}")
+
+
+def textured(level):
+    return (level + np.random.default_rng(3).normal(0, 6, (48, 64))).clip(0, 249)
+
+
+@pytest.mark.parametrize("in_colour", [False, True])
+def test_glare_is_measured_where_the_camera_was_clipped_and_where_the_flat_field_clips(in_colour):
+    flat = FlatField.from_blank(a_blank(80, 190), per_column=False)
+    watch = HealthWatch(HealthLimits(max_glare=0.01))
+
+    def result(pixels):
+        pixels = pixels.astype(np.uint8)
+        picture = np.dstack([pixels] * 3) if in_colour else pixels
+        return a_pipeline(flat_field=flat, health=watch).inspect(a_frame(picture))
+
+    lit = a_blank(80, 190) * 0.9 + textured(0)
+    clipped = lit.copy()
+    clipped[16:32, 24:40] = 255  # where its gain is below 1: evened out, it has 210 grey levels
+    brought_up = lit.copy()
+    brought_up[:8, :8] = 220  # where its gain is nearly 2
+    assert result(lit).failure is None
+    for picture, glaring_px in ((clipped, 256), (brought_up, 64)):
+        refused = result(picture)
+        assert refused.failure == "INS-IMAGE-GLARE"
+        values = {one.name: one.value for one in refused.measurements}
+        assert values["image_saturated"] == pytest.approx(glaring_px / lit.size, rel=0.2)
 
 
 def test_correcting_the_blank_itself_makes_it_even():

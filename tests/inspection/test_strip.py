@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from inspection.repeats import RepeatRules
 from inspection.strip import MOST_EDGE_POINTS, StripRules, WeldRules
-from inspection.tally import FRAME_LOST, NOTHING_JUDGED, UNSEEN, UnitTally, judged_again
+from inspection.tally import FRAME_LOST, IN_SETUP, NOTHING_JUDGED, UNSEEN, UnitTally, judged_again
 from inspection.types import (
     Box,
     Defect,
@@ -195,6 +195,44 @@ def test_a_coil_that_is_all_head_and_tail_was_not_inspected():
 
 def test_what_was_not_seen_in_the_head_withholds_the_coil_all_the_same():
     assert run(a_coil(head_mm=200), 3, lost=[0]).close(NOW).verdict is Verdict.NOT_INSPECTED
+
+
+def test_a_frame_that_counts_for_nothing_keeps_the_coil_from_being_accepted_though_it_shows_defects_of_the_head():
+    """It was looked at while somebody worked on the station: its defects are on record, and were not inspected for."""
+    tally = a_coil(head_mm=200)
+    sees(tally, 0, a_scratch(10, 190), verdict=Verdict.NOT_INSPECTED, failure=IN_SETUP)
+    sees(tally, 1)
+    closed = tally.close(NOW)
+    assert (closed.verdict, closed.failures) == (Verdict.NOT_INSPECTED, {IN_SETUP: 1})
+    assert len(closed.defects) == 1
+    assert closed.strip.unseen == (Stretch(from_mm=0, to_mm=200),)
+    assert judged_again(closed, (LONG,))[0] is Verdict.NOT_INSPECTED
+
+
+@given(
+    frames=st.lists(
+        st.tuples(st.booleans(), st.booleans(), st.sampled_from([10, 160])), min_size=1, max_size=6
+    ),
+    rules=st.fixed_dictionaries(
+        {"head_mm": st.sampled_from([0, 200, 400]), "tail_mm": st.sampled_from([0, 200])}
+    ),
+    at_welds=st.booleans(),
+)
+def test_a_coil_of_which_a_frame_was_not_inspected_is_never_accepted_wherever_its_defects_lie(
+    frames, rules, at_welds
+):
+    welds = WeldRules(longest_mm=200, margin_mm=20, most=9)
+    tally = a_coil(**rules, welds=welds if at_welds else None)
+    for sequence, (is_withheld, is_defective, length_mm) in enumerate(frames):
+        top = sequence * FRAME_MM
+        withheld = {"verdict": Verdict.NOT_INSPECTED, "failure": IN_SETUP} if is_withheld else {}
+        seams = (Stretch(from_mm=top + 10, to_mm=top + 190),) if at_welds else ()
+        scratches = [a_scratch(top + 20, top + 20 + length_mm)] if is_defective else []
+        sees(tally, sequence, *scratches, welds=seams, **withheld)
+    closed = tally.close(NOW)
+    assert closed.frames_failed == sum(is_withheld for is_withheld, _, _ in frames)
+    assert closed.frames_failed == 0 or closed.verdict >= Verdict.NOT_INSPECTED
+    assert judged_again(closed, (LONG,), welds=welds)[0] >= closed.verdict
 
 
 def test_a_verdict_that_no_defect_explains_stands():

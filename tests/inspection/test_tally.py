@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from inspection.identity import IdentifierCode
-from inspection.tally import FRAME_LOST, UNACCOUNTED, VIEW_MISSING, UnitTally, with_losses
-from inspection.types import FrameResult, Grade, InspectionBegun, Limit, RecipeRef, Verdict
+from inspection.tally import FRAME_LOST, UNACCOUNTED, VIEW_MISSING, UnitTally, judged_again, with_losses
+from inspection.types import CodeReading, FrameResult, Grade, InspectionBegun, Limit, RecipeRef, Verdict
 from tests.builders import a_defect
 
 NOW = datetime(2026, 11, 20, 8, tzinfo=UTC)
@@ -192,3 +192,19 @@ def test_several_views_give_one_verdict_whatever_their_order(order, top, side):
         tally.due(sequence)
         tally.add(replace(a_result(verdicts[view], sequence=sequence), camera=view))
     assert tally.close(NOW).verdict is max(top, side)
+
+
+@pytest.mark.parametrize("without_code", [None, Verdict.REVIEW, Verdict.NOT_INSPECTED])
+def test_a_frame_that_failed_for_what_its_code_was_not_read_for_withholds_the_unit_when_it_is_judged_again(
+    without_code,
+):
+    """A picture too small for the recipe is one for both, and the code is excused, not the picture."""
+    tally = UnitTally(BEGUN, (), after=-1, without_code=without_code or Verdict.REVIEW)
+    tally.due(0)
+    misfit = a_result(Verdict.NOT_INSPECTED, "INS-IMAGE-UNSUITABLE")
+    tally.add(replace(misfit, code=CodeReading(failure="INS-IMAGE-UNSUITABLE")))
+    tally.due(1)
+    tally.add(a_result(Verdict.ACCEPT, sequence=1))
+    closed = tally.close(NOW)
+    assert (closed.verdict, closed.code_failure) == (Verdict.NOT_INSPECTED, "INS-IMAGE-UNSUITABLE")
+    assert judged_again(closed, (), without_code=without_code)[0] is Verdict.NOT_INSPECTED

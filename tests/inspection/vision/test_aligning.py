@@ -12,8 +12,8 @@ from inspection.types import Box, Image
 from inspection.vision.aligning import Aligner, Fiducials, OutlineReference, PartNotFound, Template
 from inspection.vision.calibration import EvenScale
 from inspection.vision.measuring import CircleGauge, Pose, Quantity, measure
-from inspection.vision.outline import PartMissing, PartOutline
-from tests.inspection.vision.drawn_scenes import Points, noisy, shape_picture
+from inspection.vision.outline import PartCutOff, PartMissing, PartOutline
+from tests.inspection.vision.drawn_scenes import Points, disc, noisy, shape_picture
 
 PLANE = EvenScale(x_mm_per_px=0.1, y_mm_per_px=0.1, scale_uncertainty=0.0)
 SIZE_PX = 120
@@ -84,6 +84,54 @@ def test_the_part_is_found_to_a_fraction_of_a_pixel(aligner, x, y, angle):
 def test_a_template_finds_the_part_however_it_is_turned(x, y, angle):
     pose = Pose(x_mm=6 + x, y_mm=6 + y, angle_deg=angle)
     assert_near(by("template").find(picture(pose, seed=2), PLANE), pose, px=0.05, deg=0.1)
+
+
+@pytest.mark.parametrize("allowed_deg", [0.0, 5.0])
+@pytest.mark.parametrize("further_deg", [-20.0, -4.0, -1.5, 0.0, 1.5, 4.0, 20.0])
+def test_a_part_that_is_turned_further_than_is_allowed_is_not_found(allowed_deg, further_deg):
+    master = picture(MASTER_POSE)
+    template = Template.cut(master, Box(28, 40, 98, 80), origin_px=(60.0, 60.0), max_turn_deg=allowed_deg)
+    turned = Pose(x_mm=6.2, y_mm=5.9, angle_deg=further_deg + np.copysign(allowed_deg, further_deg))
+    if further_deg == 0:
+        assert_near(template.find(picture(turned, seed=7), PLANE), turned, px=0.1, deg=0.25)
+        return
+    with pytest.raises(PartNotFound):
+        template.find(picture(turned, seed=7), PLANE)
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_a_ring_that_looks_the_same_however_it_is_turned_is_never_turned_too_far(seed):
+    def ring(x: float, y: float) -> Callable[[Points], Points]:
+        outer, bore = disc((x, y), 30.0), disc((x, y), 10.0)
+        return lambda places: np.minimum(outer(places), -bore(places))
+
+    master = shape_picture(ring(60.0, 60.0), size_px=SIZE_PX, noise=3.0)
+    template = Template.cut(master, Box(26, 26, 94, 94), origin_px=(60.0, 60.0), max_turn_deg=0.0)
+    x, y = 60 + np.sin(seed), 60 + np.cos(seed)
+    found = template.find(shape_picture(ring(x, y), size_px=SIZE_PX, noise=3.0, seed=seed + 1), PLANE)
+    assert (found.x_mm, found.y_mm) == pytest.approx((0.1 * x, 0.1 * y), abs=0.01)
+
+
+@pytest.mark.parametrize("off_px", [-6.0, -4.0, -2.0, 0.5])
+@pytest.mark.parametrize("side", ["left", "right", "top", "bottom"])
+def test_a_part_that_the_border_of_the_picture_cuts_off_is_not_one_that_was_seen(side, off_px):
+    """How far inside the border the nearest side of the template lies, which was learned at 28, 40, 98 and 80 px."""
+    at = {
+        "left": (60 - 28 + off_px, 60.0),
+        "right": (60 + SIZE_PX - 98 - off_px, 60.0),
+        "top": (60.0, 60 - 40 + off_px),
+        "bottom": (60.0, 60 + SIZE_PX - 80 - off_px),
+    }
+    pose = Pose(x_mm=0.1 * at[side][0], y_mm=0.1 * at[side][1])
+    template = Template.cut(
+        picture(MASTER_POSE), Box(28, 40, 98, 80), origin_px=(60.0, 60.0), max_turn_deg=5.0
+    )
+    if off_px > 0:
+        assert_near(template.find(picture(pose, seed=8), PLANE), pose, px=0.5, deg=0.5)
+        return
+    with pytest.raises(PartCutOff) as cut:
+        template.find(picture(pose, seed=8), PLANE)
+    assert cut.value.facts["share"] == "19%"
 
 
 @pytest.mark.parametrize("angle", [60.0, -80.0])

@@ -12,6 +12,7 @@ from inspection.vision.codes import (
     KINDS,
     CodeKind,
     CodeNotRead,
+    CodeOvertime,
     CodeReaderMissing,
     CodesSeveral,
     CodeUnexpected,
@@ -113,6 +114,37 @@ def test_the_form_says_which_of_two_codes_is_meant():
     assert read_code(both, form=r"B-\d+").text == "B-2"
     with pytest.raises(CodesSeveral):
         read_code(both, form=r"[AB]-\d+")
+
+
+def beside(picture: Image, other: Image) -> Image:
+    height = max(picture.shape[0], other.shape[0])
+    ground = [np.pad(one, ((0, height - one.shape[0]), (0, 40)), mode="edge") for one in (picture, other)]
+    return np.hstack(ground)
+
+
+def test_a_suppliers_label_does_not_end_the_search_for_the_code_that_is_harder_to_read():
+    both = beside(dot_peened("HNFHJN0020N0000KAC"), on_part(symbol("datamatrix", "SUPPLIER-4711")))
+    assert [code.text for code in read_codes(both)] == ["SUPPLIER-4711"]
+    assert read_code(both, form=r"HN\w+").text == "HNFHJN0020N0000KAC"
+
+
+def test_where_the_time_ends_after_a_suppliers_label_not_every_way_was_tried():
+    label = on_part(symbol("datamatrix", "SUPPLIER-4711"))
+    with pytest.raises(CodeOvertime):
+        read_code(label, form=r"HN\w+", budget_ms=0.0)
+    with pytest.raises(CodeUnexpected) as refused:
+        read_code(label, form=r"HN\w+")
+    assert refused.value.facts["texts"] == "'SUPPLIER-4711'"
+
+
+def test_the_same_code_twice_is_one_code():
+    assert read_code(on_part(symbol("datamatrix"), symbol("datamatrix"))).text == TEXT
+
+
+def test_the_same_text_in_two_kinds_of_code_is_two_codes():
+    """What it means is for the kind to say: the one may be GS1's and the other nobody's."""
+    with pytest.raises(CodesSeveral):
+        read_code(on_part(symbol("qr"), symbol("datamatrix")))
 
 
 def test_a_code_of_another_form_is_refused():

@@ -18,6 +18,15 @@ def encoded(pixels: np.ndarray, suffix: str = ".png") -> bytes:
     return cv2.imencode(suffix, pixels)[1].tobytes()
 
 
+def saved(format: str, *pictures: Pillow.Image, **how: object) -> bytes:
+    out = io.BytesIO()
+    pictures[0].save(out, format, **how)
+    return out.getvalue()
+
+
+GREY = Pillow.fromarray(TEXTURE)
+
+
 def test_a_grey_picture_comes_back_as_it_was_and_cannot_be_written_to():
     image = decode_image(encoded(TEXTURE))
     np.testing.assert_array_equal(image, TEXTURE)
@@ -38,6 +47,49 @@ def test_a_picture_cut_short_is_refused_not_half_inspected(suffix):
     data = encoded(TEXTURE, suffix)
     with pytest.raises(ImageUnreadable):
         decode_image(data[: len(data) * 6 // 10])
+
+
+def with_a_hole(data: bytes, hole: str) -> bytes:
+    half, end = len(data) // 2, b"\xff\xd9"
+    return {
+        "cut, and ended": data[:half] + end,
+        "zeros to the end": data[:half] + bytes(len(data) - half - 2) + end,
+        "4096 bytes of zeros": data[:half] + bytes(4096) + data[half + 4096 :],
+        "4096 bytes missing": data[:half] + data[half + 4096 :],
+    }[hole]
+
+
+@pytest.mark.parametrize(
+    "hole", ["cut, and ended", "zeros to the end", "4096 bytes of zeros", "4096 bytes missing"]
+)
+@pytest.mark.parametrize("mode", ["L", "RGB", "CMYK"])
+@pytest.mark.parametrize("progressive", [False, True], ids=["row by row", "progressive"])
+def test_a_jpeg_that_has_its_end_and_not_its_middle_is_refused(hole, mode, progressive):
+    noise = np.random.default_rng(5).integers(0, 255, (256, 320, 3)).astype(np.uint8)
+    whole = saved("JPEG", Pillow.fromarray(noise).convert(mode), progressive=progressive)
+    assert decode_image(whole).shape[:2] == (256, 320)
+    with pytest.raises(ImageUnreadable):
+        decode_image(with_a_hole(whole, hole))
+
+
+@pytest.mark.parametrize("mode", ["L", "RGB", "CMYK"])
+@pytest.mark.parametrize("how", [{}, {"progressive": True}, {"subsampling": 0}, {"restart_marker_rows": 1}])
+def test_a_jpeg_is_decoded_to_the_pixels_that_pillow_gives(mode, how):
+    colour = np.dstack([cv2.GaussianBlur(one, (0, 0), 2) for one in (TEXTURE, TEXTURE[::-1], 255 - TEXTURE)])
+    data = saved("JPEG", Pillow.fromarray(colour).convert(mode), **how)
+    by_pillow = np.asarray(Pillow.open(io.BytesIO(data)).convert("L" if mode == "L" else "RGB"))
+    np.testing.assert_array_equal(decode_image(data), by_pillow if mode == "L" else by_pillow[..., ::-1])
+
+
+def test_a_jpeg_is_looked_at_as_its_pixels_lie_whichever_way_up_the_camera_was_held():
+    turned = Pillow.Exif()
+    turned[0x0112] = 6
+    assert decode_image(saved("JPEG", GREY, exif=turned)).shape == TEXTURE.shape
+
+
+def test_what_follows_a_jpeg_that_is_whole_does_not_matter():
+    data = encoded(TEXTURE, ".jpg")
+    np.testing.assert_array_equal(decode_image(data + bytes(3000)), decode_image(data))
 
 
 @pytest.mark.parametrize("data", [b"", b"GIF89a", b"\x00" * 1000, b"not a picture"])
@@ -73,15 +125,6 @@ def test_a_header_of_40000_by_40000_is_refused_before_memory_is_taken():
     with pytest.raises(ImageUnsuitable) as refusal:
         decode_image(png)
     assert refusal.value.facts["reason"] == "size"
-
-
-def saved(format: str, *pictures: Pillow.Image, **how: object) -> bytes:
-    out = io.BytesIO()
-    pictures[0].save(out, format, **how)
-    return out.getvalue()
-
-
-GREY = Pillow.fromarray(TEXTURE)
 
 
 @pytest.mark.parametrize("format", ["TIFF", "PNG", "WEBP", "MPO"])

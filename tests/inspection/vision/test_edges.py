@@ -6,8 +6,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from inspection.types import Box, EdgePoint, Frame, Surface
+from inspection.pipeline import Pipeline
+from inspection.types import Box, Detections, EdgePoint, Frame, Limit, Mask, Surface, Verdict
 from inspection.vision.edges import EdgeMissing, StripEdges, width_of
+from inspection.vision.regions import regions
 from tests.builders import a_defect
 
 MM = 0.5
@@ -135,6 +137,59 @@ def test_an_edge_that_is_not_to_be_seen_is_an_error_and_never_a_width(pixels, si
     assert refusal.value.facts["side"] == side
 
 
+BLOCKS = 16
+
+
+def out_of_sight(pixels, rows: slice, side: str):
+    """The strip steps or wanders out of the picture there, to that side."""
+    out = a_strip(-40, 680, height=pixels.shape[0], seed=2)
+    half = np.s_[rows, :320] if side == "left" else np.s_[rows, 320:]
+    pixels[half] = out[half]
+    return pixels
+
+
+@pytest.mark.parametrize("side", ["left", "right"])
+@pytest.mark.parametrize("end", ["head", "tail"])
+@pytest.mark.parametrize("rows", [40, *(64 * blocks for blocks in range(1, BLOCKS + 1))])
+def test_strip_that_leaves_the_picture_in_some_rows_was_not_inspected_there(rows, end, side):
+    there = slice(0, rows) if end == "head" else slice(64 * BLOCKS - rows, None)
+    with pytest.raises(EdgeMissing) as refusal:
+        found_in(out_of_sight(a_strip(60, 580, height=64 * BLOCKS), there, side))
+    assert refusal.value.facts["side"] == side
+
+
+@given(st.integers(0, 64 * BLOCKS - 80), st.integers(80, 64 * BLOCKS))
+def test_strip_that_leaves_the_picture_and_comes_back_was_not_inspected(first, rows):
+    """Of 80 rows at least one block has more than half."""
+    with pytest.raises(EdgeMissing):
+        found_in(out_of_sight(a_strip(60, 580, height=64 * BLOCKS), slice(first, first + rows), "left"))
+
+
+def as_dark_as_what_is_beside_it(blocks: slice):
+    pixels = a_strip(60, 580, height=64 * BLOCKS)
+    pixels[64 * blocks.start : 64 * blocks.stop] = a_strip(60, 580, height=64, strip=20.0)[:1]
+    return pixels
+
+
+def test_an_edge_that_does_not_stand_out_in_one_block_lies_between_those_before_and_after_it():
+    """A dark seam lies across the strip."""
+    points = found_in(as_dark_as_what_is_beside_it(slice(7, 8)))
+    assert [point.left_mm for point in points] == pytest.approx([40.0] * BLOCKS, abs=0.1)
+
+
+@pytest.mark.parametrize("blocks", [slice(0, 1), slice(BLOCKS - 1, BLOCKS), slice(7, 9)])
+def test_an_edge_is_not_guessed_at_the_end_of_a_frame_nor_over_several_blocks(blocks):
+    with pytest.raises(EdgeMissing):
+        found_in(as_dark_as_what_is_beside_it(blocks))
+
+
+def test_a_bright_thing_at_the_border_of_the_picture_is_not_taken_for_the_strip():
+    """It fills half of a block; one that fills a whole one cannot be told from the strip, and is refused."""
+    pixels = a_strip(60, 580, height=64 * BLOCKS)
+    pixels[325:360, :20] = 120
+    assert [point.left_mm for point in found_in(pixels)] == pytest.approx([40.0] * BLOCKS, abs=0.1)
+
+
 STRAIGHT = tuple(EdgePoint(y_mm=y, left_mm=100.0, right_mm=500.0) for y in (10, 30, 50))
 
 
@@ -184,3 +239,62 @@ def test_a_strip_however_narrow_and_wherever_it_lies_goes_on_as_itself_to_both_s
     pixels[:, left_px:right_px] = 120
     points = (EdgePoint(y_mm=0, left_mm=10 + MM * left_px, right_mm=10 + MM * right_px),)
     assert (EDGES.mirrored(pixels, points) == 120).all()
+
+
+class FindsWhatIsBright:
+    def detect(self, image):
+        return regions(
+            np.where(image > 190, 0.9, 0).astype(np.float32), threshold=0.5, kind="patch", min_area_px=20
+        )
+
+
+class Finds:
+    def __init__(self, found):
+        self.found = found
+
+    def detect(self, image):
+        return self.found
+
+
+def a_pipeline(**changes):
+    limits = (Limit(kinds=frozenset({"patch"}), measure="area_mm2", review_from=170, reject_from=200),)
+    return Pipeline(
+        **{
+            "detector": FindsWhatIsBright(),
+            "surface": EDGES.surface,
+            "limits": limits,
+            "edges": EDGES,
+            **changes,
+        }
+    )
+
+
+@pytest.mark.parametrize("roi_px", [None, Box(10, 20, 630, 250)], ids=["whole frame", "region"])
+@pytest.mark.parametrize("slope", [0.0, 0.1, -0.1])
+@pytest.mark.parametrize("side", ["left", "right"])
+def test_a_defect_at_the_edge_is_as_large_as_it_is_without_its_mirror_image(side, slope, roi_px):
+    """30 x 20 px at the edge: 150 mm², which would be 300 with what the mirror image adds."""
+    pixels = a_strip(100, 540, slope=slope)
+    for row in range(120, 140):
+        edge = round((100 if side == "left" else 540) + slope * (row + 0.5 - 128))
+        pixels[row, slice(edge, edge + 30) if side == "left" else slice(edge - 30, edge)] = 220
+    result = a_pipeline(roi_px=roi_px).inspect(a_frame(pixels, y_origin_mm=1000.0))
+    (defect,) = result.defects
+    # Blurred and noisy, the edge is drawn to a pixel and found to a tenth of one.
+    assert defect.area_mm2 == pytest.approx(150, rel=0.06)
+    assert result.verdict is Verdict.ACCEPT
+    across = [x for x, _ in defect.outline_px]
+    assert (min(across) >= 97) if side == "left" else (max(across) <= 543)
+
+
+def test_a_defect_whose_pixels_lie_beside_the_strip_and_whose_box_does_not_is_judged_by_its_box():
+    """A network's masks are coarse: of a small defect at the edge the mask may lie beside it."""
+    beside = Mask(left=95, top=100, pixels=np.ones((8, 4), np.bool_))
+    found = Detections(
+        xyxy=np.array([[95, 100, 106, 108]], np.float32),
+        score=np.array([0.9], np.float32),
+        kind=("patch",),
+        masks=(beside,),
+    )
+    (defect,) = a_pipeline(detector=Finds(found)).inspect(a_frame(a_strip(100, 540))).defects
+    assert defect.area_mm2 == pytest.approx(6 * 8 * MM**2, rel=0.05)

@@ -168,6 +168,16 @@ def test_a_picture_without_the_whole_print_is_not_compared(golden, picture):
         golden.detect(picture)
 
 
+@pytest.mark.parametrize("turn_deg", [-2.5, -0.8, 0.8, 2.5])
+def test_a_print_that_is_turned_further_than_is_allowed_is_not_compared(golden, turn_deg):
+    picture = seen(printed(turn_deg=turn_deg))
+    wide = replace(golden, border_px=16, max_turn_deg=3.0)
+    assert wide.detect(picture).kind == ()
+    narrow = replace(wide, max_turn_deg=0.2)
+    with pytest.raises(PartNotFound):
+        narrow.detect(picture)
+
+
 def test_a_picture_of_another_size_is_refused(golden):
     with pytest.raises(ImageUnsuitable):
         golden.detect(np.zeros((SIZE_PX, SIZE_PX + 1), np.uint8))

@@ -262,6 +262,40 @@ def test_a_quantity_without_its_edge_is_no_number(picture):
     assert missing.value.facts["gauge"] == "rim"
 
 
+@pytest.mark.parametrize("blur_px", [0.5, 1.0, 1.5])
+@pytest.mark.parametrize("size_px", [80, 61], ids=["inside the picture", "at its border"])
+def test_an_edge_at_the_end_of_the_reach_is_measured_right_or_not_at_all(blur_px, size_px):
+    """The reach ends at 60 px, where the smaller of the pictures ends too."""
+    gauge = LineGauge(start_mm=(5.0, 5.0), end_mm=(5.0, 1.0), reach_mm=1.0, edge=Edge(brightness="rising"))
+    found = []
+    for at_px in np.arange(53.0, 65.0, 0.25):
+        picture = shape_picture(
+            lambda places, at_px=at_px: places[..., 0] - at_px, size_px=size_px, blur_px=blur_px
+        )
+        try:
+            line = fit(picture, PLANE, gauge, name="face", pose=Pose())
+        except EdgeNotFound:
+            continue
+        assert isinstance(line, Line)
+        u_mm = np.hypot(line.u_offset_mm, line.u_edge_mm)
+        assert abs(line.middle_mm[0] - 0.1 * at_px) <= 3 * u_mm, at_px
+        found.append(at_px)
+    # At the end itself some of the points lie beyond it. In the last 5 px of a picture nothing is known for sure.
+    assert found[0] == 53.0
+    assert found[-1] in ((59.75, 60.0) if size_px == 80 else (53.75, 54.0))
+
+
+@pytest.mark.parametrize("diameter_mm", [2.0, 2.05, 3.95, 4.0, 4.1])
+def test_a_bore_as_large_as_the_reach_is_not_taken_for_another_size(diameter_mm):
+    gauge = CircleGauge(centre_mm=(2.4, 2.4), radius_mm=1.5, reach_mm=0.5)
+    picture = shape_picture(disc((24.0, 24.0), 5 * diameter_mm), size_px=48, noise=1.0)
+    try:
+        (bore,) = measure(picture, PLANE, {"rim": gauge}, [DIAMETER])
+    except EdgeNotFound:
+        return
+    assert bore.value == pytest.approx(diameter_mm, abs=3 * bore.uncertainty)
+
+
 def test_what_lies_outside_the_picture_is_not_measured():
     picture, _ = a_disc()
     with pytest.raises(EdgeNotFound):
