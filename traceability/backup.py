@@ -10,8 +10,11 @@ import base64
 import gzip
 import hashlib
 import json
+import re
 import shutil
+import time
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import Enum
@@ -31,6 +34,10 @@ from traceability.images import ImageStore
 ROWS_AT_ONCE: Final = 5000
 MANIFEST: Final = "backup.json"
 FORMAT: Final = 1
+UNFINISHED: Final = re.compile(r"\.[0-9a-f]{32}")
+
+BROKEN_OFF_S: Final = 24 * 3600.0
+"""No table takes a day to write: a backup that got no further file for so long was broken off."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,25 +57,46 @@ def make(url: str, folder: Path, *, images: ImageStore, heads: Path) -> Backup:
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        copied = images.copy_into(folder / "pictures")
-        unfinished = folder / f".{uuid7().hex}"
-        unfinished.mkdir()
-        engine = database.open_engine(url)
-        try:
-            listed = _dump(engine, unfinished)
-        finally:
-            engine.dispose()
-        if heads.exists():
-            shutil.copyfile(heads, unfinished / "heads.jsonl")
-        made_at = datetime.now(UTC)
-        manifest = {"format": FORMAT, "made_at": made_at.isoformat(), "pictures": copied, **listed}
-        (unfinished / MANIFEST).write_text(json.dumps(manifest, indent=1), encoding="utf-8")
-        place = folder / f"{made_at:%Y%m%d-%H%M%S-%f}"
-        # Whole or not at all: a backup that was broken off has no name.
-        unfinished.rename(place)
+        _clear_broken_off(folder)
+        # Pictures twice: now what a rule may give up meanwhile, and after the tables what their last records name.
+        images.copy_into(folder / "pictures")
+        with _unfinished(folder) as unfinished:
+            # Heads before tables: after a head of more records than the backup has, none could ever be signed again.
+            if heads.exists():
+                shutil.copyfile(heads, unfinished / "heads.jsonl")
+            engine = database.open_engine(url)
+            try:
+                listed = _dump(engine, unfinished)
+            finally:
+                engine.dispose()
+            copied = images.copy_into(folder / "pictures")
+            made_at = datetime.now(UTC)
+            manifest = {"format": FORMAT, "made_at": made_at.isoformat(), "pictures": copied, **listed}
+            (unfinished / MANIFEST).write_text(json.dumps(manifest, indent=1), encoding="utf-8")
+            place = folder / f"{made_at:%Y%m%d-%H%M%S-%f}"
+            unfinished.rename(place)
     except OSError as error:
         raise _refused(folder, error.strerror or str(error)) from error
     return _read(place)[0]
+
+
+@contextmanager
+def _unfinished(folder: Path) -> Iterator[Path]:
+    """Where a backup is written until it has a name. One that is broken off never gets one, and goes."""
+    made = folder / f".{uuid7().hex}"
+    made.mkdir()
+    try:
+        yield made
+    finally:
+        shutil.rmtree(made, ignore_errors=True)
+
+
+def _clear_broken_off(folder: Path) -> None:
+    """What a power cut left, or who was killed. Another program may be writing its own backup here."""
+    for one in folder.glob(".*"):
+        with suppress(FileNotFoundError):  # it has a name since, or is cleared already
+            if UNFINISHED.fullmatch(one.name) and time.time() - one.stat().st_mtime > BROKEN_OFF_S:
+                shutil.rmtree(one, ignore_errors=True)
 
 
 def latest(folder: Path) -> Path:
@@ -97,7 +125,8 @@ def restore(place: Path, url: str, *, images: ImageStore, heads: Path) -> Backup
 
     heads   written only where there is no such file: heads that are there are witnesses of their own
 
-    Raises BackupRefused, also where the database has rows, DatabaseNewer for a backup of a later version.
+    Raises BackupRefused, also where the database has rows, or tables of another version than the backup,
+    DatabaseNewer for a backup of a later version.
     """
     backup, manifest = _read(place)
     check(place)
@@ -107,6 +136,10 @@ def restore(place: Path, url: str, *, images: ImageStore, heads: Path) -> Backup
             there = [table for table in _tables_of(connection) if _count(connection, table)]
             if there:
                 raise _refused(place, f"the database has rows already, in {', '.join(t.name for t in there)}")
+            if (found := _revision(connection)) != backup.revision:
+                raise _refused(
+                    place, f"it is of tables {backup.revision}, and the database has {found} already"
+                )
             for table in _tables_of(connection):
                 _load(connection, table, _lines(place, table.name, manifest["tables"][table.name]["sha256"]))
     finally:
@@ -125,7 +158,7 @@ def restore(place: Path, url: str, *, images: ImageStore, heads: Path) -> Backup
 
 def _dump(engine: Engine, folder: Path) -> dict[str, Any]:
     with database.reading(engine) as connection:
-        revision: str = connection.execute(text("SELECT version_num FROM alembic_version")).scalar_one()
+        revision = _revision(connection)
         listed = {}
         for table in _tables_of(connection):
             file = folder / f"{table.name}.jsonl.gz"
@@ -207,6 +240,10 @@ def _value(column: Column[Any], value: Any) -> Any:
     if isinstance(kind, sql.Enum):
         return Verdict[value]
     return value
+
+
+def _revision(connection: Connection) -> str:
+    return str(connection.execute(text("SELECT version_num FROM alembic_version")).scalar_one())
 
 
 def _count(connection: Connection, table: Table) -> int:

@@ -17,7 +17,7 @@ from uuid import UUID
 from sqlalchemy import ColumnElement, Connection, insert, select
 from uuid_utils.compat import uuid7
 
-from traceability import people, tables
+from traceability import database, people, tables
 from traceability.accounts import Person, note
 from traceability.errors import CaseNotReady, CaseOver, CaseUnknown, PersonUnknown
 from traceability.store import TraceStore
@@ -26,6 +26,9 @@ RECURS_WITHIN: Final = timedelta(days=180)
 """What comes back later than that is another case."""
 
 MOST: Final = 500
+
+_LOCK: Final = 7_105_022_041
+"""Two who write in the same moment would each open a case of the same, or write on in one that the other one closed."""
 
 
 class Source(StrEnum):
@@ -169,6 +172,7 @@ class Cases:
         """A new case; the open one of the same source and key, with a line that it was seen again; or one that was
         closed not long ago, opened again."""
         with self._store.writing() as connection:
+            database.lock(connection, _LOCK)
             before = self._newest_of(connection, source, key)
             if before is not None and before.is_open:
                 id, act = before.id, Act.SEEN_AGAIN
@@ -197,6 +201,7 @@ class Cases:
         if act not in WRITTEN:
             raise ValueError(f"{act} is not written by itself")
         with self._store.writing() as connection:
+            database.lock(connection, _LOCK)
             case = self._case(connection, id)
             if not case.is_open:
                 raise _over(case)
@@ -208,6 +213,7 @@ class Cases:
     def close(self, id: UUID, text: str, *, by: Person, at: datetime) -> Case:
         """End it. Whoever does has signed: see `services`. Raises CaseUnknown, CaseOver, CaseNotReady."""
         with self._store.writing() as connection:
+            database.lock(connection, _LOCK)
             case = self._case(connection, id)
             if not case.is_open:
                 raise _over(case)

@@ -21,7 +21,7 @@ from traceability.merkle import Sealer, Tree
 from traceability.recorded import read
 from traceability.statements import Plain, statement
 from traceability.store import TraceStore, unit_unknown
-from traceability.verifier import FORMAT, canonical, record_leaf
+from traceability.verifier import FORMAT, canonical, corrections_of, record_leaf
 
 Certificate = dict[str, Any]
 
@@ -31,7 +31,7 @@ ATTACHED: Final = "certificate.json"
 def certify(store: TraceStore, sealer: Sealer, unit: IdentifierCode) -> Certificate:
     """All that is on record of a unit: what was seen of it, what it is, and the links up to all it was made from.
 
-    A record that was corrected is in it with its correction. Raises UnitUnknown, LedgerForked, HeadsUnreadable.
+    A record that was taken back is in it with its correction. Raises UnitUnknown, LedgerForked, HeadsUnreadable.
     """
 
     with store.reading() as connection:
@@ -173,7 +173,13 @@ def _draw(
     head = certificate["head"]
     codes = [one["canon"] for one in certificate["unit"]["codes"]]
     inspections = [one for one in certificate["records"] if one["kind"] == "inspection"]
-    links = [one for one in certificate["records"] if one["kind"] == "link"]
+    voided = corrections_of(certificate["records"])
+    # What was taken back is in the JSON with its correction. On paper, read by people, is what the unit was made from.
+    links = [
+        one
+        for one in certificate["records"]
+        if one["kind"] == "link" and ("link", one["record"]["id"]) not in voided
+    ]
     story: list[Any] = [
         text(say("title"), title),
         *(text(one, code) for one in codes),

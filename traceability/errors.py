@@ -65,6 +65,12 @@ class UnitUnknown(InspectionError):
     code = "TRC-UNIT-UNKNOWN"
 
 
+class RecordVoided(InspectionError):
+    """What is said comes under the id of a record that was voided. Facts: id, kind."""
+
+    code = "TRC-RECORD-VOIDED"
+
+
 class RecordUnknown(InspectionError):
     """No record of that id. Facts: id."""
 

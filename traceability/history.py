@@ -174,7 +174,9 @@ def _events(
                 lane=seen.lane,
             )
         )
-    for unit, _, step in steps_of(connection, units):
+    # A bath has the same unit in and out, and is one event of its life.
+    steps = {(unit, step.id): step for unit, _, step in steps_of(connection, units)}
+    for (unit, _), step in steps.items():
         events.append(
             Event(
                 at=step.started_at,

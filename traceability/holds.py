@@ -2,7 +2,8 @@
 
 A suspect is a unit that the same station accepted under the same recipe and models since it was last proven, or one
 that was made from such a unit. It is `found` where it is in the plant and nobody holds it, `held`, `shipped`, or
-`closed` by a decision; what is not closed is open, and a containment is done when nothing is.
+`closed` by a decision; what is not closed is open, and a containment is done when nothing is. On record are those that
+it named when it was opened; whoever is known as one later, by a record that came late, stands on the board with them.
 """
 
 from __future__ import annotations
@@ -11,19 +12,19 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Any, Final, Literal
+from typing import Final, Literal
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Connection, Select, func, select
+from sqlalchemy import ColumnElement, Connection, Select, and_, func, literal, select
 
 from inspection.identity import IdentifierCode
-from inspection.types import Inspection, Verdict
-from traceability import people, tables
+from inspection.types import Verdict
+from traceability import database, people, tables
 from traceability.errors import HoldMissing, RecordUnknown
 from traceability.genealogy.recording import Audit
 from traceability.genealogy.rows import insert, walk
 from traceability.keeping import keep
-from traceability.rows import Found, inspections_query, inspections_selected, older, portions
+from traceability.rows import Found, among, inspections_query, inspections_selected, older, portions
 from traceability.steps import PROVEN, SHIPPED, place_of
 from traceability.store import TraceStore
 
@@ -31,6 +32,9 @@ Decision = Literal["use_as_is", "rework", "scrap"]
 DECISIONS: Final[tuple[Decision, ...]] = ("use_as_is", "rework", "scrap")
 State = Literal["found", "held", "shipped", "closed"]
 STATES: Final[tuple[State, ...]] = ("found", "held", "shipped", "closed")
+
+_LOCK: Final = 7_105_022_042
+"""Two people who hold or decide about one unit at once would each find that nobody did before."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,7 +92,10 @@ class Suspect:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Board:
-    """Where a containment stands. `open` is how many suspects wait for a decision."""
+    """Where a containment stands. `open` is how many suspects wait for a decision.
+
+    suspects  those that it named when it was opened, then those that are known since, by their codes
+    """
 
     containment: Containment
     suspects: tuple[Suspect, ...]
@@ -114,24 +121,31 @@ def place(
     containment: UUID | None = None,
     audit: Audit | None = None,
 ) -> int:
-    """Put units on hold, all or none; a unit that is held already stays so. How many were not. Raises UnitUnknown."""
+    """Put units on hold, all or none; a unit that is held already stays so. How many were not. Raises UnitUnknown.
+
+    units  that are named twice, or under two of their codes, are held once: under the first
+    """
     with store.writing() as connection:
+        database.lock(connection, _LOCK)
         unit_ids = {code: store.unit_id(connection, code) for code in units}
-        held = _held(connection, list(unit_ids.values()))
+        held = set(_held(connection, list(unit_ids.values())))
         named = store.naming(connection, units)
         placed_by = None if by is None else people.commit(connection, by)
-        holds = [
-            Hold(
-                id=id_,
-                unit=IdentifierCode(scheme=code.scheme, raw=code.canon, canon=code.canon),
-                reason=reason,
-                placed_at=at,
-                placed_by=placed_by,
-                containment=containment,
+        holds = []
+        for id_, code in zip(ids, units, strict=True):
+            if unit_ids[code] in held:
+                continue
+            held.add(unit_ids[code])
+            holds.append(
+                Hold(
+                    id=id_,
+                    unit=IdentifierCode(scheme=code.scheme, raw=code.canon, canon=code.canon),
+                    reason=reason,
+                    placed_at=at,
+                    placed_by=placed_by,
+                    containment=containment,
+                )
             )
-            for id_, code in zip(ids, units, strict=True)
-            if unit_ids[code] not in held
-        ]
 
         def put(new: Sequence[Hold]) -> None:
             rows = [
@@ -164,6 +178,7 @@ def release(
 ) -> None:
     """Decide about a held unit. Raises UnitUnknown; HoldMissing where nobody holds it."""
     with store.writing() as connection:
+        database.lock(connection, _LOCK)
         held = _held(connection, [store.unit_id(connection, unit)])
         if not held:
             raise HoldMissing(
@@ -236,22 +251,31 @@ def contain(
         before = [one for one in proofs if one <= seen[0].finished_at]
         after = [one for one in proofs if one > seen[0].finished_at]
         starts = [one for one in (since, max(before, default=None)) if one is not None]
-        window = (max(starts, default=None), min([*after, at]))
-        lot_id = None if lot is None else store.unit_id(connection, lot)
-        suspects = _suspects(connection, seen[0], window, lot_id)
+        sought = _Sought(
+            containment=id,
+            opened_at=at,
+            station=seen[0].station,
+            recipe_sha256=seen[0].recipe.sha256,
+            models=tuple(sorted(model.sha256 for model in seen[0].models)),
+            is_simulated=seen[0].simulated,
+            lot=None if lot is None else store.unit_id(connection, lot),
+            since=max(starts, default=None),
+            until=min([*after, at]),
+        )
+        suspects = _first_codes(connection, sorted(_not_named(connection, sought)))
         opened = Containment(
             id=id,
             escape=escape,
             reason=reason,
             opened_at=at,
             opened_by=None if by is None else people.commit(connection, by),
-            station=seen[0].station,
-            recipe_sha256=seen[0].recipe.sha256,
-            models=tuple(sorted(model.sha256 for model in seen[0].models)),
+            station=sought.station,
+            recipe_sha256=sought.recipe_sha256,
+            models=sought.models,
             lot=None if lot is None else IdentifierCode(scheme=lot.scheme, raw=lot.canon, canon=lot.canon),
-            since=window[0],
-            until=window[1],
-            suspects=tuple(code for _, code in sorted(suspects.items(), key=lambda one: one[1].canon)),
+            since=sought.since,
+            until=sought.until,
+            suspects=tuple(sorted(suspects.values(), key=lambda code: code.canon)),
         )
         named = store.naming(connection, [*opened.suspects, *([] if opened.lot is None else [opened.lot])])
 
@@ -348,7 +372,11 @@ def contained_units(connection: Connection) -> set[UUID]:
         .join(tables.containment, contained.id == part.containment_id)
         .where(~decided.exists())
     )
-    return set(connection.execute(rows).scalars())
+    waiting: set[UUID] = set(connection.execute(rows).scalars())
+    for sought in _sought(connection, select(contained.id)):
+        since = _not_named(connection, sought)
+        waiting |= since - _closed(connection, sorted(since), sought.opened_at)
+    return waiting
 
 
 # ------------------------------------------------------------------ choosing and counting
@@ -362,39 +390,108 @@ def _proofs(connection: Connection, station: str, lane: str) -> list[datetime]:
     return list(connection.execute(rows).scalars())
 
 
-def _suspects(
-    connection: Connection, escape: Inspection, window: tuple[datetime | None, datetime], lot: UUID | None
-) -> dict[UUID, IdentifierCode]:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Sought:
+    """By what a containment chooses its suspects. `models`: digests; `lot`: the unit."""
+
+    containment: UUID
+    opened_at: datetime
+    station: str
+    recipe_sha256: str
+    models: tuple[str, ...]
+    is_simulated: bool
+    lot: UUID | None
+    since: datetime | None
+    until: datetime
+
+
+def _sought(connection: Connection, containments: Select[UUID]) -> list[_Sought]:
+    table, head, named = tables.containment, tables.inspection, tables.identifier
+    names = ("opened_at", "station", "recipe_sha256", "since", "until")
+    rows = (
+        select(table, head.c.simulated, named.c.unit_id)
+        .join(head, head.c.id == table.c.escape)
+        .outerjoin(named, named.c.id == table.c.lot_identifier_id)
+        .where(table.c.id.in_(containments))
+    )
+    return [
+        _Sought(
+            containment=row["id"],
+            models=tuple(row["models"]),
+            is_simulated=row["simulated"],
+            lot=row["unit_id"],
+            **{name: row[name] for name in names},
+        )
+        for row in connection.execute(rows).mappings()
+    ]
+
+
+def _not_named(connection: Connection, sought: _Sought) -> set[UUID]:
+    """The suspects that a containment does not name: all before it is kept; then those whose records came after it.
+
+    A station that was cut off delivers late what it accepted; so does who tells what was made from what. The database
+    leaves out those that are named, so that a board of many costs no more than finding that there are none besides.
+    """
+    part, link = tables.containment_unit.c, tables.link.c
+    named = select(part.unit_id).where(part.containment_id == sought.containment)
+    made = _made_from(link.parent_id.in_(named), sought)
+    below: set[UUID] = set(connection.execute(_accepted_alike(sought).except_(named)).scalars())
+    below |= set(connection.execute(made.except_(named)).scalars())
+    found: set[UUID] = set()
+    while below:
+        found |= below
+        further: set[UUID] = set()
+        for some in portions(sorted(below)):
+            made = _made_from(among(connection, link.parent_id, some), sought)
+            further |= set(connection.execute(made.except_(named)).scalars())
+        below = further - found
+    return found
+
+
+def _accepted_alike(sought: _Sought) -> Select[UUID]:
+    """Units that the station accepted in the time, by the same recipe and models."""
     head, named, model = tables.inspection.c, tables.identifier, tables.inspection_model.c
-    wanted: Select[Any] = (
+    wanted: Select[UUID] = (
         select(named.c.unit_id)
         .join(tables.inspection, head.identifier_id == named.c.id)
         .where(
-            head.station == escape.station,
-            head.recipe_sha256 == escape.recipe.sha256,
+            head.station == sought.station,
+            head.recipe_sha256 == sought.recipe_sha256,
             head.verdict == Verdict.ACCEPT,
-            head.simulated == escape.simulated,
-            head.finished_at <= window[1],
+            head.simulated == sought.is_simulated,
+            head.finished_at <= sought.until,
         )
     )
-    if window[0] is not None:
-        wanted = wanted.where(head.finished_at >= window[0])
-    for one in escape.models:
-        same = select(model.inspection_id).where(model.inspection_id == head.id, model.sha256 == one.sha256)
+    if sought.since is not None:
+        wanted = wanted.where(head.finished_at >= sought.since)
+    for sha256 in sought.models:
+        same = select(model.inspection_id).where(model.inspection_id == head.id, model.sha256 == sha256)
         wanted = wanted.where(same.exists())
-    if lot is not None:
-        wanted = wanted.where(named.c.unit_id.in_(select(walk(lot, downwards=True).c.id)))
-    seen: set[UUID] = set(connection.execute(wanted).scalars())
-    link = tables.link.c
-    frontier = seen
-    while frontier:
-        below: set[UUID] = set()
-        for some in portions(sorted(frontier)):
-            rows = select(link.child_id).where(link.parent_id.in_(some), link.voided_by.is_(None))
-            below |= set(connection.execute(rows).scalars())
-        frontier = below - seen
-        seen = seen | frontier
-    return _first_codes(connection, sorted(seen))
+    if sought.lot is not None:
+        wanted = wanted.where(named.c.unit_id.in_(select(walk(sought.lot, downwards=True).c.id)))
+    return wanted
+
+
+def _made_from(parents: ColumnElement[bool], sought: _Sought) -> Select[UUID]:
+    """What was made from suspects, unless it came on record after its parent had been found fit, as it is or reworked.
+
+    Of what was scrapped nothing can be made any more: what is said of that afterwards was said late.
+    """
+    link, hold, released = tables.link.c, tables.hold.c, tables.hold_release.c
+    said, decided = tables.ledger_leaf.alias("said"), tables.ledger_leaf.alias("decided")
+    fit_before = (
+        select(released.id)
+        .join(tables.hold, hold.id == released.hold_id)
+        .join(decided, and_(decided.c.record_id == released.id, decided.c.kind == "hold_release"))
+        .join(said, and_(said.c.record_id == link.id, said.c.kind == "link"))
+        .where(
+            hold.unit_id == link.parent_id,
+            released.released_at >= sought.opened_at,
+            released.decision != "scrap",
+            decided.c.position < said.c.position,
+        )
+    )
+    return select(link.child_id).where(parents, link.voided_by.is_(None), ~fit_before.exists())
 
 
 def _first_codes(connection: Connection, units: Sequence[UUID]) -> dict[UUID, IdentifierCode]:
@@ -424,6 +521,20 @@ def _is_released() -> ColumnElement[bool]:
     return select(released.id).where(released.hold_id == tables.hold.c.id).exists()
 
 
+def _closed(connection: Connection, units: Sequence[UUID], opened_at: datetime) -> set[UUID]:
+    """Of these units those about which it was decided since."""
+    hold, released = tables.hold, tables.hold_release
+    closed: set[UUID] = set()
+    for some in portions(units):
+        rows = (
+            select(hold.c.unit_id)
+            .join(released, released.c.hold_id == hold.c.id)
+            .where(hold.c.unit_id.in_(some), released.c.released_at >= opened_at)
+        )
+        closed |= set(connection.execute(rows).scalars())
+    return closed
+
+
 def _board(connection: Connection, containment: Containment) -> Board:
     part, named, step, step_unit = (
         tables.containment_unit.c,
@@ -438,10 +549,12 @@ def _board(connection: Connection, containment: Containment) -> Board:
         .order_by(part.position)
     )
     units = {row["unit_id"]: _code(row) for row in connection.execute(rows).mappings()}
+    (sought,) = _sought(connection, select(literal(containment.id, tables.containment.c.id.type)))
+    since = _first_codes(connection, sorted(_not_named(connection, sought)))
+    units |= sorted(since.items(), key=lambda one: one[1].canon)
     held = _held(connection, list(units))
+    closed = _closed(connection, list(units), containment.opened_at)
     shipped: set[UUID] = set()
-    closed: set[UUID] = set()
-    hold, released = tables.hold, tables.hold_release
     for some in portions(list(units)):
         left = (
             select(step_unit.c.unit_id)
@@ -449,12 +562,6 @@ def _board(connection: Connection, containment: Containment) -> Board:
             .where(step.c.kind == SHIPPED, step_unit.c.unit_id.in_(some))
         )
         shipped |= set(connection.execute(left).scalars())
-        decided = (
-            select(hold.c.unit_id)
-            .join(released, released.c.hold_id == hold.c.id)
-            .where(hold.c.unit_id.in_(some), released.c.released_at >= containment.opened_at)
-        )
-        closed |= set(connection.execute(decided).scalars())
 
     def state(unit: UUID) -> State:
         if unit in held:

@@ -119,17 +119,25 @@ def _within(column: ColumnElement[datetime], windows: tuple[Window, ...]) -> Col
 def _steps(
     store: TraceStore, windows: tuple[Window, ...], *, station: str | None, lane: str | None
 ) -> tuple[StepCount, ...]:
-    head, rollup = tables.inspection.c, tables.rollup_defects.c
-    before = tables.inspection.alias("before")
+    head, code, rollup = tables.inspection.c, tables.identifier.c, tables.rollup_defects.c
+    before, before_code = tables.inspection.alias("before"), tables.identifier.alias("before_code")
+    # What was refused under one of its codes may come again under another.
     is_again = exists().where(
-        before.c.identifier_id == head.identifier_id,
-        before.c.started_at < head.started_at,
-        before.c.station == head.station,
-        before.c.lane == head.lane,
-        rollups.produced(before),
+        before_code.c.unit_id == code.unit_id,
+        # One within the other and not joined: SQLite would begin with all that the station ever inspected.
+        exists()
+        .where(
+            before.c.identifier_id == before_code.c.id,
+            before.c.started_at < head.started_at,
+            before.c.station == head.station,
+            before.c.lane == head.lane,
+            rollups.produced(before),
+        )
+        .correlate_except(before),
     )
     seen = (
         select(head.station, head.lane, head.verdict, is_again, head.simulated, func.count())
+        .join(tables.identifier, code.id == head.identifier_id)
         .where(
             *of(tables.inspection, station=station, lane=lane, simulated=None),
             rollups.produced(),
@@ -181,10 +189,16 @@ def _steps(
 
 
 def _met(station: str | None, lane: str | None) -> ColumnElement[bool]:
-    """Was the unit of a row of `identifier` inspected there?"""
-    head, code = tables.inspection.c, tables.identifier.c
+    """Was the unit of a row of `identifier` inspected there, under any of its codes?"""
+    head, code, seen_as = tables.inspection.c, tables.identifier.c, tables.identifier.alias("seen_as")
     return exists().where(
-        head.identifier_id == code.id, *of(tables.inspection, station=station, lane=lane, simulated=None)
+        seen_as.c.unit_id == code.unit_id,
+        exists()
+        .where(
+            head.identifier_id == seen_as.c.id,
+            *of(tables.inspection, station=station, lane=lane, simulated=None),
+        )
+        .correlate_except(tables.inspection),
     )
 
 

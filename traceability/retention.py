@@ -237,28 +237,24 @@ def prune(
 
     Raises what TraceStore does, and PicturesNotWritable.
     """
-    there = kept(store, images)
-    due = _due(there, rules, at, in_hand)
-    prunings = [
-        Pruning(id=uuid7(), at=at, rule=rule, pictures=tuple(sorted(one.sha256 for one in due[rule])))
-        for rule in Rule
-        if due[rule]
-    ]
-    if not prunings:
+    due = _due(kept(store, images), rules, at, in_hand)
+    if not any(due.values()):
         return ()
     try:
-        _note(store, prunings)
+        prunings = _note(store, due, at)
     except DiskFull:
         # Noting it takes room, too.
-        first = [sha256 for one in prunings for sha256 in one.pictures][:MADE_WAY_WITH]
+        with store.reading() as connection:
+            due = _still_due(connection, due)
+        first = [one.sha256 for rule in Rule for one in due[rule]][:MADE_WAY_WITH]
         for sha256 in first:
             images.remove(sha256)
-        _note(store, prunings)
+        prunings = _note(store, due, at, gone=first)
     # Noted first: what is found missing was given up, whatever happens in between.
     for one in prunings:
         for sha256 in one.pictures:
             images.remove(sha256)
-    return tuple(prunings)
+    return prunings
 
 
 def _due(
@@ -289,8 +285,33 @@ def _due(
     return due
 
 
-def _note(store: TraceStore, prunings: Sequence[Pruning]) -> None:
+def _still_due(
+    connection: Connection, due: Mapping[Rule, Sequence[Kept]], gone: Collection[str] = ()
+) -> dict[Rule, list[Kept]]:
+    """Without those of which records say something else by now: somebody held the unit, or it was seen again."""
+    now = _named(connection, [one.sha256 for some in due.values() for one in some])
+    return {
+        rule: [
+            one
+            for one in due.get(rule, ())
+            if one.sha256 in gone or now.get(one.sha256) == (one.kind, one.seen_at)
+        ]
+        for rule in Rule
+    }
+
+
+def _note(
+    store: TraceStore, due: Mapping[Rule, Sequence[Kept]], at: datetime, gone: Collection[str] = ()
+) -> tuple[Pruning, ...]:
+    """Enter what goes now. `gone`: what went already."""
     with store.writing() as connection:
+        # Listing all pictures takes minutes, in which somebody may have put a unit on hold.
+        still_due = _still_due(connection, due, gone)
+        prunings = tuple(
+            Pruning(id=uuid7(), at=at, rule=rule, pictures=tuple(sorted(one.sha256 for one in some)))
+            for rule, some in still_due.items()
+            if some
+        )
 
         def put(new: Sequence[Pruning]) -> None:
             rows = [{"id": one.id, "at": one.at, "rule": one.rule.value} for one in new]
@@ -298,7 +319,9 @@ def _note(store: TraceStore, prunings: Sequence[Pruning]) -> None:
             pictures = [{"pruning_id": one.id, "sha256": sha256} for one in new for sha256 in one.pictures]
             connection.execute(tables.pruned_picture.insert(), pictures)
 
-        keep(connection, "pruning", prunings, put)
+        if prunings:
+            keep(connection, "pruning", prunings, put)
+    return prunings
 
 
 # ------------------------------------------------------------------ what was given up

@@ -18,7 +18,7 @@ from sqlalchemy import ColumnElement, Connection, Select, and_, exists, func, in
 from uuid_utils.compat import uuid7
 
 from inspection.types import Inspection, Verdict
-from traceability import people, tables
+from traceability import database, people, tables
 from traceability.accounts import Person, note
 from traceability.errors import ReviewStands, ReviewUnknown
 from traceability.merkle import append
@@ -27,7 +27,8 @@ from traceability.rows import inspections_query, inspections_selected, portions
 from traceability.store import TraceStore
 
 TAKE_BACK = timedelta(seconds=10)
-"""How long the one who decided may take it back; afterwards it takes another review, with a reason."""
+"""How long the one who decided may take it back. Afterwards nobody may: who finds that it was wrong tells the quality
+engineer, who can put the unit on hold."""
 
 SLACK = timedelta(seconds=3)
 """For the way of the request: what was pressed in time arrives in time."""
@@ -37,6 +38,9 @@ REPEAT_ONE_IN = 20
 
 REPEAT_AFTER = timedelta(hours=1)
 """So long after a decision nobody remembers the picture."""
+
+_LOCK: Final = 7_105_022_040
+"""Of two who decide in the same moment the second one must see what the first one decided."""
 
 REVIEWED = (Verdict.REVIEW, Verdict.REJECT)
 """What waits for a person. A unit that was not inspected is not made good by looking at its pictures."""
@@ -192,9 +196,11 @@ class Reviews:
     ) -> Review:
         """Decide about a withheld unit. About one that was decided REPEAT_AFTER ago or longer it is a blind repeat.
 
-        Raises ReviewUnknown for an inspection that needs none, ReviewStands where somebody decided meanwhile.
+        Raises ReviewUnknown for an inspection that needs none; ReviewStands where somebody decided meanwhile, and for
+        who left the unit for the second look of another person.
         """
         with self._store.writing() as connection:
+            database.lock(connection, _LOCK)
             verdict: Verdict | None = connection.execute(
                 select(tables.inspection.c.verdict).where(tables.inspection.c.id == inspection)
             ).scalar_one_or_none()
@@ -204,15 +210,16 @@ class Reviews:
                     action="Go on with the next one.",
                     id=str(inspection),
                 )
-            standing = self._standing(connection, [inspection]).get(inspection)
-            is_decided = standing is not None and standing.decision is not Decision.SECOND_LOOK
-            is_repeat = is_decided and standing is not None and standing.at < at - REPEAT_AFTER
-            if standing is not None and is_decided and not is_repeat:
+            standing = self._standing(connection, [inspection])
+            decided = next((one for one in standing[::-1] if one.decision is not Decision.SECOND_LOOK), None)
+            is_repeat = decided is not None and decided.at < at - REPEAT_AFTER
+            stands = decided or next((one for one in standing if one.by == by.name), None)
+            if stands is not None and not is_repeat:
                 raise ReviewStands(
-                    f"{standing.by} decided already: {standing.decision}.",
+                    f"{stands.by} decided already: {stands.decision}.",
                     action="Go on with the next one.",
-                    by=standing.by,
-                    decision=standing.decision.value,
+                    by=stands.by,
+                    decision=stands.decision.value,
                 )
             id_ = uuid7()
             kept = Decided(
@@ -247,6 +254,7 @@ class Reviews:
     def take_back(self, review: UUID, *, by: Person, at: datetime) -> None:
         """Within TAKE_BACK, by the one who decided. Raises ReviewUnknown for another, a later or a repeated try."""
         with self._store.writing() as connection:
+            database.lock(connection, _LOCK)
             mine = self._commitment(connection, by)
             found = connection.execute(
                 select(tables.review.c.inspection_id, tables.review.c.decision).where(
@@ -260,7 +268,7 @@ class Reviews:
             if found is None or mine is None:
                 raise ReviewUnknown(
                     f"Review {review} cannot be taken back.",
-                    action="Ask for a second look at that unit instead.",
+                    action="Go on with the next one. If a decision was wrong, tell the quality engineer.",
                     id=str(review),
                 )
             kept = Decided(
@@ -353,7 +361,9 @@ class Reviews:
                 connection,
                 _reviews().where(tables.review.c.is_repeat, tables.review.c.at >= since, _stands()),
             )
-            standing = self._standing(connection, [one.inspection for one in repeats])
+            standing = {
+                one.inspection: one for one in self._standing(connection, [one.inspection for one in repeats])
+            }
         return tuple(
             Agreement(
                 by=by,
@@ -363,13 +373,14 @@ class Reviews:
             for by in sorted({one.by for one in repeats})
         )
 
-    def _standing(self, connection: Connection, inspections: Sequence[UUID]) -> dict[UUID, Review]:
+    def _standing(self, connection: Connection, inspections: Sequence[UUID]) -> list[Review]:
+        """Reviews that stand, repeats left out, oldest first."""
         wanted = _reviews().where(
             tables.review.c.inspection_id.in_(list(inspections)),
             tables.review.c.is_repeat.is_(False),
             _stands(),
         )
-        return {review.inspection: review for review in self._read(connection, wanted)}
+        return self._read(connection, wanted)
 
     def _read(self, connection: Connection, wanted: Select[*tuple[Any, ...]]) -> list[Review]:
         rows = connection.execute(wanted).mappings().all()

@@ -57,8 +57,10 @@ class Folder:
         return self._folder.is_dir()
 
     def has(self, sha256: str, size: int) -> bool:
-        path = self._path(sha256)
-        return path.exists() and path.stat().st_size == size
+        try:
+            return self._path(sha256).stat().st_size == size
+        except FileNotFoundError:
+            return False
 
     def put(self, sha256: str, content: bytes) -> None:
         path = self._path(sha256)
@@ -89,13 +91,15 @@ class Folder:
     def sizes(self) -> dict[str, int]:
         if not self._folder.exists():
             return {}
-        return {
-            entry.name: entry.stat().st_size
-            for folder in self._folder.iterdir()
-            if folder.is_dir()
-            for entry in os.scandir(folder)
-            if DIGEST.fullmatch(entry.name)
-        }
+        found = {}
+        for folder in self._folder.iterdir():
+            for entry in os.scandir(folder) if folder.is_dir() else ():
+                with suppress(
+                    FileNotFoundError
+                ):  # a rule gave it up, or it was sent on, since the folder was read
+                    if DIGEST.fullmatch(entry.name):
+                        found[entry.name] = entry.stat().st_size
+        return found
 
     def free_bytes(self) -> int | None:
         there = next((one for one in (self._folder, *self._folder.absolute().parents) if one.exists()), None)

@@ -110,6 +110,9 @@ def verify(
             findings += _against(connection, head, size, None if begun is None else str(begun["origin"]))
         looked = None if images is None else _look_at_pictures(connection, images)
     if looked is not None:
+        with store.reading() as connection:
+            # Asked anew: looking takes hours, and what a rule gave up meanwhile was noted after the first question.
+            _account_for_missing(connection, looked)
         findings += looked.findings
     return Verified(
         origin=None if begun is None else begun["origin"],
@@ -226,15 +229,16 @@ def _against(connection: Connection, head: Head, size: int, origin: str | None) 
 
 @dataclass(slots=True)
 class _Looked:
-    """What became of the pictures that records name."""
+    """What became of the pictures that records name. `missing`: by which inspection, finished when."""
 
     pictures: int
     findings: list[Finding]
+    missing: dict[str, tuple[UUID, datetime]]
     given_up: Counter[tuple[Rule, date]]
 
 
 def _look_at_pictures(connection: Connection, images: ImageStore) -> _Looked:
-    """Each picture that a record names: as it was stored, given up by a rule since, or else a finding."""
+    """Each picture that a record names: as it was stored, altered, or missing."""
     picture, head = tables.picture.c, tables.inspection.c
     rows = (
         select(picture.sha256, picture.inspection_id, head.finished_at)
@@ -243,8 +247,7 @@ def _look_at_pictures(connection: Connection, images: ImageStore) -> _Looked:
     )
     # By the newest inspection that names it: what a rule gave up before that one was kept anew for it.
     named = {row.sha256: (row.inspection_id, row.finished_at) for row in connection.execute(rows)}
-    looked = _Looked(pictures=len(named), findings=[], given_up=Counter())
-    missing: dict[str, tuple[UUID, datetime]] = {}
+    looked = _Looked(pictures=len(named), findings=[], missing={}, given_up=Counter())
     for sha256, (inspection, finished_at) in named.items():
         try:
             images.read(sha256)
@@ -254,15 +257,19 @@ def _look_at_pictures(connection: Connection, images: ImageStore) -> _Looked:
                 _finding("picture_altered", sha256=sha256, inspection=str(inspection), found=found)
             )
         except PictureMissing:
-            missing[sha256] = inspection, finished_at
-    gone = all_given_up(connection, list(missing))
-    for sha256, (inspection, finished_at) in missing.items():
+            looked.missing[sha256] = inspection, finished_at
+    return looked
+
+
+def _account_for_missing(connection: Connection, looked: _Looked) -> None:
+    """Each that is missing was given up by a rule since it was seen, or is a finding."""
+    gone = all_given_up(connection, list(looked.missing))
+    for sha256, (inspection, finished_at) in looked.missing.items():
         rule, at = gone.get(sha256, (None, None))
         if rule is None or at is None or at < finished_at:
             looked.findings.append(_finding("picture_missing", sha256=sha256, inspection=str(inspection)))
         else:
             looked.given_up[rule, at.date()] += 1
-    return looked
 
 
 def _finding(what: Wrong, **facts: object) -> Finding:

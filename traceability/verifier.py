@@ -257,6 +257,7 @@ def prove_certificate(certificate: dict[str, Any], key: bytes) -> list[str]:
         told = [f"head    {size} records of {head['origin']} at {head['time']}, {algorithm}, signature good"]
         if not certificate["records"]:
             raise NotProven("there is no record")
+        corrections = corrections_of(certificate["records"])
         for entry in certificate["records"]:
             kind, record, position = entry["kind"], entry["record"], entry["position"]
             try:
@@ -272,21 +273,33 @@ def prove_certificate(certificate: dict[str, Any], key: bytes) -> list[str]:
                 raise NotProven(f"{kind} {record.get('id')} at {position}: {error}") from error
             if kind in ("inspection", "unit_form") and not _is_among(record["unit"], codes):
                 raise NotProven(f"{kind} {record.get('id')} is of {record['unit']['canon']}, another unit")
-            told.append(_told(kind, record, position))
+            told.append(_told(kind, record, position, corrections.get((kind, record.get("id")))))
         told[1:1] = _codes_told(codes, certificate["records"])
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise NotProven(f"the certificate is incomplete or misshapen: {error!r}") from error
     return told
 
 
+def corrections_of(records: Sequence[dict[str, Any]]) -> dict[tuple[str, str], dict[str, Any]]:
+    """The corrections among the records, by kind and id of what each takes back: that stays on record, and is void."""
+    made = [one["record"] for one in records if one["kind"] == "correction"]
+    return {(one["kind"], one["record"]): one for one in made}
+
+
 def _codes_told(codes: Sequence[dict[str, Any]], records: Sequence[dict[str, Any]]) -> list[str]:
     """Which codes of the unit proven records carry. Raises NotProven where none does.
 
     The list of codes is under no signature: whoever adds one to it would else have it called proven. A link carries
-    its child; where that is the parent of another link, it is what the unit was made from, and not the unit.
+    its child; where that is the parent of another link, it is what the unit was made from, and not the unit. A link
+    that was taken back makes nobody a parent: of two that were linked the wrong way round first, the child is the unit.
     """
     links = [one["record"] for one in records if one["kind"] == "link"]
-    used_up = [link["parent"] for link in links if not _is_same(link["parent"], link["child"])]
+    voided = corrections_of(records)
+    used_up = [
+        link["parent"]
+        for link in links
+        if not _is_same(link["parent"], link["child"]) and ("link", link["id"]) not in voided
+    ]
     carried = [one["record"]["unit"] for one in records if one["kind"] in ("inspection", "unit_form")]
     carried += [link["child"] for link in links if not _is_among(link["child"], used_up)]
     proven = [code["canon"] for code in codes if _is_among(code, carried)]
@@ -315,7 +328,7 @@ def _is_same(one: dict[str, Any], other: dict[str, Any]) -> bool:
     return (one["scheme"], one["canon"]) == (other["scheme"], other["canon"])
 
 
-def _told(kind: str, record: dict[str, Any], position: int) -> str:
+def _told(kind: str, record: dict[str, Any], position: int, correction: dict[str, Any] | None) -> str:
     line = f"record  {kind} {record.get('id')}"
     if "unit" in record:
         line += f" of {_shown(record['unit']['canon'])}"
@@ -324,6 +337,10 @@ def _told(kind: str, record: dict[str, Any], position: int) -> str:
     line += f" at {position}: proven"
     if kind == "inspection":
         line += f"; {record['verdict']}, {len(record['defects'])} defects, finished {record['finished_at']}"
+    if kind == "correction":
+        line += f"; voids {record['kind']} {record['record']}"
+    if correction is not None:
+        line += f"; VOIDED by correction {correction['id']} ({_shown(correction['reason'])})"
     return line
 
 

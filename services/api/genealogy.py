@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import UTC, datetime
 from http import HTTPStatus
 from typing import Annotated, Any
-from uuid import NAMESPACE_URL, UUID, uuid5
+from uuid import UUID
 
 from fastapi import APIRouter, Depends, Query
 from pydantic import BaseModel, ConfigDict, Field, model_validator
@@ -21,9 +22,7 @@ from traceability.accounts import note
 from traceability.genealogy import recording, tracing
 from traceability.genealogy.cuts import Cut, Face, Link, LinkKind, Region, UnitForm, UnitKind
 from traceability.identifiers import LONGEST, parse
-from traceability.statements import statement
 from traceability.store import TraceStore
-from traceability.verifier import canonical
 
 router = APIRouter(tags=["genealogy"])
 
@@ -63,7 +62,7 @@ class UnitSaid(Said):
         form = UnitForm(
             **self.model_dump(exclude={"unit", "id"}), unit=parse(self.unit), id=self.id or UUID(int=0)
         )
-        return form if self.id else UnitForm(**_fields(form) | {"id": _id_of("form", form)})
+        return form if self.id else replace(form, id=recording.id_of(form))
 
 
 class CutSaid(Said):
@@ -115,7 +114,7 @@ class LinkSaid(Said):
             step=self.step,
             quantity=self.quantity,
         )
-        return link if self.id else Link(**_fields(link) | {"id": _id_of("link", link)})
+        return link if self.id else replace(link, id=recording.id_of(link))
 
 
 class DeliverySaid(Said):
@@ -279,7 +278,7 @@ Coordinate = Annotated[float, Query(allow_inf_nan=False, ge=-1e9, le=1e9)]
 
 @router.post("/genealogy", responses=TAKEN)
 def record_genealogy(here: Here, caller: Recorder, delivery: DeliverySaid) -> RecordedAnswer:
-    """Keep units and links, all or none. Sending the same again changes nothing."""
+    """Keep units and links, all or none. Sending the same again changes nothing; what was voided counts again."""
     counts = {"units": len(delivery.units), "links": len(delivery.links)}
     return delivery.record(here.store, audited(caller, "genealogy.recorded", "genealogy", after=counts))
 
@@ -337,7 +336,7 @@ def at_risk(
     face: Face | None = None,
 ) -> PlacesAnswer:
     """All made from the unit that may hold some of this box on it, the surest first."""
-    box = Box(min(x1_mm, x2_mm), min(y1_mm, y2_mm), max(x1_mm, x2_mm), max(y1_mm, y2_mm))
+    box = box_between(x1_mm, y1_mm, x2_mm, y2_mm)
     found = tracing.at_risk(here.store, parse(code), box, face=face)
     return PlacesAnswer(places=[PlacedAnswer.of(one) for one in found])
 
@@ -346,15 +345,15 @@ def _relatives(found: tuple[tracing.Relative, ...]) -> RelativesAnswer:
     return RelativesAnswer(relatives=[RelativeAnswer.of(one) for one in found])
 
 
+def box_between(x1_mm: float, y1_mm: float, x2_mm: float, y2_mm: float) -> Box:
+    """The box between two opposite corners, whichever of them is named first: a box whose second corner lies before
+    its first holds nothing, and nothing would be at risk."""
+    return Box(min(x1_mm, x2_mm), min(y1_mm, y2_mm), max(x1_mm, x2_mm), max(y1_mm, y2_mm))
+
+
 def corners(box: Box) -> Corners:
     return (box.x1, box.y1, box.x2, box.y2)
 
 
 def _fields(record: Any) -> dict[str, Any]:
     return {name: getattr(record, name) for name in record.__slots__}
-
-
-def _id_of(kind: str, record: UnitForm | Link) -> UUID:
-    """An id that the same words have whenever they come."""
-    said = {key: value for key, value in statement(record).items() if key != "id"}
-    return uuid5(NAMESPACE_URL, f"urn:lynceus:{kind}:{canonical(said).decode()}")

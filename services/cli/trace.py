@@ -12,9 +12,15 @@ from rich.table import Table
 from rich.text import Text
 
 from inspection.identity import IdentifierCode
-from inspection.types import Box, Defect, Inspection, Verdict
+from inspection.types import Defect, Inspection, Verdict
 from services.api.answers import CodeAnswer, InspectionAnswer, UnitAnswer, verdict_name
-from services.api.genealogy import PlacedAnswer, PlacesAnswer, RelativeAnswer, RelativesAnswer
+from services.api.genealogy import (
+    PlacedAnswer,
+    PlacesAnswer,
+    RelativeAnswer,
+    RelativesAnswer,
+    box_between,
+)
 from services.api.history import LifeAnswer
 from services.cli.options import Numbers, database_option
 from services.text import language_of_environment, say
@@ -69,8 +75,13 @@ def trace(
         try:
             inspections = store.inspections_of(unit)
         except UnitUnknown:
-            _tell_similar(store, str(unit), language)
-            raise
+            # A program gets the refusal that the service gives: its answer has a verdict, and here is none.
+            kin = None if as_json else _known_by_genealogy(store, unit)
+            if kin is None:
+                _tell_similar(store, str(unit), language)
+                raise
+            click.echo("\n".join([*_head_of_life(kin, language), say("cli.trace.not_inspected", language)]))
+            return
     if as_json:
         click.echo(as_answer(inspections, catalogue, language).model_dump_json(indent=2))
         return
@@ -106,7 +117,9 @@ def _kin(
     """Relatives of the unit, or where a place on it lies on them: one a line, or as the service answers."""
     if at is not None or box is not None:
         placed = (
-            place_up(store, unit, at[0], at[1]) if at is not None else at_risk(store, unit, Box(*(box or ())))
+            place_up(store, unit, at[0], at[1])
+            if at is not None
+            else at_risk(store, unit, box_between(*(box or ())))
         )
         if as_json:
             places = PlacesAnswer(places=[PlacedAnswer.of(one) for one in placed])
@@ -120,17 +133,27 @@ def _kin(
     return "\n".join(f"{one.unit}  {_kind(one, language)}".rstrip() for one in relatives)
 
 
-def _life(told: Life, *, as_json: bool, language: str) -> str:
-    """What happened to the unit and its relatives, one a line in order of time; or as the service answers."""
-    if as_json:
-        return LifeAnswer.of(told).model_dump_json(indent=2)
+def _known_by_genealogy(store: TraceStore, unit: IdentifierCode) -> Life | None:
+    try:
+        return life(store, unit)
+    except UnitUnknown:
+        return None
+
+
+def _head_of_life(told: Life, language: str) -> list[str]:
     counts = {"ancestors": len(told.ancestors), "descendants": len(told.descendants)}
     lines = [
         f"{told.unit.unit}  {_kind(told.unit, language)}".rstrip(),
         say("cli.trace.kin", language, **counts),
     ]
-    if told.is_held:
-        lines.append(say("web.containment.is_held", language))
+    return [*lines, say("web.containment.is_held", language)] if told.is_held else lines
+
+
+def _life(told: Life, *, as_json: bool, language: str) -> str:
+    """What happened to the unit and its relatives, one a line in order of time; or as the service answers."""
+    if as_json:
+        return LifeAnswer.of(told).model_dump_json(indent=2)
+    lines = _head_of_life(told, language)
     lines += [
         "  ".join(
             part

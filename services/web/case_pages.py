@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta
+from datetime import date, datetime, time, timedelta
 from http import HTTPStatus
 from typing import Annotated, Final
 from uuid import UUID
@@ -80,10 +80,11 @@ class Share:
 def today(request: Request, here: Here, access: AccessHere, language: Language) -> Response:
     """Where an engineer begins: how the day goes, what is open, and which charts ask for somebody."""
     now = access.now()
-    midnight = now.astimezone().replace(hour=0, minute=0, second=0, microsecond=0)
+    day_of_now = now.astimezone().date()
+    midnight = midnight_of(day_of_now)
     station = here.station if here.live is not None else None
     day = here.store.counts(since=midnight, station=station, simulated=False)
-    with_today = here.store.counts(since=midnight - BEFORE, station=station, simulated=False)
+    with_today = here.store.counts(since=midnight_of(day_of_now - BEFORE), station=station, simulated=False)
     merit = None
     if targets(here.store):
         merit = figures_of(here, language, Place(station=station), since=midnight, until=now)
@@ -101,6 +102,12 @@ def today(request: Request, here: Here, access: AccessHere, language: Language) 
         room=room_of(here, at=now),
         soon_full_days=SOON_FULL_DAYS,
     )
+
+
+def midnight_of(day: date) -> datetime:
+    """When the day began here. Not the clock of a later hour set to 0: on the days when clocks change that is an hour
+    off."""
+    return datetime.combine(day, time()).astimezone()
 
 
 @router.get("/cases")

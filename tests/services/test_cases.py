@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime, timedelta
 
 import pytest
 from fastapi.testclient import TestClient
 
 from inspection.types import Verdict
+from services.web.case_pages import midnight_of
 from tests.a_bucket import UNREACHABLE, FakeBucket
 from tests.a_station import a_part, jpeg_of
 from tests.builders import a_unit, an_inspection
@@ -177,6 +179,31 @@ def test_the_engineers_day_begins_with_how_it_goes_and_what_is_open(station, eng
     page = engineer.get("/today", headers=HTML | {"Accept-Language": language})
     assert page.status_code == 200
     assert "Parts refused" in page.text
+
+
+@pytest.fixture
+def in_berlin(monkeypatch):
+    """Where clocks go forward at 02:00 on 28 March 2027, and back at 03:00 on 31 October."""
+    with monkeypatch.context() as here:
+        here.setenv("TZ", "Europe/Berlin")
+        time.tzset()
+        yield
+    time.tzset()
+
+
+@pytest.mark.parametrize(
+    ("day", "hours_before_utc"),
+    [
+        (date(2027, 3, 27), 1),
+        (date(2027, 3, 28), 1),
+        (date(2027, 3, 29), 2),
+        (date(2027, 10, 31), 2),
+        (date(2027, 11, 1), 1),
+    ],
+)
+def test_a_day_begins_at_its_midnight_also_when_clocks_change(in_berlin, day, hours_before_utc):
+    midnight = datetime.combine(day, datetime.min.time(), UTC)
+    assert midnight_of(day) == midnight - timedelta(hours=hours_before_utc)
 
 
 @pytest.mark.parametrize(("language", "missed"), [("en", "missed"), ("zh", "未达")])

@@ -1,15 +1,20 @@
+import errno
 import gzip
 import json
+import os
+import shutil
+import time
+from collections.abc import Callable
 from pathlib import Path
 from uuid import UUID
 
 import pytest
-from sqlalchemy import Table, insert, select
+from sqlalchemy import Engine, Table, insert, select
 from uuid_utils.compat import uuid7
 
-from tests.builders import NOON, a_defect, a_unit, an_inspection
+from tests.builders import NOON, a_defect, a_picture, a_unit, an_inspection
 from tests.databases import ENGINES, a_database
-from traceability import backup, tables
+from traceability import backup, database, tables
 from traceability.codes import CodeRegister
 from traceability.errors import BackupRefused, DatabaseNewer
 from traceability.genealogy.cuts import Link, LinkKind
@@ -83,6 +88,106 @@ def test_what_was_backed_up_is_there_again_and_proven_on_either_engine(plant, in
             there = [row["id"] for row in rows_of(after, tables.identifier)]
             after.record([an_inspection(unit=a_unit("86.1/NEXT"))])
             assert [row["id"] for row in rows_of(after, tables.identifier)] == [*there, max(there) + 1]
+
+
+class WhileItWrites(ImageStore):
+    """Pictures of a station that goes on: each time they were copied into a backup, it does something more."""
+
+    def __init__(self, folder: Path, *goes_on: Callable[[ImageStore], object]) -> None:
+        super().__init__(folder)
+        self._goes_on = iter(goes_on)
+
+    def copy_into(self, folder: Path) -> int:
+        copied = super().copy_into(folder)
+        next(self._goes_on, lambda _: None)(self)
+        return copied
+
+
+def test_a_backup_of_a_station_at_work_has_the_pictures_that_its_records_name(plant, tmp_path):
+    kept, other = tmp_path / "pictures", tmp_path / "other"
+    with TraceStore.open(plant) as store:
+
+        def a_unit_more(images: ImageStore) -> None:
+            shown = a_picture(sha256=images.put(b"kept since the pictures were copied"))
+            store.record([an_inspection(unit=a_unit("86.1/SINCE"), pictures=(shown,))])
+
+        images = WhileItWrites(kept, a_unit_more)
+        backup.make(plant, tmp_path / "kept", images=images, heads=tmp_path / "ledger/heads.jsonl")
+    place, back = backup.latest(tmp_path / "kept"), ImageStore(other / "pictures")
+    url = f"sqlite:///{other / 'lynceus.db'}"
+    backup.restore(place, url, images=back, heads=other / "heads.jsonl")
+    with TraceStore.open(url) as after:
+        assert after.inspections_of(a_unit("86.1/SINCE"))
+        assert verify(after, heads=read_heads(other / "heads.jsonl"), images=back).findings == ()
+
+
+def test_a_ledger_from_a_backup_of_a_station_at_work_is_signed_again(plant, tmp_path, monkeypatch):
+    dumped, other = backup._dump, tmp_path / "other"
+
+    def dump_of_a_station_at_work(engine: Engine, folder: Path) -> dict[str, object]:
+        listed = dumped(engine, folder)
+        with TraceStore.open(plant) as store:
+            store.record([an_inspection(unit=a_unit("86.1/SINCE"))])
+            with store.reading() as connection:
+                Sealer(tmp_path / "ledger").seal(connection)
+        return listed
+
+    monkeypatch.setattr(backup, "_dump", dump_of_a_station_at_work)
+    place, url = made(plant, tmp_path), f"sqlite:///{other / 'lynceus.db'}"
+    ledger = other / "ledger"
+    backup.restore(place, url, images=ImageStore(other / "pictures"), heads=ledger / "heads.jsonl")
+    # The key is in no backup: it is kept apart.
+    shutil.copy(tmp_path / "ledger/key.pem", ledger / "key.pem")
+    with TraceStore.open(url) as after:
+        assert verify(after, heads=read_heads(ledger / "heads.jsonl")).findings == ()
+        after.record([an_inspection(unit=a_unit("86.1/NEXT"))])
+        with after.reading() as connection:
+            assert Sealer(ledger).seal(connection)
+
+
+def test_a_backup_that_is_broken_off_leaves_nothing_behind(plant, tmp_path):
+    def disk_fails(images: ImageStore) -> None:
+        raise OSError(errno.EIO, "the disk failed")
+
+    failing = WhileItWrites(tmp_path / "pictures", lambda _: None, disk_fails)
+    with pytest.raises(BackupRefused, match="the disk failed"):
+        backup.make(plant, tmp_path / "kept", images=failing, heads=tmp_path / "ledger/heads.jsonl")
+    assert [one.name for one in (tmp_path / "kept").iterdir()] == ["pictures"]
+
+
+def test_what_a_power_cut_left_of_a_backup_goes_with_a_later_one_and_what_is_being_written_stays(
+    plant, tmp_path
+):
+    left, being_written = (tmp_path / "kept" / f".{uuid7().hex}" for _ in range(2))
+    for folder in (left, being_written):
+        folder.mkdir(parents=True)
+        (folder / "unit.jsonl.gz").touch()
+    two_days_ago = time.time() - 2 * 24 * 3600
+    os.utime(left, (two_days_ago, two_days_ago))
+    place = made(plant, tmp_path)
+    assert {one.name for one in (tmp_path / "kept").iterdir()} == {
+        "pictures",
+        place.name,
+        being_written.name,
+    }
+
+
+def test_a_backup_of_an_older_version_is_refused_where_the_tables_of_this_one_are_made_already(tmp_path):
+    images, url = ImageStore(tmp_path / "pictures"), f"sqlite:///{tmp_path / 'new.db'}"
+    old = database.open_engine(f"sqlite:///{tmp_path / 'old.db'}", revision="0020")
+    (tmp_path / "kept").mkdir()
+    place = tmp_path / "kept" / "20260101-000000-000000"
+    place.mkdir()
+    listed = backup._dump(old, place)
+    old.dispose()
+    manifest = {"format": backup.FORMAT, "made_at": NOON.isoformat(), "pictures": 0, **listed}
+    (place / backup.MANIFEST).write_text(json.dumps(manifest))
+    TraceStore.open(url).close()
+    with pytest.raises(BackupRefused, match="of tables 0020, and the database has"):
+        backup.restore(place, url, images=images, heads=tmp_path / "heads.jsonl")
+    # A database without tables takes it, and is brought up to date.
+    fresh = f"sqlite:///{tmp_path / 'fresh.db'}"
+    assert backup.restore(place, fresh, images=images, heads=tmp_path / "heads.jsonl").revision == "0020"
 
 
 def test_a_database_with_records_is_not_written_over(plant, tmp_path):

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from datetime import date, timedelta
+from threading import Barrier
 
 import pytest
 
@@ -119,3 +121,33 @@ def test_each_act_is_in_the_audit(cases, engineer, store):
     newest = Accounts(store).audit(limit=1)[0]
     assert (newest.action, newest.subject, newest.person) == ("case.cause", f"case:{case.id}", "wang")
     assert newest.after == {"text": "wear"}
+
+
+def test_what_two_people_see_in_the_same_moment_is_one_case(cases, engineer):
+    for number in range(12):
+        both = Barrier(2)
+
+        def opened(_, *, key=f"p:lane-{number}", both=both):
+            both.wait()
+            return _opened(cases, engineer, key=key).id
+
+        with ThreadPoolExecutor(2) as pool:
+            assert len(set(pool.map(opened, range(2)))) == 1
+    assert [[one.act for one in case.acts] for case in cases.all()] == [[Act.OPENED, Act.SEEN_AGAIN]] * 12
+
+
+def test_a_case_that_two_people_end_in_the_same_moment_ends_once(cases, engineer):
+    for number in range(12):
+        case = _answered(cases, _opened(cases, engineer, key=f"p:lane-{number}").id, engineer)
+        both = Barrier(2)
+
+        def closed(_, *, id=case.id, both=both):
+            both.wait()
+            try:
+                cases.close(id, "learnt", by=engineer, at=NOON)
+            except CaseOver:
+                return False
+            return True
+
+        with ThreadPoolExecutor(2) as pool:
+            assert sorted(pool.map(closed, range(2))) == [False, True]

@@ -2,18 +2,34 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import timedelta
+from threading import Barrier
 
 import pytest
 from uuid_utils.compat import uuid7
 
+from inspection.errors import InspectionError
 from inspection.types import Verdict
 from tests.builders import NOON, RECIPE, a_unit, an_inspection
 from tests.drawn_coil import COIL_B, LINKS, SEGMENTS, STRIP_B1, UNITS, WELDED
+from traceability.codes import CodeRegister
 from traceability.errors import HoldMissing, RecordUnknown, UnitUnknown
-from traceability.genealogy.recording import record
-from traceability.holds import board, boards, contain, holds_of, open_holds, place, release
+from traceability.genealogy.cuts import Link, LinkKind
+from traceability.genealogy.recording import record, void
+from traceability.holds import (
+    Decision,
+    board,
+    boards,
+    contain,
+    contained_units,
+    holds_of,
+    open_holds,
+    place,
+    release,
+)
 from traceability.steps import (
     GaugePoint,
     GaugeSeries,
@@ -120,6 +136,50 @@ def test_a_unit_is_held_once_and_released_with_a_reason(store: TraceStore):
     assert verify(store).findings == ()
 
 
+def test_a_unit_that_is_named_twice_is_held_once_and_free_after_one_release(store: TraceStore):
+    store.record([an_inspection(unit=a_unit("P-1"))])
+    CodeRegister(store).bind(a_unit("LABEL-1"), a_unit("P-1"), reason="label")
+    units = [a_unit("LABEL-1"), a_unit("P-1"), a_unit("LABEL-1")]
+    assert place(store, units, ids=[uuid7() for _ in units], reason="scratched", at=NOON, by=None) == 1
+    ((hold, _),) = holds_of(store, a_unit("P-1"))
+    assert hold.unit == a_unit("LABEL-1")
+    release(store, a_unit("P-1"), id=uuid7(), decision="rework", reason="polished", at=NOON, by=None)
+    assert open_holds(store) == 0
+    assert verify(store).findings == ()
+
+
+def at_once(*acts: Callable[[], object]) -> list[object]:
+    """What became of acts that are begun at one moment: their answers, or what they raised."""
+    begun = Barrier(len(acts), timeout=60)
+
+    def done(act: Callable[[], object]) -> object:
+        begun.wait()
+        try:
+            return act()
+        except InspectionError as error:
+            return type(error)
+
+    with ThreadPoolExecutor(len(acts)) as people:
+        return list(people.map(done, acts))
+
+
+def test_two_people_who_hold_one_unit_at_once_hold_it_once_and_one_of_two_decides(store: TraceStore):
+    for number in range(10):
+        unit = a_unit(f"P-{number}")
+        store.record([an_inspection(unit=unit)])
+
+        def hold(unit=unit):
+            return place(store, [unit], ids=[uuid7()], reason="scratched", at=NOON, by=None)
+
+        def decide(unit=unit):
+            return release(store, unit, id=uuid7(), decision="scrap", reason="deep", at=NOON, by=None)
+
+        assert sorted(at_once(hold, hold)) == [0, 1]
+        assert len(holds_of(store, unit)) == 1
+        assert set(at_once(decide, decide)) == {None, HoldMissing}
+    assert open_holds(store) == 0
+
+
 def seen(unit: str, hour: float, **given):
     return an_inspection(unit=a_unit(unit), finished_at=NOON + timedelta(hours=hour), **given)
 
@@ -156,7 +216,6 @@ def test_the_suspects_are_those_accepted_alike_since_the_last_proof_and_what_was
     record_steps(store, [a_step("proof", hour=hour, equipment="demo") for hour in (1, 6)])
     record_steps(store, [a_step("proof", hour=2.5, equipment="elsewhere")])
     from tests.drawn_coil import a_link
-    from traceability.genealogy.cuts import LinkKind
 
     record(store, links=[a_link(a_unit("SUSPECT-1"), a_unit("MADE-FROM-IT"), LinkKind.FORM)])
     found = opened(store, escape)
@@ -168,7 +227,6 @@ def test_the_suspects_are_those_accepted_alike_since_the_last_proof_and_what_was
 
 def test_a_lot_and_a_time_narrow_the_suspects(store: TraceStore):
     from tests.drawn_coil import a_link
-    from traceability.genealogy.cuts import LinkKind
 
     escape = seen("ESCAPE", 3)
     store.record([seen("EARLY", 1), seen("OTHER-LOT", 2.5), escape, seen("SAME-LOT", 2.8)])
@@ -201,8 +259,94 @@ def test_a_containment_counts_down_to_nothing_open(store: TraceStore):
     assert verify(store).findings == ()
 
 
+def made_from(parent: str, child: str) -> Link:
+    return Link(id=uuid7(), parent=a_unit(parent), child=a_unit(child), kind=LinkKind.SLIT)
+
+
+def decided(store: TraceStore, unit: str, decision: Decision = "scrap") -> None:
+    at = NOON + timedelta(days=2)
+    place(store, [a_unit(unit)], ids=[uuid7()], reason="contained", at=at, by=None)
+    release(store, a_unit(unit), id=uuid7(), decision=decision, reason="looked at", at=at, by=None)
+
+
+def test_a_suspect_that_is_known_late_is_open_though_all_that_were_named_are_decided(store: TraceStore):
+    """The station was cut off, and delivers what it accepted; a coil that nobody held yet is slit, and slit again."""
+    escape = seen("ESCAPE", 0)
+    store.record([escape, seen("COIL", 1)])
+    id_ = opened(store, escape).containment.id
+    store.record([seen("LATE", 0.5), seen("LATE-AND-REJECTED", 0.5, verdict=Verdict.REJECT)])
+    record(store, links=[made_from("COIL", "STRIP"), made_from("STRIP", "BLANK"), made_from("LATE", "CUT")])
+    late = ["BLANK", "CUT", "LATE", "STRIP"]
+    for unit in ("ESCAPE", "COIL"):
+        decided(store, unit)
+    found = board(store, id_)
+    assert (suspects(found), found.open) == (["COIL", "ESCAPE", *late], 4)
+    assert found.counts == {"found": 4, "held": 0, "shipped": 0, "closed": 2}
+    # What was named when it was opened is the record, and stays.
+    assert [str(code) for code in found.containment.suspects] == ["COIL", "ESCAPE"]
+    with store.reading() as connection:
+        waiting = {store.unit_id(connection, a_unit(code)) for code in late}
+        assert contained_units(connection) == waiting
+    units = [one.unit for one in found.suspects if one.state == "found"]
+    assert place(store, units, ids=[uuid7() for _ in units], reason="late", at=NOON, by=None) == 4
+    assert board(store, id_).counts["held"] == 4
+    for unit in late:
+        release(
+            store,
+            a_unit(unit),
+            id=uuid7(),
+            decision="scrap",
+            reason="late",
+            at=NOON + timedelta(days=3),
+            by=None,
+        )
+    assert board(store, id_).open == 0
+    with store.reading() as connection:
+        assert contained_units(connection) == set()
+    assert verify(store).findings == ()
+
+
+@pytest.mark.parametrize(
+    ("decision", "is_suspect"), [("use_as_is", False), ("rework", False), ("scrap", True)]
+)
+def test_what_is_made_from_a_suspect_after_it_was_found_fit_is_none(
+    store: TraceStore, decision: Decision, is_suspect: bool
+):
+    escape = seen("ESCAPE", 0)
+    store.record([escape, seen("COIL", 1)])
+    id_ = opened(store, escape).containment.id
+    record(store, links=[made_from("COIL", "BEFORE")])
+    decided(store, "COIL", decision)
+    record(store, links=[made_from("COIL", "AFTER")])
+    assert ("BEFORE" in suspects(board(store, id_)), "AFTER" in suspects(board(store, id_))) == (
+        True,
+        is_suspect,
+    )
+
+
+def test_late_suspects_are_within_the_lot_and_of_no_link_that_was_taken_back(store: TraceStore):
+    escape, lot = seen("ESCAPE", 0), a_unit("LOT")
+    store.record([escape])
+    record(store, links=[made_from("LOT", "ESCAPE")])
+    id_ = opened(store, escape, lot=lot).containment.id
+    wrong = made_from("ESCAPE", "STRIP")
+    record(store, links=[wrong, made_from("LOT", "LATE")])
+    store.record([seen("LATE", 0.5), seen("OTHER-LOT", 0.5)])
+    assert suspects(board(store, id_)) == ["ESCAPE", "LATE", "STRIP"]
+    void(store, link=wrong.id, id=uuid7(), reason="typed wrong")
+    assert suspects(board(store, id_)) == ["ESCAPE", "LATE"]
+
+
 def test_what_is_not_there_cannot_be_contained(store: TraceStore):
     with pytest.raises(RecordUnknown):
         contain(store, uuid7(), id=uuid7(), reason="?", at=NOON, by=None)
     with pytest.raises(RecordUnknown):
         board(store, uuid7())
+
+
+def test_as_many_units_as_a_statement_takes_are_held_at_once(store: TraceStore):
+    """PostgreSQL refused ten thousand codes in one statement as nested too deep."""
+    codes = [a_unit(f"86.999.1/MANY-{number:05d}") for number in range(10_000)]
+    store.record([an_inspection(unit=code, pictures=()) for code in codes])
+    held = place(store, codes, ids=[uuid7() for _ in codes], reason="all of it", at=NOON, by="Li Wei")
+    assert held == len(codes)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import stat
@@ -13,6 +14,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pypdf import PdfReader
 from sqlalchemy import delete, insert, select, update
 from uuid_utils.compat import uuid7
 
@@ -25,6 +27,7 @@ from traceability import tables
 from traceability.certificate import as_json, certify
 from traceability.codes import CodeRegister
 from traceability.errors import HeadsUnreadable, LedgerForked, LedgerKeyUnreadable, UnitUnknown
+from traceability.genealogy.cuts import Link, LinkKind
 from traceability.genealogy.recording import record, void
 from traceability.identifiers import parse
 from traceability.images import ImageStore
@@ -526,6 +529,45 @@ def test_every_proven_record_is_told_with_its_unit(certified, sealer: Sealer):
     for line, entry in zip(told, certified["records"], strict=True):
         named = entry["record"].get("unit") or entry["record"]["child"]
         assert f" of {named['canon']}" in line
+
+
+def a_slit(parent: IdentifierCode, child: IdentifierCode) -> Link:
+    return Link(id=uuid7(), parent=parent, child=child, kind=LinkKind.SLIT)
+
+
+def test_a_parent_that_was_taken_back_is_not_certified_as_what_the_unit_was_made_from(
+    store: TraceStore, sealer: Sealer
+):
+    strip = a_unit("STRIP")
+    store.record([an_inspection(unit=strip)])
+    wrong, right = (a_slit(a_unit(code), strip) for code in ("WRONG-COIL", "RIGHT-COIL"))
+    record(store, links=[wrong])
+    correction = uuid7()
+    void(store, link=wrong.id, id=correction, reason="typed wrong")
+    record(store, links=[right])
+    certificate = certify(store, sealer, strip)
+    for language in ("en", "zh"):
+        pages = PdfReader(io.BytesIO(pdf_of(certificate, language, "Plant 1"))).pages
+        said = "\n".join(page.extract_text() for page in pages)
+        assert "RIGHT-COIL" in said
+        assert "WRONG-COIL" not in said
+    lines = prove_certificate(certificate, sealer.public_key)
+    told = {line.split()[2]: line for line in lines if line.startswith("record")}
+    assert told[str(wrong.id)].endswith(f": proven; VOIDED by correction {correction} (typed wrong)")
+    assert told[str(correction)].endswith(f": proven; voids link {wrong.id}")
+    assert told[str(right.id)].endswith(": proven")
+
+
+def test_a_unit_that_was_linked_the_wrong_way_round_first_is_still_proven_to_be_the_unit(
+    store: TraceStore, sealer: Sealer
+):
+    coil, strip = a_unit("COIL"), a_unit("STRIP")
+    wrong = a_slit(strip, coil)
+    record(store, links=[wrong])
+    void(store, link=wrong.id, id=uuid7(), reason="the other way round")
+    record(store, links=[a_slit(coil, strip)])
+    assert "unit    STRIP" in prove_certificate(certify(store, sealer, strip), sealer.public_key)
+    assert "unit    COIL" in prove_certificate(certify(store, sealer, coil), sealer.public_key)
 
 
 def test_another_makers_signature_is_not_proven(certified, tmp_path: Path):

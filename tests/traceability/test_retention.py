@@ -177,7 +177,91 @@ def test_suspects_of_a_containment_keep_their_pictures_until_decided_and_the_esc
     assert images.read(its_picture)
 
 
+class LookedAt(ImageStore):
+    """Pictures of which somebody does something once, when the first of them is read."""
+
+    def __init__(self, folder: Path, act: Callable[[], object]) -> None:
+        super().__init__(folder)
+        self._acts = [act]
+
+    def read(self, sha256: str) -> bytes:
+        for act in self._acts:
+            self._acts = []
+            act()
+        return super().read(sha256)
+
+
+class WrittenByOthers:
+    """A database in which somebody else writes first, each time."""
+
+    def __init__(self, store: TraceStore, first: Callable[[], object]) -> None:
+        self._store, self._first = store, first
+
+    def reading(self):
+        return self._store.reading()
+
+    def writing(self):
+        self._first()
+        return self._store.writing()
+
+
+def test_a_unit_that_is_put_on_hold_while_the_rules_are_applied_keeps_its_pictures(
+    store: TraceStore, images: ImageStore, record: Record
+):
+    (held, stays), (_, goes) = record(), record()
+
+    def hold() -> None:
+        holds.place(store, [held.unit], ids=[uuid7()], reason="complaint", at=NOON, by=None)
+
+    (done,) = prune(WrittenByOthers(store, hold), images, OLD, at=A_YEAR_ON)
+    assert done.pictures == (goes,)
+    assert images.sizes().keys() == {stays}
+    assert prune(store, images, OLD, at=A_YEAR_ON) == ()
+    assert verify(store, images=images).findings == ()
+
+
+def test_nothing_is_noted_where_all_that_was_due_is_needed_by_now(
+    store: TraceStore, images: ImageStore, record: Record
+):
+    seen, sha256 = record()
+
+    def hold() -> None:
+        holds.place(store, [seen.unit], ids=[uuid7()], reason="complaint", at=NOON, by=None)
+
+    assert prune(WrittenByOthers(store, hold), images, OLD, at=A_YEAR_ON) == ()
+    assert images.read(sha256)
+
+
+def test_a_suspect_that_was_delivered_after_the_containment_was_opened_keeps_its_pictures(
+    store: TraceStore, images: ImageStore, record: Record
+):
+    escape, its_picture = record()
+    until = NOON + timedelta(days=1)
+    holds.contain(store, escape.id, id=uuid7(), reason="burr", at=until, by=None)
+    _, late = record(days=0.5)
+    _, another = record(days=1.5)
+    (done,) = prune(store, images, OLD, at=A_YEAR_ON)
+    assert done.pictures == (another,)
+    assert images.sizes().keys() == {its_picture, late}
+
+
 # ------------------------------------------------------------------ what the ledger says of it
+
+
+def test_what_a_rule_gives_up_while_the_ledger_is_verified_is_not_called_missing(
+    store: TraceStore, images: ImageStore, record: Record, tmp_path: Path
+):
+    for day in range(3):
+        record(days=day)
+    _, by_hand = record(Verdict.REJECT)
+    images.remove(by_hand)
+
+    def give_up() -> None:
+        prune(store, images, OLD, at=A_YEAR_ON)
+
+    found = verify(store, images=LookedAt(tmp_path / "pictures", give_up))
+    assert [(one.what, one.facts["sha256"]) for one in found.findings] == [("picture_missing", by_hand)]
+    assert sum(one.pictures for one in found.given_up) == 3
 
 
 def test_what_was_given_up_is_said_with_rule_and_date_and_what_is_missing_otherwise_is_found(

@@ -1,7 +1,9 @@
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import timedelta
+from threading import Barrier
 from uuid import UUID
 
 import pytest
@@ -98,6 +100,50 @@ def test_a_second_look_is_another_persons(store, reviews, li, wang):
     assert reviews.next_for(wang, at=NOW, since=SINCE).inspection.id == unit.id
     reviews.decide(unit.id, Decision.REJECT, by=wang, at=NOW, reason="pits")
     assert reviews.next_for(wang, at=NOW, since=SINCE) is None
+
+
+def test_who_left_a_unit_for_a_second_look_does_not_decide_about_it(store, reviews, li, wang):
+    unit = _withheld(store)
+    left = reviews.decide(unit.id, Decision.SECOND_LOOK, by=li, at=NOW)
+    for decision in Decision:
+        with pytest.raises(ReviewStands) as refused:
+            reviews.decide(unit.id, decision, by=li, at=NOW + timedelta(days=1))
+        assert refused.value.facts == {"by": "li", "decision": "second_look"}
+    # Nor where another person left it, too.
+    of_wang = reviews.decide(unit.id, Decision.SECOND_LOOK, by=wang, at=NOW)
+    with pytest.raises(ReviewStands):
+        reviews.decide(unit.id, Decision.ACCEPT, by=li, at=NOW)
+    for slip, by in ((left, li), (of_wang, wang)):
+        reviews.take_back(slip.id, by=by, at=NOW)
+    assert reviews.decide(unit.id, Decision.ACCEPT, by=li, at=NOW).decision is Decision.ACCEPT
+
+
+def test_who_left_a_unit_for_a_second_look_may_see_it_as_a_blind_repeat_when_it_is_decided(
+    store, reviews, li, wang
+):
+    unit = _withheld(store)
+    reviews.decide(unit.id, Decision.SECOND_LOOK, by=li, at=NOW)
+    reviews.decide(unit.id, Decision.REJECT, by=wang, at=NOW)
+    later = NOW + 2 * REPEAT_AFTER
+    assert reviews.decide(unit.id, Decision.REJECT, by=li, at=later).is_repeat
+
+
+def test_of_two_people_who_decide_in_the_same_moment_one_does(store, reviews, li, wang):
+    units = _withheld(store, 12)
+    for unit in units:
+        both = Barrier(2)
+
+        def decided(by, decision, *, unit=unit, both=both):
+            both.wait()
+            try:
+                reviews.decide(unit.id, decision, by=by, at=NOW)
+            except ReviewStands:
+                return False
+            return True
+
+        with ThreadPoolExecutor(2) as pool:
+            assert sorted(pool.map(decided, (li, wang), (Decision.ACCEPT, Decision.REJECT))) == [False, True]
+    assert {len(found) for found in reviews.of([unit.id for unit in units]).values()} == {1}
 
 
 def test_a_slip_is_taken_back_and_the_unit_waits_again(store, reviews, li):

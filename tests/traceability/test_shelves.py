@@ -114,6 +114,21 @@ def test_what_is_removed_is_missing_and_removing_it_again_harms_nothing(place: P
         place.images.read(gone)
 
 
+def test_pictures_are_listed_while_others_are_given_up(tmp_path: Path):
+    images = ImageStore(tmp_path / "pictures")
+    stays, *go = [images.put(b"%d" % number) for number in range(1500)]
+
+    def give_up() -> None:
+        for sha256 in go:
+            images.remove(sha256)
+
+    giving_up = Thread(target=give_up)
+    giving_up.start()
+    while giving_up.is_alive():
+        assert stays in images.sizes()
+    assert images.sizes().keys() == {stays}
+
+
 def test_a_swapped_picture_and_a_lost_one_are_found_by_verify_and_named(place: Place, store: TraceStore):
     kept, swapped, lost = (place.images.put(one) for one in (b"kept", b"swapped", b"lost"))
     named = [a_picture(sha256=one, sequence=at) for at, one in enumerate((kept, swapped, lost))]

@@ -7,8 +7,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from itertools import chain
-from typing import Any, Final
-from uuid import UUID
+from typing import Any, Final, TypeVar
+from uuid import NAMESPACE_URL, UUID, uuid5
 
 from sqlalchemy import Connection, Table, select, update
 
@@ -17,7 +17,7 @@ from inspection.types import Box
 from traceability import database, tables
 from traceability.contradictions import Clash, keep_contradictions
 from traceability.corrections import Correction, correction_row
-from traceability.errors import LinkCycle, LinkOutside, RecordUnknown
+from traceability.errors import LinkCycle, LinkOutside, RecordUnknown, RecordVoided
 from traceability.genealogy.cuts import ROUNDING_MM, Link, UnitForm
 from traceability.genealogy.rows import (
     cut_rows,
@@ -35,6 +35,7 @@ from traceability.recorded import ON_RECORD, entry
 from traceability.rows import portions
 from traceability.statements import statement
 from traceability.store import TraceStore
+from traceability.verifier import canonical
 
 Audit = Callable[[Connection], None]
 """Told last, in the transaction of the change: where a person made it, the audit says so."""
@@ -44,6 +45,8 @@ SIGMAS: Final = 3
 
 _LOCK: Final = 7_105_022_030
 """Two writers of links that do not see each other could close a circle between them."""
+
+_Said = TypeVar("_Said", UnitForm, Link)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,9 +68,11 @@ def record(
     links: Sequence[Link] = (),
     audit: Audit | None = None,
 ) -> Recorded:
-    """Keep units and links, all or none. Saying the same twice changes nothing.
+    """Keep units and links, all or none. Saying the same twice changes nothing; saying again what was voided makes it
+    count again, beside the voided record.
 
-    Raises LinkOutside where a cut reaches beyond its unit, LinkCycle where a unit would be its own ancestor.
+    Raises LinkOutside where a cut reaches beyond its unit, LinkCycle where a unit would be its own ancestor,
+    RecordVoided where the sender's own id is that of a voided record.
     """
     with store.writing() as connection:
         database.lock(connection, _LOCK)
@@ -101,6 +106,16 @@ def record(
     return Recorded(
         units=len(forms), links=len(fresh), contradictions=tuple(dict.fromkeys(one.record for one in clashes))
     )
+
+
+def id_of(said: UnitForm | Link, *, after: UUID | None = None) -> UUID:
+    """An id that the same words have whenever they come, for what has none of its own.
+
+    after  the correction that took the words back before
+    """
+    words = canonical({key: value for key, value in statement(said).items() if key != "id"}).decode()
+    kind = "form" if isinstance(said, UnitForm) else "link"
+    return uuid5(NAMESPACE_URL, f"urn:lynceus:{kind}:{words}" + (f":{after}" if after else ""))
 
 
 def void(
@@ -166,12 +181,19 @@ def _new_forms(
     connection: Connection, units: Sequence[UnitForm], unit_of: Mapping[IdentifierCode, UUID]
 ) -> tuple[list[UnitForm], list[Clash]]:
     known = live_forms(connection, [unit_of[one.unit] for one in units])
+    again = [one for one in units if unit_of[one.unit] in known]
+    anew = _said_anew(connection, tables.unit_form, [one for one in units if unit_of[one.unit] not in known])
+    taken = _on_record(connection, tables.unit_form, [one.id for one in anew])
     new: list[UnitForm] = []
     clashes: list[Clash] = []
-    for one in units:
+    for one in (*again, *anew):
         said = known.get(unit_of[one.unit])
-        if said is None:
+        if said is None and one.id in taken:
+            # The id is that of what another unit was said to be.
+            clashes.append(Clash(kind="unit_form", record=one.id, said=statement(one)))
+        elif said is None:
             known[unit_of[one.unit]] = _canonically_named(one)
+            taken[one.id] = None
             new.append(known[unit_of[one.unit]])
         elif _without_id(said) != _without_id(one):
             clashes.append(Clash(kind="unit_form", record=said.id, said=statement(one)))
@@ -184,14 +206,15 @@ def _without_id(form: UnitForm) -> tuple[object, ...]:
 
 
 def _new_links(connection: Connection, links: Sequence[Link]) -> tuple[list[Link], list[Clash]]:
+    anew = _said_anew(connection, tables.link, links)
     known = {
         one.id: one
-        for some in portions([one.id for one in links])
+        for some in portions([one.id for one in anew])
         for one in links_selected(connection, links_query().where(tables.link.c.id.in_(some)))
     }
     new: list[Link] = []
     clashes: list[Clash] = []
-    for given in links:
+    for given in anew:
         one = _canonically_named(given)
         said = known.get(one.id)
         if said is None:
@@ -200,6 +223,40 @@ def _new_links(connection: Connection, links: Sequence[Link]) -> tuple[list[Link
         elif said != one:
             clashes.append(Clash(kind="link", record=one.id, said=statement(one)))
     return new, clashes
+
+
+def _said_anew(connection: Connection, table: Table, said: Sequence[_Said]) -> list[_Said]:
+    """Each under an id that no voided record has: words that were taken back come under the next id of theirs."""
+    anew = list(said)
+    while voided := {
+        id_: by
+        for id_, by in _on_record(connection, table, [one.id for one in anew]).items()
+        if by is not None
+    }:
+        for place, one in enumerate(anew):
+            if one.id in voided:
+                if id_of(said[place]) != said[place].id:
+                    raise _voided(table, said[place].id)
+                anew[place] = replace(one, id=id_of(said[place], after=voided[one.id]))
+    return anew
+
+
+def _on_record(connection: Connection, table: Table, ids: Sequence[UUID]) -> dict[UUID, UUID | None]:
+    """Of these ids those on record, each with the correction that took it back."""
+    found: dict[UUID, UUID | None] = {}
+    for some in portions(ids):
+        rows = connection.execute(select(table.c.id, table.c.voided_by).where(table.c.id.in_(some)))
+        found |= {row.id: row.voided_by for row in rows}
+    return found
+
+
+def _voided(table: Table, id: UUID) -> RecordVoided:
+    return RecordVoided(
+        f"{table.name} {id} was voided and counts no more.",
+        action="Say it again under another id, or without one.",
+        id=str(id),
+        kind=table.name,
+    )
 
 
 def _canonically_named(record: Any) -> Any:

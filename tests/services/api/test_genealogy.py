@@ -75,6 +75,32 @@ def test_a_voided_link_leads_nowhere(client):
     assert client.post("/api/v1/genealogy/void", json=unknown).json()["code"] == "TRC-RECORD-UNKNOWN"
 
 
+def test_what_was_voided_by_mistake_is_sent_again_and_counts(client):
+    sent = {"units": [{"unit": "C-1", "kind": "coil", "length_mm": 5000}], "links": [SLIT]}
+    client.post("/api/v1/genealogy", json=sent)
+    (link,) = client.get("/api/v1/genealogy/C-1").json()["links"]
+    wrong = client.post("/api/v1/genealogy", json={"units": [{**sent["units"][0], "length_mm": 1}]}).json()
+    for voided in ({"link": link["id"]}, {"form": wrong["contradictions"][0]}):
+        gone = client.post("/api/v1/genealogy/void", json={**voided, "reason": "meant another one"})
+        assert gone.status_code == 204
+    again = client.post("/api/v1/genealogy", json=sent).json()
+    assert again == {"units": 1, "links": 1, "contradictions": []}
+    (strip,) = client.get("/api/v1/descendants/C-1").json()["relatives"]
+    assert strip["unit"]["code"] == "S-1"
+    (coil,) = client.get("/api/v1/ancestors/S-1").json()["relatives"]
+    assert (coil["unit"]["code"], coil["length_mm"]) == ("C-1", 5000)
+
+
+def test_a_voided_link_that_comes_under_its_own_id_is_refused(client):
+    sent = {"links": [{**SLIT, "id": "01a1f891-eac9-777d-b0a2-f33ba62bc3a3"}]}
+    client.post("/api/v1/genealogy", json=sent)
+    client.post("/api/v1/genealogy/void", json={"link": sent["links"][0]["id"], "reason": "another coil"})
+    for language, word in (("en", "was voided and counts no more"), ("zh", "已作废")):
+        answer = client.post("/api/v1/genealogy", json=sent, headers={"Accept-Language": language})
+        assert (answer.status_code, answer.json()["code"]) == (409, "TRC-RECORD-VOIDED")
+        assert word in answer.json()["title"]
+
+
 def test_what_cannot_be_understood_is_refused_and_nothing_of_it_is_kept(client):
     good = {"unit": "C-1", "kind": "coil"}
     for wrong in (

@@ -47,6 +47,13 @@ def by_csv(client, text: str):
     return client.post("/api/v1/gauges/csv", content=text.encode(), headers={"Content-Type": "text/csv"})
 
 
+def test_a_step_that_a_unit_went_into_and_came_out_of_is_in_its_life_once(plant, engineer):
+    cleaned = {**STEP, "kind": "clean", "units_in": ["COIL-A"], "units_out": ["COIL-A"]}
+    engineer.post("/api/v1/steps", json={"steps": [cleaned]})
+    (step,) = engineer.get("/api/v1/history/COIL-A").json()["events"]
+    assert (step["what"], step["fact"]) == ("step", "clean")
+
+
 def test_a_life_tells_what_happened_up_and_down_in_order_of_time(plant, engineer):
     plant.store.record([an_inspection(unit=SEGMENTS[2], finished_at=NOON, verdict=Verdict.REJECT)])
     assert engineer.post("/api/v1/steps", json={"steps": [STEP]}).json() == {"new": 1, "contradictions": []}

@@ -143,6 +143,34 @@ def test_a_place_is_told_with_its_uncertainty_and_in_both_languages(database: st
     assert "SEGMENT-3  segment  x 100.0…200.0 ± 0 mm, y 2900.0…3100.0 ± 5 mm" in risk
 
 
+@pytest.mark.parametrize("box", ["200,4500,100,3500", "100,4500,200,3500", "200,3500,100,4500"])
+def test_what_may_hold_some_of_a_box_is_told_from_whichever_corners_it_is_named_by(database: str, box: str):
+    with TraceStore.open(database) as store:
+        record(store, units=UNITS, links=LINKS)
+    told = asked(database, "COIL-A", "--box", box).output
+    assert "SEGMENT-1" in told
+    assert "SEGMENT-2" in told
+    assert told == asked(database, "COIL-A", "--box", "100,3500,200,4500").output
+
+
+@pytest.mark.parametrize(
+    ("language", "words"), [("en", "No inspection of it is on record."), ("zh", "没有它的检测记录。")]
+)
+def test_a_unit_that_is_known_by_its_genealogy_alone_is_told_with_its_kin_and_as_not_inspected(
+    database: str, language: str, words: str
+):
+    with TraceStore.open(database) as store:
+        record(store, units=UNITS, links=LINKS)
+    told = asked(database, "STRIP-A1", language=language)
+    assert told.exit_code == 0
+    head, kin, not_inspected = told.stdout.splitlines()
+    assert head.startswith("STRIP-A1")
+    assert "2" in kin
+    assert "5" in kin
+    assert not_inspected == words
+    assert told.stderr == ""
+
+
 def test_a_place_that_is_no_pair_of_numbers_is_called_wrongly(database: str):
     result = asked(database, "SEGMENT-3", "--at", "150,tail")
     assert result.exit_code == 2

@@ -23,9 +23,9 @@ from tests.drawn_coil import (
     an_id,
 )
 from traceability import people, tables
-from traceability.errors import LinkCycle, LinkOutside, RecordUnknown
+from traceability.errors import LinkCycle, LinkOutside, RecordUnknown, RecordVoided
 from traceability.genealogy.cuts import Cut, LinkKind, UnitKind
-from traceability.genealogy.recording import record, void, void_form
+from traceability.genealogy.recording import id_of, record, void, void_form
 from traceability.genealogy.rows import links_query, links_selected
 from traceability.genealogy.tracing import ancestors, descendants
 from traceability.store import TraceStore
@@ -193,6 +193,62 @@ def test_a_wrong_length_is_voided_and_said_again(store: TraceStore):
     record(store, units=UNITS)
     void_form(store, form=UNITS[1].id, id=uuid7(), reason="measured again")
     assert record(store, units=[replace(UNITS[1], id=uuid7(), length_mm=10_100.0)]).units == 1
+
+
+def without_an_id(said):
+    """As the service keeps what comes without one: under the id of its words."""
+    return replace(said, id=id_of(said))
+
+
+def test_a_link_that_was_voided_by_mistake_is_said_again_and_counts_as_often_as_that_happens(
+    store: TraceStore,
+):
+    slit = without_an_id(a_link(COIL_A, STRIP_A1, LinkKind.SLIT, a_piece(0, 10_000)))
+    record(store, links=[slit])
+    for times in (2, 3, 4):
+        with store.reading() as connection:
+            (counts,) = links_selected(connection, links_query().where(tables.link.c.voided_by.is_(None)))
+        void(store, link=counts.id, id=uuid7(), reason="meant another one")
+        assert descendants(store, COIL_A) == ()
+        assert record(store, links=[slit, slit]).links == 1
+        assert [one.unit for one in descendants(store, COIL_A)] == [STRIP_A1]
+        assert record(store, links=[slit]).links == 0
+        assert count(store, tables.link) == times
+
+
+def test_a_size_that_was_voided_by_mistake_is_said_again_and_holds(store: TraceStore):
+    long = without_an_id(a_form(COIL_A, UnitKind.COIL, 10_000, 1200))
+    shorter = without_an_id(replace(long, length_mm=9_990.0))
+    for said in (long, shorter, long, long):
+        assert record(store, units=[said, said]).units == 1
+        assert record(store, units=[said]).units == 0
+        with store.reading() as connection:
+            form = tables.unit_form.c
+            (counts,) = connection.execute(
+                select(form.id, form.length_mm).where(form.voided_by.is_(None))
+            ).all()
+        assert counts.length_mm == said.length_mm
+        void_form(store, form=counts.id, id=uuid7(), reason="measured again")
+
+
+def test_what_comes_under_the_senders_own_id_of_a_voided_record_is_refused_not_swallowed(store: TraceStore):
+    record(store, units=UNITS, links=LINKS)
+    void(store, link=LINKS[0].id, id=uuid7(), reason="another heat")
+    void_form(store, form=UNITS[1].id, id=uuid7(), reason="measured again")
+    for said in ({"links": LINKS}, {"units": UNITS}):
+        with pytest.raises(RecordVoided):
+            record(store, **said)
+    assert record(store, links=[replace(LINKS[0], id=uuid7())]).links == 1
+    # What counts now was said under another id, and this says no more than that.
+    record(store, units=[replace(UNITS[1], id=uuid7())])
+    assert record(store, units=[UNITS[1]]) == record(store)
+
+
+def test_an_id_under_which_another_unit_is_described_is_a_contradiction(store: TraceStore):
+    coil, other = a_form(COIL_A, UnitKind.COIL, 10_000, 1200), a_unit("COIL-C")
+    record(store, units=[coil])
+    assert record(store, units=[replace(coil, unit=other)]).contradictions == (coil.id,)
+    assert count(store, tables.unit_form) == 1
 
 
 def test_who_corrected_is_a_commitment_and_the_name_can_be_erased(store: TraceStore):
