@@ -276,6 +276,9 @@ class Access:
             self.accounts.refuse(person, at=at, lock_at=LOCK_AFTER, until=at + LOCK_FOR)
             raise SignInRefused("Name and password do not fit.", action="Try again; mind capitals.")
         assert known is not None
+        if known.failures:
+            # Also where no session begins: a signature, a command.
+            self.accounts.forgive(known.person)
         return known.person
 
     # ------------------------------------------------------------------ first run

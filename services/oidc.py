@@ -8,6 +8,7 @@ Source: OpenID Connect Core 1.0, sections 3.1.2 and 3.1.3.7; RFC 7636; RFC 9700.
 from __future__ import annotations
 
 import hmac
+import logging
 import secrets
 import threading
 import time
@@ -23,11 +24,13 @@ from authlib.oauth2.rfc7636 import create_s256_code_challenge
 from authlib.oidc.core import CodeIDToken
 from joserfc import jwt
 from joserfc.errors import JoseError
-from joserfc.jwk import KeySet
+from joserfc.jwk import JWKRegistry, Key, KeySet
 
 from inspection.errors import InspectionError
 from station_config import OidcSettings
 from traceability.accounts import Role
+
+logger = logging.getLogger(__name__)
 
 COOKIE: Final = "lynceus_oidc"
 BACK: Final = "/sign-in/oidc/back"
@@ -223,10 +226,12 @@ class Oidc:
         if self._keys is None or is_due:
             self._keys_read_s = now_s
             told = self._json("GET", self._discovered()["jwks_uri"])
-            try:
-                self._keys = KeySet.import_key_set({"keys": list(told["keys"])})
-            except (JoseError, KeyError, TypeError, ValueError) as error:
-                raise self._unreachable("its keys cannot be read") from error
+            given = told.get("keys")
+            keys = [_key(one) for one in given] if isinstance(given, list) else []
+            readable = [one for one in keys if one is not None]
+            if not readable:
+                raise self._unreachable("its keys cannot be read")
+            self._keys = KeySet(readable)
         return self._keys
 
     def _identity(self, claims: Mapping[str, Any]) -> Identity:
@@ -258,7 +263,7 @@ class Oidc:
             with httpx2.Client(timeout=TIMEOUT_S, transport=self._transport) as client:
                 answer = client.request(method, url, headers={"Accept": "application/json"}, **given)
             told = answer.json() if len(answer.content) <= MOST_BYTES else None
-        except httpx2.HTTPError as error:
+        except (httpx2.HTTPError, httpx2.InvalidURL) as error:
             raise self._unreachable(str(error) or type(error).__name__) from error
         except ValueError as error:
             raise self._unreachable(f"status {answer.status_code}, and no JSON") from error
@@ -295,7 +300,22 @@ def _secret_of(settings: OidcSettings) -> str | None:
         ) from error
 
 
+def _key(given: Any) -> Key | None:
+    """None for one that cannot be read: providers have keys of other curves and kinds beside those they sign with for
+    us. Source: RFC 7517, section 5."""
+    try:
+        return JWKRegistry.import_key(given)
+    except Exception:
+        # A KeyError for a curve nobody here knows, a ValueError for a point beside its curve, and more.
+        logger.warning("A key of the identity provider is left out", exc_info=True)
+        return None
+
+
 def _is_safe(url: str) -> bool:
     """Encrypted, or on this computer."""
-    parts = urlsplit(url)
+    try:
+        parts = urlsplit(url)
+        _ = parts.port
+    except ValueError:
+        return False
     return parts.scheme == "https" or (parts.scheme == "http" and parts.hostname in ("127.0.0.1", "::1"))

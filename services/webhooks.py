@@ -111,21 +111,25 @@ class Webhooks:
         """Until `stop` is set."""
         with self._client:
             while not stop.is_set():
-                try:
-                    self.tell()
-                except InspectionError:
-                    logger.exception("Nobody could be told; again in %g s", LOOK_EVERY_S)
+                for target in self._targets:
+                    try:
+                        self._tell(target)
+                    except Exception:
+                        # Whatever is wrong with one program silences no other.
+                        logger.exception(
+                            "%s could not be told; again in %g s", target.settings.name, LOOK_EVERY_S
+                        )
                 stop.wait(LOOK_EVERY_S)
 
     def tell(self) -> None:
         """Everybody whatever is new to them, up to the first that fails."""
         for target in self._targets:
-            reader = self._readers.reader(target.settings.name)
-            if reader.next_at is not None and reader.next_at > self._now():
-                continue
-            self._tell(target, reader)
+            self._tell(target)
 
-    def _tell(self, target: Target, reader: Reader) -> None:
+    def _tell(self, target: Target) -> None:
+        reader = self._readers.reader(target.settings.name)
+        if reader.next_at is not None and reader.next_at > self._now():
+            return
         events = [Event(name) for name in target.settings.events]
         while True:
             told, behind = self._readers.next_for(reader, events)
@@ -173,7 +177,7 @@ class Webhooks:
                 # The certificate is that of the name, not of the address.
                 extensions={"sni_hostname": urlsplit(target.settings.url).hostname},
             )
-        except httpx2.HTTPError as error:
+        except (httpx2.HTTPError, httpx2.InvalidURL) as error:
             raise NotTold(str(error) or type(error).__name__) from error
         if not answer.is_success:
             raise NotTold(f"status {answer.status_code}")
@@ -191,11 +195,11 @@ class Webhooks:
         """The URL by an address that was looked at, and the name for the Host header: a name that leads elsewhere the
         next moment leads nowhere else. Raises NotTold for an address inside, where the plant does not allow that."""
         parts = urlsplit(settings.url)
-        assert parts.hostname is not None
+        assert parts.hostname is not None  # as the settings were checked
         port = parts.port or (443 if parts.scheme == "https" else 80)
         try:
             addresses = self._resolve(parts.hostname, port)
-        except OSError as error:
+        except (OSError, UnicodeError) as error:
             raise NotTold(f"{parts.hostname} has no address: {error}") from error
         if not addresses:
             raise NotTold(f"{parts.hostname} has no address")
@@ -207,7 +211,8 @@ class Webhooks:
                 )
         chosen = addresses[0]
         netloc = f"[{chosen}]:{port}" if ":" in chosen else f"{chosen}:{port}"
-        return parts._replace(netloc=netloc).geturl(), parts.netloc.rpartition("@")[2]
+        # A header is ASCII, which a Chinese name is not.
+        return parts._replace(netloc=netloc).geturl(), parts.netloc.encode("idna").decode("ascii")
 
 
 def _is_outside(address: str) -> bool:

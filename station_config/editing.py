@@ -18,6 +18,8 @@ from station_config.errors import ConfigSyntax
 
 _HEADER = re.compile(r"^\s*(\[\[?)\s*([A-Za-z0-9_.\"'-]+)\s*\]\]?\s*(#.*)?$")
 _BARE = re.compile(r"^[A-Za-z0-9_-]+$")
+_MARK = "\ufeff"
+"""With which editors on Windows begin UTF-8."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,7 +34,7 @@ class Tables:
 def tables_of(text: str) -> Tables:
     """What stands in a recipe's text. Raises ConfigSyntax where it is no TOML, or no tables stand there."""
     try:
-        given = tomllib.loads(text)
+        given = tomllib.loads(text.removeprefix(_MARK))
     except tomllib.TOMLDecodeError as error:
         raise _not_tables("recipe", str(error)) from error
     limits, zones, severities = given.get("limits", []), given.get("zones", {}), given.get("severities", {})
@@ -54,6 +56,7 @@ def edited(text: str, wanted: Tables, *, revision: int) -> str:
 
     Raises ConfigSyntax where its tables are written in a way that cannot be edited so.
     """
+    text = text.removeprefix(_MARK)
     old = tables_of(text)
     before = tomllib.loads(text)
     head, blocks = _blocks(text)

@@ -25,6 +25,12 @@ class ConfigSyntax(ConfigError):
     code = "CFG-SYNTAX"
 
 
+class ConfigEncoding(ConfigSyntax):
+    """The file's bytes are not UTF-8. Facts: file, why, line (of the first that is not)."""
+
+    code = "CFG-ENCODING"
+
+
 class RecipeNotChosen(ConfigError):
     """Of a lane's recipes none is meant, or two are. Facts: lane, asked, there."""
 

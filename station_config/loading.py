@@ -17,7 +17,7 @@ from pydantic_core import ErrorDetails
 from inspection.types import RecipeRef
 from station_config.base import FileSettings
 from station_config.catalogue import Catalogue, DefectKind
-from station_config.errors import ConfigInvalid, ConfigMissing, ConfigSyntax
+from station_config.errors import ConfigEncoding, ConfigInvalid, ConfigMissing, ConfigSyntax
 from station_config.schema import RecipeSettings, StationSettings
 
 HERE = Path(__file__).parent
@@ -47,16 +47,21 @@ def plant_recipes() -> Path:
 
 def load_recipe(name: str, *, folder: Path | None = None) -> Recipe:
     """The recipe called `name`, or the one in the file `name` if that ends in `.toml`. One that the plant published
-    comes before the package's of that name.
+    comes before the package's of that name. What is found by its name has to say that name: records, the PLC and the
+    pages would know it by another.
 
     Raises ConfigMissing, ConfigSyntax, ConfigInvalid.
     """
     folders = (plant_recipes(), HERE / "recipes") if folder is None else (folder,)
     file = Path(name) if name.endswith(".toml") else _named(name, *folders, what="recipe")
     near = (file.parent, *folders)
-    return recipe_of(
+    recipe = recipe_of(
         _read(file, what="recipe"), file, beside=lambda needed: _first_of(needed.file, near).read_bytes()
     )
+    said = recipe.settings.name
+    if not name.endswith(".toml") and said != name:
+        raise _invalid(file, [f"name = {said!r}: the file is called {file.name}; call both the same"])
+    return recipe
 
 
 def _first_of(name: str, folders: Iterable[Path]) -> Path:
@@ -166,8 +171,18 @@ def _read(file: Path, *, what: str) -> bytes:
 
 def _parsed(text: bytes, file: Path) -> dict[str, Any]:
     try:
-        return tomllib.loads(text.decode("utf-8"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        # Editors on Windows begin UTF-8 with a mark of it.
+        return tomllib.loads(text.decode("utf-8-sig"))
+    except UnicodeDecodeError as error:
+        line = text.count(b"\n", 0, error.start) + 1
+        raise ConfigEncoding(
+            f"{file} is not UTF-8: line {line} is in another encoding.",
+            action="Open it in the editor that wrote it and save it as UTF-8; UTF-16 and GBK are not read.",
+            file=str(file),
+            why=str(error),
+            line=line,
+        ) from error
+    except tomllib.TOMLDecodeError as error:
         raise ConfigSyntax(
             f"{file} is not TOML: {error}.",
             action="Mend the line it names; texts go in double quotes, numbers without.",

@@ -7,10 +7,11 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Literal, Self
+from urllib.parse import urlsplit
 
 import cv2
 import numpy as np
-from pydantic import Discriminator, Field, IPvAnyAddress, Tag, model_validator
+from pydantic import AfterValidator, Discriminator, Field, IPvAnyAddress, Tag, model_validator
 
 from cameras.settings import CameraSettings, DeviceSettings, ReplaySettings
 from inspection.errors import ImageUnsuitable
@@ -389,6 +390,8 @@ class PartSettings(Settings):
             not by_outline and (self.min_share, self.max_share) != (None, None)
         ):
             yield "part: give min_share and max_share, or template, or fiducials"
+        if self.min_share is not None and self.max_share is not None and self.min_share > self.max_share:
+            yield f"part.min_share = {self.min_share:g}: above max_share = {self.max_share:g}; no part would be found"
         if self.long_axis_deg is not None and not by_outline:
             yield "part.long_axis_deg: is for a part found by its outline"
         if self.measurements and self.scale_uncertainty is None and self.calibration is None:
@@ -560,6 +563,14 @@ class HealthSettings(Settings):
     max_blur_px: Annotated[float, Field(gt=1, le=15)] | None = None
     max_motion_px: Annotated[float, Field(gt=0, le=15)] | None = None
     max_dirt: Share | None = None
+
+    @model_validator(mode="after")
+    def _lets_some_pass(self) -> Self:
+        if self.min_mean is not None and self.max_mean is not None and self.min_mean > self.max_mean:
+            raise ValueError(
+                f"min_mean {self.min_mean:g} is above max_mean {self.max_mean:g}: no image is like that"
+            )
+        return self
 
     def watch(self) -> HealthWatch:
         return HealthWatch(HealthLimits(**self.model_dump()))
@@ -888,10 +899,27 @@ def _held_of(camera: CameraSettings) -> int | None:
     return camera.buffers
 
 
+def _can_be_asked(url: str) -> str:
+    """What a pattern lets through and no connection can be made to: a port beyond 65535, a name with an empty label."""
+    parts = urlsplit(url)
+    if parts.port == 0:
+        raise ValueError("port 0 is none: 1 to 65535")
+    if not parts.hostname:
+        raise ValueError("there is no host in it")
+    try:
+        parts.hostname.encode("idna")
+    except UnicodeError as error:
+        raise ValueError(f"{parts.hostname} is no host: each part of it has 1 to 63 characters") from error
+    return url
+
+
+_CanBeAsked = AfterValidator(_can_be_asked)
+
+
 class NodeSettings(Settings):
     """Another resolver with Handle's HTTP JSON face, and the prefixes it answers for: `86` and all below it."""
 
-    address: Annotated[str, Field(pattern=r"^https?://[^\s/]+(/[^\s]*)?$", max_length=200)]
+    address: Annotated[str, Field(pattern=r"^https?://[^\s/]+(/[^\s]*)?$", max_length=200), _CanBeAsked]
     prefixes: Annotated[
         tuple[Annotated[str, Field(pattern=r"^[0-9]+(\.[0-9A-Za-z_-]+)*$")], ...], Field(min_length=1)
     ]
@@ -908,7 +936,9 @@ class ResolverSettings(Settings):
     nodes    asked for codes that are not ours, the first that answers for a prefix
     """
 
-    address: Annotated[str, Field(pattern=r"^https?://[^\s/]+(/[^\s]*)?$", max_length=200)] | None = None
+    address: (
+        Annotated[str, Field(pattern=r"^https?://[^\s/]+(/[^\s]*)?$", max_length=200), _CanBeAsked] | None
+    ) = None
     nodes: tuple[NodeSettings, ...] = ()
 
 
@@ -923,9 +953,9 @@ class OidcSettings(Settings):
     """
 
     title: Annotated[str, Field(min_length=1, max_length=60)]
-    issuer: Annotated[str, Field(pattern=_HTTPS_OR_HERE, max_length=500)]
+    issuer: Annotated[str, Field(pattern=_HTTPS_OR_HERE, max_length=500), _CanBeAsked]
     client_id: Annotated[str, Field(min_length=1, max_length=200)]
-    address: Annotated[str, Field(pattern=_HTTPS_OR_HERE, max_length=200)]
+    address: Annotated[str, Field(pattern=_HTTPS_OR_HERE, max_length=200), _CanBeAsked]
     secret_file: Path | None = None
     scopes: tuple[Annotated[str, Field(pattern=r"^[\x21\x23-\x5b\x5d-\x7e]+$")], ...] = ("openid", "profile")
     claim: Annotated[str, Field(min_length=1, max_length=100)] = "groups"
@@ -952,7 +982,7 @@ class WebhookSettings(Settings):
     """
 
     name: Name
-    url: Annotated[str, Field(pattern=r"^https?://[^\s/@?#]+(/[^\s#]*)?$", max_length=500)]
+    url: Annotated[str, Field(pattern=r"^https?://[^\s/@?#]+(/[^\s#]*)?$", max_length=500), _CanBeAsked]
     secret_file: Path
     events: Annotated[tuple[Literal["verdict", "hold", "case", "alarm"], ...], Field(min_length=1)]
     may_be_inside: bool = False

@@ -360,6 +360,13 @@ class Accounts:
             subject = "account:unknown" if person is None else _subject(person)
             note(connection, at=at, by=None, action="sign_in.refused", subject=subject)
 
+    def forgive(self, person: Person) -> None:
+        """The secret was right: those refused before are no longer in a row with what is refused next."""
+        with self._store.writing() as connection:
+            connection.execute(
+                update(tables.account).where(tables.account.c.id == person.id).values(failures=0)
+            )
+
     def open_session(
         self, person: Person, *, token_sha256: str, rights: Sequence[str] | None, at: datetime
     ) -> None:

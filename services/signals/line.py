@@ -445,6 +445,9 @@ def _with_recipe(standing: Standing, settings: LaneSettings, state: RecipeState)
     number = next((one.number for one in settings.choices if one.recipe == state.recipe), None) or 0
     if state.condition == "in_use":
         standing = replace(standing, recipe=number)
+        if number != standing.recipe_asked and standing.recipe_state in (RecipeStep.READY, RecipeStep.IN_USE):
+            # Of the one that the PLC asked for last it is no longer true.
+            standing = replace(standing, recipe_state=RecipeStep.NONE)
     if number and number == standing.recipe_asked:
         standing = replace(standing, recipe_state=_STEPS[state.condition])
     return standing

@@ -18,7 +18,8 @@ from typing import Final, Self
 
 from pymodbus.client import ModbusTcpClient
 from pymodbus.constants import ExcCodes
-from pymodbus.exceptions import ModbusException
+from pymodbus.exceptions import ModbusException, ModbusIOException
+from pymodbus.pdu import ExceptionResponse
 from pymodbus.server import ModbusTcpServer
 from pymodbus.server.requesthandler import ServerRequestHandler
 from pymodbus.simulator import DataType, SimData, SimDevice
@@ -48,6 +49,23 @@ _ANY_UNIT: Final = 0
 """Every unit identifier is answered: gateways and PLCs differ in the one they send."""
 
 ANSWER_S: Final = 2.0
+
+FUNCTIONS: Final = frozenset({3, 4, 6, 16, 23})
+"""Reading and writing registers. The library knows others, some of which stop its own answering (8)."""
+
+_HEADER_BYTES: Final = 7
+_LENGTHS: Final = range(2, 255)
+"""Of what follows a header's length: the unit, then 1 to 253 bytes of request.
+Source: MODBUS Messaging on TCP/IP Implementation Guide V1.0b, section 3.1.3."""
+
+_GONE: Final = {
+    "TCP_KEEPIDLE": 3,
+    "TCP_KEEPINTVL": 1,
+    "TCP_KEEPCNT": 3,
+    "TCP_USER_TIMEOUT": 6000,
+}
+"""A PLC that is switched off, or whose cable is pulled, closes nothing: its connection is over when for 6 s nothing of
+it was heard (s, s, tries) or what it was sent was not confirmed (ms)."""
 
 
 class LineAway(InspectionError):
@@ -139,9 +157,15 @@ class _Server(ModbusTcpServer):
 
 
 class _Caller(ServerRequestHandler):
-    """One connection. Of an address that may not connect it ends before anything is read."""
+    """One connection. Of an address that may not connect it ends before anything is read.
+
+    What comes is cut into requests here, and answered one after the other: the library would answer the first of those
+    that come together, and forget the rest.
+    """
 
     _is_let_in = False
+    _received: asyncio.StreamReader
+    _answering: asyncio.Task[None]
 
     def callback_connected(self) -> None:
         super().callback_connected()
@@ -151,15 +175,70 @@ class _Caller(ServerRequestHandler):
             self.close()
             return
         self._is_let_in = True
+        _notice_when_gone(self.transport.get_extra_info("socket"))
+        self._received = asyncio.StreamReader()
+        # Who asks faster than it is answered waits.
+        self._received.set_transport(self.transport)
+        self._answering = asyncio.create_task(self._answer())
         self.server.connected += 1
         self.server.say_clients()
 
     def callback_disconnected(self, exc: Exception | None) -> None:
         super().callback_disconnected(exc)
         if self._is_let_in:
+            # What came before the end is still done.
+            self._received.feed_eof()
             self._is_let_in = False
             self.server.connected -= 1
             self.server.say_clients()
+
+    def data_received(self, data: bytes) -> None:
+        if self._is_let_in:
+            self._received.feed_data(data)
+
+    async def _answer(self) -> None:
+        try:
+            while True:
+                header = await self._received.readexactly(_HEADER_BYTES)
+                protocol, length = header[2:4], int.from_bytes(header[4:6], "big")
+                if protocol != b"\0\0" or length not in _LENGTHS:
+                    logger.warning("What came on the line interface is no Modbus: %s", header.hex(" "))
+                    break
+                # The unit is counted, and read already.
+                request = await self._received.readexactly(length - 1)
+                if request[0] in FUNCTIONS:
+                    await self._answer_one(header, request)
+                else:
+                    self._refuse(header, request[0], ExcCodes.ILLEGAL_FUNCTION)
+                # The engine's words, and other connections, are not kept waiting by one that asks much at once.
+                await asyncio.sleep(0)
+        except asyncio.IncompleteReadError:
+            return
+        if self.is_active():
+            self.close()
+            # The library tells of no end that was made here.
+            self.callback_disconnected(None)
+
+    async def _answer_one(self, header: bytes, request: bytes) -> None:
+        try:
+            _, self.last_pdu = self.framer.handleFrame(header + request, 0, 0)
+        except ModbusIOException:
+            self._refuse(header, request[0], ExcCodes.ILLEGAL_VALUE)
+        else:
+            await self.handle_request()
+
+    def _refuse(self, header: bytes, function: int, why: ExcCodes) -> None:
+        refusal = ExceptionResponse(function & 0x7F, why)
+        refusal.transaction_id, refusal.dev_id = int.from_bytes(header[:2], "big"), header[6]
+        self.server_send(refusal, None)
+
+
+def _notice_when_gone(connection: socket.socket) -> None:
+    connection.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    for name, value in _GONE.items():
+        # Not every system has each of them.
+        if (option := getattr(socket, name, None)) is not None:
+            connection.setsockopt(socket.IPPROTO_TCP, option, value)
 
 
 async def _accessed(

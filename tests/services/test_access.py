@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from urllib.parse import urlencode
+
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -104,6 +106,14 @@ def test_a_right_password_forgives_the_wrong_ones_before(access):
         with pytest.raises(SignInRefused):
             access.sign_in(name="chief", password="not the password")
         access.sign_in(name="chief", password=PASSWORD)
+
+
+def test_a_right_signature_forgives_the_wrong_ones_before(access):
+    chief = access.caller(session=access.sign_in(name="chief", password=PASSWORD), bearer=None, used=True)
+    for _ in range(2 * LOCK_AFTER):
+        with pytest.raises(SignInRefused):
+            access.confirm(chief, "not the password")
+        access.confirm(chief, PASSWORD)
 
 
 def test_who_has_no_pin_does_not_sign_in_by_badge(access):
@@ -324,6 +334,22 @@ def test_signing_in_leads_back_to_our_own_pages_and_nowhere_else(people_client, 
 def test_a_page_that_needs_a_name_asks_for_it_and_comes_back(people_client):
     answer = people_client.get("/people", headers={"Accept": "text/html"})
     assert answer.headers["location"] == "/sign-in?next=%2Fpeople"
+
+
+@pytest.mark.parametrize(
+    ("stood_on", "goes_to"),
+    [
+        ("http://testserver/datasets/flange/label?picture=a/1", "/datasets/flange/label?picture=a/1"),
+        ("http://testserver/people/chief", "/"),
+        ("http://testserver//elsewhere.example/", "/"),
+        ("https://elsewhere.example/people", "/"),
+        (None, "/"),
+    ],
+)
+def test_who_sent_a_form_when_the_session_had_ended_comes_back_to_its_page(people_client, stood_on, goes_to):
+    headers = {"Accept": "text/html"} | ({"Referer": stood_on} if stood_on else {})
+    answer = people_client.post("/people/chief", data={"role": "operator"}, headers=headers)
+    assert answer.headers["location"] == f"/sign-in?{urlencode({'next': goes_to})}"
 
 
 def test_the_live_picture_is_there_for_somebody_who_did_not_sign_in(station, people_client):

@@ -35,13 +35,15 @@ CLIENT, SECRET = "lynceus", "the client's secret"
 class Provider:
     """As OpenID Connect Core has it: a code is used once, by who knows the secret and the verifier of the challenge.
 
-    says  what the ID token says beside what belongs into it, or instead
+    says         what the ID token says beside what belongs into it, or instead
+    keys_beside  what it publishes beside the key it signs with
     """
 
     key: RSAKey = field(default_factory=lambda: RSAKey.generate_key(2048, {"kid": "1"}))
     says: dict[str, object] = field(default_factory=dict)
     signs_with: object = None
     algorithm: str = "RS256"
+    keys_beside: tuple[object, ...] = ()
     calls_itself: str | None = None
     address: str = ""
     codes: dict[str, dict[str, str]] = field(default_factory=dict)
@@ -61,7 +63,7 @@ class Provider:
 
         @app.get("/keys")
         def keys():
-            return {"keys": [self.key.as_dict(private=False)]}
+            return {"keys": [*self.keys_beside, self.key.as_dict(private=False)]}
 
         @app.get("/authorize")
         def authorize(
@@ -132,6 +134,7 @@ def running() -> Iterator[Provider]:
 @pytest.fixture
 def provider(running) -> Provider:
     running.says, running.signs_with, running.algorithm = {}, None, "RS256"
+    running.keys_beside = ()
     running.codes.clear()
     return running
 
@@ -270,6 +273,19 @@ def test_an_id_token_that_is_not_for_this_sign_in_signs_nobody_in(app, provider,
     assert "SVC-OIDC-REFUSED" in answer.text
 
 
+def test_keys_that_nobody_here_can_read_keep_nobody_from_signing_in(provider, app):
+    provider.keys_beside = (
+        {"kty": "EC", "crv": "brainpoolP256r1", "x": "AAAA", "y": "AAAA", "kid": "of another curve"},
+        {"kty": "EC", "crv": "P-256", "x": "AAAA", "y": "AAAA", "kid": "no point of its curve"},
+        {"kty": "AKP", "alg": "ML-DSA-44", "pub": "AAAA", "kid": "of another kind"},
+        {"kid": "of no kind"},
+        "no key at all",
+    )
+    browser, answer = signs_in(app)
+    assert answer.status_code == 303
+    assert me(browser)["name"] == "zhang.wei"
+
+
 @pytest.mark.parametrize("forged", ["another key", "the client's secret"])
 def test_a_token_that_the_provider_did_not_sign_signs_nobody_in(app, provider, forged):
     if forged == "another key":
@@ -379,12 +395,17 @@ def test_a_secret_that_is_not_there_keeps_the_service_from_starting(settings, tm
     "wrong",
     [
         {"issuer": "http://provider.plant"},
+        {"issuer": "https://provider.plant:84430"},
+        {"issuer": "https://provider..plant"},
+        {"address": "https://station.plant:0"},
         {"address": "http://station.plant"},
         {"roles": {}},
         {"roles": {"x": "king"}},
         {"scopes": ("profile",)},
     ],
 )
-def test_settings_that_would_send_secrets_in_the_clear_or_give_no_role_are_refused(settings, wrong):
+def test_settings_that_would_send_secrets_in_the_clear_or_nowhere_or_give_no_role_are_refused(
+    settings, wrong
+):
     with pytest.raises(ValidationError):
         OidcSettings.model_validate(settings.model_dump() | wrong)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hmac
 import json
+import threading
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -390,6 +391,68 @@ def test_a_program_that_sends_elsewhere_is_not_followed(store, settings, program
     program.answers = lambda _: httpx2.Response(307, headers={"Location": "http://127.0.0.1/"})
     telling.tell()
     assert len(program.asked) == 1
+
+
+def test_a_program_that_cannot_be_told_for_whatever_reason_silences_no_other(store, settings, program, clock):
+    told = threading.Event()
+
+    def resolve(host: str, port: int) -> list[str]:
+        if host == "mes.plant":
+            raise RuntimeError("what nobody foresaw")
+        return [OUTSIDE]
+
+    def takes(request: httpx2.Request) -> httpx2.Response:
+        told.set()
+        return httpx2.Response(204)
+
+    program.answers = takes
+    andon = settings.model_copy(update={"name": "andon", "url": "https://andon.plant/in"})
+    telling = Webhooks(
+        store,
+        [Target.of(settings), Target.of(andon)],
+        station="demo",
+        transport=httpx2.MockTransport(program),
+        resolve=resolve,
+        now=clock,
+    )
+    telling.tell()
+    refused(store, "86.999.1/BAD")
+    stop = threading.Event()
+    thread = threading.Thread(target=telling.keep_telling, args=(stop,), daemon=True)
+    thread.start()
+    try:
+        assert told.wait(timeout=30)
+        assert thread.is_alive()
+    finally:
+        stop.set()
+        thread.join()
+    assert {one.headers["host"] for one in program.asked} == {"andon.plant"}
+
+
+def test_a_program_whose_name_is_chinese_is_told_under_its_name_in_ascii(store, settings, program, clock):
+    chinese = settings.model_copy(update={"url": "https://工厂.cn:8443/in"})
+    telling = webhooks(store, chinese, program, clock)
+    telling.tell()
+    refused(store, "86.999.1/BAD")
+    telling.tell()
+    assert [one.headers["host"] for one in program.asked] == ["xn--fmrp5v.cn:8443"]
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "https://mes.plant:84430/in",
+        "https://mes.plant:0/in",
+        "https://mes.plant:mes/in",
+        "https://:8443/in",
+        "https://mes..plant/in",
+        f"https://{'m' * 64}.plant/in",
+        "https://[::1/in",
+    ],
+)
+def test_an_address_that_nothing_can_be_sent_to_is_refused_where_it_is_set(settings, url):
+    with pytest.raises(ValidationError):
+        WebhookSettings.model_validate(settings.model_dump() | {"url": url})
 
 
 @pytest.mark.parametrize("secret", [None, b"short"])

@@ -20,6 +20,13 @@ def test_a_form_sent_as_it_came_changes_not_a_letter(name):
     assert edited(text, tables_of(text), revision=recipe.settings.revision) == text
 
 
+def test_a_recipe_that_begins_with_windows_mark_of_utf_8_is_changed_by_a_form_too():
+    text = load_recipe("part-demo").text.decode()
+    marked = "\ufeff" + text
+    revision = load_recipe("part-demo").settings.revision
+    assert edited(marked, tables_of(marked), revision=revision) == text
+
+
 def test_another_limit_keeps_the_comment_above_it_and_all_else():
     text = load_recipe("strip-demo").text.decode()
     tables = tables_of(text)

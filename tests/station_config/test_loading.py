@@ -13,7 +13,7 @@ from pydantic import ValidationError
 from inspection.types import Tolerance, Zone
 from inspection.vision.part import GaugedPart
 from station_config import load_catalogue, load_recipe, load_station
-from station_config.errors import ConfigInvalid, ConfigMissing, ConfigSyntax
+from station_config.errors import ConfigEncoding, ConfigInvalid, ConfigMissing, ConfigSyntax
 from station_config.loading import HERE
 from station_config.schema import StationSettings
 
@@ -72,6 +72,18 @@ def test_all_mistakes_are_said_at_once(tmp_path):
     assert refusal.value.facts["count"] == 2
 
 
+@pytest.mark.parametrize(
+    ("table", "wrong"),
+    [
+        ("[part]\nmin_share = 0.8\nmax_share = 0.2", "min_share = 0.8: above max_share = 0.2"),
+        ("[health]\nmin_mean = 200\nmax_mean = 50", "min_mean 200 is above max_mean 50"),
+    ],
+)
+def test_a_range_that_nothing_lies_in_is_refused(tmp_path, table, wrong):
+    with pytest.raises(ConfigInvalid, match=wrong):
+        load_recipe(written(tmp_path, f"{RECIPE}{table}\n"))
+
+
 def test_a_limit_for_a_kind_nobody_knows_is_refused(tmp_path):
     with pytest.raises(ConfigInvalid, match="scrach"):
         load_recipe(written(tmp_path, RECIPE.replace('"scratch"', '"scrach"')))
@@ -95,6 +107,32 @@ def test_a_name_is_never_a_path():
 def test_what_is_no_toml_is_refused_with_the_line(tmp_path):
     with pytest.raises(ConfigSyntax, match="line 2"):
         load_recipe(written(tmp_path, "\nname = strip"))
+
+
+def test_a_mark_with_which_windows_begins_utf_8_is_no_mistake(tmp_path):
+    file = tmp_path / "plate.toml"
+    file.write_bytes(b"\xef\xbb\xbf" + RECIPE.encode())
+    assert load_recipe(str(file)).settings.name == "plate"
+
+
+@pytest.mark.parametrize(("encoding", "line"), [("utf-16", 1), ("gbk", 4)])
+def test_a_file_in_another_encoding_is_refused_with_how_to_save_it(tmp_path, encoding, line):
+    file = tmp_path / "plate.toml"
+    file.write_bytes(RECIPE.replace('product = "plate"', 'product = "钢板"').encode(encoding))
+    with pytest.raises(ConfigEncoding, match="not UTF-8") as refusal:
+        load_recipe(str(file))
+    assert refusal.value.facts["line"] == line
+    assert "save it as UTF-8" in refusal.value.action
+
+
+def test_a_recipe_found_by_its_name_has_to_say_that_name(tmp_path, monkeypatch):
+    """The PLC would read that no recipe is in use, and the audit name one that no lane has."""
+    monkeypatch.setenv("LYNCEUS_RECIPES", str(tmp_path))
+    file = written(tmp_path, RECIPE, "bracket.toml")
+    with pytest.raises(ConfigInvalid, match=r"the file is called bracket\.toml"):
+        load_recipe("bracket")
+    # Who names the file means that file, whatever it is called.
+    assert load_recipe(file).settings.name == "plate"
 
 
 def test_two_lanes_of_one_name_are_refused(tmp_path):

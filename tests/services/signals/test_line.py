@@ -3,6 +3,9 @@
 import os
 import signal
 import socket
+import struct
+import subprocess
+import sys
 import threading
 import time
 from contextlib import contextmanager, suppress
@@ -19,6 +22,7 @@ from services.signals.modbus import LineAway, Plc
 from services.station.messages import LaneMode, LaneState, Proof, RecipeState, RecipeWish
 from station_config import LineSettings, load_station
 from tests.builders import RECIPE, a_unit, an_inspection
+from tests.cables import a_cable, cables_can_be_laid
 from tests.ports import HERE, a_free_port
 
 LANES = load_station("demo").lanes
@@ -29,14 +33,20 @@ class Station:
     """What an engine has around its line interface: it hears of lanes, and says what is wished and how it stands."""
 
     def __init__(
-        self, port: int, *, clients=(HERE,), taken_within_s=60.0, monotonic_s=time.monotonic
+        self,
+        port: int,
+        *,
+        host=HERE,
+        clients=(HERE,),
+        taken_within_s=60.0,
+        monotonic_s=time.monotonic,
     ) -> None:
         self.port = port
         self.wished, self.said = [], {}
         self.changed = threading.Condition()
         settings = LineSettings.model_validate(
             {
-                "host": HERE,
+                "host": host,
                 "port": port,
                 "clients": clients,
                 "lanes": ("strip", "parts"),
@@ -195,6 +205,37 @@ def test_a_plc_asks_for_a_recipe_by_its_number_and_sees_how_far_it_is():
         assert len(station.wished) == 1
 
 
+def test_a_plc_whose_recipe_another_took_over_from_does_not_read_that_it_is_in_use():
+    with a_station() as station, Plc(HERE, station.port) as plc:
+        plc.want_recipe(1, 2)
+        shown(plc, lambda read: read.recipe_state is RecipeStep.PREPARING, lane=1)
+        for recipe, condition in (
+            ("strip-demo-exposed", "ready"),
+            ("strip-demo-exposed", "in_use"),
+            # Chosen by a person: until the next unit begins the PLC's is still in use.
+            ("strip-demo", "ready"),
+        ):
+            hears_of_recipe(station, recipe, condition)
+        shown(plc, lambda read: (read.recipe, read.recipe_state) == (2, RecipeStep.IN_USE), lane=1)
+        hears_of_recipe(station, "strip-demo", "in_use")
+        read = shown(plc, lambda read: read.recipe == 1, lane=1)
+        assert (read.recipe_asked, read.recipe_state) == (2, RecipeStep.NONE)
+
+
+def test_a_recipe_that_the_plc_asked_for_goes_on_being_prepared_while_another_comes_into_use():
+    with a_station() as station, Plc(HERE, station.port) as plc:
+        plc.want_recipe(1, 2)
+        shown(plc, lambda read: read.recipe_state is RecipeStep.PREPARING, lane=1)
+        hears_of_recipe(station, "strip-demo", "in_use")
+        assert shown(plc, lambda read: read.recipe == 1, lane=1).recipe_state is RecipeStep.PREPARING
+
+
+def hears_of_recipe(station, recipe, condition):
+    station.line.hears(
+        RecipeState(lane="strip", recipe=recipe, ref=RECIPE, condition=condition, at=datetime.now(UTC))
+    )
+
+
 def test_more_verdicts_than_may_wait_are_given_up_oldest_first_and_counted(monkeypatch):
     monkeypatch.setattr(line_module, "MOST_WAITING", 2)
     with a_station() as station, Plc(HERE, station.port) as plc:
@@ -265,6 +306,106 @@ def test_rubbish_on_the_wire_takes_nothing_and_the_plc_goes_on():
         assert station.line.process_id == process
         state = station.until(lambda state: state.clients == 1)
         assert (state.taken, state.told) == (0, 1)
+
+
+def asked(number: int, *request: int) -> bytes:
+    """As it goes over the wire, header and all; unit 1."""
+    return struct.pack(">HHHB", number, 0, len(request) + 1, 1) + bytes(request)
+
+
+def answers(station, *sent: bytes) -> list[tuple[int, int, bytes]]:
+    """Number, function and the rest of each answer to what a PLC sends, until the station hangs up or says no more."""
+    with socket.create_connection((HERE, station.port), timeout=5) as wire:
+        wire.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        wire.settimeout(1.0)
+        for part in sent:
+            wire.sendall(part)
+        came = b""
+        with suppress(OSError):
+            while more := wire.recv(4096):
+                came += more
+    heard = []
+    while came:
+        number, _, length, _, function = struct.unpack(">HHHBB", came[:8])
+        heard.append((number, function, came[8 : 6 + length]))
+        came = came[6 + length :]
+    return heard
+
+
+READ_NUMBER = (3, 0, 205, 0, 1)
+"""Of the verdict that waits on lane 2."""
+
+
+def takes(session: int, number: int) -> tuple[int, ...]:
+    """Function 16 on lane 2: that verdict is taken, the unit let pass."""
+    return (16, *struct.pack(">HHBHHH", 260, 3, 6, session, number, 1))
+
+
+def test_what_a_plc_asks_in_one_breath_is_done_and_answered_one_after_the_other():
+    with a_station() as station, Plc(HERE, station.port) as plc:
+        station.tells(*[Verdict.ACCEPT] * 3)
+        session = shown(plc, lambda read: read.waiting == 3).session
+        together = b"".join(
+            [
+                asked(1, *takes(session, 1)),
+                asked(2, *READ_NUMBER),
+                asked(3, *takes(session, 2)),
+                asked(4, *READ_NUMBER),
+            ]
+        )
+        heard = answers(station, together)
+        assert [(number, function) for number, function, _ in heard] == [(1, 16), (2, 3), (3, 16), (4, 3)]
+        assert (heard[1][2], heard[3][2]) == (b"\x02\x00\x02", b"\x02\x00\x03")
+        assert station.until(lambda state: state.taken == 2).waiting == 1
+
+
+def test_a_request_that_comes_in_pieces_is_answered_once():
+    with a_station() as station:
+        whole = asked(1, *READ_NUMBER)
+        assert [number for number, _, _ in answers(station, *(bytes([one]) for one in whole))] == [1]
+
+
+def test_what_was_sent_before_the_plc_hung_up_is_done():
+    with a_station() as station, Plc(HERE, station.port) as plc:
+        station.tells(*[Verdict.ACCEPT] * 20)
+        session = shown(plc, lambda read: read.waiting == 20).session
+        with socket.create_connection((HERE, station.port), timeout=5) as wire:
+            wire.sendall(b"".join(asked(number, *takes(session, number)) for number in range(1, 21)))
+        station.until(lambda state: state.taken == 20)
+
+
+def test_after_what_is_no_modbus_the_connection_ends_and_what_came_before_is_answered():
+    with a_station() as station:
+        # A PLC that waits for answers on a connection that gives none would wait for good.
+        began = time.monotonic()
+        heard = answers(station, asked(1, *READ_NUMBER) + b"GET / HTTP/1.1\r\n\r\n" + asked(2, *READ_NUMBER))
+        assert [number for number, _, _ in heard] == [1]
+        assert time.monotonic() - began < 0.9
+        assert station.until(lambda state: state.clients == 0).is_served
+
+
+@pytest.mark.parametrize("function", [1, 2, 5, 7, 8, 15, 22, 43])
+def test_functions_that_read_or_write_no_registers_are_refused_and_change_nothing(function):
+    with a_station() as station:
+        heard = answers(station, asked(1, function, 1, 6, 0xFF, 0) + asked(2, *READ_NUMBER))
+        assert [(number, answered) for number, answered, _ in heard] == [(1, 0x80 | function), (2, 3)]
+        assert heard[0][2] == b"\x01"
+
+
+def test_a_plc_whose_cable_is_pulled_is_gone_though_it_never_hung_up():
+    connects = "import socket, time; wire = socket.create_connection(('10.9.0.1', 5020)); time.sleep(600)"
+    with cables_can_be_laid(), a_cable("plc0", here="10.9.0.1/24", there="10.9.0.2/24") as far:
+        station = Station(5020, host="10.9.0.1", clients=("10.9.0.2",))
+        with station.line:
+            station.until(lambda state: state.is_served)
+            away = ["nsenter", "-t", str(far.pid), "-n", sys.executable, "-c", connects]
+            with subprocess.Popen(away) as plc:
+                try:
+                    station.until(lambda state: state.clients == 1)
+                    far.run("ip", "link", "set", "dev", "plc0", "down")
+                    station.until(lambda state: state.clients == 0)
+                finally:
+                    plc.kill()
 
 
 def test_an_address_that_is_taken_is_said_and_tried_again(monkeypatch):
