@@ -5,14 +5,17 @@ from __future__ import annotations
 GEV_BLOCK_ID_MAX = 65535
 """GigE Vision before 2.0 counts in 16 bits from 1 and leaves out 0, so 1 follows 65535."""
 
+MOST_LOST = 1_000_000_000
+"""Between two frames: 11 days of a thousand exposures a second. A count that leaps farther has begun anew, or is
+broken; taken for a loss, it would not fit into the 32 bits that the record of a unit has for it."""
 
 _MAY_COUNT_LATE = 1
 """Triggers by which a device's counter may be behind its exposures: some read it before they count."""
 
 
 class CountRestarted(Exception):
-    """A count of the device's fell where it cannot have wrapped, or stood still while it went on: how many frames are
-    lost is not knowable."""
+    """A count of the device's fell where it cannot have wrapped, stood still while it went on, or leapt farther than
+    can be: how many frames are lost is not knowable."""
 
 
 class ExposureCount:
@@ -99,6 +102,8 @@ class ExposureCount:
             return 0
         if trigger < last:
             raise CountRestarted(f"its trigger counter went from {last} back to {trigger}")
+        if trigger - last > MOST_LOST:
+            raise CountRestarted(f"its trigger counter leapt from {last} to {trigger}")
         self._uncounted = max(0, self._uncounted + exposed - (trigger - last))
         if self._uncounted > _MAY_COUNT_LATE:
             # What is counted is not what triggers: it could not show a trigger that was missed.
@@ -112,6 +117,8 @@ class ExposureCount:
         self._zero_is_used |= frame_id == 0
         if last is None:
             return None
+        if frame_id - last > MOST_LOST:
+            raise CountRestarted(f"its frame count leapt from {last} to {frame_id}")
         if frame_id >= last:
             return frame_id - last
         ids = GEV_BLOCK_ID_MAX + self._zero_is_used

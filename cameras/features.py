@@ -47,6 +47,10 @@ class Nodes(Protocol):
         """What the feature takes now: `16, 20 … 800` or `Mono8, Mono10`; empty where that is not known."""
         ...
 
+    def whole_numbers(self, name: str) -> range | None:
+        """Those that the feature takes now; None where its numbers need not be whole, or where that is not known."""
+        ...
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Change:
@@ -124,6 +128,7 @@ _GEOMETRY = (
     _Feature(setting="offset_x_px", names=("OffsetX",)),
     _Feature(setting="offset_y_px", names=("OffsetY",)),
 )
+_OFFSETS = {"width_px": ("offset_x_px", "OffsetX"), "height_px": ("offset_y_px", "OffsetY")}
 _EXPOSURE_AND_LINK = (
     _Feature(
         setting="exposure_us",
@@ -172,8 +177,7 @@ def apply_settings(nodes: Nodes, settings: DeviceSettings) -> Applied:
     writing = _Writing(nodes, settings)
     if settings.user_set is not None and writing.write("user_set", "UserSetSelector", settings.user_set):
         writing.execute("user_set", "UserSetLoad")
-    for feature in _GEOMETRY:
-        writing.write_feature(feature)
+    _apply_geometry(writing)
     _apply_trigger(writing)
     _count_triggers(writing)
     for feature in _EXPOSURE_AND_LINK:
@@ -217,8 +221,8 @@ class _Writing:
     def write(self, setting: str, name: str, value: Value) -> bool:
         """Whether the device took it, as it stands or rounded; noted where not."""
         try:
-            self.nodes.write(name, value)
-            is_taken = _is_taken(value, self.nodes.read(name))
+            self.nodes.write(name, self._on_its_step(setting, name, value))
+            is_taken = self._is_taken(setting, value, self.nodes.read(name))
         except NodeRefused as error:
             logger.info("%s = %s is refused: %s", name, value, error)
             # What cannot be set may be so all the same.
@@ -226,6 +230,20 @@ class _Writing:
         if not is_taken:
             self.note(setting, name)
         return is_taken
+
+    def write_back(self, setting: str, name: str, value: Value) -> None:
+        """What the device had before, in a setting that is left out."""
+        if _found(self.nodes, name) == value:
+            return
+        try:
+            self.nodes.write(name, value)
+        except NodeRefused as error:
+            logger.info("%s = %s is refused: %s", name, value, error)
+        if _found(self.nodes, name) != value:
+            # For the whole sensor there is one place only.
+            taken = self.nodes.whole_numbers(name)
+            is_only_place = taken is not None and taken.start + taken.step >= taken.stop
+            self.note(setting, name, wanted=value, is_refused=not is_only_place)
 
     def execute(self, setting: str, name: str) -> None:
         try:
@@ -239,19 +257,38 @@ class _Writing:
         for setting, name, value in self._took:
             found = _found(self.nodes, name)
             if found != value:
-                self.note(setting, name, is_refused=found is None or not _is_taken(value, found))
+                is_refused = found is None or not self._is_taken(setting, value, found)
+                self.note(setting, name, is_refused=is_refused)
 
-    def note(self, setting: str, name: str, *, is_refused: bool = True) -> None:
+    def note(self, setting: str, name: str, *, wanted: Value | None = None, is_refused: bool = True) -> None:
         self.changes.append(
             Change(
                 setting=setting,
                 feature=name,
-                wanted=getattr(self.settings, setting),
+                wanted=getattr(self.settings, setting) if wanted is None else wanted,
                 found=_found(self.nodes, name),
                 offers=self.nodes.offers(name),
                 is_refused=is_refused,
             )
         )
+
+    def _is_rounded(self, setting: str) -> bool:
+        """Whether it is a quantity, of which the device has one near by, though its feature may be a whole number."""
+        return isinstance(getattr(self.settings, setting), float)
+
+    def _is_taken(self, setting: str, wanted: Value, found: Value) -> bool:
+        if self._is_rounded(setting) and isinstance(wanted, int | float) and isinstance(found, int | float):
+            return abs(found - wanted) <= _ROUNDING * abs(wanted)
+        return found == wanted
+
+    def _on_its_step(self, setting: str, name: str, value: Value) -> Value:
+        """A whole number that is made of a quantity, as the device takes it: the next lower one."""
+        if not isinstance(value, int) or not self._is_rounded(setting):
+            return value
+        taken = self.nodes.whole_numbers(name)
+        if taken is None or not taken.start <= value < taken.stop:
+            return value
+        return value - (value - taken.start) % taken.step
 
     def _make_so(self, feature: _Feature) -> bool:
         try:
@@ -263,6 +300,17 @@ class _Writing:
             self.note(feature.setting, feature.names[0])
             return False
         return True
+
+
+def _apply_geometry(writing: _Writing) -> None:
+    for feature in _GEOMETRY:
+        setting, name = _OFFSETS.get(feature.setting, (feature.setting, ""))
+        is_left_out = getattr(writing.settings, setting) is None
+        offset = _found(writing.nodes, name) if name and is_left_out else None
+        writing.write_feature(feature)
+        if offset is not None:
+            # It was only taken away to make room for the size.
+            writing.write_back(setting, name, offset)
 
 
 def _apply_trigger(writing: _Writing) -> None:
@@ -379,9 +427,3 @@ def _found(nodes: Nodes, name: str) -> Value | None:
 def _number(nodes: Nodes, name: str) -> float | int | None:
     found = _found(nodes, name)
     return found if isinstance(found, int | float) else None
-
-
-def _is_taken(wanted: Value, found: Value) -> bool:
-    if isinstance(wanted, float) and isinstance(found, int | float):
-        return abs(found - wanted) <= _ROUNDING * abs(wanted)
-    return found == wanted

@@ -585,6 +585,13 @@ class _Nodes:
         except NodeRefused:
             return ""
 
+    def whole_numbers(self, name: str) -> range | None:
+        try:
+            found: range | None = self._asked(name, _whole_numbers)
+        except NodeRefused:
+            return None
+        return found
+
     def _asked(self, name: str, ask: Callable[[Any], Any]) -> Any:
         if not self._nodes.has_node(name):
             raise NodeRefused(f"there is no {name}")
@@ -605,9 +612,14 @@ def _offers(node: Any) -> str:
         return ", ".join(_entries(node))
     if not hasattr(node, "min"):
         return ""
-    has_steps = not hasattr(node, "has_inc") and node.inc > 1
-    lowest = f"{node.min}, {node.min + node.inc}" if has_steps else f"{node.min}"
+    taken = _whole_numbers(node)
+    lowest = f"{node.min}, {node.min + taken.step}" if taken is not None and taken.step > 1 else f"{node.min}"
     return f"{lowest} … {node.max}"
+
+
+def _whole_numbers(node: Any) -> range | None:
+    """Only numbers that need not be whole have a `has_inc`."""
+    return None if hasattr(node, "has_inc") else range(node.min, node.max + 1, max(1, node.inc))
 
 
 def _chunks_of(acquirer: Any, buffer: Any, names: tuple[str, ...]) -> dict[str, int | float]:

@@ -374,6 +374,15 @@ class _Nodes:
         )
         return f"{low}, {_plain(low + step)} … {high}" if step > 1 else f"{low} … {high}"
 
+    def whole_numbers(self, name: str) -> range | None:
+        try:
+            state = self._camera.feature_state(name)
+        except viva.GenApiError:
+            return None
+        if state.range is None or state.kind != "Integer":
+            return None
+        return range(int(state.range.min), int(state.range.max) + 1, max(1, int(state.range.inc or 1)))
+
 
 def _answered(ask: Callable[[], _T]) -> _T:
     try:

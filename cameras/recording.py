@@ -1,13 +1,16 @@
-"""A recorded run on disk: a folder with pictures and `run.jsonl`, which says what each of them is.
+"""A recorded run on disk: a folder with the frames and `run.jsonl`, which says what each of them is.
 
 The first line is the header: version, camera, and how it was set. Each further line is one frame, written after its
-picture; the last one says that the recording was ended. So after a power cut at worst the last line is cut off, what
+file; the last one says that the recording was ended. So after a power cut at worst the last line is cut off, what
 is before it holds, and it shows that the end is missing.
 """
 
 from __future__ import annotations
 
+import gzip
+import io
 import os
+import zlib
 from collections.abc import Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
@@ -18,14 +21,23 @@ from types import TracebackType
 from typing import Annotated, Literal, Self, TypeVar
 
 import cv2
+import numpy as np
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, JsonValue, ValidationError
 
-from cameras.errors import RunUnreadable, RunUnwritable
+from cameras.errors import CameraLost, RunUnreadable, RunUnwritable
 from cameras.handing import HandOver
+from inspection.errors import ImageUnreadable
 from inspection.types import Frame, Image
+from inspection.vision.decoding import MAX_PIXELS, MIN_SIDE_PX, decode_image
 
 MANIFEST = "run.jsonl"
 PICTURES = frozenset({".bmp", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp"})
+
+ARRAY = ".npy.gz"
+"""Of a frame that no reader of pictures takes: a probe's one row of samples, a line scan of few lines."""
+
+PNG_SIDE_PX = 1_000_000
+"""Source: PNG_USER_WIDTH_MAX and PNG_USER_HEIGHT_MAX of libpng 1.6, which OpenCV writes with."""
 
 WAITING_BYTES = 256 * 2**20
 """Pixels that may wait for a slow disk. Beyond it frames are lost, and counted, rather than memory."""
@@ -33,7 +45,7 @@ WAITING_BYTES = 256 * 2**20
 _END = b'{"frames":'
 
 _ENCODERS = 2
-"""Threads that make PNG. OpenCV lets Python run meanwhile."""
+"""Threads that make files of frames. OpenCV and zlib let Python run meanwhile."""
 
 
 class _Line(BaseModel):
@@ -154,16 +166,16 @@ class Recorder:
             os.close(self._manifest)
 
     def write(self, frame: Frame) -> None:
-        self.write_png(frame, png_of(frame.pixels))
+        self.write_file(frame, file_of(frame.pixels))
 
-    def write_png(self, frame: Frame, png: bytes) -> None:
-        """`png` is what `png_of` makes of the frame's pixels, wherever that was done."""
+    def write_file(self, frame: Frame, data: bytes) -> None:
+        """`data` is what `file_of` makes of the frame's pixels, wherever that was done."""
         if self._failure is not None:
             raise self._failure
-        name = f"{self.written:08d}.png"
+        name = f"{self.written:08d}{'.png' if _is_picture(frame.pixels) else ARRAY}"
         picture = self._folder / name
         try:
-            picture.write_bytes(png)
+            picture.write_bytes(data)
             self._say(_recorded(frame, name))
         except OSError as error:
             self._failure = unwritable(self._folder, error, written=self.written)
@@ -187,12 +199,18 @@ class Recorder:
             raise
         self._manifest_bytes += len(said)
 
+    def unwritable(self, error: Exception) -> RunUnwritable:
+        """That the recording ends here because of this."""
+        failure = unwritable(self._folder, error, written=self.written)
+        failure.__cause__ = error
+        return failure
+
 
 class BackgroundRecorder:
     """A recorder that never keeps its camera waiting: frames wait in memory, and a thread writes them.
 
     When more than `waiting_bytes` of pixels wait, a frame is not written and counts as lost: a hole in `sequence`.
-    Leaving writes what waits, and raises RunUnwritable where not all of that could be done.
+    Leaving writes what waits, and raises RunUnwritable where not all of that could be done, whatever the reason.
     """
 
     def __init__(self, recorder: Recorder, *, waiting_bytes: int = WAITING_BYTES) -> None:
@@ -201,12 +219,13 @@ class BackgroundRecorder:
         self._queue: HandOver[tuple[Frame, Future[bytes]]] = HandOver()
         self._queued_bytes = 0
         self._unwritten_last: Frame | None = None
+        self._last: int | None = None
         self._failure: RunUnwritable | None = None
         self.lost = 0
 
     def __enter__(self) -> Self:
         self._recorder.__enter__()
-        self._encoders = ThreadPoolExecutor(_ENCODERS, thread_name_prefix="PNG")
+        self._encoders = ThreadPoolExecutor(_ENCODERS, thread_name_prefix="files")
         self._writer = Thread(target=self._write_all, name="recording", daemon=True)
         self._writer.start()
         return self
@@ -235,33 +254,47 @@ class BackgroundRecorder:
         return self._recorder.written
 
     def take(self, frame: Frame) -> bool:
-        """Whether there was room for it. Raises RunUnwritable once the disk has failed."""
+        """Whether there was room for it.
+
+        Raises RunUnwritable once the disk has failed, and CameraLost for a frame that is not after the one before it: a
+        run has one count, and how many are missing nobody knows.
+        """
         with self._queue.changed:
             if self._failure is not None:
                 self.lost += 1
                 raise self._failure
+            if self._last is not None and frame.sequence <= self._last:
+                self.lost += 1
+                raise _began_anew(frame, last=self._last)
+            self._last = frame.sequence
             if self._queue.waiting and self._queued_bytes + frame.pixels.nbytes > self._waiting_bytes:
                 self.lost += 1
                 self._unwritten_last = frame
                 return False
             self._unwritten_last = None
-            self._queue.put((frame, self._encoders.submit(png_of, frame.pixels)))
+            self._queue.put((frame, self._encoders.submit(file_of, frame.pixels)))
             self._queued_bytes += frame.pixels.nbytes
             return True
 
     def _write_all(self) -> None:
-        for frame, png in self._waiting():
+        for frame, data in self._waiting():
             try:
-                self._recorder.write_png(frame, png.result())
+                self._recorder.write_file(frame, data.result())
             except RunUnwritable as error:
-                with self._queue.changed:
-                    self._failure = error
-                    self.lost += len(self._queue.waiting)
-                    self._queue.waiting.clear()
+                self._fail(error)
+                return
+            except Exception as error:  # noqa: BLE001 - raised again where frames come in, and at the end
+                self._fail(self._recorder.unwritable(error))
                 return
             with self._queue.changed:
                 self._queue.waiting.popleft()
                 self._queued_bytes -= frame.pixels.nbytes
+
+    def _fail(self, failure: RunUnwritable) -> None:
+        with self._queue.changed:
+            self._failure = failure
+            self.lost += len(self._queue.waiting)
+            self._queue.waiting.clear()
 
     def _waiting(self) -> Iterator[tuple[Frame, Future[bytes]]]:
         """The oldest that waits, until the end. It stays in the queue, and in its bytes, until it is written."""
@@ -323,6 +356,57 @@ def pictures_in(folder: Path) -> tuple[Path, ...]:
     return tuple(entry for entry in entries if entry.suffix.lower() in PICTURES and entry.is_file())
 
 
+def file_of(pixels: Image) -> bytes:
+    """What a frame is kept as: PNG or, where that could not be read back as a picture, the array itself.
+
+    Raises ValueError for what is none of 8 bits.
+    """
+    if _is_picture(pixels):
+        return png_of(pixels)
+    if pixels.dtype != np.uint8:
+        raise ValueError(f"no file can be made of {pixels.dtype} {pixels.shape}")
+    array = io.BytesIO()
+    np.save(array, pixels, allow_pickle=False)
+    # For its checksum, above all.
+    return gzip.compress(array.getvalue(), compresslevel=1)
+
+
+def pixels_of(data: bytes, recorded: RecordedFrame | None) -> Image:
+    """A frame as it was recorded; of a picture that no run tells of, as it is. Read-only.
+
+    Raises ImageUnreadable and ImageUnsuitable.
+    """
+    is_array = recorded is not None and recorded.file.endswith(ARRAY)
+    pixels = _array_of(data) if is_array else decode_image(data)
+    if recorded is not None and recorded.channels == 3 and pixels.ndim == 2:
+        # A colour frame that happens to be grey decodes to one channel; what was recorded had three.
+        pixels = np.repeat(pixels[..., np.newaxis], 3, axis=2)
+    pixels.setflags(write=False)
+    return pixels
+
+
+def _array_of(data: bytes) -> Image:
+    try:
+        pixels = np.load(io.BytesIO(gzip.decompress(data)), allow_pickle=False)
+        if pixels.dtype != np.uint8 or pixels.ndim not in (2, 3):
+            raise ValueError(f"an array of {pixels.dtype} {pixels.shape}")
+    except (OSError, EOFError, ValueError, zlib.error) as error:
+        raise ImageUnreadable(
+            f"The file is no complete frame ({len(data)} bytes: {error}).",
+            action="Copy it again from its source.",
+            bytes=len(data),
+            why=str(error),
+        ) from error
+    return np.asarray(pixels)
+
+
+def _is_picture(pixels: Image) -> bool:
+    """Whether `decode_image` gives back the PNG that OpenCV makes of it."""
+    height, width = pixels.shape[:2]
+    is_in_bounds = min(height, width) >= MIN_SIDE_PX and max(height, width) <= PNG_SIDE_PX
+    return pixels.dtype == np.uint8 and is_in_bounds and height * width <= MAX_PIXELS
+
+
 def png_of(pixels: Image) -> bytes:
     """PNG, quickly rather than small: a recording must keep up with its camera.
 
@@ -335,14 +419,24 @@ def png_of(pixels: Image) -> bytes:
     return png.tobytes()
 
 
-def unwritable(folder: Path, error: OSError, *, written: int) -> RunUnwritable:
-    reason = error.strerror or str(error)
+def unwritable(folder: Path, error: Exception, *, written: int) -> RunUnwritable:
+    reason = (error.strerror if isinstance(error, OSError) else None) or str(error) or type(error).__name__
     return RunUnwritable(
         f"The recording {folder} cannot be written: {reason}. {written} frames are in it.",
         action="Free the disk, or give a new folder on another one.",
         folder=str(folder),
         reason=reason,
         written=written,
+    )
+
+
+def _began_anew(frame: Frame, *, last: int) -> CameraLost:
+    reason = f"its frame count went from {last} back to {frame.sequence}"
+    return CameraLost(
+        f"Camera {frame.camera} was lost: {reason}.",
+        action="Check power and cable; record on into a new folder.",
+        camera=frame.camera,
+        reason=reason,
     )
 
 

@@ -11,15 +11,12 @@ from threading import Event
 from types import TracebackType
 from typing import Self
 
-import numpy as np
-
 from cameras.errors import RunUnreadable, SettingRefused
 from cameras.pacing import Clock, SystemClock
-from cameras.recording import MANIFEST, RecordedFrame, pictures_in, read_run, unreadable
+from cameras.recording import MANIFEST, RecordedFrame, pictures_in, pixels_of, read_run, unreadable
 from cameras.settings import ReplaySettings
 from inspection.errors import ImageUnreadable, ImageUnsuitable
 from inspection.types import Frame, Image
-from inspection.vision.decoding import decode_image
 
 logger = logging.getLogger(__name__)
 
@@ -188,15 +185,10 @@ def _start(exposures: Sequence[_Exposure]) -> datetime:
 def _pixels(exposure: _Exposure) -> Image | None:
     """The picture, or None where the file holds none; why not goes to the log, with the file's name."""
     try:
-        pixels = decode_image(exposure.path.read_bytes())
+        return pixels_of(exposure.path.read_bytes(), exposure.recorded)
     except (OSError, ImageUnreadable, ImageUnsuitable) as error:
         logger.warning("%s gives no frame and counts as lost: %s", exposure.path, error)
         return None
-    if exposure.recorded is not None and exposure.recorded.channels == 3 and pixels.ndim == 2:
-        # A colour frame that happens to be grey decodes to one channel; what was recorded had three.
-        pixels = np.repeat(pixels[..., np.newaxis], 3, axis=2)
-        pixels.setflags(write=False)
-    return pixels
 
 
 def _unseen_at_an_end(exposure: _Exposure) -> RunUnreadable:

@@ -20,7 +20,8 @@ from typing import Final, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from cameras.errors import CameraSilent, SettingRefused
+from cameras.counting import MOST_LOST, CountRestarted
+from cameras.errors import CameraLost, CameraSilent, SettingRefused
 from cameras.pacing import Clock, SystemClock
 from cameras.settings import SampleStreamSettings
 from inspection.types import Frame
@@ -33,6 +34,8 @@ MOST_SAMPLES: Final = 700
 """So that a datagram fits into an Ethernet frame whole."""
 
 _LOOK_S: Final = 0.1
+_FRAMES_TO_WAIT: Final = 3
+"""The first may begin one frame late, as it must begin at its own number, and lasts one itself."""
 _RECEIVES_BYTES: Final = 1 << 22
 """Asked of the system: 10 s of 100 000 samples a second, while the lane is busy."""
 
@@ -73,13 +76,16 @@ class _Open:
 class _Stretches:
     """Samples as they come, in any order within two frames, to whole frames by their number.
 
-    The first frame is the first that can be whole. One of which a sample is missing once the frame after the next has
-    begun is never given: its number is a hole. Where the numbers begin anew, so do the frames.
+    The first frame is the first that can be whole. One of which a sample is missing once the frame after the next, or
+    a later one, has begun is never given: its number is a hole. Where the numbers begin anew, so do the frames.
+
+    given_up  since the last whole one
     """
 
     size: int
     open: dict[int, _Open] = field(default_factory=dict)
     next: int | None = None
+    given_up: int = 0
 
     def take(self, datagram: Datagram, at: datetime) -> Iterator[tuple[int, _Open]]:
         first, last = datagram.first, datagram.first + len(datagram.samples)
@@ -89,6 +95,8 @@ class _Stretches:
             self.next = None
         if self.next is None:
             self.next = -(-first // self.size)
+        if first // self.size - self.next > MOST_LOST:
+            raise CountRestarted(f"its samples leapt to {first}, where frame {self.next} was due")
         for frame in range(max(first // self.size, self.next), (last - 1) // self.size + 1):
             begins = frame * self.size
             made = self.open.setdefault(
@@ -100,10 +108,12 @@ class _Stretches:
         while self.open:
             lowest = min(self.open)
             is_whole = bool(self.open[lowest].has.all())
-            if not is_whole and lowest + 2 not in self.open:
+            # After a break the next ones may never begin at all.
+            if not is_whole and max(self.open) < lowest + 2:
                 break
             done = self.open.pop(lowest)
             self.next = lowest + 1
+            self.given_up = 0 if is_whole else self.given_up + 1
             if is_whole:
                 yield lowest, done
 
@@ -113,7 +123,8 @@ class SampleStream:
 
     `sequence` is the number of the stretch since the device was switched on, so a lost datagram is a hole in it. What
     comes from elsewhere than `sender`, or is no datagram of samples, is left alone. Entering raises SettingRefused
-    where the address cannot be listened on; `frames` CameraSilent, and SettingRefused for another sample rate.
+    where the address cannot be listened on; `frames` CameraSilent, CameraLost where the samples leap by more frames
+    than can have been, and SettingRefused for another sample rate.
     """
 
     def __init__(self, name: str, settings: SampleStreamSettings, *, clock: Clock | None = None) -> None:
@@ -161,26 +172,37 @@ class SampleStream:
 
     def _receive(self, listening: socket.socket, left: Event) -> Iterator[Frame]:
         stretches = _Stretches(self._settings.samples_per_frame)
+        frame_s = self._settings.samples_per_frame / self._settings.sample_hz
+        silent_s = max(self._settings.silent_after_s, _FRAMES_TO_WAIT * frame_s)
         last_s = self._clock.monotonic_s()
-        damaged = 0
         while not left.is_set():
             datagram = self._next(listening)
-            if datagram is None and self._clock.monotonic_s() - last_s > self._settings.silent_after_s:
+            if datagram is not None:
+                for sequence, made in self._made(stretches, datagram):
+                    yield self._frame(sequence, made)
+                    if left.is_set():
+                        return
+                    last_s = self._clock.monotonic_s()
+            # Also while datagrams come: they may be of frames of which none gets whole.
+            if self._clock.monotonic_s() - last_s > silent_s:
                 raise CameraSilent(
-                    f"Camera {self._name} sent no whole frame for {self._settings.silent_after_s:g} s.",
+                    f"Camera {self._name} sent no whole frame for {silent_s:g} s.",
                     action="Check power, cable and trigger; a lane opens it again by itself.",
                     camera=self._name,
-                    timeout_s=self._settings.silent_after_s,
-                    incomplete=damaged,
+                    timeout_s=silent_s,
+                    incomplete=stretches.given_up + len(stretches.open),
                 )
-            if datagram is None:
-                continue
-            damaged = len(stretches.open)
-            for sequence, made in stretches.take(datagram, self._clock.utc()):
-                last_s = self._clock.monotonic_s()
-                yield self._frame(sequence, made)
-                if left.is_set():
-                    return
+
+    def _made(self, stretches: _Stretches, datagram: Datagram) -> Iterator[tuple[int, _Open]]:
+        try:
+            yield from stretches.take(datagram, self._clock.utc())
+        except CountRestarted as error:
+            raise CameraLost(
+                f"Camera {self._name} was lost: {error}.",
+                action="Check power and network cable of the camera; a lane opens it again by itself.",
+                camera=self._name,
+                reason=str(error),
+            ) from error
 
     def _next(self, listening: socket.socket) -> Datagram | None:
         """None where nothing came for a moment, or something else."""

@@ -195,7 +195,7 @@ class SampleStreamSettings(_Settings):
     sample_hz          that the front end sends, and the recipe expects
     samples_per_frame  of one stretch
     mm_per_sample      way of the product for one sample; 0 for parts
-    silent_after_s     so long without a whole frame is CAM-SILENT
+    silent_after_s     so long without a whole frame, and three frames at least, is CAM-SILENT
     buffers            frames that wait for a busy lane before the oldest is dropped
     """
 

@@ -337,12 +337,14 @@ class Choice:
 @dataclass(kw_only=True)
 class Number:
     """`locked_by` another feature: not written while that is true. `room_of` another: its value is taken off the
-    highest."""
+    highest. `rounds_to`: what it is written it makes a multiple of this. `step`: as a node map, it refuses what is no
+    multiple of this from the lowest on."""
 
     value: Value
     lowest: float = 0
     highest: float = 1e12
     rounds_to: float | None = None
+    step: int | None = None
     locked_by: str | None = None
     room_of: str | None = None
     per: str | None = None
@@ -351,8 +353,10 @@ class Number:
     def takes(self, written: Value) -> Value:
         if not isinstance(written, bool | int | float) or not self.lowest <= written <= self.highest:
             raise NodeRefused(f"{written} is not in {self.offers}")
-        if isinstance(written, float) and self.rounds_to:
-            return round(written / self.rounds_to) * self.rounds_to
+        if self.step and (written - self.lowest) % self.step:
+            raise NodeRefused(f"{written} is on no step of {self.step} from {self.lowest:g} on")
+        if self.rounds_to:
+            return type(written)(round(written / self.rounds_to) * self.rounds_to)
         return written
 
     @property
@@ -413,6 +417,13 @@ class FakeFeatures:
     def offers(self, name: str) -> str:
         feature = self.features.get(name)
         return feature.offers if isinstance(feature, Choice | Number) else ""
+
+    def whole_numbers(self, name: str) -> range | None:
+        feature = self.features.get(name)
+        if not isinstance(feature, Number) or not isinstance(feature.value, int):
+            return None
+        room = self.read(feature.room_of) if feature.room_of else 0
+        return range(int(feature.lowest), int(feature.highest) - int(room) + 1, feature.step or 1)
 
     def _of(self, name: str) -> Choice | Number:
         feature = self.features.get(name)

@@ -50,6 +50,9 @@ HEARTBEAT_MS = (1000, 30_000)
 VLAN_TAG_BYTES = 4
 """Interfaces take a packet longer by a VLAN tag, tagged or not: 1504 bytes were seen to pass an MTU of 1500."""
 
+WIDEST_NETWORK = 8
+"""Bits of its mask. With fewer, an address of it would take this computer's other networks from it."""
+
 ROUNDED = 0.9
 """A test packet a little smaller than was asked for is the one that was asked for."""
 
@@ -284,7 +287,10 @@ def _subnet(device: Heard, interface: Interface) -> Finding:
 def _another_address(beside: IPv4Interface) -> IPv4Interface:
     """Another address in the network of this one: the last host, or the one before it."""
     network = beside.network
-    if network.prefixlen > 30:
+    if beside.ip.is_unspecified:
+        # It has no address yet: where a device gives itself one. Source: RFC 3927.
+        network = IPv4Interface("169.254.0.0/16").network
+    elif not WIDEST_NETWORK <= network.prefixlen <= 30:
         # Alone in its network, or none set: the /24 around it.
         network = IPv4Interface((beside.ip, 24)).network
     last = IPv4Address(int(network.broadcast_address) - 1)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ipaddress
 import json
 import signal
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from threading import Event
@@ -128,16 +128,23 @@ def snap(producer: str, serial: str | None, device: str | None, out: Path, as_js
     help=say("camera.help.gateway", language_of_environment()),
 )
 def force_ip_of(mac: str, address: str, mask: str, gateway: str) -> None:
-    from cameras.gvcp import force_ip
+    from cameras.gvcp import force_ip, normal_mac
 
-    try:
-        device = force_ip(mac, address, mask=mask, gateway=gateway)
-    except ValueError as error:
-        raise click.BadParameter(
-            say("camera.force_ip.no_address", language_of_environment(), given=str(error))
-        ) from error
+    _check_address(mac, normal_mac)
+    for given in (address, mask, gateway):
+        _check_address(given, ipaddress.IPv4Address)
+    device = force_ip(mac, address, mask=mask, gateway=gateway)
     facts = {"mac": device.mac, "address": device.address, "serial": device.serial}
     click.echo(say("camera.force_ip.done", language_of_environment(), **facts))
+
+
+def _check_address(given: str, read: Callable[[str], object]) -> None:
+    try:
+        read(given)
+    except ValueError as error:
+        raise click.BadParameter(
+            say("camera.force_ip.no_address", language_of_environment(), given=given)
+        ) from error
 
 
 @camera.command(help=say("camera.help.simulate", language_of_environment()))

@@ -107,7 +107,8 @@ class Account:
 
     def add(self, frame: Frame) -> None:
         self.frames += 1
-        self.holes += 0 if self.last is None else frame.sequence - self.last - 1
+        # Of a count that went back the recorder ends the recording.
+        self.holes += 0 if self.last is None else max(0, frame.sequence - self.last - 1)
         self.last = frame.sequence
 
 

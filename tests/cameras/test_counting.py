@@ -33,6 +33,13 @@ def test_a_count_that_falls_elsewhere_makes_no_claim_about_losses(ids):
         sequences(ids)
 
 
+@pytest.mark.parametrize("last", [7, 70_000])
+def test_a_count_that_leaps_farther_than_can_have_been_makes_no_claim_about_losses(last):
+    assert sequences([last, last + 1_000_000_000]) == [last, last + 1_000_000_000]
+    with pytest.raises(CountRestarted, match=f"leapt from {last} to {last + 2**31}"):
+        sequences([last, last + 2**31])
+
+
 def test_a_frame_sent_twice_counts_once():
     assert sequences([7, 8, 8, 9]) == [7, 8, None, 9]
 
@@ -65,6 +72,11 @@ def test_a_trigger_that_exposed_nothing_is_a_hole_as_a_lost_frame_is():
 def test_a_trigger_counter_that_began_anew_makes_no_claim_about_losses():
     with pytest.raises(CountRestarted, match="from 12 back to 1"):
         with_triggers((1, 11), (2, 12), (3, 1))
+
+
+def test_a_trigger_counter_that_leaps_farther_than_can_have_been_makes_no_claim_about_losses():
+    with pytest.raises(CountRestarted, match="leapt from 12 to 4294967295"):
+        with_triggers((1, 11), (2, 12), (3, 2**32 - 1))
 
 
 def test_a_counter_that_does_not_count_what_triggers_is_not_believed():

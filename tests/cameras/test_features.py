@@ -118,6 +118,38 @@ def test_a_region_is_set_whatever_region_was_set_before(before, width, data):
     assert (device.read("Width"), device.read("OffsetX")) == (width, offset)
 
 
+def a_device_with_a_place_on_its_sensor(*, offset=600):
+    return FakeFeatures(
+        Width=Number(value=400, highest=2048, room_of="OffsetX"),
+        OffsetX=Number(value=offset, highest=2048, room_of="Width"),
+        Height=Number(value=400, highest=1536, room_of="OffsetY"),
+        OffsetY=Number(value=300, highest=1536, room_of="Height"),
+    )
+
+
+def test_a_size_alone_leaves_the_picture_where_it_is_on_the_sensor():
+    device = a_device_with_a_place_on_its_sensor()
+    assert applied(device, width_px=800, height_px=500).changes == ()
+    assert [device.read(name) for name in ("Width", "OffsetX", "Height", "OffsetY")] == [800, 600, 500, 300]
+
+
+def test_a_size_that_leaves_no_room_where_the_picture_is_is_refused_with_the_offset_to_set():
+    device = a_device_with_a_place_on_its_sensor()
+    (change,) = applied(device, width_px=1600).changes
+    assert (change.setting, change.wanted, change.found, change.is_refused) == ("offset_x_px", 600, 0, True)
+    assert applied(a_device_with_a_place_on_its_sensor(), width_px=1600, offset_x_px=0).changes == ()
+
+
+def test_the_whole_sensor_has_one_place_only_and_that_it_is_another_is_told():
+    device = a_device_with_a_place_on_its_sensor()
+    told = applied(device, width_px=2048, height_px=1536)
+    told.check("top")
+    assert [(change.setting, change.wanted, change.found) for change in told.changes] == [
+        ("offset_x_px", 600, 0),
+        ("offset_y_px", 300, 0),
+    ]
+
+
 def test_a_device_without_offsets_still_takes_a_size():
     device = FakeFeatures(Height=Number(value=480, highest=1080))
     assert applied(device, height_px=1080).changes == ()
@@ -321,6 +353,34 @@ def test_a_share_of_the_link_and_a_pause_between_packets_reach_the_device_in_its
     assert device.read("DeviceLinkThroughputLimit") == 57_500_000
     assert device.read("GevSCPD") == 1000
     assert device.read("GevSCPSPacketSize") == 8000
+
+
+@pytest.mark.parametrize("how", ["rounds_to", "step"])
+def test_a_share_of_the_link_is_rounded_to_the_devices_steps(how):
+    """A third of 110 MB/s is no whole number of bytes, and a device limits itself in steps, as of 16 000."""
+    device = FakeFeatures(DeviceLinkThroughputLimit=Number(value=124_992_000, **{how: 16_000}))
+    told = applied(device, link_mb_per_s=110 / 3)
+    (change,) = told.changes
+    assert (change.found, change.is_refused) == (36_672_000 if how == "rounds_to" else 36_656_000, False)
+    told.check("top")
+
+
+def test_a_quantity_that_is_on_one_of_the_devices_steps_is_no_change():
+    device = FakeFeatures(DeviceLinkThroughputLimit=Number(value=124_992_000, lowest=8_000, step=16_000))
+    assert applied(device, link_mb_per_s=40.008).changes == ()
+    assert device.read("DeviceLinkThroughputLimit") == 40_008_000
+
+
+def test_a_share_of_the_link_is_not_made_another_by_a_coarse_step():
+    device = FakeFeatures(DeviceLinkThroughputLimit=Number(value=100_000_000, step=25_000_000))
+    (change,) = applied(device, link_mb_per_s=30.0).changes
+    assert (change.found, change.is_refused) == (25_000_000, True)
+
+
+def test_a_whole_number_that_was_set_is_never_another():
+    device = FakeFeatures(Width=Number(value=640, rounds_to=16))
+    (change,) = applied(device, width_px=1001).changes
+    assert (change.found, change.is_refused) == (1008, True)
 
 
 @pytest.mark.parametrize("name", ["PtpEnable", "GevIEEE1588"])

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cameras.errors import RunUnreadable, RunUnwritable
+from cameras.errors import CameraLost, RunUnreadable, RunUnwritable
 from cameras.recording import MANIFEST, BackgroundRecorder, Recorder, pictures_in, read_run, unwritable
 from tests.cameras.recorded import a_frame, record
 from tests.fake_cameras import a_picture
@@ -175,13 +175,13 @@ class SlowDisk(Recorder):
         self.goes_on = Event()
         self._fails_at = fails_at
 
-    def write_png(self, frame, png):
+    def write_file(self, frame, data):
         self.goes_on.wait()
         if frame.sequence == self._fails_at:
             self._failure = unwritable(
                 self._folder, OSError(28, "No space left on device"), written=self.written
             )
-        super().write_png(frame, png)
+        super().write_file(frame, data)
 
 
 def test_what_comes_faster_than_it_is_written_waits_and_is_all_there(tmp_path):
@@ -222,6 +222,47 @@ def test_a_disk_that_fails_ends_the_recording_and_what_waited_is_counted(tmp_pat
     run = read_run(tmp_path / "run")
     assert run.is_cut_off
     assert [frame.sequence for frame in run.frames] == [0, 1]
+
+
+class NeverEncodes(Recorder):
+    """Fails at the frame it is told to fail at, and not for want of a disk."""
+
+    def write_file(self, frame, data):
+        if frame.sequence == 1:
+            raise MemoryError
+        super().write_file(frame, data)
+
+
+def test_whatever_ends_the_writing_ends_the_recording_and_what_waited_is_counted(tmp_path):
+    recorder = BackgroundRecorder(NeverEncodes(tmp_path / "run"))
+
+    def frames():
+        with recorder:
+            for n in range(4):
+                # The writer may have ended before the last of them came.
+                with suppress(RunUnwritable):
+                    recorder.take(a_frame(n))
+
+    with pytest.raises(RunUnwritable) as ended:
+        frames()
+    assert ended.value.facts["reason"] == "MemoryError"
+    assert (recorder.written, recorder.lost) == (1, 3)
+    assert read_run(tmp_path / "run").lost == 3
+
+
+def test_a_device_that_counts_anew_ends_the_recording_and_what_it_holds_can_be_played(tmp_path):
+    recorder = BackgroundRecorder(Recorder(tmp_path / "run"))
+
+    def frames():
+        with recorder:
+            for n in (500, 501, 0, 1):
+                recorder.take(a_frame(n))
+
+    with pytest.raises(CameraLost, match="from 501 back to 0"):
+        frames()
+    run = read_run(tmp_path / "run")
+    assert [frame.sequence for frame in run.frames] == [500, 501]
+    assert (run.lost, run.is_cut_off) == (1, False)
 
 
 def test_a_camera_is_told_when_the_disk_has_failed(tmp_path):

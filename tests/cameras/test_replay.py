@@ -58,6 +58,31 @@ def test_a_run_comes_back_bit_for_bit_under_this_cameras_name(tmp_path):
         )
 
 
+@pytest.mark.parametrize(
+    "shape",
+    [(1, 8192), (8, 2048), (8, 2048, 3), (1, 1_200_000), (16, 1_000_000), (16, 1_000_001), (1, 1)],
+    ids=str,
+)
+def test_a_frame_of_any_shape_comes_back_bit_for_bit(tmp_path, shape):
+    noise = np.random.default_rng(0).integers(0, 256, (2, *shape), np.uint8)
+    frames = [a_frame(n, pixels=pixels) for n, pixels in enumerate(noise)]
+    back = replayed(record(tmp_path / "run", frames))
+    assert all(np.array_equal(frame.pixels, pixels) for frame, pixels in zip(back, noise, strict=True))
+    assert not any(frame.pixels.flags.writeable for frame in back)
+
+
+def test_a_probes_frame_that_was_damaged_on_disk_is_a_lost_frame(tmp_path, caplog):
+    wave = np.random.default_rng(0).integers(0, 256, (1, 8192), np.uint8)
+    folder = record(tmp_path / "run", [a_frame(n, pixels=wave) for n in range(4)])
+    whole = (folder / "00000001.npy.gz").read_bytes()
+    (folder / "00000001.npy.gz").write_bytes(whole[:4000] + bytes([whole[4000] ^ 1]) + whole[4001:])
+    (folder / "00000002.npy.gz").write_bytes(whole[:-9])
+    with caplog.at_level(logging.WARNING):
+        assert [frame.sequence for frame in replayed(folder)] == [0, 3]
+    assert "00000001.npy.gz" in caplog.text
+    assert "00000002.npy.gz" in caplog.text
+
+
 def test_a_run_is_played_at_the_pace_of_its_recording(tmp_path):
     folder = record(tmp_path / "run", [a_frame(0), a_frame(1), a_frame(5)])
     clock = TurnedClock()
@@ -183,8 +208,8 @@ def runs(draw):
     return [
         Frame(
             pixels=draw(
-                arrays(np.uint8, st.tuples(st.integers(16, 24), st.integers(16, 24)))
-                | arrays(np.uint8, st.tuples(st.integers(16, 24), st.integers(16, 24), st.just(3)))
+                arrays(np.uint8, st.tuples(st.integers(1, 24), st.integers(1, 24)))
+                | arrays(np.uint8, st.tuples(st.integers(1, 24), st.integers(1, 24), st.just(3)))
             ),
             camera=draw(st.text(max_size=5)),
             sequence=sequence,

@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cameras import open_camera
-from cameras.errors import CameraSilent, SettingRefused
+from cameras.errors import CameraLost, CameraSilent, SettingRefused
 from cameras.samples import MOST_SAMPLES, Datagram, SampleStream, _Stretches
 from cameras.settings import SampleStreamSettings
 from cameras.simulator.samples import send
@@ -99,6 +99,58 @@ def test_a_probe_that_was_switched_off_and_on_counts_anew():
     after = [*stretches.take(Datagram(sample_hz=1, first=0, samples=COUNTED[:700]), NOON)]
     after += stretches.take(Datagram(sample_hz=1, first=700, samples=COUNTED[:700]), NOON)
     assert [number for number, _ in (*before, *after)] == [50, 0]
+
+
+def numbers_of(stretches, *, begins, ends, datagram=500):
+    """Of the frames that a stream of these samples gives."""
+    pieces = (
+        Datagram(sample_hz=1, first=first, samples=np.zeros(datagram, np.int16))
+        for first in range(begins, ends, datagram)
+    )
+    return [number for piece in pieces for number, _ in stretches.take(piece, NOON)]
+
+
+def test_after_a_break_longer_than_a_frame_frames_come_again_and_the_break_is_a_hole():
+    stretches = _Stretches(10_000)
+    assert numbers_of(stretches, begins=0, ends=35_000) == [0, 1, 2]
+    assert numbers_of(stretches, begins=85_000, ends=150_000) == [9, 10, 11, 12, 13, 14]
+    assert not stretches.open, "what will never be whole is not held"
+
+
+def test_of_frames_shorter_than_a_datagram_a_lost_datagram_costs_those_it_was_part_of():
+    stretches = _Stretches(256)
+    assert numbers_of(stretches, begins=0, ends=7000, datagram=700) == [*range(27)]
+    # Samples 7000 to 7699 lie in the frames 27 to 30.
+    assert numbers_of(stretches, begins=7700, ends=9800, datagram=700) == [*range(31, 38)]
+
+
+def test_samples_that_leap_farther_than_can_have_been_are_a_device_that_is_lost():
+    port = a_free_port()
+    with a_stream(port) as camera:
+        for first in (0, 2048 * 2**31):
+            send(COUNTED[:4200], to=("127.0.0.1", port), sample_hz=100_000, first=first)
+        frames = camera.frames()
+        assert [frame.sequence for frame in islice(frames, 2)] == [0, 1]
+        with pytest.raises(CameraLost, match="leapt to 4398046511104"):
+            next(frames)
+
+
+def test_a_stream_of_which_no_frame_gets_whole_is_said_to_be_silent_while_it_comes():
+    port = a_free_port()
+    with a_stream(port) as camera:
+        how = {"to": ("127.0.0.1", port), "sample_hz": 100_000, "lost": range(0, 400, 2)}
+        sending = threading.Thread(target=send, args=(np.zeros(200_000, np.int16),), kwargs=how)
+        sending.start()
+        with pytest.raises(CameraSilent) as silent:
+            next(camera.frames())
+        assert sending.is_alive()
+        assert silent.value.facts["incomplete"] > 5
+        sending.join()
+
+
+def test_a_frame_that_takes_longer_than_silence_may_last_is_waited_for():
+    (frame,) = received(a_free_port(), COUNTED, frames=1, silent_after_s=0.1, samples_per_frame=28_000)
+    assert frame.sequence == 0
 
 
 def test_a_silent_probe_is_said_to_be_silent():

@@ -179,6 +179,17 @@ CASES = {
         of_camera(heard=replace(HEARD, address=IPv4Interface("169.254.3.254/32"))),
         ("subnet", WRONG, {"free": "169.254.3.253/24"}),
     ),
+    "a camera whose mask is not set": (
+        replace(
+            of_camera(heard=replace(HEARD, address=IPv4Interface("192.168.1.9/0"))),
+            interfaces=(replace(ETH, networks=()),),
+        ),
+        ("subnet-none", WRONG, {"free": "192.168.1.254/24"}),
+    ),
+    "a camera without an address": (
+        of_camera(heard=replace(HEARD, address=IPv4Interface("0.0.0.0/0"))),
+        ("subnet", WRONG, {"free": "169.254.255.254/16", "near": "10.0.0.254"}),
+    ),
     "a mask that leaves this computer out": (
         of_camera(heard=replace(HEARD, address=IPv4Interface("10.0.0.130/25"))),
         ("subnet-mask", WRONG, {"mask": "255.255.255.0"}),

@@ -57,6 +57,26 @@ def test_a_producer_that_is_not_there_is_an_error(run):
     assert isinstance(run("list", "--producer", "vendor.cti").exception, ProducerMissing)
 
 
+@pytest.mark.parametrize(
+    ("language", "words", "wrong"),
+    [
+        ("en", ("02:4c:7f:00:00", "192.168.10.7"), "02:4c:7f:00:00 is no address."),
+        ("en", ("02:4c:7f:00:00:01", "192.168.10"), "192.168.10 is no address."),
+        ("zh", ("02:4c:7f:00:00:zz", "192.168.10.7"), "02:4c:7f:00:00:zz 不是地址。"),
+        ("zh", ("02:4c:7f:00:00:01", "192.168.10.7", "--mask", "24"), "24 不是地址。"),
+        ("zh", ("02:4c:7f:00:00:01", "192.168.10.7", "--gateway", "router"), "router 不是地址。"),
+    ],
+)
+def test_what_is_no_address_is_a_wrong_call_said_in_the_users_language(
+    run, monkeypatch, language, words, wrong
+):
+    monkeypatch.setenv("LYNCEUS_LANGUAGE", language)
+    refused = run("force-ip", *words)
+    assert refused.exit_code == 2
+    assert wrong in refused.output
+    assert "xpected" not in refused.output, "Python's own words"
+
+
 @pytest.mark.parametrize("out", ["picture.jpg", "nowhere/picture.png"])
 def test_a_place_where_no_picture_can_go_is_a_wrong_call(run, out):
     refused = run("snap", "--out", out)

@@ -2,8 +2,11 @@ import json
 import os
 import re
 import signal
+import socket
 import subprocess
 import sys
+import threading
+from contextlib import closing
 from itertools import islice
 
 import numpy as np
@@ -11,10 +14,11 @@ import pytest
 from click.testing import CliRunner
 
 from cameras.drawn import drawn_parts
-from cameras.errors import CameraNotFound, RunUnwritable
+from cameras.errors import CameraLost, CameraNotFound, RunUnwritable
 from cameras.recording import MANIFEST, read_run
 from cameras.replay import ReplayCamera
 from cameras.settings import DrawnPartsSettings, ReplaySettings
+from cameras.simulator.samples import send
 from services.cli.camera import camera
 from tests.cables import cables_can_be_laid
 from tests.fake_cameras import TurnedClock
@@ -148,6 +152,47 @@ def test_a_camera_named_twice_or_not_at_all_is_a_wrong_call(run, tmp_path, words
     refused = run(*words, "--out", tmp_path / "run")
     assert said in refused.exception.format_message()
     assert refused.exception.exit_code == 2
+
+
+class Probe(threading.Thread):
+    """A front end that is switched off and on again after each frame or two of a thousand samples."""
+
+    def __init__(self, port):
+        super().__init__(daemon=True)
+        self._to = ("127.0.0.1", port)
+        self.is_off = threading.Event()
+
+    def run(self):
+        while not self.is_off.is_set():
+            for first in (500_000, 0):
+                send(np.zeros(2000, np.int16), to=self._to, sample_hz=100_000, first=first)
+
+
+def test_a_probe_switched_off_and_on_ends_the_recording_and_what_came_until_then_can_be_played(
+    run, station, tmp_path
+):
+    with closing(socket.socket(socket.AF_INET, socket.SOCK_DGRAM)) as asking:
+        asking.bind(("127.0.0.1", 0))
+        port = asking.getsockname()[1]
+    of_probe = (
+        f'camera = {{ driver = "samples", port = {port}, sample_hz = 100_000, samples_per_frame = 1000 }}'
+    )
+    station.write_text(re.sub(r"camera = .*", of_probe, STATION), encoding="utf-8")
+    probe = Probe(port)
+    probe.start()
+    try:
+        done = run("--station", station, "--out", tmp_path / "run", "--frames", 100, "--json")
+    finally:
+        probe.is_off.set()
+        probe.join()
+    assert isinstance(done.exception, CameraLost)
+    assert json.loads(done.stdout)["lost_before"] >= 0
+    recorded = read_run(tmp_path / "run")
+    assert recorded.lost == 1
+    with ReplayCamera("probe", ReplaySettings(folder=tmp_path / "run")) as replayed:
+        played = [frame.sequence for frame in replayed.frames()]
+    assert played
+    assert played == [frame.sequence for frame in recorded.frames]
 
 
 def recording(station, folder, *before):
