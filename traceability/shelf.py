@@ -59,7 +59,7 @@ class Folder:
     def has(self, sha256: str, size: int) -> bool:
         try:
             return self._path(sha256).stat().st_size == size
-        except FileNotFoundError:
+        except (FileNotFoundError, NotADirectoryError):
             return False
 
     def put(self, sha256: str, content: bytes) -> None:
@@ -94,9 +94,8 @@ class Folder:
         found = {}
         for folder in self._folder.iterdir():
             for entry in os.scandir(folder) if folder.is_dir() else ():
-                with suppress(
-                    FileNotFoundError
-                ):  # a rule gave it up, or it was sent on, since the folder was read
+                # A rule gave it up, or it was sent on, since the folder was read.
+                with suppress(FileNotFoundError):
                     if DIGEST.fullmatch(entry.name):
                         found[entry.name] = entry.stat().st_size
         return found
