@@ -6,7 +6,7 @@ import logging
 from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Any, Final
-from urllib.parse import urlencode
+from urllib.parse import SplitResult, urlencode, urlsplit
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
@@ -14,6 +14,7 @@ from fastapi.responses import JSONResponse, RedirectResponse, Response
 from pydantic import BaseModel
 from starlette.exceptions import HTTPException
 from starlette.requests import HTTPConnection
+from starlette.routing import Match
 
 from inspection.errors import ImageUnreadable, ImageUnsuitable, InspectionError
 from inspection.vision.calibration import CalibrationRefused
@@ -453,10 +454,23 @@ def problem_answer(
 
 
 def sign_in_first(request: Request) -> Response:
-    """To the sign-in page, and from there back to where the reader wanted to go."""
-    asked = request.url
-    back = asked.path + (f"?{asked.query}" if asked.query else "") if request.method == "GET" else "/"
-    return RedirectResponse(f"/sign-in?{urlencode({'next': back})}", HTTPStatus.SEE_OTHER)
+    """To the sign-in page, and from there back to where the reader wanted to go; who sent a form, to where it stood."""
+    back = urlsplit(str(request.url)) if request.method == "GET" else _page_of_the_form(request)
+    to = back.path + (f"?{back.query}" if back.query else "")
+    return RedirectResponse(f"/sign-in?{urlencode({'next': to})}", HTTPStatus.SEE_OTHER)
+
+
+def _page_of_the_form(request: Request) -> SplitResult:
+    start = urlsplit("/")
+    try:
+        # Of our own pages alone browsers tell the whole address (Referrer-Policy).
+        page_of_it = urlsplit(request.headers.get("referer", ""))
+    except ValueError:
+        return start
+    # Not what only takes forms: its answer may hold one, too, and nobody comes back to that.
+    asked = {"type": "http", "method": "GET", "path": page_of_it.path}
+    is_page = any(route.matches(asked)[0] is Match.FULL for route in request.app.routes)
+    return page_of_it if is_page and page_of_it.netloc == request.url.netloc else start
 
 
 def _wants_a_page(request: Request) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import secrets
 import time
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
@@ -38,6 +39,10 @@ from traceability.steps import place_of
 LEAST_INTERVAL_S = 0.25
 # A page that hears nothing for three of these calls the connection lost.
 ALIVE_EVERY_S = 2.0
+
+# Revisions count from nothing each time the service starts: without it, a reader that comes back after that may hold
+# the id of another state, and would be told nothing.
+STARTED = secrets.token_hex(4)
 
 # https://www.rfc-editor.org/rfc/rfc6455#section-7.4.1 and the IANA registry
 POLICY_VIOLATION = 1008
@@ -181,7 +186,7 @@ async def event_stream(station: str, live: LiveState, last_event_id: str | None)
     with live.watched() as watcher:
         known = {lane.lane: lane for lane in live.lanes()}
         was_connected = live.engine_connected
-        is_up_to_date = last_event_id == live.revision
+        is_up_to_date = last_event_id == _event_id(live.revision)
         yield f"retry: {int(1000 * LEAST_INTERVAL_S)}\n\n"
         if not is_up_to_date:
             yield _event("station", StationAnswer.of(station, live, datetime.now(UTC)), live.revision)
@@ -217,7 +222,11 @@ def _changes(before: LaneNow | None, lane: LaneNow, revision: str) -> list[str]:
 
 
 def _event(name: str, answer: BaseModel, revision: str) -> str:
-    return f"id: {revision}\nevent: {name}\ndata: {answer.model_dump_json()}\n\n"
+    return f"id: {_event_id(revision)}\nevent: {name}\ndata: {answer.model_dump_json()}\n\n"
+
+
+def _event_id(revision: str) -> str:
+    return f"{STARTED}-{revision}"
 
 
 @router.websocket("/lanes/{lane}/preview")

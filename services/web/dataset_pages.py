@@ -274,11 +274,13 @@ def label(
 ) -> Response:
     """Kept, and on to the next picture that waits. `guessed_by`: the model of whose guess a person took something."""
     sets = DataSets.of_plant()
+    drawn = None
     try:
         before = sets.truth(name, picture)
-        done = sets.label(name, picture, _labels(labels))
+        drawn = _labels(labels)
+        done = sets.label(name, picture, drawn)
     except (LabelsWrong, RequestInvalid) as error:
-        return _editor_page(request, language, name, picture, error)
+        return _editor_page(request, language, name, picture, drawn=drawn, guessed_by=guessed_by, error=error)
     counts: dict[str, Any] = {"picture": picture, "defects": len(done.truth)}
     if guessed_by:
         counts["guessed_by"] = guessed_by
@@ -384,8 +386,16 @@ def _doubters(found: DataSet) -> list[tuple[str, bool]]:
 
 
 def _editor_page(
-    request: Request, language: str, name: str, picture: str, error: InspectionError | None = None
+    request: Request,
+    language: str,
+    name: str,
+    picture: str,
+    *,
+    drawn: list[dict[str, Any]] | None = None,
+    guessed_by: str = "",
+    error: InspectionError | None = None,
 ) -> Response:
+    """With the labels as `drawn`, where these could not be kept; else as they are kept."""
     sets = DataSets.of_plant()
     found = sets.find(name)
     shown = sets.truth(name, picture)
@@ -396,7 +406,8 @@ def _editor_page(
         status=HTTPStatus.OK if error is None else status_of(error).value,
         set=found,
         picture=shown,
-        labels=json.dumps(_as_labels(shown)),
+        labels=json.dumps(_as_labels(shown) if drawn is None else drawn),
+        guessed_by=guessed_by,
         before=found.pictures[place - 1] if place else None,
         after=found.pictures[place + 1] if place + 1 < len(found.pictures) else None,
         number=place + 1,

@@ -59,6 +59,7 @@ def hand_over(
         caller,
         language,
         lambda: hand_over_now(here, live, access.now(), caller, text.strip()),
+        text=text,
     )
 
 
@@ -81,6 +82,7 @@ def take_over(
         caller,
         language,
         lambda: Handovers(here.store).take_over(id, text=text.strip(), by=caller.person, at=access.now()),
+        answer=text,
     )
 
 
@@ -92,13 +94,15 @@ def _after(
     caller: Caller,
     language: str,
     act: Callable[[], object],
+    **written: str,
 ) -> Response:
-    """Back to the page; with what is wrong on it, where something is."""
+    """Back to the page; where something is wrong, with that on it and with what was `written`."""
     try:
         act()
     except InspectionError as error:
         status = status_of(error).value
-        return _desk(request, here, live, access, caller, status=status, problem=explain(error, language))
+        problem = explain(error, language)
+        return _desk(request, here, live, access, caller, status=status, problem=problem, **written)
     return RedirectResponse("/handover", HTTPStatus.SEE_OTHER)
 
 
@@ -117,7 +121,7 @@ def _desk(
         request,
         "handover.html",
         status=status,
-        **({"problem": None} | more),
+        **({"problem": None, "text": "", "answer": ""} | more),
         sheet=sheet_of(here, live, access.now()),
         # The newest alone: who hands a shift over twice has said it better the second time.
         waiting=found[0] if found and found[0].taken is None else None,

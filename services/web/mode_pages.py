@@ -52,6 +52,7 @@ def change_lane_mode(
             status=status_of(error).value,
             problem=explain(error, language),
             reason=reason,
+            **({"chosen": minutes} if minutes in MINUTES else {}),
         )
     return RedirectResponse("/", HTTPStatus.SEE_OTHER)
 
@@ -63,9 +64,9 @@ def _shown(
         request,
         "lane_mode.html",
         status=status,
-        **({"problem": None, "reason": ""} | more),
+        **({"problem": None, "reason": "", "chosen": 30} | more),
         lane=now,
-        mode="run" if now.mode is None else now.mode.mode,
+        mode="unknown" if now.mode is None else now.mode.mode,
         may=may_change(who),
         minutes=MINUTES,
     )

@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping
 from datetime import datetime
 from functools import cache, partial
+from http import HTTPStatus
 from importlib.resources import as_file, files
 from pathlib import Path
 from urllib.parse import quote, urlencode
@@ -98,6 +99,7 @@ def page(request: Request, template: str, *, status: int = 200, **values: object
         "header_mode": None if serving.live is None else station_mode(serving.live),
         "header_now": datetime.now().astimezone(),
         "path": request.url.path,
+        "is_refused": status >= HTTPStatus.BAD_REQUEST,
         "who": _who(request),
     }
     html = environment().get_template(template).render(values)

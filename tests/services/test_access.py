@@ -1,8 +1,7 @@
 from __future__ import annotations
 
-from urllib.parse import urlencode
-
 from datetime import UTC, datetime, timedelta
+from urllib.parse import urlencode
 
 import pytest
 from fastapi.testclient import TestClient
@@ -343,6 +342,7 @@ def test_a_page_that_needs_a_name_asks_for_it_and_comes_back(people_client):
         ("http://testserver/people/chief", "/"),
         ("http://testserver//elsewhere.example/", "/"),
         ("https://elsewhere.example/people", "/"),
+        ("http://[no-address", "/"),
         (None, "/"),
     ],
 )

@@ -208,8 +208,25 @@ def test_what_was_read_from_labels_is_saved_again_in_the_editor_though_it_lay_a_
     file = next((tmp_path / "datasets" / "flange" / "labels").rglob("*.txt"))
     file.write_text("0 -0.001 0.1 0.5 0.1 0.5 0.4\n")
     page = integrator.get("/datasets/flange/label", params={"picture": picture}).text
-    marks = json.loads(unescape(re.search(r'data-labels="([^"]*)"', page)[1]))
+    marks = json.loads(unescape(re.search(r'name="labels" value="([^"]*)"', page)[1]))
     assert labels(integrator, picture, *marks).status_code == 303
+
+
+def test_labels_that_are_refused_are_still_drawn_and_say_of_whose_guess_they_are(integrator):
+    has_a_set(integrator)
+    (picture,) = gets_pictures(integrator, 1)
+    flat = CRACK | {"outline": [[100, 100], [150, 100], [200, 100]]}
+    refused = integrator.post(
+        "/datasets/flange/label",
+        params={"picture": picture},
+        data={"labels": json.dumps([CHIP, flat]), "guessed_by": "strip-surface 1"},
+    )
+    assert refused.status_code == 422
+    assert "MOD-LABELS-WRONG" in refused.text
+    drawn = json.loads(unescape(re.search(r'name="labels" value="([^"]*)"', refused.text)[1]))
+    assert drawn == [CHIP, flat]
+    assert 'name="guessed_by" value="strip-surface 1"' in refused.text
+    assert labels(integrator, picture, CHIP, CRACK).status_code == 303
 
 
 @pytest.mark.parametrize("format", ["yolo", "coco"])

@@ -151,6 +151,19 @@ def test_the_page_hands_over_and_only_somebody_else_finds_the_button_to_take_ove
     assert said == sorted(said), "what both said stands together, above what it is about"
 
 
+def test_what_was_written_comes_back_where_somebody_else_was_quicker(shifts):
+    early, late, _ = shifts
+    early.post("/handover", data={"text": "the nozzle drips"})
+    (made,) = late.get("/api/v1/handovers").json()
+    path = f"/handover/{made['id']}/take"
+    own = early.post(path, data={"text": "nozzle <changed>"}, headers=HTML)
+    assert "nozzle &lt;changed&gt;</textarea>" in own.text
+    late.post(path, data={"text": "seen"})
+    again = late.post(path, data={"text": "nozzle <changed>"}, headers=HTML)
+    assert "TRC-HANDOVER-TAKEN" in again.text
+    assert "nozzle &lt;changed&gt;</textarea>" in again.text
+
+
 @pytest.mark.parametrize("language", ["en", "zh"])
 def test_the_station_names_what_units_are_refused_for_and_shows_the_last_twenty(station, shifts, language):
     early, _, _ = shifts

@@ -9,14 +9,14 @@ class LabelEditor extends HTMLElement {
   connectedCallback() {
     this.width = Number(this.dataset.width);
     this.height = Number(this.dataset.height);
-    this.labels = JSON.parse(this.dataset.labels);
-    this.chosen = this.labels.length ? 0 : -1;
     this.canvas = this.querySelector(".labelling-picture");
     this.svg = this.querySelector("svg");
     this.form = this.querySelector("form");
     this.said = null;
     this.form.addEventListener("submit", (event) => this.saves(event));
     this.field = this.querySelector("input[name=labels]");
+    this.labels = JSON.parse(this.field.value);
+    this.chosen = this.labels.length ? 0 : -1;
     this.canvas.style.width = `min(100%, ${(76 * this.width) / this.height}vh)`;
     this.at = [this.width / 2, this.height / 2];
     this.press = (event) => this.pressed(event);

@@ -1,4 +1,5 @@
 // The custom elements that move. Everything else on the pages is HTML from the server.
+import "./unsaved-form.js"; // Before what draws from a form's fields.
 import "./live-feed.js";
 import "./image-overlay.js";
 import "./spc-chart.js";

@@ -359,3 +359,30 @@ def test_the_form_says_what_a_bypass_means_and_refuses_one_without_a_reason(stat
     assert "SVC-BYPASS-INCOMPLETE" in refused.text
     done = engineer.post("/lanes/parts/mode", data=BYPASS)
     assert (done.status_code, done.headers["location"]) == (303, "/")
+
+
+def test_a_bypass_that_was_refused_comes_back_with_the_minutes_that_were_asked_for(station):
+    station.runs()
+    engineer = signed_in(station.app(), Role.ENGINEER)
+    refused = engineer.post("/lanes/parts/mode", data=BYPASS | {"reason": " ", "minutes": 15}, headers=HTML)
+    assert refused.status_code == 422
+    assert "<option selected>15</option>" in refused.text
+
+
+@pytest.mark.parametrize(
+    ("language", "words", "run"), [("en", "MODE NOT KNOWN", ">RUN"), ("zh", "方式未知", ">检测<")]
+)
+def test_a_lane_whose_mode_is_not_known_is_not_said_to_inspect(station, language, words, run):
+    station.runs()
+    engineer = signed_in(station.app(), Role.ENGINEER)
+    headers = HTML | {"Accept-Language": language}
+    station.live.mode(LaneMode(lane="strip", mode="run", at=datetime.now(UTC)))
+    known, unknown = (
+        engineer.get(f"/lanes/{lane}/panel", headers=headers).text for lane in ("strip", "parts")
+    )
+    assert (run in known, words in known) == (True, False)
+    assert (run in unknown, words in unknown) == (False, True)
+    asked = engineer.get("/lanes/parts/mode", headers=headers).text
+    assert words in asked
+    assert 'name="mode" value="run"' in asked
+    assert words in engineer.get("/handover", headers=headers).text
