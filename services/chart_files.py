@@ -253,6 +253,10 @@ def _facts(chart: ChartAnswer, language: str) -> Iterator[str]:
             at=f"{kept.at.astimezone():%Y-%m-%d %H:%M}",
             reason=kept.reason,
         )
+        if chart.stages and not kept.stage:
+            yield say("web.book.all_stages", language)
+        elif chart.stages and kept.stage != chart.points[-1].stage:
+            yield say("web.book.other_stage", language, stage=kept.stage)
     elif chart.cusum is None:
         yield say("web.book.own_limits", language)
     colon = say("web.colon", language)

@@ -85,7 +85,8 @@ class Made:
     """A chart, or two over the same points.
 
     points    the values behind each point
-    limits    of the newest stage, to be frozen; None where there is nothing to freeze
+    limits    of the newest stage that has any, to be frozen; None where there is nothing to freeze
+    limits_stage  that stage; empty where there are no stages
     shares    of T²: by measurement, what its part of each point is; empty otherwise
     zones     of pre-control
     """
@@ -94,6 +95,7 @@ class Made:
     location: ControlChart
     spread: ControlChart | None
     limits: Limits | None
+    limits_stage: str = ""
     left_over: int = 0
     shares: tuple[Floats, ...] = ()
     zones: PreControl | None = None
@@ -160,7 +162,9 @@ def made(
         location, spread = _cusum(base.location)
     else:
         location, spread = base.location, base.spread
-    return Made(points=points, location=location, spread=spread, limits=pair.limits)
+    return Made(
+        points=points, location=location, spread=spread, limits=pair.limits, limits_stage=pair.limits_stage
+    )
 
 
 def made_together(
@@ -283,7 +287,12 @@ def _of_subgroups(
 
     kept = _with_kept(pair, against, book)
     return Made(
-        points=groups, location=kept.location, spread=kept.spread, limits=kept.limits, left_over=left_over
+        points=groups,
+        location=kept.location,
+        spread=kept.spread,
+        limits=kept.limits,
+        limits_stage=kept.limits_stage,
+        left_over=left_over,
     )
 
 
@@ -300,6 +309,7 @@ def _with_kept(pair: ChartPair, against: Callable[[Limits], ChartPair], book: Bo
         location=with_frozen(pair.location, lambda kept: against(held(kept)).location, book.frozen),
         spread=with_frozen(_spread_of(pair), spread_against, book.frozen),
         limits=pair.limits,
+        limits_stage=pair.limits_stage,
     )
 
 

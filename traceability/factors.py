@@ -28,6 +28,9 @@ class Met:
 
     factors     as (category, level): recipe, model, station, lane, shift, equipment, program, tool, material
     parameters  of the process steps it came out of, those that are numbers, by name
+
+    Of the steps it came out of those count that had begun before its inspection was over: what was done to it later, as
+    its rework or its shipping, was done for the verdict and not the other way round.
     """
 
     id: UUID
@@ -80,6 +83,7 @@ def units_met(
     steps_of: dict[UUID, set[UUID]] = {}
     met_in: dict[UUID, set[tuple[str, str]]] = {}
     numbers_in: dict[UUID, dict[str, float]] = {}
+    began: dict[UUID, datetime] = {}
     with store.reading() as connection:
         found = connection.execute(rows).all()
         for some in portions([row.id for row in found]):
@@ -97,16 +101,25 @@ def units_met(
                 with_kind.update(connection.execute(has).scalars())
         for some in portions([row.unit_id for row in found]):
             for row in connection.execute(
-                select(member.unit_id, member.step_id).where(among(connection, member.unit_id, some))
+                select(member.unit_id, member.step_id).where(
+                    among(connection, member.unit_id, some), member.role == "out"
+                )
             ):
                 steps_of.setdefault(row.unit_id, set()).add(row.step_id)
         every = sorted({one for steps in steps_of.values() for one in steps})
         for some in portions(every):
             for row in connection.execute(
                 select(
-                    step.id, step.equipment, step.program, step.materials, step.tools, step.parameters
+                    step.id,
+                    step.started_at,
+                    step.equipment,
+                    step.program,
+                    step.materials,
+                    step.tools,
+                    step.parameters,
                 ).where(among(connection, step.id, some))
             ):
+                began[row.id] = row.started_at
                 met_in[row.id] = {
                     ("equipment", row.equipment),
                     *((("program", row.program),) if row.program else ()),
@@ -143,7 +156,8 @@ def units_met(
                 rollups.stage_of(row.recipe_name, row.recipe_revision, of_unit),
             )
         factors, stage = usual[same]
-        steps = frozenset(steps_of.get(row.unit_id, ()))
+        # By their beginning, not their end: a step may be told by the hour, and the inspection stand inside it.
+        steps = frozenset(one for one in steps_of.get(row.unit_id, ()) if began[one] <= row.finished_at)
         if steps and (factors, steps) not in met_by:
             met_by[factors, steps] = factors.union(*(met_in.get(one, ()) for one in steps))
         parameters: dict[str, float] = {}

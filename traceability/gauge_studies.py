@@ -225,11 +225,13 @@ def is_gauge_proven(
     measured  lane and time of each value that is to be reported. Of all that a lane measured between two changes of its
               camera, lamp or lens, the newest study between the same two counts: before and after are other gauges
     """
-    known = [
-        one
-        for one in studies(store, characteristic=characteristic)
-        if one.kind in ("crossed", "nested") and at - one.made_at <= VALID_FOR
-    ]
+    known = studies(
+        store,
+        characteristic=characteristic,
+        kinds=("crossed", "nested"),
+        since=at - VALID_FOR,
+        limit=None,
+    )
     changed: dict[str, list[datetime]] = {}
     for change in changes(store, station=station):
         changed.setdefault(change.lane, []).append(change.at)
@@ -288,15 +290,29 @@ def check(kind: StudyKind, readings: Mapping[str, Any]) -> None:
 
 
 def studies(
-    store: TraceStore, *, characteristic: str | None = None, limit: int = 200, before: UUID | None = None
+    store: TraceStore,
+    *,
+    characteristic: str | None = None,
+    kinds: Sequence[StudyKind] = (),
+    since: datetime | None = None,
+    limit: int | None = 200,
+    before: UUID | None = None,
 ) -> tuple[Study, ...]:
-    """The newest first. `before` goes on where an earlier answer ended."""
+    """The newest first. `before` goes on where an earlier answer ended.
+
+    kinds  none: all
+    limit  None: all. A proof holds, however many other studies came after it
+    """
     study = tables.gauge_study
     rows = select(study).order_by(study.c.made_at.desc(), study.c.id.desc()).limit(limit)
     if before is not None:
         rows = rows.where(older(study.c.made_at, study.c.id, before))
     if characteristic is not None:
         rows = rows.where(study.c.characteristic == characteristic)
+    if kinds:
+        rows = rows.where(study.c.kind.in_(kinds))
+    if since is not None:
+        rows = rows.where(study.c.made_at >= since)
     with store.reading() as connection:
         found = connection.execute(rows).all()
         names = people.names(connection, [row.by for row in found if row.by is not None])

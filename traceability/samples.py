@@ -131,27 +131,28 @@ def count_samples(
     was finished are left out.
 
     since    the subgroup it falls into is counted whole
-    until    None: up to now, the subgroup in progress included; with a stratum or of defects, the quarter of an hour it
-             falls into
+    until    the last subgroup is counted up to it; None: up to now, the subgroup in progress included
     stratum  None: all units
 
     Samples have a stage where one lane is asked for, or one stage. Raises TooManySubgroups.
     """
     plan = shifts or Shifts()
-    end = until or datetime.now(UTC)
+    now = until or datetime.now(UTC)
     chosen = stratum or Stratum()
-    windows = _at_most(_hours(since, end, plan) if by == "hour" else _shifts(since, end, plan))
+    windows = _at_most(_hours(since, now, plan) if by == "hour" else _shifts(since, now, plan))
     if chosen.shift is not None:
         windows = [window for window in windows if _shift_start(window.since, plan) == chosen.shift]
     if not windows:
         return ()
+    # Up to now is all that is on record: the subgroup in progress is in the sums too, as a whole.
+    end = until or windows[-1].until
     wanted = _Wanted(station=station, lane=lane, simulated=simulated)
     is_of_refused = chosen.kind is None and counting == "units"
     happened = () if lane is None else changes(store, station=station, lane=lane)
     with store.reading() as connection:
         # Of several lanes the one with most units would set the stage of all.
         has_stages = lane is not None or chosen.stage is not None
-        stages = _stages(connection, windows, wanted) if has_stages else {}
+        stages = _stages(connection, windows, end, wanted) if has_stages else {}
         if chosen.stage is None:
             counted = _counted(connection, windows, end, wanted)
         else:
@@ -164,16 +165,7 @@ def count_samples(
         if not (chosen.camera is None and (chosen.stage is None or is_of_refused)):
             found = _from_records(connection, windows, end, chosen, wanted, counting)
         elif not is_of_refused:
-            found = _in_sums(connection, windows, chosen.kind, wanted, counting)
-            if counting == "units":
-                # Sums of quarters may go beyond the end: no more can be bad than were judged before it.
-                found = Counter(
-                    {
-                        number: min(units, _judged(counted[number][0]))
-                        for number, units in found.items()
-                        if number in counted
-                    }
-                )
+            found = _in_sums(connection, windows, end, chosen.kind, wanted, counting)
     return tuple(
         _sample(
             windows[number],
@@ -332,44 +324,102 @@ def _sums(
             yield number, *found
 
 
-def _numbered(windows: Sequence[Window]) -> list[tuple[int, datetime, datetime]]:
-    return [(number, window.since, window.until) for number, window in enumerate(windows)]
+_Bounds = list[tuple[int, datetime, datetime]]
+"""Numbers of windows, each with the moments between which something of it is counted."""
+
+
+def _parted(windows: Sequence[Window], end: datetime) -> tuple[_Bounds, _Bounds]:
+    """What of each window before `end` is in sums of whole quarters of an hour, and what only in the records, which is
+    mostly nothing."""
+    summed, rest = [], []
+    for number, window in enumerate(windows):
+        until = min(window.until, end)
+        first, last = rollups.whole_quarters(window.since, until)
+        summed.append((number, first, last))
+        rest += [(number, since, to) for since, to in ((window.since, first), (last, until)) if since < to]
+    return summed, rest
 
 
 def _stages(
-    connection: Connection, windows: Sequence[Window], wanted: _Wanted
+    connection: Connection, windows: Sequence[Window], end: datetime, wanted: _Wanted
 ) -> dict[int, dict[str, _Units]]:
     found: dict[int, dict[str, _Units]] = {}
-    for number, stage, verdict, made_up, units in _sums(
-        connection,
-        tables.rollup_stages,
-        _numbered(windows),
-        wanted.equal,
-        by=("stage", "verdict", "simulated"),
-        of_columns=("units",),
-    ):
+
+    def count(number: int, stage: str, verdict: Verdict, made_up: bool, units: int) -> None:
         so_far, of_those = found.setdefault(number, {}).get(stage, (Counter(), 0))
         so_far[verdict] += int(units)
         found[number][stage] = (so_far, of_those + (int(units) if made_up else 0))
+
+    summed, rest = _parted(windows, end)
+    by = ("stage", "verdict", "simulated")
+    for row in _sums(connection, tables.rollup_stages, summed, wanted.equal, by=by, of_columns=("units",)):
+        count(*row)
+    if rest:
+        spans, head = _spans(rest), tables.inspection.c
+        rows = (
+            select(
+                spans.c.number,
+                head.id,
+                head.recipe_name,
+                head.recipe_revision,
+                head.verdict,
+                head.simulated,
+            )
+            .select_from(spans)
+            .join(tables.inspection, _in_span(spans))
+            .where(*of(tables.inspection, **wanted.equal))
+        )
+        seen = connection.execute(rows).all()
+        models = models_of(connection, [row.id for row in seen])
+        for row in seen:
+            stage = rollups.stage_of(row.recipe_name, row.recipe_revision, models.get(row.id, []))
+            count(row.number, stage, row.verdict, row.simulated, 1)
     return found
 
 
 def _in_sums(
-    connection: Connection, windows: Sequence[Window], kind: str | None, wanted: _Wanted, counting: Counting
+    connection: Connection,
+    windows: Sequence[Window],
+    end: datetime,
+    kind: str | None,
+    wanted: _Wanted,
+    counting: Counting,
 ) -> Counter[int]:
     """Judged units with a kind of defect, or the defects on them; of all kinds only defects can be told."""
     found: Counter[int] = Counter()
+    summed, rest = _parted(windows, end)
     for number, verdict, counted in _sums(
         connection,
         tables.rollup_defects,
-        _numbered(windows),
+        summed,
         {**wanted.equal, "kind": kind},
         by=("verdict",),
         of_columns=(counting,),
     ):
         if verdict != Verdict.NOT_INSPECTED:
             found[number] += int(counted)
+    if rest:
+        spans, head, defect = _spans(rest), tables.inspection.c, tables.defect.c
+        rows = (
+            select(spans.c.number, func.count(head.id.distinct()) if counting == "units" else func.count())
+            .select_from(spans)
+            .join(tables.inspection, _in_span(spans))
+            .join(tables.defect, defect.inspection_id == head.id)
+            .where(
+                *of(tables.inspection, **wanted.equal),
+                head.verdict != Verdict.NOT_INSPECTED,
+                defect.kind == kind if kind is not None else true(),
+            )
+            .group_by(spans.c.number)
+        )
+        for number, in_rest in plain_rows(connection, rows):
+            found[number] += int(in_rest)
     return found
+
+
+def _in_span(spans: CTE) -> ColumnElement[bool]:
+    head = tables.inspection.c
+    return and_(head.finished_at >= spans.c.since, head.finished_at < spans.c.until)
 
 
 def _from_records(
@@ -433,16 +483,8 @@ def models_of(connection: Connection, ids: Sequence[UUID]) -> dict[UUID, list[tu
 def _counted(
     connection: Connection, windows: Sequence[Window], end: datetime, wanted: _Wanted
 ) -> dict[int, _Units]:
-    """Units of each window, by its number, finished before `end`; windows in which nothing was finished are left out.
-
-    Whole quarters of an hour come from their sums; the rest, mostly nothing, from the records themselves.
-    """
-    summed, rest = [], []
-    for number, window in enumerate(windows):
-        until = min(window.until, end)
-        first, last = rollups.whole_quarters(window.since, until)
-        summed.append((number, first, last))
-        rest += [(number, since, to) for since, to in ((window.since, first), (last, until)) if since < to]
+    """Units of each window finished before `end`, by its number; windows in which nothing was finished are left out."""
+    summed, rest = _parted(windows, end)
     found: dict[int, _Units] = {}
 
     def count(number: int, verdict: Verdict, made_up: bool, units: int) -> None:
@@ -458,10 +500,7 @@ def _counted(
         rows = (
             select(spans.c.number, head.verdict, head.simulated, func.count())
             .select_from(spans)
-            .join(
-                tables.inspection,
-                and_(head.finished_at >= spans.c.since, head.finished_at < spans.c.until),
-            )
+            .join(tables.inspection, _in_span(spans))
             .where(*of(tables.inspection, **wanted.equal))
             .group_by(spans.c.number, head.verdict, head.simulated)
         )
@@ -813,28 +852,45 @@ def hourly_means(
     lane: str | None = None,
     shifts: Shifts | None = None,
 ) -> dict[str, tuple[MeasuredMean, ...]]:
-    """Of every measurement, by name; hours without a value are left out. Raises TooManySubgroups."""
-    end = until or datetime.now(UTC)
-    windows = _at_most(_hours(since, end, shifts or Shifts()))
+    """Of every measurement, by name; hours without a value are left out, and the last is taken up to `until`. Raises
+    TooManySubgroups."""
+    windows = _at_most(_hours(since, until or datetime.now(UTC), shifts or Shifts()))
     if not windows:
         return {}
     wanted = _Wanted(station=station, lane=lane, simulated=None)
+    summed, rest = _parted(windows, until or windows[-1].until)
     sums: dict[tuple[str, int], tuple[float, int]] = {}
+
+    def add(number: int, name: str, total: float, values: int) -> None:
+        so_far, of_those = sums.get((name, number), (0.0, 0))
+        sums[name, number] = (so_far + float(total), of_those + int(values))
+
     with store.reading() as connection:
-        for number, name, total, values in _sums(
+        for row in _sums(
             connection,
             tables.rollup_measurements,
-            _numbered(windows),
+            summed,
             wanted.equal,
             by=("name",),
             of_columns=("total", "values"),
         ):
-            so_far, of_those = sums.get((name, number), (0.0, 0))
-            sums[name, number] = (so_far + float(total), of_those + int(values))
+            add(*row)
+        if rest:
+            spans, head, measured = _spans(rest), tables.inspection.c, tables.measurement.c
+            rows = (
+                select(spans.c.number, measured.name, func.sum(measured.value), func.count())
+                .select_from(spans)
+                .join(tables.inspection, _in_span(spans))
+                .join(tables.measurement, measured.inspection_id == head.id)
+                .where(*of(tables.inspection, **wanted.equal), head.verdict != Verdict.NOT_INSPECTED)
+                .group_by(spans.c.number, measured.name)
+            )
+            for row in plain_rows(connection, rows):
+                add(*row)
     found: dict[str, list[MeasuredMean]] = {}
-    for (name, number), (total, values) in sorted(sums.items()):
+    for (name, number), (total, of_values) in sorted(sums.items()):
         found.setdefault(name, []).append(
-            MeasuredMean(window=windows[number], mean=total / values, values=values)
+            MeasuredMean(window=windows[number], mean=total / of_values, values=of_values)
         )
     return {name: tuple(means) for name, means in found.items()}
 

@@ -218,7 +218,9 @@ def make_if_due(
 def _new_values(store: TraceStore, standing: StandingStudy, *, at: datetime) -> tuple[GoldenValue, ...]:
     """Since the last study that it made, and since camera, lamp or lens changed, but none older than LOOKS_BACK."""
     since = at - LOOKS_BACK
-    for study in gauge_studies.studies(store, characteristic=standing.characteristic):
+    for study in gauge_studies.studies(
+        store, characteristic=standing.characteristic, kinds=(standing.kind,), since=since, limit=None
+    ):
         if study.readings.get(STANDING) == standing.name:
             since = max(since, study.made_at)
             break

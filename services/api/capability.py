@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from http import HTTPStatus
 from math import isfinite
@@ -234,7 +234,8 @@ def report_of(here: OnRecord, language: str, asked: Measured, wanted: Specified)
         natural_lower=wanted.natural_lower,
         natural_upper=wanted.natural_upper,
     )
-    charted = measured_of(here, language, asked)
+    # Pre-control, for one, signals nothing: no other chart than that of the single values shows them stable.
+    charted = measured_of(here, language, replace(asked, chart="individuals"))
     left_out = {point.key for point in charted.location.excluded}
     values = [
         one

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from http import HTTPStatus
-from math import isfinite, pi
+from math import floor, isfinite, log10, pi
 from typing import Annotated, Literal
 from uuid import UUID
 
@@ -472,6 +472,8 @@ def positions(
 
 
 ZONES = 5
+PLACES_SHOWN = 1
+"""Decimals of a place in mm, at least; of small parts a thousandth of their shorter side."""
 GRID = (24, 12)
 
 
@@ -481,8 +483,8 @@ def positions_of(
     found = places(here.store, since=since, station=station, lane=lane, kind=kind, limit=MOST_DEFECTS)
     kinds = sorted({one.kind for one in found})
     number = {name: index for index, name in enumerate(kinds)}
-    x = [round((one.box_mm.x1 + one.box_mm.x2) / 2, 1) for one in found]
-    y = [round((one.box_mm.y1 + one.box_mm.y2) / 2, 1) for one in found]
+    x = [(one.box_mm.x1 + one.box_mm.x2) / 2 for one in found]
+    y = [(one.box_mm.y1 + one.box_mm.y2) / 2 for one in found]
     extent = None
     if found:
         extent = (
@@ -493,13 +495,19 @@ def positions_of(
         )
     has_area = extent is not None and extent[0] < extent[2] and extent[1] < extent[3]
     zones, heat = [], []
+    shown = PLACES_SHOWN
     clustered = clustering_p = None
     if extent is not None and has_area:
         wide = (extent[2] - extent[0]) / ZONES
+        shown = max(shown, _decimals(min(extent[2] - extent[0], extent[3] - extent[1]), digits=4))
+        named = _decimals(wide, digits=2)
         counted = [0] * ZONES
         for at in x:
             counted[min(ZONES - 1, int((at - extent[0]) / wide))] += 1
-        names = [f"{extent[0] + n * wide:.0f}–{extent[0] + (n + 1) * wide:.0f} mm" for n in range(ZONES)]
+        names = [
+            f"{extent[0] + n * wide:.{named}f}–{extent[0] + (n + 1) * wide:.{named}f} mm"
+            for n in range(ZONES)
+        ]
         zones = [
             ZoneAnswer(
                 zone=one.zone,
@@ -526,8 +534,9 @@ def positions_of(
         since=since,
         # Defects that all lie on one line, at 0, are no area to draw on.
         extent=extent if has_area else None,
-        x_mm=x,
-        y_mm=y,
+        # Drawn as fine as anybody sees: 200 000 places of all their digits would be twice as many bytes.
+        x_mm=[round(at, shown) for at in x],
+        y_mm=[round(at, shown) for at in y],
         kind=[number[one.kind] for one in found],
         inspection=[str(one.inspection) for one in found],
         kinds=[
@@ -548,6 +557,11 @@ def positions_of(
         empty=empty,
         units=units,
     )
+
+
+def _decimals(length_mm: float, *, digits: int) -> int:
+    """With so many, a length is told by that many digits: of 4 mm by four digits, 3."""
+    return max(0, digits - 1 - floor(log10(length_mm)))
 
 
 def _why_empty(

@@ -15,6 +15,7 @@ from pydantic import BaseModel
 
 from services.text import say
 from traceability.chart_book import Book, ChartEntry
+from traceability.errors import SpcError
 from traceability.spc.attributes import Dispersion
 from traceability.spc.charts import ControlChart, Exclusion
 from traceability.spc.rules import NELSON, PRESETS, Side
@@ -162,7 +163,10 @@ class RuleAnswer(BaseModel):
 
 
 class FrozenAnswer(BaseModel):
-    """Limits that were kept; points of another `stage` than theirs have limits of their own."""
+    """Limits that were kept; points of another `stage` than theirs have limits of their own.
+
+    `stage`  empty where they were frozen without stages: they hold for all points
+    """
 
     version: int
     person: str
@@ -183,6 +187,7 @@ class ChartAnswer(BaseModel):
 
     `name`     under which exclusions, comments and frozen limits are kept
     `unit`     of the values; empty for a share, 0..1
+    `size`     units behind each point of a chart of measured values; counts say their own at each point
     `stages`   in order, each once; empty where limits do not start anew
     """
 
@@ -198,6 +203,7 @@ class ChartAnswer(BaseModel):
     rules: list[RuleAnswer]
     signals: list[SignalAnswer]
     stages: list[str]
+    size: int = 1
     by: Literal["hour", "shift"] | None = None
     baseline: BaselineAnswer | None = None
     dispersion: DispersionAnswer | None = None
@@ -211,9 +217,9 @@ class ChartAnswer(BaseModel):
 
     @property
     def units(self) -> int:
-        """Of a chart of counts: all units in it. Of single values: one a point."""
+        """Of a chart of counts: all units in it. Of measured values: those behind its points."""
         return sum(
-            1 if point.opportunity is None else point.opportunity + (point.not_inspected or 0)
+            self.size if point.opportunity is None else point.opportunity + (point.not_inspected or 0)
             for point in self.points
         )
 
@@ -341,20 +347,53 @@ def comments_of(book: Book) -> list[CommentAnswer]:
     ]
 
 
+class StageWithoutLimits(SpcError):
+    """Limits to be frozen of a stage that is too short to have any. Facts: stage."""
+
+    code = "SPC-STAGE-WITHOUT-LIMITS"
+
+
+def stage_to_freeze(chart: ControlChart, limits_stage: str) -> str:
+    """The stage in progress, in which limits are frozen; empty where no stages are drawn.
+
+    limits_stage  where the chart's limits come from: those of an older stage must not judge this one
+
+    Raises StageWithoutLimits.
+    """
+    stage = chart.stage[-1] if chart.stage else ""
+    if stage == limits_stage:
+        return stage
+    raise StageWithoutLimits(
+        f"The stage in progress, {stage}, has no limits of its own yet.",
+        action="Wait until more was inspected in it, then freeze; or freeze the limits of the chart without stages.",
+        stage=stage,
+    )
+
+
+def held_by(own: ControlChart, entry: ChartEntry | None) -> NDArray[np.bool_]:
+    """Of each point: do the frozen limits of this entry hold for it? Those of a stage hold for that stage, those frozen
+    without stages for all; a chart drawn without stages is judged by either."""
+    if entry is None or entry.value is None:
+        return np.zeros(own.value.size, np.bool_)
+    stage = entry.value.get("stage", "")
+    if not stage or not own.stage:
+        return np.ones(own.value.size, np.bool_)
+    return np.array([one == stage for one in own.stage], np.bool_)
+
+
 def with_frozen(
     own: ControlChart, kept: Callable[[Mapping[str, Any]], ControlChart], entry: ChartEntry | None
 ) -> ControlChart:
-    """The chart with its frozen limits at the points of the stage they were frozen in; the others keep their own.
+    """The chart with its frozen limits at the points they hold for; the others keep their own.
 
-    kept  draws the same points against the limits that an entry holds
+    kept  draws the same points, in the same stages, against the limits that an entry holds
     """
-    if entry is None or entry.value is None:
+    here = held_by(own, entry)
+    if entry is None or entry.value is None or not here.any():
         return own
     judged = kept(entry.value)
-    stage = entry.value.get("stage", "")
-    if not own.stage or set(own.stage) == {stage}:
+    if here.all():
         return judged
-    here = [one == stage for one in own.stage]
     signals = [one for one in judged.signals if here[one.index]] + [
         one for one in own.signals if not here[one.index]
     ]

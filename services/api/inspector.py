@@ -25,6 +25,7 @@ from traceability.gauge_studies import Accuracy, Study, result_of, studies
 from traceability.own_series import Own, by_hour, own_series
 from traceability.samples import MeasuredMean, Window, count_samples, hourly_means
 from traceability.spc.attributes import CountSample, count_chart
+from traceability.spc.causes import Change as Jump
 from traceability.spc.causes import change_point
 from traceability.spc.charts import ControlChart, individuals_chart
 from traceability.spc.detection import PodCurve
@@ -52,6 +53,12 @@ UNDER = "recipe, model"
 """The step that a change of what units are judged under makes; told to readers by a key of the texts."""
 
 LEAST_HOURS = 6
+
+NEAR_HOURS = 2
+"""From the change of the rejects: what changed nearer to it is a suspect."""
+
+LEAST_ON_A_SIDE = 2
+"""Hours before, and after, a change: one hour alone is no level."""
 
 LEAST_RATES = 2
 """Points of a chart of false calls or escapes."""
@@ -89,6 +96,16 @@ class MoverAnswer(BaseModel):
     level_after: float
     p: float
     is_suspect: bool
+
+
+class NotComparedAnswer(BaseModel):
+    """A series with a value in too few of the hours that were judged, or in too few before or after the rejects
+    changed: whether it moved with them nobody can say."""
+
+    name: str
+    title: str
+    is_inspector: bool
+    hours: int
 
 
 class ProofAnswer(BaseModel):
@@ -145,7 +162,8 @@ class DriftAnswer(BaseModel):
 
 
 class InspectorAnswer(BaseModel):
-    """`moved_at`: where the share of rejects changed. `verdict`: whose series moved with it (docs/statistics.md).
+    """`moved_at`: where the share of rejects changed. `verdict`: whose series moved with it (docs/statistics.md), of
+    those that are not in `not_compared`.
 
     `corrected_by`: the accuracy studies that hold, or, where none does, what reviews and audits say `now`; `refusal`
     says why none does
@@ -159,6 +177,7 @@ class InspectorAnswer(BaseModel):
     moved_p: float | None
     verdict: str
     movers: list[MoverAnswer]
+    not_compared: list[NotComparedAnswer]
     plain: ChartAnswer
     corrected: ChartAnswer | None
     corrected_by: Literal["proofs", "now"] | None
@@ -220,7 +239,7 @@ def inspector_of(
         for name, series in (("latency", seen.latency_s), ("score_of_passed", seen.scores))
         if (found := _means(series))
     }
-    known = studies(here.store, characteristic=lane)
+    known = studies(here.store, characteristic=lane, kinds=("accuracy", "audit", "hit_miss"), limit=None)
     proofs = _proofs(known)
     happened = changes(here.store, station=station, lane=lane)
     now = _now(known, seen, since=since)
@@ -231,10 +250,10 @@ def inspector_of(
         [sample.count for sample in counted],
         [sample.opportunity for sample in counted],
         kind="binomial",
-        least=2,
+        least=LEAST_ON_A_SIDE,
         permutations=199,
     )
-    movers = _movers(language, counted, means)
+    movers, not_compared = _movers(language, counted, means, moved)
     is_moved = moved.p <= 0.01
     suspects = [one for one in movers if one.is_suspect] if is_moved else []
     return InspectorAnswer(
@@ -252,6 +271,7 @@ def inspector_of(
         if suspects[0].is_inspector
         else "process",
         movers=movers,
+        not_compared=not_compared,
         plain=plain,
         corrected=corrected,
         corrected_by=None if corrected is None else "proofs" if refusal is None else "now",
@@ -277,42 +297,49 @@ def is_inspectors(name: str) -> bool:
 
 
 def _movers(
-    language: str, counted: Sequence[CountSample], means: Mapping[str, Sequence[MeasuredMean]]
-) -> list[MoverAnswer]:
-    hours = {sample.key: place for place, sample in enumerate(counted)}
-    inspectors: dict[str, list[float]] = {}
-    process: dict[str, list[float]] = {}
+    language: str,
+    counted: Sequence[CountSample],
+    means: Mapping[str, Sequence[MeasuredMean]],
+    rejects: Jump,
+) -> tuple[list[MoverAnswer], list[NotComparedAnswer]]:
+    """Each series by the hours in which it has a value: one silent hour of a sensor says nothing about the others."""
+    place_of = {sample.key: place for place, sample in enumerate(counted)}
+    found, not_compared = [], []
+
+    def compare(name: str, title: str, known: Mapping[int, float], *, is_inspector: bool) -> None:
+        hours = sorted(known)
+        before = sum(place < rejects.before for place in hours)
+        if len(hours) < LEAST_HOURS or min(before, len(hours) - before) < LEAST_ON_A_SIDE:
+            not_compared.append(
+                NotComparedAnswer(name=name, title=title, is_inspector=is_inspector, hours=len(hours))
+            )
+            return
+        series = {name: [known[place] for place in hours]}
+        for one in who_moved(rejects, series if is_inspector else {}, {} if is_inspector else series):
+            began = hours[one.change.before]
+            found.append(
+                MoverAnswer(
+                    name=name,
+                    title=title,
+                    is_inspector=is_inspector,
+                    at=counted[began].at,
+                    hours_after=began - rejects.before,
+                    level_before=one.change.level_before,
+                    level_after=one.change.level_after,
+                    p=one.change.p,
+                    is_suspect=one.is_shown and abs(began - rejects.before) <= NEAR_HOURS,
+                )
+            )
+
     for name, series in means.items():
-        by_hour = {one.window.key: one.mean for one in series}
-        if set(hours) <= set(by_hour):
-            (inspectors if is_inspectors(name) else process)[name] = [by_hour[key] for key in hours]
+        known = {place_of[one.window.key]: one.mean for one in series if one.window.key in place_of}
+        compare(name, quantity_name(language, name), known, is_inspector=is_inspectors(name))
     stages = list(dict.fromkeys(sample.stage for sample in counted))
     if len(stages) > 1:
-        inspectors[UNDER] = [float(stages.index(sample.stage)) for sample in counted]
-    rejects = change_point(
-        [sample.count for sample in counted],
-        [sample.opportunity for sample in counted],
-        kind="binomial",
-        least=2,
-        permutations=199,
-    )
-    found = []
-    for one in who_moved(rejects, inspectors, process, within_points=2):
-        is_under = one.name == UNDER
-        found.append(
-            MoverAnswer(
-                name=one.name,
-                title=say("web.inspector.under", language) if is_under else quantity_name(language, one.name),
-                is_inspector=one.is_inspector,
-                at=counted[one.change.before].at,
-                hours_after=one.lag,
-                level_before=one.change.level_before,
-                level_after=one.change.level_after,
-                p=one.change.p,
-                is_suspect=one.is_shown and abs(one.lag) <= 2,
-            )
-        )
-    return found
+        under = {place: float(stages.index(sample.stage)) for place, sample in enumerate(counted)}
+        compare(UNDER, say("web.inspector.under", language), under, is_inspector=True)
+    found.sort(key=lambda one: (not one.is_suspect, one.p, abs(one.hours_after), one.name))
+    return found, sorted(not_compared, key=lambda one: one.name)
 
 
 Proofs = Mapping[str, Sequence[tuple[Study, Accuracy]]]

@@ -29,6 +29,7 @@ from services.api.charts import (
     points_of,
     rules_of,
     signals_of,
+    stage_to_freeze,
 )
 from services.api.once import OnceRoute
 from services.api.serving import Here, Language, Moment, OnRecord, Serving
@@ -70,7 +71,7 @@ from traceability.samples import (
 )
 from traceability.spc.charts import ControlChart, PreControl, autocorrelation
 from traceability.spc.checks import magnitude
-from traceability.subgroups import LARGEST, SMALLEST, measured_together
+from traceability.subgroups import LARGEST, SMALLEST, from_whole_subgroup, measured_together
 
 router = APIRouter(prefix="/spc", tags=["statistics"], route_class=OnceRoute)
 
@@ -351,15 +352,20 @@ def _made(here: OnRecord, asked: Measured, book: Book) -> Made:
             lane=asked.lane,
         )
         return made_together(units, chart=asked.chart, by_stage=by_stage, book=book)
+    is_of_subgroups = asked.chart in OF_SUBGROUPS
     values = measured_values(
         here.store,
         asked.measurement,
         # A shift that is seen in part only would be cut into other subgroups than the whole one.
-        since=shift_at(asked.since, Shifts()).since if asked.chart in OF_SUBGROUPS else asked.since,
+        since=shift_at(asked.since, Shifts()).since if is_of_subgroups else asked.since,
         station=asked.station,
         lane=asked.lane,
-        most=MOST_SUBGROUPS * (asked.size if asked.chart in OF_SUBGROUPS else 1),
+        most=MOST_SUBGROUPS * (asked.size if is_of_subgroups else 1),
     )
+    if is_of_subgroups:
+        values = from_whole_subgroup(
+            here.store, values, asked.measurement, size=asked.size, station=asked.station, lane=asked.lane
+        )
     return made(
         values,
         chart=asked.chart,
@@ -382,8 +388,8 @@ def _resemblance(location: ControlChart) -> float | None:
 
 
 def limits_to_freeze(here: OnRecord, asked: Measured) -> dict[str, Any]:
-    """The limits of the newest stage as they are now, to be kept. Raises as `measured_of` does, and
-    ParameterOutOfRange for a chart that has none to keep."""
+    """The limits of the stage in progress as they are now, to be kept. Raises as `measured_of` does,
+    StageWithoutLimits, and ParameterOutOfRange for a chart that has none to keep."""
     drawn = _made(here, asked, book_of(here.store, asked.name))
     if drawn.limits is None:
         raise ParameterOutOfRange(
@@ -393,8 +399,7 @@ def limits_to_freeze(here: OnRecord, asked: Measured) -> dict[str, Any]:
             value=asked.chart,
             allowed=", ".join(WITH_KEPT_LIMITS),
         )
-    stage = drawn.location.stage
-    return drawn.limits.as_dict() | {"stage": stage[-1] if stage else ""}
+    return drawn.limits.as_dict() | {"stage": stage_to_freeze(drawn.location, drawn.limits_stage)}
 
 
 def point_url(point: Sequence[MeasuredValue]) -> str:
@@ -445,6 +450,7 @@ def _answer(
         rules=rules_of(chart, asked.rules, language),
         signals=signals_of(chart, points, asked.rules, language),
         stages=list(dict.fromkeys(chart.stage)),
+        size=len(drawn.points[0]),
         frozen=frozen_of(book),
         comments=comments_of(book),
     )

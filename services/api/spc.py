@@ -12,6 +12,8 @@ from uuid import UUID
 
 from fastapi import APIRouter, Depends, Query
 from fastapi.responses import Response
+from numpy import flatnonzero
+from numpy import isfinite as are_finite
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 from services.access import Caller, Right, SignedIn, check_right
@@ -27,9 +29,11 @@ from services.api.charts import (
     comments_of,
     exclusions,
     frozen_of,
+    held_by,
     points_of,
     rules_of,
     signals_of,
+    stage_to_freeze,
     with_frozen,
 )
 from services.api.once import OnceRoute
@@ -46,7 +50,7 @@ from traceability.chart_book import Book, Entry, book_of, chart_name, enter
 from traceability.errors import ParameterOutOfRange, ReadingsUnreadable, SubgroupUnknown
 from traceability.rare_events import rare_events
 from traceability.samples import KindCount, UnitSeen
-from traceability.spc.attributes import count_chart
+from traceability.spc.attributes import Baseline, CountChart, CountKind, CountSample, count_chart
 from traceability.spc.charts import ControlChart
 from traceability.spc.checks import within
 from traceability.spc.rules import PRESETS
@@ -195,12 +199,16 @@ def named_numbers(text: str, *, columns: str) -> dict[str, float]:
             continue
         name, _, number = part.rpartition("=")
         try:
+            # After a decimal comma, as in scratch=3,5, stands a number of nothing.
+            if not name.strip():
+                raise ValueError(part)
             found[name.strip()] = float(number)
         except ValueError as error:
             raise ReadingsUnreadable(
                 f"{part[:60]!r} is not {columns}.",
-                action="Write name=number, parted by commas, as scratch=3.5, dent=2.",
+                action="Write name=number with a point before the decimals, parted by commas: scratch=3.5, dent=2.",
                 line=1,
+                reason="named",
                 text=part[:60],
                 columns=columns,
             ) from error
@@ -405,22 +413,18 @@ NOT_FOR_ALL = problems(
 
 
 @router.post("/p/entries", status_code=HTTPStatus.CREATED, responses=NOT_FOR_ALL)
-def enter_p(
-    here: Here, caller: SignedIn, language: Language, selected: Selected, said: EntrySaid
-) -> EntryMade:
+def enter_p(here: Here, caller: SignedIn, selected: Selected, said: EntrySaid) -> EntryMade:
     """Leave a point out of the limits of this chart, take it in again, comment, freeze its limits or release them."""
-    return EntryMade(id=decide_p(here, caller, language, selected, said))
+    return EntryMade(id=decide_p(here, caller, selected, said))
 
 
-def decide_p(here: Serving, caller: Caller, language: str, selected: Selection, said: EntrySaid) -> UUID:
+def decide_p(here: Serving, caller: Caller, selected: Selection, said: EntrySaid) -> UUID:
     """Raises RightMissing, SubgroupUnknown, InspectionUnknown, and what drawing the chart raises."""
     if said.point is not None and selected.chart in RARE:
         recorded(here, inspection_id(said.point))
     elif said.point is not None:
         samples.window_of(said.point)
-    return decide(
-        here, caller, selected.name, said, limits=lambda: limits_to_freeze(here, language, selected)
-    )
+    return decide(here, caller, selected.name, said, limits=lambda: limits_to_freeze(here, selected))
 
 
 def decide(
@@ -483,35 +487,23 @@ def chart_of(here: OnRecord, language: str, selected: Selection) -> ChartAnswer:
     kind = selected.chart
     if kind == "g" or kind == "t" or kind == "bernoulli_cusum" or kind == "poisson_cusum":
         return _rare_chart_of(here, language, selected, kind)
-    counted = samples.count_samples(
-        here.store,
-        by=selected.by,
-        since=selected.since,
-        until=selected.until,
-        station=selected.station,
-        lane=selected.lane,
-        stratum=selected.stratum,
-        counting="defects" if selected.chart in OF_DEFECTS else "units",
-    )
     book = book_of(here.store, selected.name)
-    # Of several lanes the one with most units would set the stage, and the others' changes be missed.
-    by_stage = selected.stages == "by_change" and selected.lane is not None
-    rules = PRESETS[selected.rules]
-    own = count_chart(
-        counted,
-        kind=kind,
-        by_stage=by_stage,
-        excluded=exclusions(book, [sample.key for sample in counted]),
-        rules=rules,
-    )
+    counted, own = _own_chart(here, selected, kind, book)
 
     def kept(value: Mapping[str, Any]) -> ControlChart:
-        baseline = replace(
-            own.baseline, centre=value["centre"], sigma_z=value["sigma_z"], subgroups=value["subgroups"]
-        )
-        return count_chart(counted, kind=own.baseline.kind, baseline=baseline, rules=rules).chart
+        return count_chart(
+            counted,
+            kind=own.baseline.kind,
+            baseline=_kept_baseline(own, value),
+            by_stage=bool(own.chart.stage),
+            excluded=own.chart.excluded,
+            rules=PRESETS[selected.rules],
+        ).chart
 
     chart = with_frozen(own.chart, kept, book.frozen)
+    baseline, is_frozen = _newest_baseline(own, chart, book)
+    if is_frozen:
+        chart = replace(chart, method=baseline.method)
     point_at = points_of(chart, book)
     points = [
         point_at(
@@ -538,14 +530,56 @@ def chart_of(here: OnRecord, language: str, selected: Selection) -> ChartAnswer:
         book,
         by=selected.by,
         baseline=BaselineAnswer(
-            centre=own.centre,
-            sigma_z=own.baseline.sigma_z,
-            subgroups=own.baseline.subgroups,
-            is_frozen=chart.frozen is not None or (book.frozen is not None and not by_stage),
-            is_provisional=own.baseline.is_provisional,
+            centre=baseline.centre,
+            sigma_z=baseline.sigma_z,
+            subgroups=baseline.subgroups,
+            is_frozen=is_frozen,
+            is_provisional=baseline.is_provisional,
         ),
         dispersion=DispersionAnswer.of(own.dispersion),
     )
+
+
+def _own_chart(
+    here: OnRecord, selected: Selection, kind: CountKind, book: Book
+) -> tuple[Sequence[CountSample], CountChart]:
+    """What was counted, and its chart against limits of its own."""
+    counted = samples.count_samples(
+        here.store,
+        by=selected.by,
+        since=selected.since,
+        until=selected.until,
+        station=selected.station,
+        lane=selected.lane,
+        stratum=selected.stratum,
+        counting="defects" if selected.chart in OF_DEFECTS else "units",
+    )
+    return counted, count_chart(
+        counted,
+        kind=kind,
+        # Of several lanes the one with most units would set the stage, and the others' changes be missed.
+        by_stage=selected.stages == "by_change" and selected.lane is not None,
+        excluded=exclusions(book, [sample.key for sample in counted]),
+        rules=PRESETS[selected.rules],
+    )
+
+
+def _kept_baseline(own: CountChart, value: Mapping[str, Any]) -> Baseline:
+    return replace(
+        own.baseline, centre=value["centre"], sigma_z=value["sigma_z"], subgroups=value["subgroups"]
+    )
+
+
+def _newest_baseline(own: CountChart, chart: ControlChart, book: Book) -> tuple[Baseline, bool]:
+    """What the newest point that has limits is judged by, and whether that was frozen."""
+    limited = flatnonzero(are_finite(chart.upper))
+    if (
+        book.frozen is None
+        or book.frozen.value is None
+        or not held_by(own.chart, book.frozen)[limited[-1:]].any()
+    ):
+        return own.baseline, False
+    return _kept_baseline(own, book.frozen.value), True
 
 
 def _rare_chart_of(here: OnRecord, language: str, selected: Selection, kind: RareChart) -> ChartAnswer:
@@ -654,20 +688,23 @@ def _answer(
     )
 
 
-def limits_to_freeze(here: OnRecord, language: str, selected: Selection) -> dict[str, Any]:
-    """The limits of the newest stage as they are now, to be kept. Raises as `chart_of` does, and ParameterOutOfRange
-    for a chart that has none to keep."""
-    within(
-        0,
-        parameter="chart",
-        allowed=", ".join(one for one in COUNTED if one not in RARE),
-        is_allowed=selected.chart not in RARE,
-    )
-    chart = chart_of(here, language, selected)
-    assert chart.baseline is not None
+def limits_to_freeze(here: OnRecord, selected: Selection) -> dict[str, Any]:
+    """The limits of the stage in progress as they are now, to be kept. Raises as `chart_of` does, StageWithoutLimits,
+    and ParameterOutOfRange for a chart that has none to keep."""
+    kind = selected.chart
+    if kind == "g" or kind == "t" or kind == "bernoulli_cusum" or kind == "poisson_cusum":
+        allowed = ", ".join(one for one in COUNTED if one not in RARE)
+        raise ParameterOutOfRange(
+            f"Limits of a {kind} chart cannot be frozen.",
+            action="Freeze those of another chart of counts.",
+            parameter="chart",
+            value=kind,
+            allowed=allowed,
+        )
+    _, own = _own_chart(here, selected, kind, book_of(here.store, selected.name))
     return {
-        "centre": chart.baseline.centre,
-        "sigma_z": chart.baseline.sigma_z,
-        "subgroups": chart.baseline.subgroups,
-        "stage": chart.stages[-1] if chart.stages else "",
+        "centre": own.baseline.centre,
+        "sigma_z": own.baseline.sigma_z,
+        "subgroups": own.baseline.subgroups,
+        "stage": stage_to_freeze(own.chart, own.baseline_stage),
     }

@@ -6,7 +6,7 @@ from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
 from http import HTTPStatus
 from math import isfinite
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 from uuid import UUID
 
 from fastapi import APIRouter, Depends, Query
@@ -365,7 +365,9 @@ def readings_of(kind: StudyKind, text: str, *, tolerance: str = "", reference: s
         if not cells:
             continue
         if len(cells) != len(columns):
-            raise _unreadable(number, line, columns)
+            raise _unreadable(number, line, columns, reason="line")
+        if kind in _COUNTS and found[columns[0]]:
+            raise _unreadable(number, line, columns, reason="second_line")
         for name, cell in zip(columns, cells, strict=True):
             if name in ("part", "operator", "rating", "truth"):
                 found[name].append(cell)
@@ -373,7 +375,7 @@ def readings_of(kind: StudyKind, text: str, *, tolerance: str = "", reference: s
             try:
                 found[name].append(int(cell) if name == "hit" or kind in _COUNTS else float(cell))
             except ValueError as error:
-                raise _unreadable(number, line, columns) from error
+                raise _unreadable(number, line, columns, reason="line") from error
     given: dict[str, Any] = dict(found)
     if kind in _COUNTS:
         given = {name: values[0] for name, values in found.items() if values}
@@ -384,15 +386,20 @@ def readings_of(kind: StudyKind, text: str, *, tolerance: str = "", reference: s
             try:
                 given[name] = float(said)
             except ValueError as error:
-                raise _unreadable(0, said, (name,)) from error
+                raise _unreadable(0, said, (name,), reason="field") from error
     return given
 
 
-def _unreadable(line: int, text: str, columns: tuple[str, ...]) -> ReadingsUnreadable:
+def _unreadable(
+    line: int, text: str, columns: tuple[str, ...], *, reason: Literal["line", "second_line", "field"]
+) -> ReadingsUnreadable:
+    is_second = reason == "second_line"
     return ReadingsUnreadable(
-        f"Line {line} ({text[:60]!r}) is not {', '.join(columns)}.",
-        action="Give one reading a line, its parts separated by commas or tabs.",
-        reason="line" if line else "field",
+        f"Line {line} ({text[:60]!r}) is {'one too many for' if is_second else 'not'} {', '.join(columns)}.",
+        action="Add the figures up and give them in one line, or record a study for each."
+        if is_second
+        else "Give one reading a line, its parts separated by commas or tabs.",
+        reason=reason,
         line=line,
         text=text[:60],
         columns=", ".join(columns),

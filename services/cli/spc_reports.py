@@ -520,6 +520,9 @@ def _show_inspector(found: InspectorAnswer, language: str, console: Console) -> 
             f"{one.p:.3f}",
         )
     console.print(table)
+    if found.not_compared:
+        names = " · ".join(f"{one.title} ({one.hours})" for one in found.not_compared)
+        console.print(f"{say('web.inspector.not_compared', language)} {names}", markup=False)
     colon = say("web.colon", language)
     for name, chart in (("plain", found.plain), ("corrected", found.corrected)):
         if chart is not None:

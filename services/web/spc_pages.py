@@ -53,6 +53,8 @@ from services.api.spc import (
     ShiftStart,
     chart_of,
     decide_p,
+    inspection_id,
+    inspection_url,
     selection,
     weighing,
 )
@@ -63,10 +65,10 @@ from services.problems import status_of
 from services.rare_charts import EventCusumChart
 from services.text import Explanation, explain, say
 from services.web.language import language_of
-from services.web.rendering import kind_name, lane_name, page
+from services.web.rendering import kind_name, lane_name, page, subgroup_url
 from traceability import gauge_studies, golden_parts, samples, standing_studies
 from traceability.changes import Part, changes
-from traceability.chart_book import Entry
+from traceability.chart_book import Book, ChartEntry, Entry, book_of
 from traceability.errors import ChoiceUnknown, ParameterOutOfRange, SpcError
 from traceability.gauge_studies import StudyKind
 from traceability.golden_parts import FromRecord
@@ -182,6 +184,47 @@ def rights_over_charts(who: Caller | None) -> dict[str, bool]:
     }
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LeftOut:
+    """A point left out of the limits, where there is no chart to show it on."""
+
+    key: str
+    label: str
+    url: str
+    excluded: ChartEntry
+
+
+def left_out_of(book: Book, *, since: datetime, station: str | None, lane: str | None) -> list[LeftOut]:
+    """The subgroups left out, the oldest first. So many may be left out that nothing is left to estimate limits from:
+    only from here can they then be taken in again."""
+    windows = {key: samples.window_of(key) for key in book.excluded}
+    return [
+        LeftOut(
+            key=key,
+            label=f"{window.since.astimezone():%Y-%m-%d %H:%M}",
+            url=subgroup_url(key, station=station, lane=lane),
+            excluded=book.excluded[key],
+        )
+        for key, window in sorted(windows.items())
+        if window.since >= since
+    ]
+
+
+def units_left_out_of(here: Serving, book: Book, *, since: datetime) -> list[LeftOut]:
+    """The same of points that are known by their first unit."""
+    units = samples.units_named(here.store, [inspection_id(key) for key in book.excluded])
+    return [
+        LeftOut(
+            key=str(one.id),
+            label=f"{one.finished_at.astimezone():%Y-%m-%d %H:%M:%S}",
+            url=inspection_url(one.id),
+            excluded=book.excluded[str(one.id)],
+        )
+        for one in sorted(units, key=lambda one: one.finished_at)
+        if one.finished_at >= since
+    ]
+
+
 @router.get("/spc")
 def spc(
     request: Request,
@@ -228,6 +271,7 @@ def spc(
     }
     found: ChartAnswer | None = None
     problem: Explanation | None = None
+    left_out: list[LeftOut] = []
     cameras = samples.cameras_seen(here.store, since=since, station=station or None, lane=lane or None)
     try:
         check_lane(here, language, lane)
@@ -250,6 +294,12 @@ def spc(
             to_find=to_find,
         )
         weighing(weigh, costs)
+        book = book_of(here.store, selected.name)
+        left_out = (
+            units_left_out_of(here, book, since=since)
+            if chart in RARE
+            else left_out_of(book, since=since, station=station or None, lane=lane or None)
+        )
         found = chart_of(here, language, selected)
     except SpcError as error:
         problem = explain(error, language)
@@ -279,6 +329,7 @@ def spc(
         back=f"{request.url.path}?{request.url.query}",
         chart=found,
         problem=problem,
+        left_out=left_out,
         may_freeze=chart not in RARE,
         **rights_over_charts(who),
     )
@@ -309,6 +360,7 @@ def measured_page(
         with_it = tuple(one.name for one in others if not is_inspectors(one.name))[:USUAL_BESIDE]
     found: MeasuredAnswer | None = None
     problem: Explanation | None = None
+    left_out: list[LeftOut] = []
     if chosen:
         try:
             asked = asked_for(
@@ -325,6 +377,7 @@ def measured_page(
                 upper=upper,
                 nominals=nominals,
             )
+            left_out = units_left_out_of(look.here, book_of(look.here.store, asked.name), since=look.since)
             found = measured_of(look.here, language, asked)
         except SpcError as error:
             problem = explain(error, language)
@@ -355,6 +408,7 @@ def measured_page(
         stages=stages,
         found=found,
         problem=problem,
+        left_out=left_out,
         wanting="beside"
         if chosen and chart in OF_SEVERAL and not with_it
         else "limits"
@@ -724,14 +778,13 @@ def _studies_page(
 def enter_p(
     here: Here,
     caller: SignedIn,
-    language: Language,
     selected: Selected,
     kind_of: Annotated[Entry, Form()],
     reason: Annotated[str, Form(max_length=1000)] = "",
     point: Annotated[str, Form(max_length=100)] = "",
     back: Annotated[str, Form(max_length=2000)] = "/spc",
 ) -> Response:
-    decide_p(here, caller, language, selected, _said(kind_of, reason, point))
+    decide_p(here, caller, selected, _said(kind_of, reason, point))
     return _back(back)
 
 

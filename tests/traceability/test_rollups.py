@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import importlib.util
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -8,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from sqlalchemy import Column, MetaData, Table, delete, func, select
+from uuid_utils.compat import uuid7
 
 from inspection.tally import IN_CHALLENGE, IN_SETUP, UNPROVEN
 from inspection.types import Box, Verdict
@@ -104,6 +106,67 @@ def test_the_subgroup_in_progress_is_counted_up_to_its_moment(store: TraceStore)
     assert sum(sample.not_inspected for sample in samples) == sum(
         one.verdict is Verdict.NOT_INSPECTED for one in seen
     )
+
+
+@pytest.mark.parametrize("by", ["hour", "shift"])
+def test_every_chart_counts_its_last_subgroup_up_to_the_moment_asked_for(store: TraceStore, by):
+    """A unit whose quarter of an hour, hour or shift goes on beyond it is counted where it was finished before it."""
+    inspections = _some()
+    store.record(inspections)
+    until = NOON + timedelta(hours=1, minutes=20, seconds=31)
+    (stage,) = stages_seen(store, since=NOON, lane="strip")
+    judged = [
+        one
+        for one in inspections
+        if one.lane == "strip" and one.verdict is not Verdict.NOT_INSPECTED and one.finished_at < until
+    ]
+    refused = sum(one.verdict is Verdict.REJECT for one in judged)
+    scratched = [one for one in judged if any(defect.kind == "scratch" for defect in one.defects)]
+    scratches = sum(defect.kind == "scratch" for one in judged for defect in one.defects)
+    defects = sum(len(one.defects) for one in judged)
+    for counting, asked, expected in (
+        ("units", {}, refused),
+        ("units", {"stage": stage}, refused),
+        ("units", {"kind": "scratch"}, len(scratched)),
+        ("units", {"kind": "scratch", "stage": stage}, len(scratched)),
+        ("units", {"kind": "scratch", "camera": a_defect().camera}, len(scratched)),
+        ("defects", {}, defects),
+        ("defects", {"kind": "scratch"}, scratches),
+        ("defects", {"stage": stage}, defects),
+    ):
+        samples = count_samples(
+            store,
+            by=by,
+            since=NOON,
+            until=until,
+            lane="strip",
+            stratum=Stratum(**asked),
+            counting=counting,
+        )
+        counted = sum(one.count for one in samples), sum(one.opportunity for one in samples)
+        assert counted == (expected, len(judged)), (counting, asked)
+
+
+def test_a_recipe_that_came_after_the_moment_asked_for_is_not_what_its_hour_was_judged_under(
+    store: TraceStore,
+):
+    before, after = (
+        an_inspection(recipe=replace(an_inspection().recipe, revision=revision)) for revision in (1, 2)
+    )
+    store.record([replace(before, finished_at=NOON + timedelta(minutes=1))])
+    store.record(
+        [
+            replace(after, id=uuid7(), finished_at=NOON + timedelta(minutes=minute))
+            for minute in (2, 3, 40, 41)
+        ]
+    )
+
+    def stages(until_minute: float) -> list[str]:
+        until = NOON + timedelta(minutes=until_minute)
+        return [one.stage for one in count_samples(store, by="hour", since=NOON, until=until, lane="strip")]
+
+    (first,), (second,) = stages(1.5), stages(50)
+    assert first != second
 
 
 def test_what_is_delivered_twice_is_counted_once(store: TraceStore):
@@ -264,16 +327,17 @@ def test_stages_and_measurements_on_record_before_there_were_sums_of_them_are_co
     assert counted == grown
 
 
-def test_hourly_means_are_those_of_the_records_that_were_inspected(store: TraceStore):
+@pytest.mark.parametrize("hours", [3, 1.34])
+def test_hourly_means_are_those_of_the_records_that_were_inspected(store: TraceStore, hours):
     inspections = _some()
     store.record(inspections)
-    until = NOON + timedelta(hours=3)
+    until = NOON + timedelta(hours=hours)
     (means,) = hourly_means(store, since=NOON, until=until, lane="strip").values()
     for one in means:
         seen = [
             value.value
             for each in inspections
-            if one.window.since <= each.finished_at < one.window.until
+            if one.window.since <= each.finished_at < min(one.window.until, until)
             and each.lane == "strip"
             and each.verdict is not Verdict.NOT_INSPECTED
             for value in each.measurements

@@ -79,6 +79,23 @@ def test_a_study_is_made_of_each_so_many_new_runs_and_of_no_run_twice(store: Tra
     assert [each.id for each in gauge_studies.studies(store)] == [second.id, first.id]
 
 
+def test_no_run_is_taken_twice_however_many_other_studies_came_between(store: TraceStore, engineer):
+    one = _ordered(store, engineer)
+    _shown(store, SIX)
+    assert _made(store, one, NOON + HOUR) is not None
+    for _ in range(200):
+        gauge_studies.record(
+            store,
+            kind="audit",
+            characteristic="width",
+            model="",
+            readings={"audited": 50, "escapes": 0},
+            at=NOON + 2 * HOUR,
+            by=None,
+        )
+    assert _made(store, one, NOON + 3 * HOUR) is None
+
+
 def test_a_study_that_nobody_made_is_the_systems_own_in_the_audit_too(store: TraceStore, engineer):
     one = _ordered(store, engineer)
     _shown(store, SIX)

@@ -451,6 +451,7 @@ class CountChart:
     chart       NaN where no unit was judged, and such a point never signals; of a c chart also where the number of
                 units is far from that of the other subgroups
     baseline    that of the newest stage which has one
+    baseline_stage  the stage it was estimated in; empty where it is of all samples together, or came from outside
     is_frozen   the limits came from outside, not from these samples
     dispersion  of these samples about their own mean; None where fewer than two were judged
     """
@@ -458,6 +459,7 @@ class CountChart:
     samples: tuple[CountSample, ...]
     chart: ControlChart
     baseline: Baseline
+    baseline_stage: str
     is_frozen: bool
     dispersion: Dispersion | None
 
@@ -567,6 +569,7 @@ def count_chart(
     left_out = {one.index for one in excluded}
     centre, sigma_z = np.full(len(samples), np.nan), np.ones(len(samples))
     found: Baseline | None = baseline
+    found_in = ""
     for part in stage_rows(labels, len(samples)):
         kept = [index for index in part if index not in left_out]
         limits = baseline
@@ -574,6 +577,7 @@ def count_chart(
             if by_stage and np.count_nonzero(judged[kept]) < LEAST_SUBGROUPS:
                 continue
             limits = found = _estimate(count[kept], area[kept], kind)
+            found_in = labels[part[0]] if labels else ""
         centre[part], sigma_z[part] = limits.centre, limits.sigma_z
     if found is None:
         kept = [index for index in range(len(samples)) if index not in left_out]
@@ -600,6 +604,7 @@ def count_chart(
         samples=tuple(samples),
         chart=chart,
         baseline=found,
+        baseline_stage=found_in,
         is_frozen=baseline is not None,
         dispersion=_dispersion(count[judged], area[judged], kind in ("p", "np"))
         if judged.sum() >= LEAST_SUBGROUPS

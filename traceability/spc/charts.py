@@ -184,11 +184,15 @@ class ControlChart:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ChartPair:
-    """Location above, spread below; the spread is looked at first. `limits` can be frozen for later data."""
+    """Location above, spread below; the spread is looked at first. `limits` can be frozen for later data.
+
+    limits_stage  the stage they were estimated in; empty where there are no stages, or where they came from outside
+    """
 
     location: ControlChart
     spread: ControlChart | None
     limits: Limits
+    limits_stage: str
 
 
 class _Common(TypedDict):
@@ -407,6 +411,7 @@ def subgroup_chart(
     left_out = {one.index for one in excluded}
     centre, sigma = np.empty(len(checked)), np.empty(len(checked))
     established: Limits | None = limits
+    established_in = ""
     for part in stage_rows(labels, len(checked)):
         if limits is None:
             used = [checked[index] for index in part if index not in left_out]
@@ -424,6 +429,7 @@ def subgroup_chart(
                 method=chosen,
                 subgroups=len(used),
             )
+            established_in = labels[part[0]] if labels else ""
         assert established is not None
         centre[part], sigma[part] = established.centre, established.sigma
     if established is None:
@@ -455,6 +461,7 @@ def subgroup_chart(
         ),
         spread=_spread_chart(checked, sizes, sigma, spread, sigmas, limit_rule, rules, common),
         limits=established,
+        limits_stage=established_in,
     )
 
 
@@ -490,7 +497,7 @@ def individuals_chart(
     labels = stage_labels(stages, x.size, method="i_mr")
     left_out = {one.index for one in excluded}
     centre, sigma, ranges = np.empty(x.size), np.empty(x.size), np.full(x.size, np.nan)
-    established = limits
+    established, established_in = limits, ""
     for part in stage_rows(labels, x.size):
         if part.size >= span:
             ranges[part[span - 1 :]] = moving_ranges(x[part], span=span)
@@ -510,6 +517,7 @@ def individuals_chart(
                 method=estimator,
                 subgroups=used.size,
             )
+            established_in = labels[part[0]] if labels else ""
         assert established is not None
         centre[part], sigma[part] = established.centre, established.sigma
     if established is None:
@@ -538,6 +546,7 @@ def individuals_chart(
             **common,
         ),
         limits=established,
+        limits_stage=established_in,
     )
 
 

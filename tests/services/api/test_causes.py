@@ -178,6 +178,31 @@ def test_defects_that_all_lie_at_nothing_draw_no_map(station, client):
     assert "none has a place in millimetres" in english
 
 
+def test_defects_strewn_over_a_part_of_4_mm_are_neither_clustered_nor_all_in_zones_of_one_name(
+    station, client
+):
+    """Rounded to tenths of a millimetre, a thousand of them lie on forty places a side, one upon another."""
+    random = np.random.default_rng(3)
+    corners = [(float(x), float(y)) for x, y in random.uniform(0, 3.97, (1000, 2))]
+    station.store.record(
+        [
+            an_inspection(
+                unit=a_unit("86.999.1/S-1"),
+                lane="strip",
+                defects=tuple(a_defect(box_mm=Box(x, y, x + 0.03, y + 0.03)) for x, y in corners),
+                finished_at=datetime.now(UTC) - timedelta(hours=1),
+            )
+        ]
+    )
+    found = client.get("/api/v1/spc/positions", params={"lane": "strip"}).json()
+    assert found["clustering_p"] > 0.01
+    assert sum(map(sum, found["heat"])) == sum(zone["count"] for zone in found["zones"]) == 1000
+    # Its own place, to a micrometre.
+    assert max(abs(x - 0.015 - corner) for x, (corner, _) in zip(found["x_mm"], corners, strict=True)) < 6e-4
+    bounds = [zone["zone"].removesuffix(" mm").split("–") for zone in found["zones"]]
+    assert [len({*pair}) for pair in bounds] == [2] * 5
+
+
 def _map_file(client, format, language="en"):
     answer = client.get(
         "/api/v1/spc/positions/file", params={"lane": "strip", "format": format, "lang": language}

@@ -170,3 +170,17 @@ def test_a_chart_is_printed_in_chinese_with_its_font_in_it(engineer):
     # The reader gives both bytes of a character.
     assert "不合格品率" in page.extract_text().replace("\0", "")
     assert page.mediabox.width > page.mediabox.height
+
+
+def test_of_a_chart_with_too_few_points_left_the_page_lets_them_be_taken_in_again(station):
+    now = datetime.now(UTC).replace(minute=0, second=0, microsecond=0)
+    hours_of_parts(station, [1, 9, 8], until=now, simulated=False)
+    client = signed_in(station.app(), Role.ENGINEER)
+    asked = {"since": (now - timedelta(hours=5)).isoformat(), "lane": "parts", "station": "demo"}
+    points = client.get("/api/v1/spc/p", params=asked).json()["points"][1:]
+    for point in points:
+        said = {"kind": "excluded", "reason": "trial run", "point": point["key"]}
+        assert client.post("/api/v1/spc/p/entries", params=asked, json=said).status_code == 201
+    page = client.get("/spc?lane=parts&station=demo", headers={"Accept": "text/html"}).text
+    for point in points:
+        assert f'name="point" value="{point["key"]}"' in page

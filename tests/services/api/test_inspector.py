@@ -2,10 +2,11 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 
+import numpy as np
 import pytest
 
 from inspection.types import Verdict
-from tests.builders import a_defect, a_unit, an_inspection
+from tests.builders import a_defect, a_measurement, a_unit, an_inspection
 from tests.services.signed_in import signed_in
 from traceability import gauge_studies
 from traceability.accounts import Accounts, Role
@@ -80,6 +81,64 @@ def test_the_page_draws_them(a_shift, client, language):
     assert 'data-part="inspector/latency' in shown.text
 
 
+LONG_H, CHANGED_H = 30, 15
+
+
+def _a_lane_that_darkened(station, *, hours_seen):
+    """From the fifteenth hour on four in ten are refused instead of one in twenty, and the picture is brighter: in the
+    hours in which that was measured."""
+    random = np.random.default_rng(6)
+    begun = BEGUN - timedelta(hours=LONG_H)
+    station.store.record(
+        [
+            an_inspection(
+                unit=a_unit(f"86.999.1/L-{hour}-{number}"),
+                lane="parts",
+                verdict=Verdict.REJECT if number < (8 if is_late else 1) else Verdict.ACCEPT,
+                measurements=(
+                    a_measurement(
+                        name="image_mean", value=random.normal(120 if is_late else 100, 1), unit="DN"
+                    ),
+                )
+                if hour in hours_seen
+                else (),
+                finished_at=begun + timedelta(hours=hour, minutes=3 * number),
+            )
+            for hour in range(LONG_H)
+            for is_late in [hour >= CHANGED_H]
+            for number in range(A_HOUR)
+        ]
+    )
+    return begun
+
+
+def _moved(client, begun):
+    return _inspector(client, since=begun.isoformat(), until=(begun + timedelta(hours=LONG_H)).isoformat())
+
+
+@pytest.mark.parametrize("silent", [(), (3,), (CHANGED_H,), (0, 7, 20, LONG_H - 1)])
+def test_an_hour_without_a_value_keeps_no_series_from_being_a_suspect(station, client, silent):
+    begun = _a_lane_that_darkened(station, hours_seen=set(range(LONG_H)) - set(silent))
+    found = _moved(client, begun)
+    assert found["verdict"] == "inspector"
+    suspect = next(one for one in found["movers"] if one["name"] == "image_mean")
+    assert suspect["is_suspect"]
+    # Where the hour of the change is silent, the next one shows it.
+    shown_h = CHANGED_H + (CHANGED_H in silent)
+    assert datetime.fromisoformat(suspect["at"]) == begun + timedelta(hours=shown_h)
+    assert suspect["hours_after"] == shown_h - CHANGED_H
+    assert "image_mean" not in {one["name"] for one in found["not_compared"]}
+
+
+@pytest.mark.parametrize("seen", [range(5), range(CHANGED_H + 1), range(CHANGED_H - 1, LONG_H)])
+def test_a_series_with_too_few_hours_on_one_side_is_named_and_no_mover(station, client, seen):
+    found = _moved(client, _a_lane_that_darkened(station, hours_seen=set(seen)))
+    assert found["verdict"] == "unknown"
+    assert "image_mean" not in {one["name"] for one in found["movers"]}
+    (silent,) = [one for one in found["not_compared"] if one["name"] == "image_mean"]
+    assert (silent["hours"], silent["is_inspector"]) == (len(seen), True)
+
+
 def _proven(station, *, at):
     gauge_studies.record(
         station.store,
@@ -105,6 +164,21 @@ def test_a_new_lens_ages_the_proof_until_it_is_proven_again(a_shift, station):
     # Each hour by the proof of the optics it was seen through.
     _proven(station, at=BEGUN + timedelta(hours=6))
     assert _inspector(engineer)["corrected"] is not None
+
+
+def test_a_proof_holds_however_many_audits_came_after_it(a_shift, station):
+    _proven(station, at=BEGUN - timedelta(days=1))
+    for _ in range(200):
+        gauge_studies.record(
+            station.store,
+            kind="audit",
+            characteristic="parts",
+            model="",
+            readings={"audited": 50, "escapes": 0},
+            at=BEGUN,
+            by=None,
+        )
+    assert _inspector(signed_in(station.app(), Role.ENGINEER))["corrected_by"] == "proofs"
 
 
 def test_a_change_of_another_lane_ages_nothing(a_shift, station):

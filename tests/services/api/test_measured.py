@@ -360,3 +360,26 @@ def test_of_one_unit_no_chart_without_limits_is_drawn(station, client, chart):
     answer = client.get("/api/v1/spc/measured", params=asked)
     assert answer.status_code == 422
     assert answer.json()["code"] in ("SPC-TOO-FEW-VALUES", "SPC-NO-VALUES")
+
+
+@pytest.mark.parametrize(("chart", "units"), [("individuals", 20), ("mean_range", 20)])
+def test_a_file_counts_the_units_behind_its_points(station, client, chart, units):
+    _measured(station, STEADY * 2, simulated=True)
+    asked = {"measurement": "width", "chart": chart}
+    location = client.get("/api/v1/spc/measured", params=asked).json()["location"]
+    found = ChartAnswer.model_validate(location)
+    assert (found.units, found.simulated) == (units, units)
+
+
+def test_of_single_values_with_too_few_left_the_page_lets_them_be_taken_in_again(station):
+    _measured(station, STEADY[:3])
+    engineer = signed_in(station.app(), Role.ENGINEER)
+    asked = {"measurement": "width", "stages": "none", "station": "demo"}
+    points = engineer.get("/api/v1/spc/measured", params=asked).json()["location"]["points"][1:]
+    for point in points:
+        said = {"kind": "excluded", "reason": "trial run", "point": point["key"]}
+        assert engineer.post("/api/v1/spc/measured/entries", params=asked, json=said).status_code == 201
+    assert engineer.get("/api/v1/spc/measured", params=asked).status_code == 422
+    page = engineer.get("/spc/measured?measurement=width&stages=none", headers={"Accept": "text/html"}).text
+    for point in points:
+        assert f'name="point" value="{point["key"]}"' in page

@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from inspection.types import Box
+from services.text import say
 from tests.a_station import hours_of_parts
 from tests.builders import RECIPE, a_defect, a_unit, an_inspection
 
@@ -122,6 +123,17 @@ def test_a_pareto_goes_by_count_by_area_or_by_cost(station, client, asked, order
     assert [bar["kind"] for bar in bars] == list(order)
     file = client.get("/api/v1/spc/pareto/file", params=WINDOW | asked | {"format": "csv"})
     assert file.content.startswith(b"\xef\xbb\xbf")
+
+
+@pytest.mark.parametrize("language", ["en", "zh"])
+def test_a_decimal_comma_in_costs_or_nominals_is_refused_in_words(client, language):
+    for path, asked in (
+        ("pareto", {"costs": "scratch=3,5"}),
+        ("measured", {"measurement": "width", "chart": "dnom", "nominals": "part-demo 5=40,2"}),
+    ):
+        answer = client.get(f"/api/v1/spc/{path}", params=asked | {"lang": language})
+        assert (answer.status_code, answer.json()["code"]) == (422, "SPC-READINGS-UNREADABLE")
+        assert answer.json()["action"] == say("error.SPC-READINGS-UNREADABLE.named.action", language)
 
 
 def test_costs_that_are_no_numbers_are_refused(client):

@@ -260,6 +260,19 @@ def test_readings_pasted_into_the_page_are_read_line_by_line(station, engineer):
     assert len(engineer.get("/api/v1/spc/studies").json()) == 1
 
 
+@pytest.mark.parametrize(
+    ("kind", "lines"), [("audit", "200 1\n300 5"), ("accuracy", "40 38 40 39\n\n50 49 50 48")]
+)
+def test_a_second_line_of_a_study_that_one_line_says_is_refused_and_not_dropped(engineer, kind, lines):
+    form = {"kind": kind, "characteristic": "parts", "readings": lines}
+    for language, said in (("en", "is a second line of"), ("zh", "是第二行")):
+        wrong = engineer.post("/spc/studies", data=form, headers={"Accept-Language": language})
+        assert "SPC-READINGS-UNREADABLE" in wrong.text
+        assert said in wrong.text
+        assert lines.splitlines()[-1] in wrong.text
+    assert engineer.get("/api/v1/spc/studies").json() == []
+
+
 def _lines(*columns):
     return "\n".join(", ".join(str(cell) for cell in row) for row in columns)
 
