@@ -84,7 +84,10 @@ _LOSSES = (
     "StreamMissingPacketCount",
     "StreamResentPacketCount",
 )
-"""Counts of a producer, where it has them: the first two are frames."""
+"""Counts of a producer, where it has them. The first is of frames, the second of ours is of packets."""
+
+_CHUNK_END_BYTES = 8
+"""Source: AIA, GigE Vision 1.2: an id and a length, big-endian, of 4 bytes each."""
 
 _DISCOVERY_S = 30.0
 _DEVICES = "lynceus-devices "
@@ -253,7 +256,8 @@ class GenicamCamera:
                 return {}
 
     def _say_what_was_lost(self) -> None:
-        """To the log, since a hole does not say why: whether frames came damaged, or found no buffer free."""
+        """To the log, since a hole does not say why: whether frames came damaged, or found no buffer free. The
+        counts have their producer's names: what ours mean is in docs/cameras.md."""
         with suppress(*_VENDOR_ERRORS):
             found = values_of(_Nodes(self._acquirer.data_streams[0].node_map), _LOSSES)
             if any(found.get(name) for name in _LOSSES[:2]):
@@ -385,8 +389,11 @@ class GenicamCamera:
             raise PayloadTooShort(f"{lines} of {nodes.Height.value} lines came")
         # libaravis 0.8.26 calls a picture whole after a packet of rubbish; what did not come is an earlier one's.
         filled = _known(lambda: buffer.size_filled)
+        data = memoryview(buffer.raw_buffer)[:filled]
+        if buffer.payload_type == kinds.PAYLOAD_TYPE_CHUNK_DATA and _known(lambda: buffer.tl_type) == "GEV":
+            data = _first_chunk(data)
         return Payload(
-            data=buffer.raw_buffer if filled is None else memoryview(buffer.raw_buffer)[:filled],
+            data=data,
             offset_bytes=0,
             width_px=_known(lambda: buffer.width) or nodes.Width.value,
             height_px=lines or nodes.Height.value,
@@ -642,6 +649,18 @@ def _chunks_of(acquirer: Any, buffer: Any, names: tuple[str, ...]) -> dict[str, 
     return {
         name.removeprefix("Chunk"): value for name, value in found.items() if isinstance(value, int | float)
     }
+
+
+def _first_chunk(data: memoryview) -> memoryview:
+    """The image of a GigE Vision payload of nothing but chunks, each of which ends with its id and its length. Of one
+    cut short the chunks behind it would be taken for lines. Raises PayloadTooShort where they do not add up."""
+    at = len(data)
+    while at >= _CHUNK_END_BYTES:
+        length = int.from_bytes(data[at - 4 : at])
+        at -= _CHUNK_END_BYTES + length
+        if at == 0:
+            return data[:length]
+    raise PayloadTooShort("its chunks do not add up")
 
 
 def _known(read: Callable[[], Any]) -> Any:

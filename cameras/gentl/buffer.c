@@ -1,6 +1,10 @@
 /* The memory frames come in: announcing it, queueing it, and what is known of the frame in it. */
 #include "stream.h"
 
+#include <string.h>
+
+#define CHUNK_END_BYTES 8 /* Source: AIA, GigE Vision 1.2: an id and a length, big-endian, of 4 bytes each */
+
 static void free_buffer(Module *module)
 {
     Buffer *buffer = (Buffer *)module;
@@ -134,13 +138,27 @@ GC_API DSGetBufferID(DS_HANDLE handle, uint32_t index, BUFFER_HANDLE *buffer)
 
 /* ---- what is known of a frame ---- */
 
-/* Of a damaged frame nothing is known but its bytes, if its first packet is what was lost. */
 static bool is_image(ArvBuffer *arv)
 {
     ArvBufferPayloadType type = arv_buffer_get_payload_type(arv);
     bool has_one = type == ARV_BUFFER_PAYLOAD_TYPE_IMAGE || type == ARV_BUFFER_PAYLOAD_TYPE_EXTENDED_CHUNK_DATA;
     return has_one && arv_buffer_get_n_parts(arv) > 0 &&
            arv_buffer_get_part_data_type(arv, 0) == ARV_BUFFER_PART_DATA_TYPE_2D_IMAGE;
+}
+
+/* libaravis 0.8.26 does not count among them the older kind of image with chunks, which many cameras send. */
+static bool has_chunks(ArvBuffer *arv)
+{
+    return arv_buffer_has_chunks(arv) ||
+           arv_buffer_get_payload_type(arv) == ARV_BUFFER_PAYLOAD_TYPE_EXTENDED_CHUNK_DATA;
+}
+
+static int32_t payload_type(ArvBuffer *arv)
+{
+    if (is_image(arv))
+        return PAYLOAD_TYPE_IMAGE;
+    return arv_buffer_get_payload_type(arv) == ARV_BUFFER_PAYLOAD_TYPE_CHUNK_DATA ? PAYLOAD_TYPE_CHUNK_DATA
+                                                                                  : PAYLOAD_TYPE_UNKNOWN;
 }
 
 static size_t not_negative(gint value)
@@ -155,16 +173,55 @@ static size_t bytes_filled(const Buffer *buffer)
     return MIN(size, buffer->size);
 }
 
+/* Chunks each end with an id and a length, so they are found from the end; the first is the image. None where they do
+ * not add up. */
+static size_t image_bytes(const Buffer *buffer)
+{
+    size_t at = bytes_filled(buffer);
+    if (!has_chunks(buffer->arv))
+        return at;
+    while (at >= CHUNK_END_BYTES) {
+        guint32 length;
+        memcpy(&length, (const char *)buffer->memory + at - sizeof length, sizeof length);
+        length = GUINT32_FROM_BE(length);
+        at -= CHUNK_END_BYTES;
+        if (length >= at)
+            return length == at ? length : 0;
+        at -= length;
+    }
+    return 0;
+}
+
+/* Bits, since lines of packed pixels may share a byte. */
+static size_t line_bits(ArvBuffer *arv)
+{
+    gint padding = 0;
+    arv_buffer_get_image_padding(arv, &padding, NULL);
+    size_t pixel_bits = ARV_PIXEL_FORMAT_BIT_PER_PIXEL(arv_buffer_get_image_pixel_format(arv));
+    return not_negative(arv_buffer_get_image_width(arv)) * pixel_bits + 8 * not_negative(padding);
+}
+
+ImageState image_state(const Buffer *buffer)
+{
+    ArvBuffer *arv = buffer->arv;
+    if (!is_image(arv))
+        return IMAGE_WHOLE;
+    size_t line = line_bits(arv);
+    size_t height = not_negative(arv_buffer_get_image_height(arv));
+    if (line > 0 && height > 8 * buffer->size / line)
+        return IMAGE_TOO_LARGE;
+    /* A line scan may end early, but after a line. */
+    size_t filled = 8 * image_bytes(buffer);
+    bool ends_with_line = line == 0 || filled >= height * line || filled % line == 0;
+    return filled > 0 && ends_with_line ? IMAGE_WHOLE : IMAGE_BROKEN;
+}
+
 /* Lines of which every byte has come: a line-scan image may be cut short. */
 static size_t whole_lines(const Buffer *buffer)
 {
-    ArvBuffer *arv = buffer->arv;
-    gint padding = 0;
-    arv_buffer_get_image_padding(arv, &padding, NULL);
-    size_t bits = ARV_PIXEL_FORMAT_BIT_PER_PIXEL(arv_buffer_get_image_pixel_format(arv));
-    size_t line = (not_negative(arv_buffer_get_image_width(arv)) * bits + 7) / 8 + not_negative(padding);
-    size_t height = not_negative(arv_buffer_get_image_height(arv));
-    return line == 0 ? height : MIN(height, bytes_filled(buffer) / line);
+    size_t line = (line_bits(buffer->arv) + 7) / 8;
+    size_t height = not_negative(arv_buffer_get_image_height(buffer->arv));
+    return line == 0 ? height : MIN(height, image_bytes(buffer) / line);
 }
 
 static GC_ERROR image_info(const Buffer *buffer, int32_t command, Answer answer)
@@ -190,24 +247,37 @@ static GC_ERROR image_info(const Buffer *buffer, int32_t command, Answer answer)
     }
 }
 
+static GC_ERROR whole_frame_info(const Buffer *buffer, int32_t command, Answer answer)
+{
+    ArvBuffer *arv = buffer->arv;
+    switch (command) {
+    case BUFFER_INFO_IMAGEPRESENT: return answer_bool(answer, is_image(arv));
+    case BUFFER_INFO_IMAGEOFFSET: return answer_size(answer, 0);
+    case BUFFER_INFO_PAYLOADTYPE: return answer_size(answer, (size_t)payload_type(arv));
+    case BUFFER_INFO_DELIVERED_CHUNKPAYLOADSIZE:
+        return answer_size(answer, has_chunks(arv) ? bytes_filled(buffer) : 0);
+    case BUFFER_INFO_CONTAINS_CHUNKDATA: return answer_bool(answer, has_chunks(arv));
+    default: return image_info(buffer, command, answer);
+    }
+}
+
 static GC_ERROR frame_info(const Buffer *buffer, int32_t command, Answer answer)
 {
     ArvBuffer *arv = buffer->arv;
-    bool has_chunks = arv_buffer_has_chunks(arv);
+    if (command == BUFFER_INFO_DATA_LARGER_THAN_BUFFER)
+        return answer_bool(answer, buffer->is_too_small);
+    /* Where the first packet was lost, libaravis leaves what it knew of the frame before. */
+    if (buffer->is_incomplete && arv_buffer_get_frame_id(arv) == buffer->id_when_queued)
+        return fail(GC_ERR_NOT_AVAILABLE, "the first packet of the frame was lost");
     switch (command) {
     case BUFFER_INFO_TIMESTAMP:
     case BUFFER_INFO_TIMESTAMP_NS: return answer_uint64(answer, arv_buffer_get_timestamp(arv));
     case BUFFER_INFO_SIZE_FILLED:
     case BUFFER_INFO_DATA_SIZE: return answer_size(answer, bytes_filled(buffer));
     case BUFFER_INFO_FRAMEID: return answer_uint64(answer, arv_buffer_get_frame_id(arv));
-    case BUFFER_INFO_IMAGEPRESENT: return answer_bool(answer, is_image(arv));
-    case BUFFER_INFO_IMAGEOFFSET: return answer_size(answer, 0);
-    case BUFFER_INFO_PAYLOADTYPE: return answer_size(answer, is_image(arv) ? PAYLOAD_TYPE_IMAGE : PAYLOAD_TYPE_UNKNOWN);
-    case BUFFER_INFO_DELIVERED_CHUNKPAYLOADSIZE: return answer_size(answer, has_chunks ? bytes_filled(buffer) : 0);
-    case BUFFER_INFO_DATA_LARGER_THAN_BUFFER:
-        return answer_bool(answer, arv_buffer_get_status(arv) == ARV_BUFFER_STATUS_SIZE_MISMATCH);
-    case BUFFER_INFO_CONTAINS_CHUNKDATA: return answer_bool(answer, has_chunks);
-    default: return image_info(buffer, command, answer);
+    default:
+        return buffer->is_incomplete ? fail(GC_ERR_NOT_AVAILABLE, "the frame in the buffer is not whole")
+                                     : whole_frame_info(buffer, command, answer);
     }
 }
 

@@ -21,7 +21,7 @@ static Counts counts_of(const Stream *stream)
         guint64 completed, failures, underruns, resent, missing;
         arv_stream_get_statistics(stream->arv, &completed, &failures, &underruns);
         arv_gv_stream_get_statistics(ARV_GV_STREAM(stream->arv), &resent, &missing);
-        counts.underruns += underruns;
+        counts.underrun_packets += underruns;
         counts.resent_packets += resent;
         counts.missing_packets += missing;
     }
@@ -48,7 +48,7 @@ static uint64_t read_incomplete(Module *module)
 
 static uint64_t read_underruns(Module *module)
 {
-    return read_counts(module).underruns;
+    return read_counts(module).underrun_packets;
 }
 
 static uint64_t read_resent(Module *module)
@@ -63,10 +63,11 @@ static uint64_t read_missing(Module *module)
 
 static const Feature STREAM_FEATURES[] = {
     {"StreamDeliveredFrameCount", "Frames given to the client, incomplete ones too", read_delivered},
-    {"StreamIncompleteFrameCount", "Of the delivered frames, those with packets missing", read_incomplete},
-    {"StreamUnderrunCount", "Frames lost because no buffer was queued", read_underruns},
+    {"StreamIncompleteFrameCount", "Of the delivered frames, those that are not whole", read_incomplete},
+    {"StreamUnderrunCount", "Packets, not frames, that came while no buffer was queued", read_underruns},
     {"StreamResentPacketCount", "Packets that came when they were asked for again", read_resent},
-    {"StreamMissingPacketCount", "Packets that never came", read_missing},
+    {"StreamMissingPacketCount", "Packets of incomplete frames, all from the first that did not come on",
+     read_missing},
 };
 
 /* ---- frames ---- */
@@ -94,6 +95,7 @@ void stream_queue(Stream *stream, Buffer *buffer)
 {
     buffer->state = BUFFER_QUEUED;
     buffer->has_data = false;
+    buffer->id_when_queued = arv_buffer_get_frame_id(buffer->arv);
     if (stream->phase == STREAM_ACQUIRING)
         arv_stream_push_buffer(stream->arv, g_object_ref(buffer->arv));
 }
@@ -109,8 +111,12 @@ static void take_from_libaravis(Stream *stream, Buffer *buffer)
     if (stream->frames_left != GENTL_INFINITE)
         stream->frames_left--;
     stream->started++;
+    /* libaravis 0.8.26 calls a frame whole in which a packet was short, or which a stray packet ended. */
+    ImageState image = outcome == FRAME_WHOLE ? image_state(buffer) : IMAGE_BROKEN;
     buffer->has_data = true;
-    buffer->is_incomplete = outcome == FRAME_DAMAGED;
+    buffer->is_incomplete = image != IMAGE_WHOLE;
+    buffer->is_too_small =
+        image == IMAGE_TOO_LARGE || arv_buffer_get_status(buffer->arv) == ARV_BUFFER_STATUS_SIZE_MISMATCH;
     buffer->state = BUFFER_FINISHED;
     g_queue_push_tail(&stream->finished, buffer);
     g_cond_broadcast(&stream_device(stream)->news);
@@ -332,7 +338,8 @@ static GC_ERROR stream_info(const Stream *stream, int32_t command, Answer answer
     switch (command) {
     case STREAM_INFO_ID: return answer_text(answer, STREAM_ID);
     case STREAM_INFO_NUM_DELIVERED: return answer_uint64(answer, counts_of(stream).delivered);
-    case STREAM_INFO_NUM_UNDERRUN: return answer_uint64(answer, counts_of(stream).underruns);
+    case STREAM_INFO_NUM_UNDERRUN:
+        return fail(GC_ERR_NOT_AVAILABLE, "libaravis counts packets that found no buffer, not frames");
     case STREAM_INFO_NUM_ANNOUNCED: return answer_size(answer, stream->buffers->len);
     case STREAM_INFO_NUM_QUEUED: return answer_size(answer, count_queued(stream));
     case STREAM_INFO_NUM_AWAIT_DELIVERY: return answer_size(answer, stream->finished.length);

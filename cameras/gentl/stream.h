@@ -10,9 +10,9 @@
 typedef struct {
     uint64_t delivered;  /* to the client, whole or not */
     uint64_t incomplete; /* of these */
-    uint64_t underruns;  /* frames for which no buffer was queued */
+    uint64_t underrun_packets; /* that came while no buffer was queued; libaravis does not count their frames */
     uint64_t resent_packets;
-    uint64_t missing_packets;
+    uint64_t missing_packets; /* of a damaged frame all after the first that did not come */
 } Counts;
 
 typedef enum { STREAM_IDLE, STREAM_STARTING, STREAM_ACQUIRING, STREAM_STOPPING } StreamPhase;
@@ -45,8 +45,10 @@ typedef struct {
     bool is_own_memory;
     bool is_revoked;
     BufferState state;
+    uint64_t id_when_queued; /* of the frame that was in it before */
     bool has_data;
     bool is_incomplete;
+    bool is_too_small; /* for the frame in it */
 } Buffer;
 
 static inline Device *stream_device(const Stream *stream)
@@ -58,6 +60,11 @@ GC_ERROR stream_open(Device *device, DS_HANDLE *handle);
 
 /* libaravis may fill it from here on. The device's lock must be held. */
 void stream_queue(Stream *stream, Buffer *buffer);
+
+typedef enum { IMAGE_WHOLE, IMAGE_BROKEN, IMAGE_TOO_LARGE } ImageState;
+
+/* Of a frame that libaravis calls whole: whether the image in it is. */
+ImageState image_state(const Buffer *buffer);
 
 /* The next finished buffer, now the client's, or NULL. The device's lock must be held. */
 Buffer *stream_deliver(Stream *stream);

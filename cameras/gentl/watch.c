@@ -65,13 +65,14 @@ static Heard hear(const Watch *watch)
     return has_value && (GUINT32_FROM_BE(reply.value) & CONTROL_BITS) == 0 ? HEARD_NO_CONTROL : HEARD_IT;
 }
 
-/* Until it is time for the next question. */
-static Heard listen_until(const Watch *watch, gint64 end)
+/* For so long; and what waits when the time is over is heard all the same: this computer may have slept. */
+static Heard listen(const Watch *watch, gint64 wait_us)
 {
+    gint64 end = g_get_monotonic_time() + wait_us;
     Heard heard = HEARD_NOTHING;
-    gint64 left;
-    while (heard != HEARD_NO_CONTROL && (left = end - g_get_monotonic_time()) > 0 &&
-           g_socket_condition_timed_wait(watch->socket, G_IO_IN, left, watch->stopping, NULL)) {
+    while (heard != HEARD_NO_CONTROL &&
+           g_socket_condition_timed_wait(watch->socket, G_IO_IN, MAX(0, end - g_get_monotonic_time()),
+                                         watch->stopping, NULL)) {
         Heard next = hear(watch);
         heard = MAX(heard, next);
     }
@@ -82,15 +83,16 @@ static void *watch_thread(void *data)
 {
     const Watch *watch = data;
     gint64 lost_after = (gint64)options()->lost_after_ms * 1000;
-    gint64 last_heard = g_get_monotonic_time();
+    /* Of the times that we listened and not of the clock: one that goes on while this computer pauses would make a
+     * device lost that had no question to answer. */
+    gint64 silent_us = 0;
     bool is_lost = false;
     for (guint16 id = 1; !is_lost && !g_cancellable_is_cancelled(watch->stopping); id = id == G_MAXUINT16 ? 1 : id + 1) {
-        gint64 asked = g_get_monotonic_time();
+        gint64 wait_us = MIN(ASK_US, lost_after - silent_us);
         ask(watch, id);
-        Heard heard = listen_until(watch, MIN(asked + ASK_US, last_heard + lost_after));
-        if (heard == HEARD_IT)
-            last_heard = asked;
-        is_lost = heard == HEARD_NO_CONTROL || g_get_monotonic_time() - last_heard >= lost_after;
+        Heard heard = listen(watch, wait_us);
+        silent_us = heard == HEARD_NOTHING ? silent_us + wait_us : 0;
+        is_lost = heard == HEARD_NO_CONTROL || silent_us >= lost_after;
     }
     if (is_lost && !g_cancellable_is_cancelled(watch->stopping))
         watch->lost(watch->data);
