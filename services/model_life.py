@@ -398,22 +398,19 @@ class ModelLife:
         asked = self.standing(name)
         seen = seen or asked.in_force
         _check_in_force(asked, seen)
-        if asked.before is None:
-            raise NothingBefore(
-                f"There is no version of {name} before {asked.in_force}.",
-                action="Propose another version.",
-                model=name,
-            )
         # Read before others have to wait.
-        self.models.find(name, asked.before)
+        self.models.find(name, _before(asked))
         with self._stepping(name) as connection:
+            # Asked while somebody else's step was half done, the version that judges by now may stand before itself.
             stands = self.standing(name)
             _check_in_force(stands, seen)
-            after = {"version": asked.before, "before": seen}
-            before = {"version": seen}
-            _enter(connection, name, "taken_back", after, by=by, at=at, before=before, reason=reason)
-            self._in_force.look_on(name, None if stands.candidate == asked.before else stands.candidate)
-            self._in_force.promote(name, asked.before)
+            brought_back = _before(stands)
+            after = {"version": brought_back, "before": seen}
+            _enter(
+                connection, name, "taken_back", after, by=by, at=at, before={"version": seen}, reason=reason
+            )
+            self._in_force.look_on(name, None if stands.candidate == brought_back else stands.candidate)
+            self._in_force.promote(name, brought_back)
         self._forget_counts(name)
         return self.standing(name)
 
@@ -581,6 +578,17 @@ _NOT_JUDGED: Final[Mapping[str, Any]] = {
     "judged_beside": None,
     "approved_by": None,
 }
+
+
+def _before(stands: Standing) -> str:
+    """What a taking back brings back. Raises NothingBefore."""
+    if stands.before is None:
+        raise NothingBefore(
+            f"There is no version of {stands.name} before {stands.in_force}.",
+            action="Propose another version.",
+            model=stands.name,
+        )
+    return stands.before
 
 
 def _after(stands: Standing, step: AuditEntry) -> Standing:

@@ -539,6 +539,25 @@ def test_of_several_who_take_a_model_back_at_once_one_does_and_the_others_are_to
         assert plant.life.standing(NAME).in_force == "1.0.0"
 
 
+def test_who_asks_while_a_taking_back_is_half_done_takes_back_nothing_more(plant):
+    """The file says already what judges, the record not yet: the version that judges would be before itself."""
+    release_untrained(plant, "1.0.0", "2.0.0")
+    promote_unwatched(plant, "2.0.0")
+    half_done = replace(plant.life.standing(NAME), in_force="1.0.0")
+    plant.life.take_back(NAME, by=plant.chen, at=NOON, reason="hand 1")
+
+    early = [half_done]
+
+    class AskedEarly(ModelLife):
+        def standing(self, name):
+            return early.pop() if early else ModelLife.standing(self, name)
+
+    second = AskedEarly(plant.store, plant.life.models, pictures_beside=0)
+    with pytest.raises(NothingBefore):
+        second.take_back(NAME, by=plant.chen, at=NOON, reason="hand 2")
+    assert [step.action for step in plant.life.steps(NAME)].count("model.taken_back") == 1
+
+
 def test_a_promotion_that_the_records_cannot_keep_brings_nothing_into_force(plant):
     release_untrained(plant, "1.0.0", "1.1.0")
     plant.life.propose(NAME, "1.1.0", by=plant.chen, at=NOON)

@@ -18,6 +18,7 @@ from click.testing import CliRunner
 
 from cameras.errors import CameraInUse, CameraLost, CameraSilent, ProducerMissing, SettingRefused
 from cameras.settings import GenicamSettings
+from tests.cameras.gige_client import until
 from tests.gige import INSTALL, a_gige_device, built_producer
 from tests.where import REPOSITORY
 
@@ -187,6 +188,8 @@ def test_a_device_that_dies_is_a_lost_camera_and_is_found_again_by_the_same_proc
             list(frames)
         assert watched.acquirer.device.node_map.DeviceLinkLost.value == 1
     device.start()
+    # It listens before it answers; a lane tries again every two seconds.
+    until(lambda: [one.serial for one in list_devices("lynceus")] == [device.serial])
     again = Watched(device)
     with again.camera as camera:
         assert_every_frame_is_accounted_for(again, camera.frames(), frames=20)
