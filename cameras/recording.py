@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import gzip
 import io
+import logging
 import os
 import zlib
 from collections.abc import Iterator, Mapping
@@ -29,6 +30,8 @@ from cameras.handing import HandOver
 from inspection.errors import ImageUnreadable
 from inspection.types import Frame, Image
 from inspection.vision.decoding import MAX_PIXELS, MIN_SIDE_PX, decode_image
+
+logger = logging.getLogger(__name__)
 
 MANIFEST = "run.jsonl"
 PICTURES = frozenset({".bmp", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp"})
@@ -283,7 +286,9 @@ class BackgroundRecorder:
             except RunUnwritable as error:
                 self._fail(error)
                 return
-            except Exception as error:  # noqa: BLE001 - raised again where frames come in, and at the end
+            except Exception as error:
+                # Raised where frames come in, and at the end, as what a disk refuses; what it was stands in the log.
+                logger.exception("Frame %s of %s cannot be made a file", frame.sequence, frame.camera)
                 self._fail(self._recorder.unwritable(error))
                 return
             with self._queue.changed:
