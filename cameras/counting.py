@@ -21,11 +21,15 @@ class CountRestarted(Exception):
 class ExposureCount:
     """Counts exposures from the ids of the frames that arrived. Starts at the first id.
 
+    first  sequence of the first exposure known of, which the first frames' may be that came damaged before it; None
+           until there is a whole one
+
     A 16-bit count is told from a wider one by never having passed 65535, and whether 0 is in use by having
     been seen: 64-bit counts (GigE Vision 2.0, USB3 Vision) do not wrap in the life of a camera.
     """
 
     def __init__(self) -> None:
+        self.first: int | None = None
         self._last_id: int | None = None
         self._sequence: int | None = None
         self._zero_is_used = False
@@ -69,7 +73,9 @@ class ExposureCount:
         if trigger is not None:
             advance = max(self._triggered(trigger, exposed=advance), advance)
         if self._sequence is None:
-            self._sequence = incomplete_before if frame_id is None else frame_id
+            # Those that came damaged may have had no ids of their own.
+            self._sequence = max(incomplete_before, frame_id or 0)
+            self.first = self._sequence - incomplete_before
         else:
             self._sequence += advance
         return self._sequence

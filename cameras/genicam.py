@@ -362,6 +362,7 @@ class GenicamCamera:
             y_origin_mm=self._places.y_origin_mm(sequence, chunks),
             trigger=trigger,
             chunks=chunks,
+            first_sequence=self._count.first,
         )
 
     def _payload(self, buffer: Any) -> Payload:

@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import replace
 from queue import Empty, Full, Queue
 from threading import Event, Thread
 from types import TracebackType
@@ -238,7 +239,8 @@ class GigeCamera:
             )
             incomplete = 0
             if sequence is not None:
-                self._keep(self._frame(picture, pixels, chunks, sequence, trigger))
+                frame = self._frame(picture, pixels, chunks, sequence, trigger)
+                self._keep(replace(frame, first_sequence=count.first))
 
     def _pixels(self, picture: Any) -> Image | None:
         """None for a picture that is not whole."""

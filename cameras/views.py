@@ -31,15 +31,24 @@ class _View(HandOver[tuple[float, Frame]]):
     def __init__(self, changed: threading.Condition) -> None:
         super().__init__(changed)
         self.base = 0
+        self._first: int | None = None
 
     def index(self) -> int | None:
-        """Which trigger its oldest frame shows, counted from the first that all views saw."""
+        """Which trigger its oldest frame shows, counted from the first since all cameras ran."""
         return self.waiting[0][1].sequence - self.base if self.waiting else None
 
     def put(self, one: tuple[float, Frame]) -> None:
         with self.changed:
-            if not self.has_ended:
-                super().put(one)
+            if self.has_ended:
+                return
+            if self._first is None:
+                frame = one[1]
+                self._first = frame.sequence if frame.first_sequence is None else frame.first_sequence
+            super().put(one)
+
+    def known_before(self) -> int:
+        """How many triggers are known of since its camera ran, before that of its oldest frame."""
+        return 0 if self._first is None else max(0, self.waiting[0][1].sequence - self._first)
 
 
 class SeveralViews:
@@ -52,7 +61,8 @@ class SeveralViews:
     `sequence` counts the exposures of all views: as many a trigger as there are views, those that are missing before
     those that came, so that each is a hole in the count. `device_time_ns` is left out: the clocks are several.
 
-    Pairing begins with the first trigger that all views saw; what single cameras saw before that was before the start.
+    Pairing begins with the first trigger that all views saw. Triggers before it are lost where all cameras ran by then,
+    as one whose first frames came damaged did; what single cameras saw before that was before the start.
     Each camera's own count says which frames belong together, and the time they were taken must agree: where it does
     not, `frames` raises ViewsOutOfStep, since nobody knows any more which view is of which unit.
 
@@ -98,19 +108,21 @@ class SeveralViews:
             camera.__exit__(None, None, None)
 
     def frames(self) -> Iterator[Frame]:
-        if not self._align():
+        trigger = self._align()
+        if trigger is None:
             return
-        trigger = 0
         while (group := self._group(trigger)) is not None:
             first = trigger * len(self._views) + len(self._views) - len(group)
             for number, frame in enumerate(sorted(group, key=lambda one: one.captured_at)):
-                yield replace(frame, sequence=first + number, trigger=trigger, device_time_ns=None)
+                yield replace(
+                    frame, sequence=first + number, first_sequence=0, trigger=trigger, device_time_ns=None
+                )
             trigger += 1
         for thread in self._threads:
             thread.join(_END_S)
 
-    def _align(self) -> bool:
-        """Wait for the first trigger that all views saw. False: the frames ended before."""
+    def _align(self) -> int | None:
+        """Wait for the first trigger that all views saw, and count it. None: the frames ended before."""
         with self._changed:
             while True:
                 self._changed.wait_for(
@@ -122,7 +134,7 @@ class SeveralViews:
                 )
                 if not all(view.waiting for view in self._views.values()):
                     self._raise_failure()
-                    return False
+                    return None
                 newest = max(view.waiting[0][1].captured_at for view in self._views.values())
                 early = [
                     view
@@ -137,9 +149,11 @@ class SeveralViews:
                 self._changed.notify_all()
                 if not early:
                     break
+            # Of the camera that ran last.
+            trigger = min(view.known_before() for view in self._views.values())
             for view in self._views.values():
-                view.base = view.waiting[0][1].sequence
-            return True
+                view.base = view.waiting[0][1].sequence - trigger
+            return trigger
 
     def _group(self, trigger: int) -> list[Frame] | None:
         """The frames of a trigger, of the views that saw it. None: there are no more."""

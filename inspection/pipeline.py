@@ -43,6 +43,9 @@ _Answer = TypeVar("_Answer")
 VIEW_UNKNOWN = "INS-VIEW-UNKNOWN"
 """The recipe does not say how the frames of this camera are looked at."""
 
+PROGRAM_FAILED = "INS-PROGRAM-FAILED"
+"""Our own code threw what is no refusal of ours: a mistake of the program."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pipeline:
@@ -121,8 +124,8 @@ class Pipeline:
             if self.edges is not None:
                 found = self.edges.trimmed(found, edges, frame, left_px=left, top_px=top)
             laps.mark("detect")
-        except InspectionError as error:
-            return Look(failure=error.code, timings_ms=laps.ms, measured=measured, code=code)
+        except Exception as error:  # noqa: BLE001 - logged with its trace, and no frame of this kind is accepted
+            return Look(failure=failure_of(error, frame), timings_ms=laps.ms, measured=measured, code=code)
         return Look(
             found=found,
             seen_hw=(image.shape[0], image.shape[1]),
@@ -152,14 +155,21 @@ class Pipeline:
 
     def judged(self, look: Look, frame: Frame) -> FrameResult:
         """What was seen in a frame, at the frame's place on the surface and by the limits."""
-        if look.failure is not None:
-            return FrameResult.not_inspected(
-                frame,
-                failure=look.failure,
-                timings_ms=look.timings_ms,
-                measurements=look.measured,
-                code=look.code,
-            )
+        failure = look.failure
+        if failure is None:
+            try:
+                return self._by_limits(look, frame)
+            except Exception as error:  # noqa: BLE001 - as in `look`
+                failure = failure_of(error, frame)
+        return FrameResult.not_inspected(
+            frame,
+            failure=failure,
+            timings_ms=look.timings_ms,
+            measurements=look.measured,
+            code=look.code,
+        )
+
+    def _by_limits(self, look: Look, frame: Frame) -> FrameResult:
         laps = Laps(look.timings_ms)
         edges = look.edges_at(frame.y_origin_mm)
         defects = locate(look.found, frame, self.surface, roi_px=self.roi_px)
@@ -247,6 +257,17 @@ class Look:
         return tuple(
             Stretch(from_mm=y_origin_mm + one.from_mm, to_mm=y_origin_mm + one.to_mm) for one in self.welds
         )
+
+
+def failure_of(error: Exception, frame: Frame) -> str:
+    """The code of what kept a frame from being judged.
+
+    A mistake of ours has none of its own and is logged with its trace: it costs this frame, not the lane.
+    """
+    if isinstance(error, InspectionError):
+        return error.code
+    logger.error("Frame %s of %s: a mistake of the program", frame.sequence, frame.camera, exc_info=error)
+    return PROGRAM_FAILED
 
 
 def check_kind(pixels: Image, frame_wh_px: tuple[int, int | None] | None) -> None:

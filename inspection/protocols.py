@@ -15,7 +15,8 @@ class Camera(Protocol):
     `frames`.
 
     The pixels of a frame belong to the receiver and never change afterwards.
-    `sequence` counts every exposure the device made, so a jump is a loss.
+    `sequence` counts every exposure the device made, so a jump is a loss; what is known to be lost before the first
+    frame, its `first_sequence` says.
     """
 
     def __enter__(self) -> Self: ...

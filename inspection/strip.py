@@ -73,6 +73,7 @@ class StripSurface:
         self._y_scale = y_scale
         self._joiner = SurfaceJoiner(x_mm_per_px=x_scale, y_mm_per_px=y_scale)
         self._finder = None if rules.repeats is None else RepeatFinder(rules.repeats)
+        self._repeats: tuple[Repeat, ...] = ()
         self._edges: list[EdgePoint] = []
         self._keep_each, self._edges_seen = 1, 0
         self._seen: list[Stretch] = []
@@ -89,41 +90,38 @@ class StripSurface:
         first, of that one: a line scan camera takes as many rows each time, but for a shorter last frame.
         """
         height_mm = frame.pixels.shape[0] * self._y_scale
-        self._end_mm = self._end_of(exposure, height_mm)
-        frame = replace(frame, y_origin_mm=self._end_mm)
-        self._end_mm += height_mm
+        placed = replace(frame, y_origin_mm=self._end_of(exposure, height_mm))
+        # Together, and last: of a frame that cannot be placed the strip stays as if it had been lost.
+        self._end_mm = placed.y_origin_mm + height_mm
         self._frame_mm = height_mm
         self._placed = exposure + 1
-        return frame
+        return placed
 
     def add(self, result: FrameResult) -> None:
-        """One frame that was placed, and inspected or not."""
+        """One frame that was placed, and inspected or not. Where anything of it throws, its stretch was not seen."""
         if result.seen_mm is None:
             return
         stretch = Stretch(from_mm=result.seen_mm.y1, to_mm=result.seen_mm.y2)
-        self._across = result.seen_mm.x1, result.seen_mm.x2
-        if was_inspected(result):
-            self._seen = _merged([*self._seen, stretch], gap_mm=self._y_scale / 2)
-        for defect in self._joiner.add(result.defects, stretch):
-            if self._finder is not None:
-                self._finder.add(defect)
+        self._tell_finder(self._joiner.add(result.defects, stretch))
         # Those that a border cuts are one; two seams so near to each other are cut out together.
         self._welds = _merged([*self._welds, *result.welds], gap_mm=self._y_scale)
         for point in result.edges:
             self._keep(point)
         for measured in result.measurements:
             self._measured[measured.name, measured.unit].take(measured.value)
+        # Last: a stretch counts as seen only with all that was found in it.
+        self._across = result.seen_mm.x1, result.seen_mm.x2
+        if was_inspected(result):
+            self._seen = _merged([*self._seen, stretch], gap_mm=self._y_scale / 2)
 
     @property
     def repeats(self) -> tuple[Repeat, ...]:
         """Those found so far. A defect counts once the border it may end at has been seen from both sides."""
-        return () if self._finder is None else self._finder.found
+        return self._repeats
 
     def finish(self) -> None:
         """No frame will come any more: what ends at the last border ends there."""
-        for defect in self._joiner.finish():
-            if self._finder is not None:
-                self._finder.add(defect)
+        self._tell_finder(self._joiner.finish())
 
     def defects(self) -> tuple[Defect, ...]:
         """Each once and whole, from the head on."""
@@ -171,6 +169,13 @@ class StripSurface:
     def _end_of(self, exposures: int, frame_mm: float) -> float:
         """Where so many exposures end, of which those after the last placed were lost."""
         return self._end_mm + (exposures - self._placed) * (self._frame_mm or frame_mm)
+
+    def _tell_finder(self, whole: Iterable[Defect]) -> None:
+        if self._finder is None:
+            return
+        for defect in whole:
+            self._finder.add(defect)
+        self._repeats = self._finder.found
 
     def _keep(self, point: EdgePoint) -> None:
         if self._edges_seen % self._keep_each == 0:

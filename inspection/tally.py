@@ -8,7 +8,7 @@ so does one that nobody can say anything about.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import datetime
 from typing import Protocol, TypeVar
 
@@ -71,18 +71,22 @@ class _HasCount(Protocol):
 _Counted = TypeVar("_Counted", bound=_HasCount)
 
 
-def with_losses(frames: Iterable[_Counted]) -> Iterator[tuple[_Counted, int]]:
+def with_losses(
+    frames: Iterable[_Counted], *, before_first: Callable[[_Counted], int] = lambda _: 0
+) -> Iterator[tuple[_Counted, int]]:
     """Each frame with the number of exposures lost just before it: holes in `sequence`, whoever made them.
+
+    before_first  how many are known to be lost before the frame, if it is the first
 
     A count that goes backwards is a device that began anew; how many it lost is unknown, and one is said,
     since one is enough to withhold acceptance.
     """
     expected: int | None = None
     for frame in frames:
-        if expected is None or frame.sequence == expected:
-            lost = 0
+        if expected is None:
+            lost = before_first(frame)
         else:
-            lost = frame.sequence - expected if frame.sequence > expected else 1
+            lost = frame.sequence - expected if frame.sequence >= expected else 1
         expected = frame.sequence + 1
         yield frame, lost
 
@@ -205,11 +209,8 @@ class UnitTally:
         self._due_up_to = sequence
 
     def add(self, result: FrameResult) -> None:
-        """One frame that was seen, judged or not."""
-        self._seen += 1
-        self._seen_by.add(result.camera)
-        if result.code is not None:
-            self._codes.append(result.code)
+        """One frame that was seen, judged or not. Where anything of it throws, it is not counted: it is to be added
+        again as one that was not inspected."""
         if result.verdict > judge(result.defects, self._limits):
             # Not for its defects, then, which are judged when they are whole: it stands by itself.
             self._asked_beside = Verdict.worst([result.verdict, self._asked_beside or Verdict.ACCEPT])
@@ -218,6 +219,10 @@ class UnitTally:
         else:
             self._defects.extend(result.defects)
             self._measurements.extend(result.measurements)
+        self._seen += 1
+        self._seen_by.add(result.camera)
+        if result.code is not None:
+            self._codes.append(result.code)
         if not was_inspected(result):
             self._failed += 1
             self._failures[result.failure or "INS-ERROR"] += 1
@@ -247,13 +252,10 @@ class UnitTally:
             self._strip.finish()
             strip = self._strip.strip(exposures=self._triggers, has_tail=not self._is_cut_short)
             defects, measurements = list(self._strip.defects()), list(self._strip.measurements())
-        failures = dict(self._failures)
+        failures = self._counted_failures()
         judged = defects if strip is None else [one for one in defects if is_judged(one, strip)]
         repeats = () if strip is None else strip.repeats
         verdicts = [judge_unit(judged, self._limits, repeats), self._asked_beside or Verdict.ACCEPT]
-        unaccounted = self._triggers - self._seen - self._lost
-        if unaccounted:
-            failures[UNACCOUNTED] = abs(unaccounted)
         if strip is not None and self._welds is not None:
             verdicts.append(judge_welds(strip, self._welds))
         if strip is not None and strip.unseen and not self._lost and not self._failed:
@@ -266,15 +268,59 @@ class UnitTally:
         if missing:
             failures[VIEW_MISSING] = len(missing)
         # Of a frame that failed the defects may be known, and lie where they are not judged.
-        if self._failed or self._lost or unaccounted or missing or not self._seen:
+        if self._failed or self._lost or self._unaccounted or missing or not self._seen:
             verdicts.append(Verdict.NOT_INSPECTED)
-        unit, code_failure = self._identified()
+        _, code_failure = self._identified()
         if code_failure is not None and self._without_code is not None:
             verdicts.append(self._without_code)
             if self._without_code is Verdict.NOT_INSPECTED:
                 failures.setdefault(code_failure, 1)
         verdict, grade = _graded(verdicts, judged, self._grades, repeats)
+        return self._recorded(
+            finished_at,
+            verdict=verdict,
+            grade=grade,
+            failures=failures,
+            defects=defects,
+            measurements=measurements,
+            strip=strip,
+        )
+
+    def close_unjudged(self, finished_at: datetime, *, failure: str) -> Inspection:
+        """As `close`, of one of which that throws: its frames are counted, and it is not accepted. failure: why"""
+        failures = self._counted_failures()
+        failures[failure] = failures.get(failure, 0) + 1
+        return self._recorded(
+            finished_at,
+            verdict=Verdict.worst([Verdict.NOT_INSPECTED, self._asked_beside or Verdict.ACCEPT]),
+            failures=failures,
+            defects=self._defects,
+            measurements=self._measurements,
+        )
+
+    @property
+    def _unaccounted(self) -> int:
+        return self._triggers - self._seen - self._lost
+
+    def _counted_failures(self) -> dict[str, int]:
+        failures = dict(self._failures)
+        if self._unaccounted:
+            failures[UNACCOUNTED] = abs(self._unaccounted)
+        return failures
+
+    def _recorded(
+        self,
+        finished_at: datetime,
+        *,
+        verdict: Verdict,
+        failures: dict[str, int],
+        defects: Sequence[Defect],
+        measurements: Sequence[Measurement],
+        grade: str | None = None,
+        strip: Strip | None = None,
+    ) -> Inspection:
         begun = self.begun
+        unit, code_failure = self._identified()
         return Inspection(
             id=begun.id,
             unit=unit,

@@ -64,6 +64,8 @@ class Frame:
 
     pixels          read-only and the receiver's own: no driver writes to them again
     sequence        the device's own count of exposures; a jump is a loss
+    first_sequence  of the first exposure that is known of since the camera was entered: what lies between it and the
+                    first frame that comes is lost. None: that frame is the first
     device_time_ns  the device's clock, where it has one
     y_origin_mm     surface position of row 0; 0 for parts
     trigger         count that pairs the cameras of one unit, where there are several
@@ -79,6 +81,7 @@ class Frame:
     y_origin_mm: float = 0.0
     trigger: int | None = None
     chunks: Mapping[str, int | float] = field(default_factory=dict)
+    first_sequence: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

@@ -15,7 +15,7 @@ from typing import Final
 from uuid_utils.compat import uuid7
 
 from cameras.errors import RunUnreadable
-from cameras.recording import MANIFEST, PICTURES, read_run, unreadable
+from cameras.recording import ARRAY, MANIFEST, PICTURES, RecordedFrame, pixels_of, read_run, unreadable
 from inspection.errors import InspectionError, SensorMisfit
 from inspection.identity import IdentifierCode
 from inspection.pipeline import Pipeline, ViewPipelines
@@ -33,8 +33,7 @@ from inspection.types import (
 from inspection.vision.decoding import decode_image
 from inspection.vision.waveform import Waveform, decode_wav
 from traceability.identifiers import EXAMPLE_PREFIX, Minter, unit_code_of_file
-
-LANE: Final = "files"
+from traceability.store import FILES_LANE, FILES_STATION
 
 WAVEFORM: Final = ".wav"
 """What a recorded waveform is called, beside the pictures."""
@@ -65,17 +64,21 @@ class Given:
     path                    None: the recording counts an exposure here of which there is no picture
     failure                 why it cannot be inspected, where that is known before it is read
     folder, first_sequence  of the recording
+    recorded                as what it was recorded
+    sample_hz               samples a second, where a probe was recorded
     """
 
     name: str
     path: Path | None
     failure: InspectionError | None = None
-    camera: str = LANE
+    camera: str = FILES_LANE
     sequence: int = 0
     captured_at: datetime | None = None
     y_origin_mm: float = 0.0
     folder: Path | None = None
     first_sequence: int = 0
+    recorded: RecordedFrame | None = None
+    sample_hz: float | None = None
 
     @property
     def view(self) -> str:
@@ -131,7 +134,7 @@ def _of_folder(top: Path) -> Iterator[Given]:
             yield Given(name=str(path), path=path, failure=_unreadable(path, error.strerror or str(error)))
             continue
         if path / MANIFEST in inside:
-            pictures = [one for one in inside if _is_picture(one) and not _is_folder(one)]
+            pictures = [one for one in inside if _is_frame(one) and not _is_folder(one)]
             yield from _of_run(path, beside=pictures)
             inside = sorted(set(inside) - set(pictures))
         links = [one for one in inside if one.is_symlink() and _is_folder(one)]
@@ -148,6 +151,11 @@ def _is_folder(path: Path) -> bool:
 
 def _is_picture(path: Path) -> bool:
     return path.suffix.lower() in PICTURES | {WAVEFORM}
+
+
+def _is_frame(path: Path) -> bool:
+    """Whether it may be one of a recorded run's. Elsewhere an array may be anything."""
+    return _is_picture(path) or path.name.endswith(ARRAY)
 
 
 def _of_file(path: Path, *, is_regular: bool) -> Iterator[Given]:
@@ -170,8 +178,10 @@ def _of_run(folder: Path, *, beside: Sequence[Path]) -> Iterator[Given]:
             yield Given(name=str(one), path=one, failure=error)
         return
     first = expected = run.frames[0].sequence if run.frames else 0
-    camera = run.frames[0].camera if run.frames else LANE
+    camera = run.frames[0].camera if run.frames else FILES_LANE
     missing = partial(Given, path=None, folder=folder, first_sequence=first)
+    sampled = run.settings.get("sample_hz")
+    sample_hz = float(sampled) if isinstance(sampled, int | float) else None
     holes = 0
     for frame in run.frames:
         for sequence in range(expected, frame.sequence):
@@ -186,6 +196,8 @@ def _of_run(folder: Path, *, beside: Sequence[Path]) -> Iterator[Given]:
             y_origin_mm=frame.y_origin_mm,
             folder=folder,
             first_sequence=first,
+            recorded=frame,
+            sample_hz=sample_hz,
         )
         expected = frame.sequence + 1
     # A frame that was lost between two others made a hole; for more lost ones than holes there is no place but the end.
@@ -261,8 +273,8 @@ def inspect_all(
         begun = InspectionBegun(
             id=uuid7(),
             unit=_code_of(digests, minter),
-            station="bench",
-            lane=LANE,
+            station=FILES_STATION,
+            lane=FILES_LANE,
             recipe=recipe,
             models=models,
             started_at=started_at,
@@ -301,17 +313,23 @@ def _code_of(digests: Sequence[str | None], minter: Minter) -> IdentifierCode:
 
 def _decoded(data: bytes, one: Given, pipeline: Pipeline | ViewPipelines) -> Image:
     """The picture in the bytes, or what a sensor recorded, as a frame's pixels."""
-    if one.path is None or one.path.suffix.lower() != WAVEFORM:
+    sample_hz = one.sample_hz
+    if one.path is not None and one.path.suffix.lower() == WAVEFORM:
+        pixels, sample_hz = decode_wav(data)
+    elif one.recorded is None:
         return decode_image(data)
-    pixels, sample_hz = decode_wav(data)
+    else:
+        pixels = pixels_of(data, one.recorded)
+        if not one.recorded.file.endswith(ARRAY):
+            return pixels
     own = pipeline.views.get(one.camera) if isinstance(pipeline, ViewPipelines) else pipeline
     sensor = None if own is None else own.sensor
     wanted_hz = sensor.sample_hz if isinstance(sensor, Waveform) else None
     if sample_hz != wanted_hz:
         raise SensorMisfit(
-            f"{one.name} has {sample_hz:g} samples a second, the recipe {wanted_hz}.",
+            f"{one.name} has {sample_hz} samples a second, the recipe {wanted_hz}.",
             action="Inspect it with the recipe of the sensor that recorded it.",
-            found=f"{sample_hz:g} Hz",
+            found="? Hz" if sample_hz is None else f"{sample_hz:g} Hz",
             allowed=", ".join(sorted(PICTURES)) if wanted_hz is None else f"{wanted_hz:g} Hz",
         )
     return pixels

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
-from station_config.errors import RecipeNotChosen
+from station_config.errors import ConfigError, RecipeNotChosen
 from station_config.schema import RecipeChoice
 
 
@@ -16,6 +16,18 @@ class Offer:
     choice: RecipeChoice
     product: str
     revision: int
+
+    @property
+    def recipe(self) -> str:
+        return self.choice.recipe
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Unread:
+    """One of a lane's recipes whose file cannot be read; `error` says why."""
+
+    choice: RecipeChoice
+    error: ConfigError
 
     @property
     def recipe(self) -> str:

@@ -55,6 +55,8 @@ REASONS_SHOWN: Final = 20
 LINE_BEGINS: Final = b'{"image":'
 """Every line of `--json`."""
 
+_GZIP: Final = b"\x1f\x8b"
+
 JPEG_MOST_PX: Final = 65_500
 """Of a side. Source: libjpeg, JPEG_MAX_DIMENSION."""
 
@@ -294,7 +296,8 @@ class Results:
         for one in unit:
             shown = one.image if one.result.picture is None else one.result.picture
             if shown is not None and one.data is not None and min(shown.shape[:2]) >= MIN_SIDE_PX:
-                kept.append(self._keep(one, shown, one.data))
+                if (picture := self._keep(one, shown, one.data)) is not None:
+                    kept.append(picture)
                 if self._annotated is not None:
                     self._annotate(one, shown, self._annotated)
         self._waiting.append(replace(unit[0].inspection, pictures=tuple(kept), software=self._software))
@@ -314,10 +317,13 @@ class Results:
             with writing(_place_of(self._json_lines)):
                 self._json_lines.flush()
 
-    def _keep(self, one: Inspected, image: Image, data: bytes) -> PictureRef:
+    def _keep(self, one: Inspected, image: Image, data: bytes) -> PictureRef | None:
         # As it came where a browser shows it: the record then holds the very bytes that were judged.
         is_shown = one.result.picture is None and data.startswith((b"\xff\xd8\xff", b"\x89PNG"))
         kept = data if is_shown else _png_or(data, image)
+        if kept.startswith(_GZIP):
+            # An array too long for a PNG: no picture can be shown of it.
+            return None
         height, width = image.shape[:2]
         return PictureRef(
             sha256=self._images.put(kept),

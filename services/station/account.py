@@ -23,6 +23,7 @@ class LaneAccount:
     dropped      came and were passed over, since newer ones came before their turn
     passed_over  these and what the end of the station left unseen
     results      given to the sinks
+    mistakes     results, and verdicts of units, in which our own code threw: none of them is accepted
     withheld     exposures for which two units answer, or that stand for the unknown rest of a unit that was cut short
 
     The tallies, unit by unit, as they were closed:
@@ -39,6 +40,7 @@ class LaneAccount:
     dropped: int = 0
     passed_over: int = 0
     results: int = 0
+    mistakes: int = 0
     withheld: int = 0
     units: int = 0
     triggers: int = 0
@@ -59,6 +61,10 @@ class LaneAccount:
         return replace(
             self, results=self.results + 1, in_hand_results=self.in_hand_results + 1, step_ms=step_ms
         )
+
+    def with_mistake(self) -> LaneAccount:
+        """Our own code threw once more."""
+        return replace(self, mistakes=self.mistakes + 1)
 
     def with_unit(self, inspection: Inspection) -> LaneAccount:
         """One unit more, as its record says."""

@@ -34,6 +34,9 @@ LATE_S: Final = 10.0
 OVERLOAD_S: Final = 60.0
 """So long after the last frame was dropped a lane still counts as too slow."""
 
+MISTAKEN_S: Final = 60.0
+"""So long after our own code threw on a lane's frame somebody still is to look at it."""
+
 NAMED: Final = 3
 """Of units with a gap so many are named; the others are found by their counts."""
 
@@ -42,6 +45,7 @@ UNIT_GAP = "SVC-UNIT-UNACCOUNTED"
 RECORDS_GAP = "SVC-RECORDS-ALTERED"
 LATE = "SVC-RECORDS-LATE"
 OVERLOAD = "SVC-LANE-OVERLOAD"
+MISTAKEN = "SVC-LANE-MISTAKEN"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -89,6 +93,8 @@ class _Lane:
     target_s: float = 0.0
     dropped: int = 0
     dropped_s: float | None = None
+    mistakes: int = 0
+    mistakes_s: float | None = None
     alarms: dict[str, Alarm] = field(default_factory=dict)
 
     @property
@@ -133,7 +139,8 @@ class Accounting:
                 lane = self._lane(name)
                 lane.delivered = hello.delivered.get(name, Delivered())
                 lane.account = LaneAccount(lane=name)
-                lane.charged = lane.charged_before = lane.to_charge = lane.target = lane.dropped = 0
+                lane.charged = lane.charged_before = lane.to_charge = lane.target = 0
+                lane.dropped = lane.mistakes = 0
                 # What was not acknowledged comes again, and its unit is to be recorded as it would have been before.
                 lane.books_to_charge += lane.books_in_batch
                 lane.books_in_batch = 0
@@ -199,7 +206,7 @@ class Accounting:
                     lane.to_charge += gap - lane.charged
                     lane.charged = gap
                 self._watch_lateness(lane)
-                self._watch_load(lane)
+                self._watch_frames(lane)
                 self._tell(account.lane)
 
     # --- by a clock
@@ -259,9 +266,11 @@ class Accounting:
         if lane.delivered.units >= lane.target:
             lane.target, lane.target_s = lane.account.units, self._monotonic_s()
 
-    def _watch_load(self, lane: _Lane) -> None:
+    def _watch_frames(self, lane: _Lane) -> None:
         if lane.account.dropped > lane.dropped:
             lane.dropped, lane.dropped_s = lane.account.dropped, self._monotonic_s()
+        if lane.account.mistakes > lane.mistakes:
+            lane.mistakes, lane.mistakes_s = lane.account.mistakes, self._monotonic_s()
 
     def _tell(self, name: str, *, is_new_shift: bool = False) -> None:
         """Raise and clear alarms as things stand, and say so where that changes anything."""
@@ -307,6 +316,8 @@ class Accounting:
             found.append(
                 alarm(OVERLOAD, withholds=False, count=lane.account.dropped, step=step, step_ms=spent)
             )
+        if lane.mistakes_s is not None and now_s - lane.mistakes_s <= MISTAKEN_S:
+            found.append(alarm(MISTAKEN, withholds=False, count=lane.account.mistakes))
         return found
 
 

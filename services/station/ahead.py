@@ -87,7 +87,7 @@ class Ahead(Generic[Seen]):
         """All that comes, dropped frames too, until the frames end. Raises what `Intake.arrivals` does."""
         self._arrivals = self._intake.arrivals()
         for turn in self._looked_at() if self._workers else map(self._asked, self._arrivals):
-            self._intake.count(turn.sequence)
+            self._intake.count(turn.arrived)
             yield turn
 
     def rest(self) -> Iterator[Arrived]:
@@ -95,7 +95,7 @@ class Ahead(Generic[Seen]):
         given = [turn.arrived for turn in self._turns if turn is not None]
         self._turns.clear()
         for arrived in (*given, *self._intake.rest()):
-            self._intake.count(arrived.sequence)
+            self._intake.count(arrived)
             yield arrived
 
     def _asked(self, arrived: Arrived) -> Turn[Seen]:

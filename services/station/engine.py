@@ -17,6 +17,7 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Final
 
+from cameras.errors import CameraInUse, CameraLost
 from inspection.errors import InspectionError
 from inspection.protocols import Camera, Sink
 from models.in_force import ModelsInForce
@@ -49,6 +50,10 @@ logger = logging.getLogger(__name__)
 
 CAMERA_RETRY_S: Final = 2.0
 """Between the beginnings of two attempts to open a camera. One that ran longer is opened again at once."""
+
+STILL_OURS_S: Final = 10.0
+"""A device that could not be given back, as when its process was killed, refuses everybody until its heartbeat ends our
+own former connection: after 3 s as GigE Vision presets it, and a busy computer hears of it later."""
 
 _LOOK_S: Final = 0.5
 
@@ -198,13 +203,16 @@ def keep_running(
     camera: str,
     driver: str,
     say: Callable[[LaneState], None],
+    still_ours_s: float = STILL_OURS_S,
 ) -> None:
     """Run the lane, and again when its camera was lost, until it is stopped. A mistake of ours stops this lane.
 
     camera  the camera's name
     driver  what reads it, as the station's settings call that
     say     told of every change; a lost camera stays lost, with the newest reason, until it runs again
+    still_ours_s  so long after it was lost a camera that is in use is held by nobody else yet
     """
+    last_loss: tuple[float, CameraLost] | None = None
 
     def change(
         condition: LaneCondition, failure: str | None = None, facts: dict[str, object] | None = None
@@ -223,6 +231,12 @@ def keep_running(
         )
 
     def lost(error: InspectionError) -> None:
+        nonlocal last_loss
+        if isinstance(error, CameraLost):
+            last_loss = time.monotonic(), error
+        elif last_loss is not None and _may_be_ours(error, *last_loss, for_s=still_ours_s):
+            logger.info("Lane %s: %s That may still be our own former connection.", lane.name, error)
+            error = last_loss[1]
         logger.warning("Lane %s lost its camera: %s", lane.name, error)
         change("lost", error.code, {name: str(fact) for name, fact in error.facts.items()})
 
@@ -245,3 +259,9 @@ def keep_running(
         else:
             break
     change("stopped")
+
+
+def _may_be_ours(error: InspectionError, lost_s: float, loss: CameraLost, *, for_s: float) -> bool:
+    """Whether a camera may be in use by nobody but our own connection that was lost."""
+    is_same = error.facts.get("camera") == loss.facts.get("camera")
+    return isinstance(error, CameraInUse) and is_same and time.monotonic() - lost_s < for_s

@@ -26,11 +26,13 @@ class Arrived:
 
     frame   None: it was dropped, since newer ones came before its turn; its pixels are gone
     came_s  when it came, on this computer's monotonic clock
+    lost_before_first  exposures known to be lost before it, if it is the first
     """
 
     sequence: int
     frame: Frame | None
     came_s: float
+    lost_before_first: int = 0
 
 
 class Intake:
@@ -108,13 +110,13 @@ class Intake:
         if self._arrived.failure is not None:
             raise self._arrived.failure
 
-    def count(self, sequence: int) -> None:
+    def count(self, arrived: Arrived) -> None:
         """Count what is given to the lane, in its order."""
         # A count that goes back says of one exposure at least that it was lost, beside the one that came.
-        risen = 1 if self._last is None else sequence - self._last
+        risen = 1 + arrived.lost_before_first if self._last is None else arrived.sequence - self._last
         self.exposures += risen if risen > 0 else 2
         self.frames += 1
-        self._last = sequence
+        self._last = arrived.sequence
 
     # --- on the intake's thread
 
@@ -135,4 +137,10 @@ class Intake:
 
 
 def _arrived(frame: Frame) -> Arrived:
-    return Arrived(sequence=frame.sequence, frame=frame, came_s=time.monotonic())
+    first = frame.sequence if frame.first_sequence is None else frame.first_sequence
+    return Arrived(
+        sequence=frame.sequence,
+        frame=frame,
+        came_s=time.monotonic(),
+        lost_before_first=max(0, frame.sequence - first),
+    )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -15,7 +16,7 @@ import uuid_utils
 
 from inspection.errors import InspectionError
 from inspection.identity import IdentifierCode
-from inspection.pipeline import Look, Pipeline, ViewPipelines
+from inspection.pipeline import PROGRAM_FAILED, Look, Pipeline, ViewPipelines, failure_of
 from inspection.protocols import Camera, Sink, UnitSource
 from inspection.strip import StripRules
 from inspection.tally import (
@@ -32,8 +33,10 @@ from inspection.tally import (
 from inspection.types import Frame, FrameResult, Grade, InspectionBegun, ModelRef, RecipeRef, Verdict
 from services.station.account import LaneAccount
 from services.station.ahead import Ahead, Turn
-from services.station.intake import Intake
+from services.station.intake import Arrived, Intake
 from services.station.messages import Mode
+
+logger = logging.getLogger(__name__)
 
 STOPPED = "SVC-STATION-STOPPED"
 CAMERA_ENDED = "CAM-LOST"
@@ -55,6 +58,13 @@ def _with_waiting(steps_ms: Mapping[str, float], *, since_s: float) -> dict[str,
     """The steps, between the waiting for a place, a worker and the turn, and the time from arrival to verdict."""
     total_ms = round((time.monotonic() - since_s) * 1000, 3)
     return {"wait": max(0.0, round(total_ms - sum(steps_ms.values()), 3)), **steps_ms, "total": total_ms}
+
+
+def _as_it_counts(result: FrameResult, mode: Mode | Literal["unproven"]) -> FrameResult:
+    """Of a frame that was looked at and counts for nothing, what was seen, and why it does not count."""
+    if mode not in WITHHELD:
+        return result
+    return replace(result, verdict=Verdict.NOT_INSPECTED, failure=result.failure or WITHHELD[mode])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -330,7 +340,10 @@ class Lane:
     def _inspect_all(
         self, ahead: Ahead[_Seen], intake: Intake, units: UnitSource, before: LaneAccount
     ) -> None:
-        for turn, lost in with_losses(ahead.turns()):
+        for turn, lost in with_losses(
+            ahead.turns(), before_first=lambda turn: turn.arrived.lost_before_first
+        ):
+            self._begin_before(turn.arrived)
             self._account_for(lost, turn.sequence, units)
             frame = turn.frame
             if frame is None:
@@ -360,43 +373,45 @@ class Lane:
             return _Seen(recipe=recipe, look=pipelines[worker].look(frame))
 
     def _inspect(self, frame: Frame, tally: UnitTally, turn: Turn[_Seen]) -> None:
-        frame = tally.place(frame)
+        mode = self._mode_of(turn.arrived.came_s)
+        self._is_production = bool(self._is_production) or mode in PRODUCTION
         try:
-            mode = self._mode_of(turn.arrived.came_s)
-            self._is_production = bool(self._is_production) or mode in PRODUCTION
-            if self._is_out_of_order(frame):
-                result = FrameResult.not_inspected(frame, failure=CLOCK_BACKWARDS)
-            elif mode == "bypass":
-                result = FrameResult.not_inspected(frame, failure=BYPASSED)
-            else:
-                seen = turn.seen.result()
-                if seen.recipe is not self.recipe:
-                    # After it was looked at a unit began, and with it another recipe.
-                    seen = self._look(0, frame)
-                if seen.look is None:
-                    # The lane was bypassed when it was this frame's turn to be looked at.
-                    result = FrameResult.not_inspected(frame, failure=BYPASSED)
-                else:
-                    result = self.recipe.pipeline.judged(seen.look, frame)
-                self._challenge_by(result, in_challenge=mode == "challenge")
-                if mode in WITHHELD:
-                    result = replace(
-                        result, verdict=Verdict.NOT_INSPECTED, failure=result.failure or WITHHELD[mode]
-                    )
-        except Exception:
-            tally.add(FrameResult.not_inspected(frame, failure=LANE_FAILED))
-            self.account = self.account.with_result({})
-            raise
-        tally.add(result)
+            frame = tally.place(frame)
+            judged = self._judged(frame, turn, mode)
+            result = _as_it_counts(judged, mode)
+            tally.add(result)
+        except Exception as error:  # noqa: BLE001 - logged with its trace; the next frame is inspected
+            # The tally has counted nothing of it by then, and its stretch of a strip stays unseen.
+            judged = result = FrameResult.not_inspected(frame, failure=failure_of(error, frame))
+            tally.add(result)
+        if mode != "bypass" and judged.failure != CLOCK_BACKWARDS:
+            self._challenge_by(judged, in_challenge=mode == "challenge")
         timings_ms = _with_waiting(result.timings_ms, since_s=turn.arrived.came_s)
         result = replace(result, repeats=tally.repeats, timings_ms=timings_ms)
         self.account = self.account.with_result(timings_ms)
+        if result.failure == PROGRAM_FAILED:
+            self.account = self.account.with_mistake()
         for sink in self.sinks:
             sink.frame_done(tally.begun, frame, result)
 
+    def _judged(self, frame: Frame, turn: Turn[_Seen], mode: Mode | Literal["unproven"]) -> FrameResult:
+        if self._is_out_of_order(frame):
+            return FrameResult.not_inspected(frame, failure=CLOCK_BACKWARDS)
+        if mode == "bypass":
+            return FrameResult.not_inspected(frame, failure=BYPASSED)
+        seen = turn.seen.result()
+        if seen.recipe is not self.recipe:
+            # After it was looked at a unit began, and with it another recipe.
+            seen = self._look(0, frame)
+        if seen.look is None:
+            # The lane was bypassed when it was this frame's turn to be looked at.
+            return FrameResult.not_inspected(frame, failure=BYPASSED)
+        return self.recipe.pipeline.judged(seen.look, frame)
+
     def _challenge_by(self, result: FrameResult, *, in_challenge: bool) -> None:
+        """By a frame that is counted by now."""
         if in_challenge and self._challenge is None:
-            self._challenge = _Challenge(is_all=self._tally is not None and self._tally.seen == 0)
+            self._challenge = _Challenge(is_all=self._tally is not None and self._tally.seen == 1)
         if self._challenge is not None:
             self._challenge.is_all &= in_challenge
             self._challenge.is_caught |= result.verdict is Verdict.REJECT
@@ -424,6 +439,12 @@ class Lane:
                 self._withheld()
         self._doubtful.clear()
         return unit
+
+    def _begin_before(self, arrived: Arrived) -> int:
+        """Up to which count the lane has answered: with the first that arrives, up to what is known before it."""
+        if self._answered_to is None:
+            self._answered_to = arrived.sequence - arrived.lost_before_first - 1
+        return self._answered_to
 
     def _account_for(self, lost: int, before: int, units: UnitSource) -> None:
         """Charge the `lost` exposures before this one to their units."""
@@ -465,8 +486,8 @@ class Lane:
         """Charge what came and will not be looked at any more, since this lane has failed."""
         failed_in = self._tally
         for arrived in ahead.rest():
-            if self._answered_to is not None:
-                self._account_for(max(0, arrived.sequence - self._answered_to - 1), arrived.sequence, units)
+            answered_to = self._begin_before(arrived)
+            self._account_for(max(0, arrived.sequence - answered_to - 1), arrived.sequence, units)
             self.account = replace(self.account, passed_over=self.account.passed_over + 1)
             self._lose(arrived.sequence, LANE_FAILED, units)
         if self._tally is not failed_in:
@@ -530,7 +551,13 @@ class Lane:
             return
         tally, self._tally = self._tally, None
         # A clock that was put back would let a unit end before it began.
-        inspection = tally.close(max(datetime.now(UTC), tally.begun.started_at + timedelta(microseconds=1)))
+        finished_at = max(datetime.now(UTC), tally.begun.started_at + timedelta(microseconds=1))
+        try:
+            inspection = tally.close(finished_at)
+        except Exception:
+            logger.exception("Unit %s cannot be judged: a mistake of the program", tally.begun.unit)
+            inspection = tally.close_unjudged(finished_at, failure=PROGRAM_FAILED)
+            self.account = self.account.with_mistake()
         is_production, self._is_production = self._is_production, None
         if is_production is False:
             # No frame of it came while the lane inspected: its defects are on record, and it is in no count of refused

@@ -9,7 +9,7 @@ from typing import Final
 
 from services.station.messages import LaneMode, ModeWish, RecipeState, RecipeWish, Wish
 from station_config import LaneSettings, Recipe, load_recipe
-from station_config.choosing import Offer, chosen
+from station_config.choosing import Offer, Unread, chosen
 from station_config.errors import ConfigError
 from station_config.schema import RecipeChoice
 
@@ -82,9 +82,17 @@ class LaneRecipes:
         """As the station's file has them."""
         return tuple(self._lanes.values())
 
+    def listed(self, lane: str) -> tuple[Offer | Unread, ...]:
+        """Every recipe the lane may have, as the station's file has them; none for a lane the station has not."""
+        return tuple(self._read_or_not(choice) for choice in self._choices(lane))
+
     def offers(self, lane: str) -> tuple[Offer, ...]:
-        """Every recipe the lane may have and that can be read; none for a lane the station has not."""
-        return tuple(offer for choice in self._choices(lane) if (offer := self._readable(choice)) is not None)
+        """Those that can be read."""
+        return tuple(one for one in self.listed(lane) if isinstance(one, Offer))
+
+    def names(self, lane: str) -> tuple[str, ...]:
+        """Of every recipe the lane may have, whether or not it can be read."""
+        return tuple(choice.recipe for choice in self._choices(lane))
 
     def choose(
         self,
@@ -115,7 +123,7 @@ class LaneRecipes:
         settings = self._load(choice.recipe).settings
         return Offer(choice=choice, product=settings.product, revision=settings.revision)
 
-    def _readable(self, choice: RecipeChoice) -> Offer | None:
+    def _read_or_not(self, choice: RecipeChoice) -> Offer | Unread:
         try:
             offer = self._read(choice)
         except ConfigError as error:
@@ -123,6 +131,6 @@ class LaneRecipes:
             if self._unread.get(choice.recipe) != str(error):
                 logger.error("Recipe %s is not offered: %s", choice.recipe, error)
             self._unread[choice.recipe] = str(error)
-            return None
+            return Unread(choice=choice, error=error)
         self._unread.pop(choice.recipe, None)
         return offer

@@ -57,6 +57,14 @@ def test_a_damaged_frame_without_an_id_of_its_own_is_a_hole_all_the_same():
     assert count.of(2, incomplete_before=3) == 5
 
 
+@pytest.mark.parametrize(("first_id", "sequence", "first"), [(4, 4, 1), (1, 3, 0), (None, 3, 0)])
+def test_what_came_damaged_before_the_first_whole_frame_is_known_of(first_id, sequence, first):
+    count = ExposureCount()
+    assert count.first is None
+    assert count.of(first_id, incomplete_before=3) == sequence
+    assert count.first == first
+
+
 def with_triggers(*frames):
     """Sequences of frames, each with its id and the trigger counter's value."""
     count = ExposureCount()

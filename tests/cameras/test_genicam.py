@@ -76,6 +76,15 @@ def test_damaged_frames_of_a_device_that_does_not_count_are_holes_too():
     assert [frame.sequence for frame in frames] == [0, 1, 3]
 
 
+@pytest.mark.parametrize(("ids", "sequences"), [(range(1, 6), [3, 4, 5]), ([None] * 5, [2, 3, 4])])
+def test_frames_that_come_damaged_before_the_first_whole_one_are_lost_too(ids, sequences):
+    script = [replace(one, is_damaged=index < 2) for index, one in enumerate(exposures(ids))]
+    device = FakeDevice(script=script)
+    for frames in (frames_until_silent(device), frames_until_silent(device)):
+        assert [frame.sequence for frame in frames] == sequences
+        assert {frame.first_sequence for frame in frames} == {sequences[0] - 2}
+
+
 def test_a_frame_larger_than_its_buffer_is_a_damaged_one():
     script = exposures([1, 2, 3])
     script[1] = Exposed(pixels=a_picture(1), frame_id=2, height_px=60_000)

@@ -78,6 +78,15 @@ def test_a_frame_that_is_not_whole_is_never_given_and_leaves_a_hole(address, fau
     assert [frame.sequence for frame in frames] == [1, 2, 3, 5, 6, 7, 8, 9]
 
 
+def test_frames_that_come_damaged_before_the_first_whole_one_are_lost_too(address):
+    with (
+        a_camera(address=address, faults=parse_faults("incomplete@0,incomplete@1"), frames_per_s=20),
+        gige(address) as camera,
+    ):
+        frames = list(islice(camera.frames(), 2))
+    assert [(frame.first_sequence, frame.sequence) for frame in frames] == [(1, 3), (1, 4)]
+
+
 def test_the_devices_count_may_wrap_and_nothing_is_lost(address):
     with a_camera(address=address, first_block_id=65533, frames_per_s=20), gige(address) as camera:
         frames = list(islice(camera.frames(), 6))

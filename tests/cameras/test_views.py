@@ -15,13 +15,15 @@ PIXELS = np.zeros((16, 16), np.uint8)
 
 
 class Sees:
-    """A camera that saw these triggers, one a second; its own count begins at `counts_from`."""
+    """A camera that saw these triggers, one a second; its own count begins at `counts_from`. What it saw from
+    `damaged_first` up to the first of them came damaged."""
 
-    def __init__(self, *triggers, counts_from=0, late_s=0.0, then=None):
+    def __init__(self, *triggers, counts_from=0, late_s=0.0, then=None, damaged_first=None):
         self._triggers = triggers
         self._counts_from = counts_from
         self._late_s = late_s
         self._then = then
+        self._first = None if damaged_first is None else counts_from + damaged_first
         self.is_open = False
         self.left = threading.Event()
         self.has_given = threading.Event()
@@ -43,6 +45,7 @@ class Sees:
                 sequence=self._counts_from + trigger,
                 captured_at=NOON + timedelta(seconds=trigger + self._late_s),
                 device_time_ns=trigger,
+                first_sequence=self._first,
             )
         self.has_given.set()
         if isinstance(self._then, Exception):
@@ -92,6 +95,18 @@ def test_every_trigger_owes_one_exposure_of_each_view(top, side, counts_from):
 def test_what_one_camera_saw_before_the_others_ran_is_before_the_start():
     several = views(top=Sees(0, 1, 2, 3), side=Sees(2, 3))
     assert seen(several) == [(0, 0, "top"), (1, 0, "side"), (2, 1, "top"), (3, 1, "side")]
+
+
+def test_triggers_that_one_camera_saw_damaged_before_its_first_whole_frame_are_lost_of_all_views():
+    several = views(top=Sees(2, 3, counts_from=40, damaged_first=0), side=Sees(0, 1, 2, 3))
+    assert seen(several) == [(4, 2, "top"), (5, 2, "side"), (6, 3, "top"), (7, 3, "side")]
+    with several:
+        assert {frame.first_sequence for frame in several.frames()} == {0}
+
+
+def test_triggers_that_one_camera_saw_damaged_before_the_others_ran_are_before_the_start():
+    several = views(top=Sees(2, 3, counts_from=40, damaged_first=0), side=Sees(1, 2, 3))
+    assert seen(several) == [(2, 1, "top"), (3, 1, "side"), (4, 2, "top"), (5, 2, "side")]
 
 
 def test_frames_of_one_count_taken_at_different_times_are_not_paired():

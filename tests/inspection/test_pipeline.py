@@ -1,13 +1,14 @@
 from dataclasses import replace
 from datetime import UTC, datetime
 
+import cv2
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from inspection.errors import InspectionError
-from inspection.pipeline import Pipeline
+from inspection.pipeline import PROGRAM_FAILED, Pipeline
 from inspection.types import Box, Detections, Frame, Limit, Surface, Tolerance, Verdict
 from inspection.vision.aligning import OutlineReference
 from inspection.vision.correction import FlatField
@@ -99,6 +100,26 @@ class ThrowsAtRaw:
 def test_whatever_a_sensor_throws_costs_the_frame_and_not_the_lane():
     result = a_pipeline(sensor=ThrowsAtRaw()).inspect(a_frame())
     assert (result.verdict, result.failure) == (Verdict.NOT_INSPECTED, "INS-DETECTOR-FAILED")
+
+
+class CorrectsNothing(FlatField):
+    """A flat field with a mistake of ours in it, which OpenCV refuses."""
+
+    def correct(self, image):
+        return cv2.resize(image, (0, 0))
+
+
+@pytest.mark.parametrize(
+    "mistaken",
+    [{"flat_field": CorrectsNothing()}, {"detector": Finds((1, 2, 3, 4)), "limits": (None,)}],
+    ids=["looking", "judging"],
+)
+def test_a_mistake_of_ours_leaves_the_frame_not_inspected_and_the_log_says_where_it_is(mistaken, caplog):
+    result = a_pipeline(**mistaken).inspect(a_frame(sequence=41))
+    assert (result.verdict, result.failure) == (Verdict.NOT_INSPECTED, PROGRAM_FAILED)
+    (said,) = caplog.records
+    assert "Frame 41 of top" in said.message
+    assert said.exc_info is not None
 
 
 @pytest.mark.parametrize(

@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from inspection.pipeline import PROGRAM_FAILED
 from inspection.repeats import RepeatRules
 from inspection.strip import MOST_EDGE_POINTS, StripRules, WeldRules
 from inspection.tally import FRAME_LOST, IN_SETUP, NOTHING_JUDGED, UNSEEN, UnitTally, judged_again
@@ -121,6 +122,50 @@ def test_what_was_lost_or_not_judged_has_its_place_on_the_map():
     assert strip.length_mm == 1000
     assert strip.unseen == (Stretch(from_mm=400, to_mm=600), Stretch(from_mm=800, to_mm=1000))
     assert (strip.x_from_mm, strip.x_to_mm) == (10, 410)
+
+
+def a_failed_frame(sequence: int, pixels=PIXELS) -> Frame:
+    return Frame(pixels=pixels, camera="top", sequence=sequence, captured_at=NOW)
+
+
+@pytest.mark.parametrize(
+    "broken",
+    [{"welds": None}, {"edges": None}, {"measurements": (Measurement(name="w", value="wide", unit="mm"),)}],
+    ids=str,
+)
+def test_of_a_frame_that_a_coil_could_not_take_up_whole_the_stretch_is_not_inspected(broken):
+    tally = run(a_coil(), 2)
+    with pytest.raises(TypeError):
+        sees(tally, 2, a_scratch(410, 420), **broken)
+    tally.add(FrameResult.not_inspected(a_failed_frame(2), failure=PROGRAM_FAILED))
+    sees(tally, 3, a_scratch(610, 620))
+    closed = tally.close(NOW)
+    assert closed.strip.unseen == (Stretch(from_mm=400, to_mm=600),)
+    assert (closed.triggers, closed.frames_inspected, closed.frames_failed) == (4, 3, 1)
+    assert (closed.verdict, closed.failures) == (Verdict.NOT_INSPECTED, {PROGRAM_FAILED: 1})
+    # What was found there is known all the same, and what comes after it lies where it lies.
+    assert [one.box_mm.y1 for one in closed.defects] == [410, 610]
+
+
+def test_a_frame_that_cannot_be_placed_leaves_its_length_unseen_and_the_next_in_its_place():
+    tally = run(a_coil(), 2)
+    tally.due(2)
+    frame = a_failed_frame(2, pixels=np.zeros((), np.uint8))
+    with pytest.raises(IndexError):
+        tally.place(frame)
+    tally.add(FrameResult.not_inspected(frame, failure=PROGRAM_FAILED))
+    sees(tally, 3, a_scratch(610, 620))
+    strip = tally.close(NOW).strip
+    assert (strip.length_mm, strip.unseen) == (800, (Stretch(from_mm=400, to_mm=600),))
+
+
+def test_a_coil_that_cannot_be_judged_is_counted_and_not_accepted():
+    tally = run(a_coil(grades=(None,)), 3)
+    with pytest.raises(AttributeError):
+        tally.close(NOW)
+    closed = tally.close_unjudged(NOW, failure=PROGRAM_FAILED)
+    assert (closed.verdict, closed.failures) == (Verdict.NOT_INSPECTED, {PROGRAM_FAILED: 1})
+    assert (closed.triggers, closed.frames_inspected, closed.unaccounted) == (3, 3, 0)
 
 
 def test_defects_of_head_and_tail_are_recorded_and_not_judged():

@@ -74,6 +74,14 @@ def test_what_was_refused_stays_refused_though_another_frame_was_lost():
     assert a_tally(Verdict.REJECT, lost=3).close(NOW).verdict is Verdict.REJECT
 
 
+def test_a_unit_that_cannot_be_judged_is_not_accepted_and_stays_refused_if_it_was():
+    for verdict in (Verdict.ACCEPT, Verdict.REJECT):
+        closed = a_tally(verdict, lost=1).close_unjudged(NOW, failure="INS-PROGRAM-FAILED")
+        assert closed.verdict is max(verdict, Verdict.NOT_INSPECTED)
+        assert closed.failures == {"INS-PROGRAM-FAILED": 1, FRAME_LOST: 1}
+        assert (closed.triggers, closed.frames_inspected, closed.unaccounted) == (2, 1, 0)
+
+
 def test_a_unit_that_was_cut_short_is_not_accepted_and_its_account_is_even():
     tally = a_tally(Verdict.ACCEPT)
     tally.cut_short("CAM-LOST")

@@ -10,6 +10,7 @@ from inspection.errors import (
     ImageUnsuitable,
     InspectionError,
 )
+from inspection.pipeline import PROGRAM_FAILED
 from inspection.tally import CLOCK_BACKWARDS, FRAME_LOST, NOTHING_JUDGED, OVERRUN, UNACCOUNTED
 from inspection.vision.edges import EdgeMissing
 from inspection.vision.outline import PartMissing
@@ -43,6 +44,7 @@ CODES = [error.code for error in ERRORS] + [
     CLOCK_BACKWARDS,
     UNACCOUNTED,
     NOTHING_JUDGED,
+    PROGRAM_FAILED,
     STOPPED,
     CAMERA_ENDED,
     LANE_FAILED,

@@ -140,6 +140,14 @@ def test_a_picture_that_no_line_of_a_run_names_has_a_place(tmp_path):
     assert told(run)[1] == (str(stray), "CAM-RUN-UNREADABLE")
 
 
+def test_an_array_that_no_line_of_a_run_names_has_a_place_and_elsewhere_it_may_be_anything(tmp_path):
+    run = a_run(tmp_path / "top", 1)
+    stray = run / "00000001.npy.gz"
+    stray.write_bytes(b"")
+    (tmp_path / "weights.npy.gz").write_bytes(b"")
+    assert told(tmp_path)[1:] == [(str(stray), "CAM-RUN-UNREADABLE")]
+
+
 def test_of_a_damaged_run_every_picture_has_a_place_and_the_others_are_given(tmp_path):
     run = a_run(tmp_path / "a", 1, 2)
     (run / MANIFEST).write_text(HEADER + "{\n")

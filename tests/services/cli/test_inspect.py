@@ -313,6 +313,60 @@ def test_a_waveform_is_inspected_and_what_is_no_such_recording_is_not(here):
     ]
 
 
+def a_probes_run(folder: Path, **settings: object) -> Path:
+    """A flawless frame and one with a burst, as `lynceus camera record` writes them."""
+    with Recorder(folder, settings=settings) as recorder:
+        for sequence, flaws in enumerate(([], [(20_000, 0.1)])):
+            pixels = (
+                draw_waveform(1 + sequence, samples=50_000, flaws=flaws).raw.view(np.uint8).reshape(1, -1)
+            )
+            recorder.write(Frame(pixels=pixels, camera="probe", sequence=sequence, captured_at=NOON))
+    return folder
+
+
+def test_the_frames_of_a_recorded_probe_are_inspected_as_the_lane_inspected_them(here):
+    run = a_probes_run(here / "probe", driver="samples", sample_hz=SAMPLE_HZ)
+    (run / "00000001.npy.gz").rename(here / "whole.npy.gz")
+    status, printed = call(run, "--recipe", "sensor-waveform", "--json", here / "out.jsonl")
+    assert [line["failure"] for line in lines(here / "out.jsonl")] == [None, "SVC-FILE-UNREADABLE"]
+    (run / "00000001.npy.gz").write_bytes((here / "whole.npy.gz").read_bytes()[:-9])
+    call(run, "--recipe", "sensor-waveform", "--json", here / "out.jsonl")
+    assert [line["failure"] for line in lines(here / "out.jsonl")] == [None, "INS-IMAGE-UNREADABLE"]
+    (here / "whole.npy.gz").rename(run / "00000001.npy.gz")
+    status, printed = call(run, "--recipe", "sensor-waveform", "--json", here / "out.jsonl")
+    assert status == 0
+    assert "2 given = 2 inspected + 0 not inspected; unaccounted: 0" in printed
+    assert [line["verdict"] for line in lines(here / "out.jsonl")] == ["ACCEPT", "REJECT"]
+
+
+@pytest.mark.parametrize(
+    ("recipe", "settings"),
+    [
+        ("sensor-waveform", {"sample_hz": SAMPLE_HZ / 2}),
+        ("sensor-waveform", {}),
+        ("strip-surface", {"sample_hz": SAMPLE_HZ}),
+    ],
+)
+def test_a_probes_frames_are_inspected_by_no_recipe_of_other_or_unknown_samples(here, recipe, settings):
+    run = a_probes_run(here / "probe", **settings)
+    status, _ = call(run, "--recipe", recipe, "--json", here / "out.jsonl")
+    assert status == 1
+    assert {line["failure"] for line in lines(here / "out.jsonl")} == {"INS-SENSOR-MISFIT"}
+
+
+def test_a_line_scan_recorded_in_few_lines_is_inspected_and_keeps_no_picture(here):
+    pixels = draw_strip_patch(3).pixels[:12]
+    with Recorder(here / "run") as recorder:
+        recorder.write(Frame(pixels=pixels, camera="top", sequence=4, captured_at=NOON))
+    call(here / "run", "--json", here / "out.jsonl")
+    (line,) = lines(here / "out.jsonl")
+    assert line["failure"] is None
+    assert line["verdict"] != "NOT_INSPECTED"
+    with TraceStore.open("sqlite:///var/lynceus.db") as store:
+        (recorded,) = store.latest(simulated=False, limit=1)
+    assert (recorded.frames_inspected, recorded.pictures) == (1, ())
+
+
 def test_a_waveform_given_to_a_recipe_of_a_camera_is_not_inspected(here):
     a_waveform(here / "1.wav", 1, [])
     call(here / "1.wav", "--json", here / "out.jsonl")

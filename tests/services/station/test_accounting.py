@@ -18,6 +18,8 @@ from services.station.accounting import (
     GAP,
     LATE,
     LATE_S,
+    MISTAKEN,
+    MISTAKEN_S,
     OVERLOAD,
     OVERLOAD_S,
     RECORDS_GAP,
@@ -423,18 +425,37 @@ def test_a_lane_that_drops_frames_says_which_step_is_slow_until_a_minute_after_t
     assert station.alarms == {}
 
 
+def test_a_program_that_fails_on_frames_is_an_alarm_until_a_minute_after_the_last(station):
+    failing = replace(ACCOUNT, mistakes=3)
+    station.says(failing)
+    assert station.alarms[MISTAKEN].facts == {"lane": "strip", "count": 3}
+    assert not station.alarms[MISTAKEN].withholds
+    station.passes(MISTAKEN_S - 1)
+    station.says(replace(failing, mistakes=4))
+    station.passes(MISTAKEN_S - 1)
+    station.says(replace(failing, mistakes=4))
+    assert station.alarms[MISTAKEN].facts["count"] == 4
+    station.passes(2)
+    station.says(replace(failing, mistakes=4))
+    assert station.alarms == {}
+    # Another engine begins its account anew.
+    station.accounting.greet(Hello(in_hand={}, delivered={}))
+    station.says(replace(ACCOUNT, mistakes=1))
+    assert station.alarms[MISTAKEN].facts["count"] == 1
+
+
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_every_alarm_says_what_happened_and_what_to_do(station, language):
     station.unit(told=2)
     station.says(replace(ACCOUNT, gap=1, dropped=1, step_ms={"detect": 9.0}, units=4))
     station.passes(LATE_S + 1)
-    station.says(replace(ACCOUNT, gap=1, dropped=2, step_ms={"detect": 9.0}, units=4))
+    station.says(replace(ACCOUNT, gap=1, dropped=2, mistakes=1, step_ms={"detect": 9.0}, units=4))
     engine = open_engine(station.database)
     with writing(engine) as connection:
         connection.execute(delete(tables.rollup_units))
     engine.dispose()
     station.accounting.audit()
-    assert set(station.alarms) == {GAP, UNIT_GAP, RECORDS_GAP, LATE, OVERLOAD}
+    assert set(station.alarms) == {GAP, UNIT_GAP, RECORDS_GAP, LATE, OVERLOAD, MISTAKEN}
     for alarm in station.alarms.values():
         said = explained(alarm, language, {"strip": Title(en="Strip", zh="带钢")})
         assert said.code == alarm.code

@@ -172,6 +172,7 @@ def test_a_recipe_that_cannot_be_read_keeps_nobody_from_choosing_another_of_the_
     offer = recipes.choose("strip", **asked)
     assert (offer.recipe, offer.product) == ("strip-demo", load_recipe("strip-demo").settings.product)
     assert [one.recipe for one in recipes.offers("strip") + recipes.offers("strip")] == ["strip-demo"] * 2
+    assert [one.recipe for one in recipes.listed("strip")] == ["strip-demo", "strip-demo-exposed"]
     assert recipes.choose("strip", product=offer.product) == offer
     assert caplog.text.count("strip-demo-exposed is not offered") == 1
 

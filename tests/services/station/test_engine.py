@@ -6,9 +6,9 @@ import time
 
 import pytest
 
-from cameras.errors import CameraLost, CameraNotFound
+from cameras.errors import CameraInUse, CameraLost, CameraNotFound
 from inspection.types import Verdict
-from services.station.engine import CAMERA_RETRY_S, keep_running
+from services.station.engine import CAMERA_RETRY_S, STILL_OURS_S, keep_running
 from services.station.lane import LANE_FAILED, Lane
 from services.station.messages import LaneState
 from tests import vendor_drivers
@@ -50,6 +50,7 @@ def keep(
     *cameras,
     frames_per_unit: int = 1,
     said: list[LaneState] | None = None,
+    still_ours_s: float = STILL_OURS_S,
     **options,
 ) -> tuple[list[LaneState], NotesWaits]:
     """What is said of a lane that opens these cameras one after the other; an error is one that does not open.
@@ -67,7 +68,7 @@ def keep(
         return camera
 
     said = [] if said is None else said
-    keep_running(lane, open_next, camera="top", driver="replay", say=said.append)
+    keep_running(lane, open_next, camera="top", driver="replay", say=said.append, still_ours_s=still_ours_s)
     return said, lane.stop
 
 
@@ -89,6 +90,29 @@ def test_a_lost_camera_stays_lost_with_the_newest_reason_until_it_runs():
     assert conditions(said) == ["starting", "running", "lost", "lost", "lost", "running", "stopped"]
     assert [state.failure for state in said[2:5]] == ["CAM-LOST", "CAM-NOT-FOUND", "CAM-NOT-FOUND"]
     assert said[5].failure is None
+
+
+def in_use(camera: str = "top") -> CameraInUse:
+    return CameraInUse("held", action="Close the viewer.", camera=camera, wanted="1")
+
+
+def failures(said: list[LaneState]) -> list[str | None]:
+    return [state.failure for state in said if state.condition == "lost"]
+
+
+def test_a_camera_that_our_own_killed_process_could_not_give_back_is_lost_and_not_in_use():
+    killed = lost("its process was ended by SIGKILL")
+    said, _ = keep(Keeps(), Plays(0, then=killed), not_there(), in_use(), Plays(0))
+    assert failures(said) == ["CAM-LOST", "CAM-NOT-FOUND", "CAM-LOST"]
+    assert said[-3].facts == {"camera": "top", "reason": "its process was ended by SIGKILL"}
+
+
+def test_a_camera_that_somebody_else_holds_is_in_use():
+    said, _ = keep(Keeps(), in_use(), Plays(0, then=lost("cable")), in_use("side"), Plays(0))
+    assert failures(said) == ["CAM-IN-USE", "CAM-LOST", "CAM-IN-USE"]
+    # Nothing of ours holds it so long after it was lost.
+    said, _ = keep(Keeps(), Plays(0, then=lost("cable")), in_use(), Plays(0), still_ours_s=0)
+    assert failures(said) == ["CAM-LOST", "CAM-IN-USE"]
 
 
 class TakesLongToLeave(Plays):

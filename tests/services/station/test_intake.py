@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from cameras.errors import CameraLost
 from inspection.types import Frame
-from services.station.intake import Intake
+from services.station.intake import Arrived, Intake
 
 PIXELS = np.tile(np.arange(64, dtype=np.uint8) * 3, (32, 1))
 
@@ -16,14 +16,20 @@ PIXELS = np.tile(np.arange(64, dtype=np.uint8) * 3, (32, 1))
 class Pushes:
     """A camera whose frames are all there at once, and then no more until it is left, or until it fails.
 
-    after_first  what is waited for between the first frame and the others
+    after_first    what is waited for between the first frame and the others
+    damaged_first  before the first of them so many came damaged
     """
 
     def __init__(
-        self, *sequences: int, then: Exception | None = None, after_first: threading.Event | None = None
+        self,
+        *sequences: int,
+        then: Exception | None = None,
+        after_first: threading.Event | None = None,
+        damaged_first: int = 0,
     ) -> None:
         self._sequences = sequences
         self._then = then
+        self._first = sequences[0] - damaged_first if sequences else None
         self._after_first = after_first
         self.all_given = threading.Event()
         self._left = threading.Event()
@@ -43,6 +49,7 @@ class Pushes:
                 camera="top",
                 sequence=sequence,
                 captured_at=datetime(2026, 11, 20, tzinfo=UTC),
+                first_sequence=self._first,
             )
         self.all_given.set()
         if self._then is not None:
@@ -95,7 +102,7 @@ def test_the_intake_gives_every_frame_once_in_order(sequences, holds):
 def test_what_is_counted_is_what_the_camera_counted(sequences):
     intake = Intake(Pushes(), holds=None)
     for sequence in sequences:
-        intake.count(sequence)
+        intake.count(Arrived(sequence=sequence, frame=None, came_s=0.0))
     assert intake.frames == len(sequences)
     if sequences == sorted(set(sequences)):
         assert intake.exposures == sequences[-1] - sequences[0] + 1

@@ -13,11 +13,11 @@ from hypothesis import strategies as st
 from cameras.errors import CameraLost
 from cameras.views import SeveralViews
 from inspection.identity import IdentifierCode
-from inspection.pipeline import VIEW_UNKNOWN, Pipeline, ViewPipelines
+from inspection.pipeline import PROGRAM_FAILED, VIEW_UNKNOWN, Pipeline, ViewPipelines
 from inspection.repeats import RepeatRules
 from inspection.strip import StripRules
 from inspection.tally import CLOCK_BACKWARDS, FRAME_LOST, OVERRUN, UNACCOUNTED, VIEW_MISSING
-from inspection.types import Detections, Frame, RecipeRef, Surface, Verdict
+from inspection.types import Detections, Frame, RecipeRef, Stretch, Surface, Verdict
 from services.station.lane import LANE_FAILED, MAX_UNITS_PER_HOLE, STOPPED, Lane, ReadyRecipe
 from services.station.units import CountedUnits
 from tests.services.station.test_intake import Pushes
@@ -26,11 +26,15 @@ TEXTURE = np.tile(np.arange(64, dtype=np.uint8) * 3, (32, 1))
 
 
 class Plays:
-    """A camera that gives exposures of these numbers, then ends or fails."""
+    """A camera that gives exposures of these numbers, then ends or fails.
 
-    def __init__(self, *sequences: int, then: Exception | None = None) -> None:
+    damaged_first  before the first of them so many came damaged
+    """
+
+    def __init__(self, *sequences: int, then: Exception | None = None, damaged_first: int = 0) -> None:
         self._sequences = sequences
         self._then = then
+        self._first = sequences[0] - damaged_first if sequences else None
         self.is_open = False
 
     def __enter__(self):
@@ -47,6 +51,7 @@ class Plays:
                 camera="top",
                 sequence=sequence,
                 captured_at=datetime(2026, 11, 20, tzinfo=UTC),
+                first_sequence=self._first,
             )
         if self._then is not None:
             raise self._then
@@ -213,6 +218,52 @@ def test_a_coil_with_a_lost_frame_is_not_accepted_and_its_neighbour_is():
     assert [i.triggers for i in sink.done] == [3, 3]
 
 
+@pytest.mark.parametrize("workers", [1, 2])
+def test_parts_whose_pictures_came_damaged_before_the_first_whole_one_were_not_inspected(workers):
+    sink = Keeps()
+    lane = a_lane(sink, workers=workers)
+    for _ in range(2):
+        lane.run(Plays(7, 8, damaged_first=2), started=lambda: None)
+    assert told_of(sink.done) == 2 * [*2 * [("NOT_INSPECTED", 1, 0, 1)], *2 * [("ACCEPT", 1, 1, 0)]]
+    assert sink.done[0].failures == {FRAME_LOST: 1}
+    assert (lane.account.exposures, lane.account.gap) == (8, 0)
+
+
+def test_a_coil_whose_first_frames_came_damaged_is_not_accepted_and_the_rest_of_it_lies_behind_them():
+    rules = StripRules(surface=Surface(name="top", x_mm_per_px=1.0, y_mm_per_px=1.0))
+    camera = Plays(*range(9, 13), damaged_first=2)
+    coil, whole = run(camera, frames_per_unit=3, strip=rules, detector=SeesOneMark()).done
+    assert told_of([coil, whole]) == [("NOT_INSPECTED", 3, 1, 2), ("REVIEW", 3, 3, 0)]
+    assert coil.strip.unseen == (Stretch(from_mm=0, to_mm=64),)
+    assert [round(defect.box_mm.y1) for defect in coil.defects] == [74]
+
+
+@pytest.mark.parametrize("damaged", [1, 3 * MAX_UNITS_PER_HOLE])
+def test_of_units_told_apart_by_labels_the_first_answers_for_what_came_damaged_before_it(damaged):
+    sink = Keeps()
+    lane = a_lane(sink, units=lambda: UnreadLabels(last_of_first=1))
+    lane.run(Plays(0, 1, 2, damaged_first=damaged), started=lambda: None)
+    first, second = sink.done
+    assert (first.triggers, first.frames_lost, first.unaccounted) == (damaged + 2, damaged, 0)
+    assert (second.frames_inspected, lane.account.gap) == (1, 0)
+
+
+def test_what_came_damaged_first_is_recorded_though_the_lane_fails_before_it_looks_at_anything():
+    sink = Keeps()
+    camera = Pushes(7, 8, damaged_first=2)
+    lane = a_lane(sink, holds=8)
+
+    def falls_over():
+        assert camera.all_given.wait(60)
+        raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        lane.run(camera, started=falls_over)
+    assert [i.verdict.name for i in sink.done] == ["NOT_INSPECTED"] * 4
+    assert [i.failures for i in sink.done[:2]] == [{FRAME_LOST: 1}] * 2
+    assert lane.account.gap == 0
+
+
 def test_a_hole_at_a_seam_that_may_be_eithers_withholds_both():
     sink = run(Plays(0, 1, 3, 4), units=lambda: UnreadLabels(last_of_first=1))
     assert [i.verdict.name for i in sink.done] == ["NOT_INSPECTED", "NOT_INSPECTED"]
@@ -237,27 +288,140 @@ def test_a_camera_that_dies_between_two_parts_costs_no_part():
     assert [i.verdict for i in sink.done] == [Verdict.ACCEPT] * 2
 
 
-class FallsOver(Pipeline):
-    """A pipeline with a mistake of ours in it."""
+class LosesCount(CountedUnits):
+    """A source of units with a mistake of ours in it, which is about no frame."""
 
-    def look(self, frame):
+    def completes_unit(self, frame):
         raise ZeroDivisionError
 
 
 @pytest.mark.parametrize("workers", [1, 2])
-def test_a_mistake_of_the_program_leaves_no_unit_without_a_verdict(workers):
+def test_a_mistake_of_the_program_beside_the_frames_leaves_no_unit_without_a_verdict(workers):
     sink = Keeps()
-    lane = a_lane(sink, workers=workers)
-    broken = FallsOver(detector=Sees(), surface=Surface(name="top"), limits=())
-    lane.recipe = replace(lane.recipe, pipeline=broken, beside=(broken,) * (workers - 1))
+    code = IdentifierCode(scheme="plain", raw="U1", canon="U1")
+    lane = a_lane(sink, workers=workers, units=lambda: LosesCount(1, lambda: code))
     with pytest.raises(ZeroDivisionError):
         lane.run(Plays(0), started=lambda: None)
     (ended,) = sink.done
     assert ended.verdict is Verdict.NOT_INSPECTED
-    # The frame it fell over, and one for the rest of the unit.
-    assert (ended.frames_failed, ended.frames_lost, ended.unaccounted) == (1, 1, 0)
-    assert ended.failures == {LANE_FAILED: 2}
+    # One for the rest of the unit.
+    assert (ended.frames_inspected, ended.frames_lost, ended.unaccounted) == (1, 1, 0)
+    assert ended.failures == {LANE_FAILED: 1}
     assert lane.account.gap == 0
+
+
+class FallsOver(Pipeline):
+    """A pipeline with a mistake of ours in it, which shows on the frames of these numbers, in this step."""
+
+    ON = (1,)
+    IN = "look"
+
+    def look(self, frame):
+        self._fall("look", frame)
+        return super().look(frame)
+
+    def judged(self, look, frame):
+        self._fall("judged", frame)
+        return super().judged(look, frame)
+
+    def _fall(self, step, frame):
+        if step == self.IN and frame.sequence in self.ON:
+            raise ZeroDivisionError(f"frame {frame.sequence}")
+
+
+class FallsOverJudging(FallsOver):
+    IN = "judged"
+
+
+class FallsOverAlways(FallsOver):
+    ON = range(1000)
+
+
+def falling_over(sink, *, of=FallsOver, workers=1, **options) -> Lane:
+    lane = a_lane(sink, workers=workers, **options)
+    well = lane.recipe.pipeline
+    broken = of(detector=well.detector, surface=well.surface, limits=())
+    lane.recipe = replace(lane.recipe, pipeline=broken, beside=(broken,) * (workers - 1))
+    return lane
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+@pytest.mark.parametrize("of", [FallsOver, FallsOverJudging])
+def test_a_mistake_of_the_program_on_a_part_costs_that_part_and_the_next_is_inspected(of, workers, caplog):
+    sink = Keeps()
+    lane = falling_over(sink, of=of, workers=workers)
+    lane.run(Plays(0, 1, 2), started=lambda: None)
+    assert [i.verdict.name for i in sink.done] == ["ACCEPT", "NOT_INSPECTED", "ACCEPT"]
+    withheld = sink.done[1]
+    assert withheld.failures == {PROGRAM_FAILED: 1}
+    assert (withheld.frames_failed, withheld.frames_lost, withheld.unaccounted) == (1, 0, 0)
+    # The line is told of it as of any other frame, and the log says where the mistake is.
+    assert [result.failure for _, result in sink.frames] == [None, PROGRAM_FAILED, None]
+    assert [one.exc_info[0] for one in caplog.records if one.exc_info] == [ZeroDivisionError]
+    assert (lane.account.mistakes, lane.account.gap) == (1, 0)
+
+
+@pytest.mark.parametrize("of", [FallsOver, FallsOverJudging])
+def test_a_mistake_of_the_program_on_a_frame_of_a_coil_withholds_its_stretch_and_not_the_next_coil(of):
+    rules = StripRules(surface=Surface(name="top", x_mm_per_px=1.0, y_mm_per_px=1.0))
+    sink = Keeps()
+    lane = falling_over(sink, of=of, frames_per_unit=3, strip=rules, detector=SeesOneMark())
+    lane.run(Plays(*range(6)), started=lambda: None)
+    torn, whole = sink.done
+    assert (torn.verdict, torn.failures) == (Verdict.NOT_INSPECTED, {PROGRAM_FAILED: 1})
+    assert torn.strip.unseen == (Stretch(from_mm=32, to_mm=64),)
+    assert [round(defect.box_mm.y1) for defect in torn.defects] == [10, 74]
+    assert (whole.frames_inspected, whole.strip.unseen) == (3, ())
+    assert (lane.account.mistakes, lane.account.gap) == (1, 0)
+
+
+class NamesNothing(SeesOneMark):
+    """A detector whose second answer is of no kind that anybody can look up."""
+
+    def __init__(self) -> None:
+        self._kinds = iter([("pits",), (["pits"],)])
+
+    def detect(self, image):
+        return replace(super().detect(image), kind=next(self._kinds, ("pits",)))
+
+
+def test_a_mark_that_a_coil_cannot_take_up_costs_its_stretch_and_the_next_frame_is_inspected():
+    rules = StripRules(
+        surface=Surface(name="top", x_mm_per_px=1.0, y_mm_per_px=1.0),
+        repeats=RepeatRules(shortest_mm=20, longest_mm=60, across_mm=5, along_mm=1),
+    )
+    sink = run(Plays(*range(6)), frames_per_unit=3, detector=NamesNothing(), strip=rules)
+    torn, whole = sink.done
+    assert (torn.verdict, torn.failures) == (Verdict.NOT_INSPECTED, {PROGRAM_FAILED: 1})
+    assert torn.strip.unseen == (Stretch(from_mm=32, to_mm=64),)
+    assert (torn.triggers, torn.frames_inspected, torn.frames_failed) == (3, 2, 1)
+    assert [result.failure for _, result in sink.frames] == [None, PROGRAM_FAILED, *[None] * 4]
+    assert (whole.frames_inspected, whole.strip.unseen) == (3, ())
+
+
+def test_a_mistake_on_every_frame_accepts_nothing_and_is_counted_each_time():
+    sink = Keeps()
+    lane = falling_over(sink, of=FallsOverAlways)
+    lane.run(Plays(*range(20)), started=lambda: None)
+    assert {i.verdict for i in sink.done} == {Verdict.NOT_INSPECTED}
+    assert (lane.account.results, lane.account.mistakes, lane.account.gap) == (20, 20, 0)
+
+
+class FitsNothing:
+    """A grade with a mistake of ours in it."""
+
+    limits = None
+
+
+def test_a_part_that_cannot_be_judged_is_not_accepted_and_the_lane_goes_on(caplog):
+    sink = Keeps()
+    lane = a_lane(sink)
+    lane.recipe = replace(lane.recipe, grades=(FitsNothing(),))
+    lane.run(Plays(0, 1), started=lambda: None)
+    assert [i.verdict.name for i in sink.done] == ["NOT_INSPECTED"] * 2
+    assert [i.failures for i in sink.done] == [{PROGRAM_FAILED: 1}] * 2
+    assert (lane.account.mistakes, lane.account.gap) == (2, 0)
+    assert all(one.exc_info for one in caplog.records)
 
 
 def test_a_frame_that_the_lane_passed_over_is_unaccounted_and_its_coil_is_not_accepted():

@@ -373,7 +373,7 @@ def test_a_bypass_that_was_refused_comes_back_with_the_minutes_that_were_asked_f
     ("language", "words", "run"), [("en", "MODE NOT KNOWN", ">RUN"), ("zh", "方式未知", ">检测<")]
 )
 def test_a_lane_whose_mode_is_not_known_is_not_said_to_inspect(station, language, words, run):
-    station.runs()
+    station.runs(mode=None)
     engineer = signed_in(station.app(), Role.ENGINEER)
     headers = HTML | {"Accept-Language": language}
     station.live.mode(LaneMode(lane="strip", mode="run", at=datetime.now(UTC)))
