@@ -19,9 +19,9 @@ from starlette.concurrency import run_in_threadpool
 
 from services.access import Caller, Right, needs
 from services.api.serving import Here, Moment, Serving
-from services.problems import EventUnknown, RequestInvalid, problems
+from services.problems import FORMS, EventUnknown, RequestInvalid, problems
 from traceability.epcis import queries
-from traceability.epcis.events import CONTEXT, Event, query_document
+from traceability.epcis.events import Event, alone, query_document
 from traceability.epcis.queries import MATCHES, Place, place_of, time_of
 from traceability.epcis.repository import MOST_EVENTS, Captured
 from traceability.epcis.schema import EVENT_TYPES
@@ -176,6 +176,7 @@ def _no_patterns(name: str, epcs: Iterable[str]) -> None:
 _PATTERN: Final = "urn:epc:idpat:"
 _FAMILIES: Final = (
     "EQ_", "NE_", "GE_", "GT_", "LE_", "LT_", "MATCH_", "EXISTS_", "HASATTR_", "WD_", "EQATTR_", "order",
+    "eventCountLimit", "maxEventCount",
 )  # fmt: skip
 _KNOWN: Final = {
     "EQ_action", "EQ_bizStep", "EQ_disposition", "EQ_readPoint", "EQ_eventID", "GE_eventTime", "LT_eventTime",
@@ -212,11 +213,12 @@ def epcis_events_of_kind(
 
 @router.get("/events/{id:path}", responses=problems(HTTPStatus.NOT_FOUND))
 def epcis_event(here: Here, id: str) -> dict[str, Any]:
-    """One event that was taken in, by its id. Those of our own records are found by unit or time."""
+    """One event that was taken in, by its id; where it was declared to be in error, with the last declaration. Those of
+    our own records are found by unit or time."""
     found = here.epcis.event(id)
     if found is None:
         raise EventUnknown(f"Nothing was taken in under {id}.", action="Look for events by unit.", id=id)
-    return {"@context": CONTEXT, **found}
+    return alone(found)
 
 
 def _found(request: Request, here: Serving, query: queries.Query, asked: Asked) -> Response:
@@ -231,6 +233,9 @@ def _found(request: Request, here: Serving, query: queries.Query, asked: Asked) 
 
 async def _document(request: Request) -> object:
     """The body as JSON, all numbers finite. Raises RequestInvalid where it is too long or none."""
+    if request.headers.get("content-type", "").startswith(FORMS):
+        # What sends files by itself, such as curl, calls them a form, and as such it has been read by now.
+        raise _invalid("a form; send JSON as application/ld+json")
     body = bytearray()
     async for chunk in request.stream():
         body += chunk

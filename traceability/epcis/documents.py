@@ -44,6 +44,9 @@ _MEMBERS: Mapping[str, str] = {
 }
 """Names of list members; others are their list's name without `List`."""
 
+_STANDARD = re.compile("https?://ref[.]gs1[.]org/standards/epcis/")
+"""Contexts of the standard's own names, whatever its version: every answer has them."""
+
 _COMMENTS = ("rdfs:comment", "comment", "@context", "#text")
 _XML_PREFIXES = {"gs1:": VOC, "cbv:": CBV}
 
@@ -88,6 +91,21 @@ def json_events(document: Mapping[str, Any]) -> list[dict[str, Any]]:
     return found
 
 
+def whole_events(document: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """The events of a document as each stands without it: with the names that the document declares beside the
+    standard's in an `@context` of its own, and without the fields that it says are a repository's own. Raises NoEvents.
+    """
+    ignored = _ignored_json(document, _prefixes(document.get("@context")))
+    return [_whole(event, document, ignored) for event in json_events(document)]
+
+
+def own_context(event: Mapping[str, Any]) -> list[Any]:
+    """What an event declares beside the standard's names."""
+    context = event.get("@context")
+    declared = context if isinstance(context, list) else [] if context is None else [context]
+    return [one for one in declared if not (isinstance(one, str) and _STANDARD.match(one))]
+
+
 def events_of_xml(text: str | bytes) -> tuple[Node, ...]:
     """Raises NoEvents, also for XML with a document type: nothing of ours needs one, and entities can be a bomb."""
     head = text if isinstance(text, str) else text.decode("utf-8", "replace")
@@ -124,16 +142,29 @@ def _prefixes(context: object) -> dict[str, str]:
 
 
 def _ignored_json(document: Mapping[str, Any], prefixes: Mapping[str, str]) -> set[str]:
-    """Fields that the document, or the results in it, say are a repository's own."""
+    """Fields that the document, or the results in it, say are a repository's own. None of the standard's is, and those
+    alone have no prefix."""
     names: set[str] = set()
     waiting: list[Mapping[str, Any]] = [document]
     while waiting:
         for key, value in waiting.pop().items():
             if key.endswith(":ignoreFields") and isinstance(value, list):
-                names.update(_name(str(field), prefixes) for field in value)
+                names.update(_name(str(field), prefixes) for field in value if ":" in str(field))
             elif isinstance(value, Mapping) and key != "@context":
                 waiting.append(value)
     return names
+
+
+def _whole(event: Mapping[str, Any], document: Mapping[str, Any], ignored: set[str]) -> dict[str, Any]:
+    declared = own_context(document)
+    declared += [one for one in own_context(event) if one not in declared]
+    prefixes = _prefixes(declared)
+    told = {
+        name: value
+        for name, value in event.items()
+        if name != "@context" and _name(name, prefixes) not in ignored
+    }
+    return {"@context": declared, **told} if declared else told
 
 
 def _event(event: Mapping[str, Any], prefixes: Mapping[str, str]) -> Node:

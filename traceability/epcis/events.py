@@ -15,11 +15,11 @@ from urllib.parse import quote, unquote
 
 from inspection.identity import IdentifierCode
 from inspection.types import Inspection, Measurement, Verdict
-from traceability.epcis.documents import events_of_json
+from traceability.epcis.documents import events_of_json, own_context
 from traceability.epcis.hashing import canonical_key, event_id
 from traceability.errors import CodeNotParsed
 from traceability.genealogy.cuts import Link, LinkKind
-from traceability.identifiers import LONGEST, gs1, handle, parse, vaa
+from traceability.identifiers import LONGEST, ecode, gs1, handle, parse, vaa
 
 Event = dict[str, Any]
 
@@ -130,10 +130,12 @@ _PREFIXES: Final[Mapping[str, str | None]] = {
 def code_of_epc(epc: str) -> IdentifierCode | None:
     """The other way, in any spelling, EPC URNs and Digital Links of any server too. None where it is no code."""
     prefix = next((one for one in _PREFIXES if epc.startswith(one)), None)
-    is_told = epc.startswith(("http", "urn:epc:", "urn:oid:", "ecode:"))
+    is_ecode = epc.startswith(ecode.MARK)
+    is_told = is_ecode or epc.startswith(("http", "urn:epc:", "urn:oid:"))
     if len(epc) > 4 * LONGEST or (prefix is None and not is_told):
         return None
-    text = epc if prefix is None else unquote(epc.removeprefix(prefix))
+    # An Ecode of version 4 has any signs. In addresses each scheme has a rule of its own for those.
+    text = unquote(epc.removeprefix(prefix or "")) if prefix or is_ecode else epc
     try:
         return parse(text, scheme=None if prefix is None else _PREFIXES[prefix], lenient=True)
     except CodeNotParsed:
@@ -256,14 +258,20 @@ def query_document(events: Sequence[Event], *, at: datetime) -> Event:
     }
 
 
-def with_id(event: Mapping[str, Any], context: object) -> Event:
-    """An event with the id that belongs to what it says; `context` is that of the document it came in."""
-    (node,) = events_of_json({"@context": context, "epcisBody": {"eventList": [event]}})
+def alone(event: Mapping[str, Any]) -> Event:
+    """An event as a document of its own."""
+    return {**event, "@context": [*CONTEXT, *own_context(event)]}
+
+
+def with_id(event: Mapping[str, Any]) -> Event:
+    """An event with the id that belongs to what it says. It stands alone (`documents.whole_events`), or has no names
+    but the standard's and ours."""
+    (node,) = events_of_json({"@context": CONTEXT, "epcisBody": {"eventList": [event]}})
     return {**event, "eventID": event_id(node)}
 
 
 def _complete(event: Event) -> Event:
-    return with_id({**event, "eventTimeZoneOffset": "+00:00"}, CONTEXT)
+    return with_id({**event, "eventTimeZoneOffset": "+00:00"})
 
 
 def _time(at: datetime) -> str:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from hashlib import sha256
 from typing import Any, Final
 
 from traceability.epcis.documents import CBV
@@ -35,6 +37,9 @@ MATCHES: Final[Mapping[str, tuple[str, ...]]] = {
 }
 """Roles that a query parameter looks into."""
 
+IN_ERROR: Final = "in_error"
+"""As what an event takes part in the declaration that it is in error."""
+
 _CLASSES: Final = frozenset(MATCHES["MATCH_anyEPCClass"])
 
 
@@ -56,11 +61,20 @@ class Query:
 
 
 Place = tuple[datetime, str]
-"""Where a page ends: the time and id of its last event."""
+"""Where a page ends: the time and key of its last event."""
 
 
 def place_of(event: Mapping[str, Any]) -> Place:
-    return time_of(event["eventTime"]), str(event["eventID"])
+    return time_of(event["eventTime"]), key_of(event)
+
+
+def key_of(event: Mapping[str, Any]) -> str:
+    """What tells an event from all others. That is its id; but who declares an event to be in error says it once more
+    under the same id, which no declaration is part of (CBV 2.0, 8.9). No id holds a blank."""
+    id_, declared = str(event["eventID"]), event.get("errorDeclaration")
+    if declared is None:
+        return id_
+    return f"{id_} {sha256(json.dumps(declared, sort_keys=True).encode()).hexdigest()}"
 
 
 def time_of(text: str) -> datetime:
@@ -71,6 +85,8 @@ def time_of(text: str) -> datetime:
 def items_of(event: Mapping[str, Any]) -> set[tuple[str, str]]:
     """What an event names, and as what."""
     items = {("parent", key_of_epc(event["parentID"]))} if isinstance(event.get("parentID"), str) else set()
+    if "errorDeclaration" in event:
+        items.add((IN_ERROR, event["eventID"]))
     for name, (role, member) in _LISTS.items():
         for one in event.get(name, ()):
             epc = one.get(member) if isinstance(one, Mapping) else one

@@ -9,21 +9,23 @@ from datetime import UTC, datetime
 from typing import Any, Final
 from uuid import NAMESPACE_URL, UUID, uuid5
 
-from sqlalchemy import Connection, Select, exists, func, select
+from sqlalchemy import ColumnElement, Connection, Select, exists, func, or_, select
 from uuid_utils.compat import uuid7
 
 from traceability import database, tables
 from traceability.accounts import Person, note
 from traceability.codes import CodeRegister
-from traceability.epcis.documents import NoEvents, json_events
+from traceability.epcis.documents import NoEvents, whole_events
 from traceability.epcis.events import Event, code_of_epc, epc_of, key_of_epc, with_id
 from traceability.epcis.queries import (
+    IN_ERROR,
     Place,
     Query,
     biz_steps,
     dispositions,
     items_of,
     kept_roles,
+    key_of,
     place_of,
     time_of,
     word,
@@ -39,6 +41,14 @@ MOST_EVENTS: Final = 1000
 """Of one delivery."""
 
 MOST_MISTAKES: Final = 20
+
+MOST_NAMED_BYTES: Final = 1000
+"""Of the id of an event or of what it names: a PostgreSQL index takes rows of up to 2704 bytes, and has both in one."""
+
+_HASH: Final = "ni:///sha-256;"
+"""Begins an id that is made of what the event says."""
+
+_NOT_SAID: Final = ("@context", "recordTime", "errorDeclaration")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,15 +89,17 @@ class EpcisRepository:
         if not wrong:
             assert isinstance(document, Mapping)
             events, wrong = _events_with_ids(document)
-        job = Captured(
-            id=uuid7(),
-            created_at=began,
-            finished_at=datetime.now(UTC),
-            has_succeeded=not wrong,
-            events=len(events),
-            mistakes=tuple(wrong),
-        )
         with self._store.writing() as connection:
+            database.lock(connection, _NUMBER_LOCK)
+            wrong = wrong or _contradictions(connection, events)
+            job = Captured(
+                id=uuid7(),
+                created_at=began,
+                finished_at=datetime.now(UTC),
+                has_succeeded=not wrong,
+                events=len(events),
+                mistakes=tuple(wrong),
+            )
             if not wrong:
                 self._add(connection, events, began)
                 note(
@@ -109,22 +121,21 @@ class EpcisRepository:
         return job
 
     def _add(self, connection: Connection, events: Sequence[Event], at: datetime) -> None:
-        database.lock(connection, _NUMBER_LOCK)
         highest = select(func.coalesce(func.max(tables.epcis_event.c.number), 0))
         number: int = connection.execute(highest).scalar_one()
         taken: list[Taken] = []
         for event in events:
-            known = select(tables.epcis_event.c.event_id).where(
-                tables.epcis_event.c.event_id == event["eventID"]
+            row = _event_row(event, number + 1, at)
+            known = select(tables.epcis_event.c.number).where(
+                tables.epcis_event.c.event_id == row["event_id"]
             )
             if connection.execute(known).first():
                 continue
             number += 1
-            row = _event_row(event, number, at)
             taken.append(Taken(**{one.name: row[one.name] for one in fields(Taken)}))
             connection.execute(tables.epcis_event.insert().values(row))
             items = [
-                {"event_id": event["eventID"], "role": role, "key": key}
+                {"event_id": row["event_id"], "role": role, "key": key}
                 for role, key in sorted(items_of(event))
             ]
             if items:
@@ -149,14 +160,16 @@ class EpcisRepository:
             found = events_for_page(connection, _taken_in(query), query, after=after, limit=limit)
             if not query.event_ids:
                 found += self._own(connection, _as_it_happened(query), after=after, limit=limit)
-        by_id = {event["eventID"]: event for event in sorted(found, key=place_of)}
-        return list(by_id.values())[: limit + 1]
+        by_key = {key_of(event): event for event in sorted(found, key=place_of)}
+        return list(by_key.values())[: limit + 1]
 
     def event(self, id: str) -> Event | None:
-        """An event that was taken in. Those of our records are found by unit or time."""
+        """An event that was taken in; of one that was declared to be in error, the last declaration, which says all of
+        it. Those of our records are found by unit or time."""
         table = tables.epcis_event.c
+        last = select(table.body).where(_has_id([id])).order_by(table.number.desc()).limit(1)
         with self._store.reading() as connection:
-            row = connection.execute(select(table.body).where(table.event_id == id)).first()
+            row = connection.execute(last).first()
         return None if row is None else row.body
 
     def _own(self, connection: Connection, query: Query, *, after: Place | None, limit: int) -> list[Event]:
@@ -213,10 +226,11 @@ def _taken_in(query: Query) -> Source:
         (table.biz_step, biz_steps(query)),
         (table.disposition, dispositions(query)),
         (table.read_point, query.read_points),
-        (table.event_id, query.event_ids),
     ):
         if allowed:
             rows = rows.where(column.in_(list(allowed)))
+    if query.event_ids:
+        rows = rows.where(_has_id(query.event_ids))
     if query.recorded_since is not None:
         rows = rows.where(table.recorded_at >= query.recorded_since)
     if query.recorded_until is not None:
@@ -228,6 +242,13 @@ def _taken_in(query: Query) -> Source:
         )
         rows = rows.where(named)
     return Source(rows=rows, events_of=_received, time=table.event_time)
+
+
+def _has_id(ids: Sequence[str]) -> ColumnElement[bool]:
+    """Of rows: under one of these ids, or declaring that one of these is in error."""
+    table, item = tables.epcis_event.c, tables.epcis_item.c
+    declares = exists().where(item.event_id == table.event_id, item.role == IN_ERROR, item.key.in_(list(ids)))
+    return or_(table.event_id.in_(list(ids)), declares)
 
 
 def _as_it_happened(query: Query) -> Query:
@@ -258,31 +279,55 @@ def taken_from(connection: Connection, ids: Sequence[UUID]) -> list[Taken]:
 def _events_with_ids(document: Mapping[str, Any]) -> tuple[list[Event], list[str]]:
     """The events, each under the id of what it says; one that claims the hash of something else is refused."""
     try:
-        told = json_events(document)
+        told = whole_events(document)
     except NoEvents as error:
         return [], [str(error)]
     if len(told) > MOST_EVENTS:
         return [], [f"{len(told)} events; {MOST_EVENTS} are taken at once"]
     events, wrong = [], []
     for number, event in enumerate(told):
-        complete = with_id(event, document.get("@context"))
+        complete = with_id(event)
         claimed = event.get("eventID")
-        if (
-            isinstance(claimed, str)
-            and claimed.startswith("ni:///sha-256;")
-            and claimed != complete["eventID"]
-        ):
+        if isinstance(claimed, str) and claimed.startswith(_HASH) and claimed != complete["eventID"]:
             wrong.append(f"event {number}: eventID is not the hash of what the event says")
         # An id of somebody's own is kept: others refer to it.
         events.append({**complete, "eventID": claimed} if isinstance(claimed, str) else complete)
+        longest = max(len(name.encode()) for _, name in {("", events[-1]["eventID"]), *items_of(events[-1])})
+        if longest > MOST_NAMED_BYTES:
+            wrong.append(f"event {number}: an id of {longest} bytes; {MOST_NAMED_BYTES} are kept")
     return events, wrong[:MOST_MISTAKES]
+
+
+def _contradictions(connection: Connection, events: Sequence[Event]) -> list[str]:
+    """Which events have an id of somebody's own under which another one is here already, or in the same document."""
+    by_id: dict[str, Event] = {}
+    wrong = []
+    for number, event in enumerate(events):
+        id_ = event["eventID"]
+        if id_.startswith(_HASH):
+            continue
+        if id_ not in by_id:
+            kept = select(tables.epcis_event.c.body).where(_has_id([id_])).limit(1)
+            by_id[id_] = connection.execute(kept).scalar() or event
+        if not _says_the_same(event, by_id[id_]):
+            wrong.append(f"event {number}: {id_} is the eventID of an event that says something else")
+    return wrong[:MOST_MISTAKES]
+
+
+def _says_the_same(one: Event, other: Event) -> bool:
+    """But for the declaration that it is in error."""
+    # Events that earlier versions took in stand there without the names that their documents declared.
+    plain, others = (
+        {name: value for name, value in each.items() if name not in _NOT_SAID} for each in (one, other)
+    )
+    return plain == others or with_id(one)["eventID"] == with_id(other)["eventID"]
 
 
 def _event_row(event: Mapping[str, Any], number: int, at: datetime) -> dict[str, Any]:
     read_point = event.get("readPoint")
     return {
-        "event_id": event["eventID"],
-        "id": uuid5(NAMESPACE_URL, event["eventID"]),
+        "event_id": key_of(event),
+        "id": uuid5(NAMESPACE_URL, key_of(event)),
         "number": number,
         "kind": event["type"],
         "event_time": time_of(event["eventTime"]),

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterable, Mapping
+import sys
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from functools import cache
 from typing import Any, Final
@@ -394,14 +395,26 @@ def _unkeepable(document: object) -> str | None:
     while left:
         path, value = left.pop()
         if len(path) > MOST_DEEP:
-            return f"{'/'.join(map(str, path))}: more than {MOST_DEEP} levels deep"
+            return f"{_shown(path)}: more than {MOST_DEEP} levels deep"
         if isinstance(value, float) and not math.isfinite(value):
-            return f"{'/'.join(map(str, path))}: {value} is no number in JSON"
+            return f"{_shown(path)}: {value} is no number in JSON"
+        if isinstance(value, int) and abs(value) > sys.float_info.max:
+            return f"{_shown(path)}: a number that no double holds"
+        if isinstance(value, str) and _NO_TEXT.search(value):
+            return f"{_shown(path)}: NUL or half a surrogate pair, which is no text"
         if isinstance(value, Mapping):
+            left += [((*path, name), name) for name in value]
             left += [((*path, name), inner) for name, inner in value.items()]
         elif isinstance(value, list):
             left += [((*path, number), inner) for number, inner in enumerate(value)]
     return None
+
+
+_NO_TEXT: Final = re.compile("[\x00\ud800-\udfff]")
+
+
+def _shown(path: Sequence[str | int]) -> str:
+    return "/".join(map(str, path)).encode("utf-8", "backslashreplace").decode()
 
 
 def _told(error: ValidationError) -> str:

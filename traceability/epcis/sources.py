@@ -30,7 +30,7 @@ from traceability.epcis.events import (
     released,
     station_and_lane,
 )
-from traceability.epcis.queries import MATCHES, Place, Query, fits, has_words, place_of
+from traceability.epcis.queries import MATCHES, Place, Query, fits, has_words, key_of, place_of
 from traceability.genealogy.rows import links_query, links_selected
 from traceability.identifiers import parse
 from traceability.rows import inspections_query, inspections_selected
@@ -66,7 +66,7 @@ def events_for_page(
         ends_at = connection.execute(last).scalar()
         some = rest if ends_at is None else rest.where(time <= _end_of_moment(ends_at))
         found |= {
-            event["eventID"]: event
+            key_of(event): event
             for event in source.events_of(connection, some)
             if fits(event, query) and (after is None or place_of(event) > after)
         }

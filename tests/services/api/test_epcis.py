@@ -54,6 +54,29 @@ def test_a_number_that_json_does_not_have_is_refused_and_spoils_no_later_answer(
     assert client.get("/epcis/events").status_code == 200
 
 
+@pytest.mark.parametrize("kind", [None, "application/ld+json", "application/json", "text/plain"])
+def test_a_document_is_taken_in_whatever_its_sender_calls_it(integrator, kind):
+    headers = {} if kind is None else {"Content-Type": kind}
+    answer = integrator.post("/epcis/capture", content=json.dumps(RECEIVED), headers=headers)
+    assert answer.status_code == 202
+
+
+@pytest.mark.parametrize("address", ["/epcis/capture", "/epcis/events"])
+def test_a_document_that_is_sent_as_a_form_is_refused_with_what_to_call_it(integrator, address):
+    """As programs do that are not told otherwise: by then it has been read as one."""
+    headers = {"Content-Type": "application/x-www-form-urlencoded"}
+    answer = integrator.post(address, content=json.dumps(RECEIVED), headers=headers)
+    assert (answer.status_code, "application/ld+json" in answer.json()["title"]) == (422, True)
+
+
+@pytest.mark.parametrize("kind", ["application/json", "application/octet-stream"])
+@pytest.mark.parametrize("epc", ["urn:x:\0", "urn:x:\ud800"])
+def test_what_is_no_text_is_refused_whatever_its_sender_calls_it(integrator, kind, epc):
+    body = json.dumps(a_document(epcList=[epc]))
+    answer = integrator.post("/epcis/capture", content=body, headers={"Content-Type": kind})
+    assert answer.status_code in (400, 422)
+
+
 def test_what_is_nested_too_deep_to_be_kept_is_refused(integrator):
     body = json.dumps(a_document(**{"ex:in": 7})).replace('"ex:in": 7', f'"ex:in": {"[" * 400}{"]" * 400}')
     answer = integrator.post("/epcis/capture", content=body)
@@ -66,6 +89,15 @@ def test_one_event_is_taken_in_with_its_context(integrator, client):
     assert (
         client.get("/epcis/eventTypes/ObjectEvent/events?EQ_bizStep=receiving").text.count("receiving") == 1
     )
+
+
+def test_one_event_is_answered_with_what_its_sender_said_of_the_prefixes(integrator, client):
+    (event,) = RECEIVED["epcisBody"]["eventList"]
+    names = {"mill": "https://mill.example.com/"}
+    given = {"@context": [*RECEIVED["@context"], names], **event, "eventID": "urn:uuid:7", "mill:heat": "H-7"}
+    assert integrator.post("/epcis/events", json=given).status_code == 201
+    told = client.get("/epcis/events/urn:uuid:7").json()
+    assert (names in told["@context"], told["mill:heat"]) == (True, "H-7")
 
 
 def test_pages_follow_one_another_by_their_links(station, client):
@@ -84,6 +116,8 @@ def test_pages_follow_one_another_by_their_links(station, client):
     [
         "EQ_nothing=1",
         "orderBy=x",
+        "eventCountLimit=1",
+        "maxEventCount=1",
         "nextPageToken=x",
         "nextPageToken=MDAwMS0wMS0wMVQwMDowMDowMCsxMDowMCB4",
         "perPage=0",
