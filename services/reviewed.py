@@ -11,6 +11,7 @@ from inspection.types import Inspection, PictureRef
 from models.errors import SetUnfit
 from models.labels import LabelledFile, LabelledSet, Truth
 from traceability.errors import PictureAltered, PictureMissing
+from traceability.holds import holds_of
 from traceability.images import ImageStore
 from traceability.reviews import Decision, Reviews
 from traceability.store import TraceStore
@@ -22,13 +23,15 @@ MOST = 10_000
 class Reviewed:
     """The set, and what of the decisions is not in it.
 
-    to_label  units confirmed as defective for a reason that no detection names: somebody has to draw where it is
-    gone      pictures that are not kept any more, or altered
+    to_label   units confirmed as defective for a reason that no detection names: somebody has to draw where it is
+    gone       pictures that are not kept any more, or altered
+    withdrawn  units that a person accepted, and that are on hold since, or were to be scrapped or reworked
     """
 
     labelled: LabelledSet
     to_label: int
     gone: int
+    withdrawn: int
 
 
 def reviewed(
@@ -36,19 +39,24 @@ def reviewed(
 ) -> Reviewed:
     """Pictures of reviewed units in `into/images/<unit>/`, so that a unit is a group of its own.
 
-    Of a unit that was accepted after all, every picture is a good one. Of one that was confirmed, the pictures with
-    defects are taken, with the boxes found; what is not on them nobody said, so its other pictures are left out.
+    Of a unit that was accepted after all, every picture is a good one, unless it was put on hold since: who decided
+    wrongly may not take it back after some seconds, and a hold is how it is put right. Of one that was confirmed, the
+    pictures with defects are taken, with the boxes found; what is not on them nobody said, so its other pictures are
+    left out.
 
     Raises SetUnfit where nothing can be taken.
     """
     found: list[LabelledFile] = []
-    to_label = gone = 0
+    to_label = gone = withdrawn = 0
     for review in Reviews(store).decided(since=since, until=until, limit=MOST):
         unit = store.inspection(review.inspection)
         if unit is None or unit.simulated:
             continue
         if review.decision is Decision.REJECT and not _is_labelled(unit, review.reason):
             to_label += 1
+            continue
+        if review.decision is Decision.ACCEPT and _is_withdrawn(store, unit, review.at):
+            withdrawn += 1
             continue
         for picture in unit.pictures:
             truth = () if review.decision is Decision.ACCEPT else tuple(_truth(unit, picture))
@@ -69,16 +77,24 @@ def reviewed(
             f"{into}: of the decisions since {since:%Y-%m-%d} none gives a picture.",
             action="Review units whose pictures are kept, or draw the labels of those that were confirmed.",
             place=str(into),
-            wrong=f"{to_label} to label, {gone} gone",
+            wrong=f"{to_label} to label, {gone} gone, {withdrawn} on hold, scrapped or reworked since",
         )
     kinds = tuple(sorted({one.kind for each in found for one in each.truth}))
     labelled = LabelledSet(folder=into, kinds=kinds, pictures=tuple(sorted(found, key=lambda one: one.name)))
-    return Reviewed(labelled=labelled, to_label=to_label, gone=gone)
+    return Reviewed(labelled=labelled, to_label=to_label, gone=gone, withdrawn=withdrawn)
 
 
 def suffix_of(picture: bytes) -> str:
     """Of a kept picture's file: JPEG, or what is kept without loss."""
     return ".jpg" if picture[:2] == b"\xff\xd8" else ".png"
+
+
+def _is_withdrawn(store: TraceStore, unit: Inspection, accepted_at: datetime) -> bool:
+    """Whether somebody holds an accepted unit, or decided after a hold that it is not to be used as it is."""
+    return any(
+        released is None or (released.decision != "use_as_is" and released.released_at >= accepted_at)
+        for _, released in holds_of(store, unit.unit)
+    )
 
 
 def _is_labelled(unit: Inspection, reason: str | None) -> bool:

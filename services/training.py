@@ -37,7 +37,9 @@ from services.station.cores import Cores
 from services.training_book import Training, TrainingBook, Trouble
 from services.training_desk import Gives, TrainingDesk
 from traceability.accounts import Person
+from traceability.errors import DiskFull
 from traceability.images import ImageStore
+from traceability.shelf import refusal
 from traceability.store import TraceStore
 
 logger = logging.getLogger(__name__)
@@ -101,25 +103,39 @@ class Trainings:
     _lock: threading.Lock = field(default_factory=threading.Lock)
     _now: Training | None = None
     _stop: threading.Event = field(default_factory=threading.Event)
+    _cancelled_by: Person | None = None
     _thread: threading.Thread | None = None
     _closing: bool = False
 
     @property
     def now(self) -> Training | None:
         """The one being made, or the last; None: none was asked for yet."""
-        return self.book.last()
+        last = self.book.last()
+        return None if last is None else self._as_it_stands(last)
+
+    def all(self) -> tuple[Training, ...]:
+        """The newest, the last first."""
+        return tuple(self._as_it_stands(one) for one in self.book.all())
+
+    def _as_it_stands(self, kept: Training) -> Training:
+        """Of the one of this service as it is known here: a full disk may have kept its file from saying so."""
+        now = self._now
+        return kept if now is None or now.id != kept.id else self.book.followed(now)
 
     def say_interrupted(self, *, at: datetime) -> None:
         """Of trainings that an earlier service left in the making: end what still runs of them, and say so. Once,
-        before the first is begun here."""
+        before the first is begun here. On a full disk the next service says it."""
         life = ModelLife(self.store, ModelStore.of_plant())
         self.book.forget_oldest()
         for left in self.book.all():
             if left.is_running:
-                _end_strays(self.book.work(left))
-                self.book.over(left)
-                self.book.keep(_interrupted(left, at))
-                life.note_training(left.model, "interrupted", {"version": left.version}, by=None, at=at)
+                try:
+                    _end_strays(self.book.work(left))
+                    self.book.over(left)
+                    self.book.keep(_interrupted(left, at))
+                    life.note_training(left.model, "interrupted", {"version": left.version}, by=None, at=at)
+                except (OSError, DiskFull):
+                    logger.exception("That the training %s was interrupted could not be recorded", left.id)
 
     def start(
         self,
@@ -137,8 +153,8 @@ class Trainings:
         gives     of a data set's labels; good parts teach a map
         thorough  from good parts: by networks that have seen nothing else, at the desk
 
-        Raises TrainingBusy, NoCoreLeft, CannotTrain, RightMissing; at the desk DeskMissing and DeskNotKnown, and from a
-        data set DataSetUnknown and LabelsWrong as well.
+        Raises TrainingBusy, NoCoreLeft, CannotTrain, RightMissing, DiskFull, PicturesNotWritable; at the desk
+        DeskMissing and DeskNotKnown, and from a data set DataSetUnknown and LabelsWrong as well.
         """
         models = ModelStore.of_plant()
         if data_set is not None:
@@ -158,9 +174,7 @@ class Trainings:
                 )
             cores = self._cores_left()
             version = _next_version(models, model, gives=None if data_set is None else gives)
-            life.note_training(model, "started", {"version": version, "cores": cores}, by=by, at=at)
-            self._stop = threading.Event()
-            self._now = Training(
+            begun = Training(
                 model=model,
                 version=version,
                 by=by.name,
@@ -171,15 +185,31 @@ class Trainings:
                 began_at=at,
                 cores=cores,
             )
-            self.book.keep(self._now)
+            self._keep_begun(begun, life, by)
+            # From here on it is being made: what could not be kept keeps no other from being begun.
+            self._stop, self._cancelled_by, self._now = threading.Event(), None, begun
             self._thread = threading.Thread(
-                target=self._work, args=(self._now, life, by, self._stop), name="training", daemon=True
+                target=self._work, args=(begun, life, by, self._stop), name="training", daemon=True
             )
             self._thread.start()
-            return self._now
+            return begun
 
-    def cancel(self) -> None:
-        """End the one being made, without a model."""
+    def _keep_begun(self, begun: Training, life: ModelLife, by: Person) -> None:
+        """In the book and in the audit, or in neither. Raises DiskFull, PicturesNotWritable."""
+        told = {"version": begun.version, "cores": begun.cores}
+        try:
+            self.book.keep(begun)
+            life.note_training(begun.model, "started", told, by=by, at=begun.began_at)
+        except BaseException as error:
+            self.book.forget(begun)
+            if isinstance(error, OSError):
+                raise refusal(error, self.book.folder) from error
+            raise
+
+    def cancel(self, *, by: Person) -> None:
+        """End the one being made, without a model. In the audit it is who cancelled it, not who began it."""
+        with self._lock:
+            self._cancelled_by = self._cancelled_by or by
         self._stop.set()
 
     def close(self) -> None:
@@ -274,7 +304,7 @@ class Trainings:
         at: datetime,
     ) -> bool:
         """The end in the audit, and whether its model was proposed."""
-        who = None if ended == "interrupted" else by
+        who = {"interrupted": None, "cancelled": self._cancelled_by}.get(ended, by)
         life.note_training(training.model, ended, told, by=who, at=at)
         if ended != "ended" or life.models.in_force(training.model) == training.version:
             return False
@@ -377,7 +407,11 @@ class Trainings:
         with self._lock:
             if self._now is not None:
                 self._now = replace(self._now, **changes)
-                self.book.keep(self._now)
+                try:
+                    self.book.keep(self._now)
+                except OSError:
+                    # A full disk ends no training; what its file says is old, `now` is not.
+                    logger.exception("How the training %s stands could not be written", self._now.id)
 
 
 def move(process: int, cores: Collection[int]) -> None:

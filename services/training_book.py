@@ -4,11 +4,13 @@ service that ends takes nothing of it along."""
 from __future__ import annotations
 
 import json
+import logging
 import re
 import shutil
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from itertools import islice
 from pathlib import Path
 from typing import Any, Final, Literal
 
@@ -17,6 +19,8 @@ from uuid_utils.compat import uuid7
 from inspection.errors import InspectionError
 from models.anomaly import PRECISION, PROGRESS
 from services.training_desk import Gives
+
+logger = logging.getLogger(__name__)
 
 LINES_KEPT: Final = 200
 """Of a log, shown; its file has all of it."""
@@ -134,16 +138,28 @@ class TrainingBook:
 
     def all(self) -> tuple[Training, ...]:
         """The newest KEPT, the last first."""
-        return tuple(self.followed(self._read(place)) for place in self._places()[:KEPT])
+        return tuple(islice(self._found(), KEPT))
 
     def last(self) -> Training | None:
         """None where there was none yet."""
-        return next((self.followed(self._read(place)) for place in self._places()[:1]), None)
+        return next(self._found(), None)
+
+    def forget(self, training: Training) -> None:
+        """One that could not be begun."""
+        shutil.rmtree(self.folder / training.id, ignore_errors=True)
 
     def forget_oldest(self) -> None:
         """But for the newest KEPT."""
         for place in self._places()[KEPT:]:
             shutil.rmtree(place)
+
+    def _found(self) -> Iterator[Training]:
+        """The last first. One whose file a power cut emptied, or a later version wrote, hides no other."""
+        for place in self._places():
+            try:
+                yield self.followed(self._read(place))
+            except (OSError, ValueError, KeyError, TypeError) as error:
+                logger.warning("The training in %s cannot be read: %r", place, error)
 
     def _places(self) -> list[Path]:
         # Ids of version 7 sort by the time at which they were made.

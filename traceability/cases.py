@@ -288,7 +288,7 @@ class Cases:
         told = {"owner": committed, "due": None if due is None else due.isoformat(), "effective": effective}
         told = {name: value for name, value in told.items() if value is not None}
         row = {
-            "id": uuid7(),
+            "id": _next_id(connection, case),
             "case_id": case,
             "at": at,
             "by": people.commit(connection, by.name),
@@ -299,6 +299,18 @@ class Cases:
         connection.execute(insert(tables.case_act), row)
         after = told | {"text": text}
         note(connection, at=at, by=by, action=f"case.{act.value}", subject=f"case:{case}", after=after)
+
+
+def _next_id(connection: Connection, case: UUID) -> UUID:
+    """Of an act: it begins with its time, and stands behind that of the act before it, though the clock was set back
+    meanwhile, or another station's is ahead. Acts are read by their ids; out of order, a case that came back would
+    stay closed."""
+    act = tables.case_act.c
+    last = connection.execute(
+        select(act.id).where(act.case_id == case).order_by(act.id.desc()).limit(1)
+    ).scalar()
+    new = uuid7()
+    return new if last is None or new > last else UUID(int=last.int + 1)
 
 
 def _check_owner(connection: Connection, owner: str | None) -> None:

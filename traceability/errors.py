@@ -83,6 +83,12 @@ class HoldMissing(InspectionError):
     code = "TRC-HOLD-MISSING"
 
 
+class EscapeLeftOut(InspectionError):
+    """A lot or a time by which a containment would leave out its own escape. Facts: unit, at."""
+
+    code = "TRC-ESCAPE-LEFT-OUT"
+
+
 class LinkOutside(InspectionError):
     """A cut beyond its unit. Facts: link, unit, side, from_mm, to_mm, size_mm, slack_mm."""
 
@@ -117,6 +123,12 @@ class DatabaseUnreachable(InspectionError):
     """No answer from the database, or no database there. Facts: database, reason."""
 
     code = "TRC-DATABASE-UNREACHABLE"
+
+
+class DatabaseEmpty(DatabaseUnreachable):
+    """There is no database, or none with any row, where one is named that has to have some. Facts: database."""
+
+    code = "TRC-DATABASE-EMPTY"
 
 
 class DatabaseReadOnly(InspectionError):

@@ -11,16 +11,16 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Final, Literal
 from uuid import UUID
 
 from sqlalchemy import ColumnElement, Connection, Select, and_, func, literal, select
 
 from inspection.identity import IdentifierCode
-from inspection.types import Verdict
+from inspection.types import Inspection, Verdict
 from traceability import database, people, tables
-from traceability.errors import HoldMissing, RecordUnknown
+from traceability.errors import EscapeLeftOut, HoldMissing, RecordUnknown
 from traceability.genealogy.recording import Audit
 from traceability.genealogy.rows import insert, walk
 from traceability.keeping import keep
@@ -66,7 +66,7 @@ class Containment:
     """One escape, by what its suspects were chosen, and who they are.
 
     lot    only what was made from it; None: whatever it was made from
-    since  the last proof of the station before the escape, else the time that was named; None: from the beginning
+    since  the last proof of the station before the escape, or the time that was named; None: from the beginning
     until  the first proof after it, or when the containment was opened
     """
 
@@ -234,10 +234,11 @@ def contain(
 ) -> Board:
     """Open a containment: name every suspect of a confirmed escape, an inspection that accepted by mistake.
 
-    since  reach back so far where the station was never proven; a proof in between is nearer
+    since  reach back no further than to this time; a proof in between is nearer
     audit  what to say of the containment that was opened
 
-    Raises RecordUnknown, UnitUnknown for the lot.
+    Raises RecordUnknown, UnitUnknown for the lot; EscapeLeftOut where lot or time leave out the escape itself: such a
+    containment might be done at once, and have contained nothing.
     """
     with store.writing() as connection:
         seen = inspections_selected(connection, inspections_query().where(tables.inspection.c.id == escape))
@@ -247,6 +248,8 @@ def contain(
                 action="Take the id from the unit's page or its history.",
                 id=str(escape),
             )
+        lot_id = None if lot is None else store.unit_id(connection, lot)
+        _check_not_left_out(connection, seen[0], store.unit_id(connection, seen[0].unit), lot_id, since)
         proofs = _proofs(connection, seen[0].station, seen[0].lane)
         before = [one for one in proofs if one <= seen[0].finished_at]
         after = [one for one in proofs if one > seen[0].finished_at]
@@ -258,7 +261,7 @@ def contain(
             recipe_sha256=seen[0].recipe.sha256,
             models=tuple(sorted(model.sha256 for model in seen[0].models)),
             is_simulated=seen[0].simulated,
-            lot=None if lot is None else store.unit_id(connection, lot),
+            lot=lot_id,
             since=max(starts, default=None),
             until=min([*after, at]),
         )
@@ -380,6 +383,24 @@ def contained_units(connection: Connection) -> set[UUID]:
 
 
 # ------------------------------------------------------------------ choosing and counting
+
+
+def _check_not_left_out(
+    connection: Connection, escape: Inspection, unit: UUID, lot: UUID | None, since: datetime | None
+) -> None:
+    """Raises EscapeLeftOut."""
+    is_of_lot = lot is None or unit in set(
+        connection.execute(select(walk(lot, downwards=True).c.id)).scalars()
+    )
+    if is_of_lot and (since is None or since <= escape.finished_at):
+        return
+    inspected_at = f"{escape.finished_at.astimezone(UTC):%Y-%m-%d %H:%M} UTC"
+    raise EscapeLeftOut(
+        f"{escape.unit}, inspected at {inspected_at}, would be no suspect of its own escape.",
+        action="Name a lot that the unit was made from, and a time before it was inspected.",
+        unit=str(escape.unit),
+        at=inspected_at,
+    )
 
 
 def _proofs(connection: Connection, station: str, lane: str) -> list[datetime]:

@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 from uuid import UUID
 
 from fastapi import APIRouter, Depends, Query
-from pydantic import BaseModel, ConfigDict, Field, SecretStr
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, StringConstraints
 
 from services.access import AccessHere, Caller, Right, SignInNeeded, needs
 from services.api.once import OnceRoute
@@ -25,7 +25,9 @@ REFUSED = problems(HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN, HTTPStatus.UNP
 OF_ONE = REFUSED | problems(HTTPStatus.NOT_FOUND, HTTPStatus.CONFLICT)
 
 WrittenAct = Literal["assigned", "contained", "cause", "action", "check", "prevention", "note"]
-Written = Annotated[str, Field(min_length=1, max_length=4000)]
+Said = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200)]
+Written = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=4000)]
+"""Blanks answer nothing."""
 
 
 class NewCase(BaseModel):
@@ -34,8 +36,8 @@ class NewCase(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     source: Source
-    key: str = Field(min_length=1, max_length=200)
-    title: str = Field(min_length=1, max_length=200)
+    key: Said
+    title: Said
     text: str = Field(default="", max_length=4000)
 
 

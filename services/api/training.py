@@ -126,13 +126,13 @@ def training_now(trainings: TrainingsHere, language: Language, _: Integrator) ->
 @router.get("/past", responses=NOT_FOR_ALL)
 def trainings_past(trainings: TrainingsHere, language: Language, _: Integrator) -> list[TrainingAnswer]:
     """The newest trainings, the last first, whether or not the service ran through since."""
-    return [answer_of(one, language) for one in trainings.book.all()]
+    return [answer_of(one, language) for one in trainings.all()]
 
 
 @router.delete("", status_code=HTTPStatus.NO_CONTENT, responses=NOT_FOR_ALL)
-def cancel_training(trainings: TrainingsHere, _: Integrator) -> None:
+def cancel_training(trainings: TrainingsHere, caller: Integrator) -> None:
     """End the training being made, without a model."""
-    trainings.cancel()
+    trainings.cancel(by=caller.person)
 
 
 def answer_of(training: Training, language: str) -> TrainingAnswer:

@@ -16,7 +16,7 @@ from fastapi.responses import HTMLResponse, RedirectResponse, Response
 from inspection.errors import InspectionError
 from inspection.types import Verdict
 from services.access import Access, AccessHere, Caller, Right, Who
-from services.api.cases import Disposer, WrittenAct, sign
+from services.api.cases import Disposer, Said, Written, WrittenAct, sign
 from services.api.charts import SignalAnswer
 from services.api.merit import Place, figures_of
 from services.api.pictures import room_of
@@ -53,8 +53,6 @@ DISCIPLINES: Final = (
 
 SHARE_OF_LANE: Final = "p:"
 """Before a lane's name, the key of a case about its share of rejected units."""
-
-Text = Annotated[str, Form(min_length=1, max_length=4000)]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -140,12 +138,12 @@ def open_case(
     access: AccessHere,
     caller: Disposer,
     source: Annotated[Source, Form()],
-    key: Annotated[str, Form(min_length=1, max_length=200)],
-    title: Annotated[str, Form(min_length=1, max_length=200)],
+    key: Annotated[Said, Form()],
+    title: Annotated[Said, Form()],
     text: Annotated[str, Form(max_length=4000)] = "",
 ) -> Response:
     opened = Cases(here.store).open(
-        source=source, key=key.strip(), title=title.strip(), text=text, by=caller.person, at=access.now()
+        source=source, key=key, title=title, text=text, by=caller.person, at=access.now()
     )
     return RedirectResponse(f"/cases/{opened.id}", HTTPStatus.SEE_OTHER)
 
@@ -167,7 +165,7 @@ def add_act(
     act: Annotated[WrittenAct, Form()],
     text: Annotated[str, Form(max_length=4000)] = "",
     owner: Annotated[str, Form(max_length=60)] = "",
-    due: Annotated[str, Form(max_length=10, pattern=r"^(\d{4}-\d{2}-\d{2})?$")] = "",
+    due: Annotated[date | None, Form(ge=date(1971, 1, 1), le=date(2199, 1, 1))] = None,
     effective: Annotated[bool, Form()] = False,
 ) -> Response:
     """Each act says something; only an owner may stand without helpers."""
@@ -182,7 +180,7 @@ def add_act(
             by=caller.person,
             at=access.now(),
             owner=owner if act == "assigned" else None,
-            due=date.fromisoformat(due) if act == "action" and due else None,
+            due=due if act == "action" else None,
             effective=effective if act == "check" else None,
         )
 
@@ -197,7 +195,7 @@ def close(
     caller: Disposer,
     language: Language,
     id: UUID,
-    text: Text,
+    text: Annotated[Written, Form()],
     password: Annotated[str, Form(max_length=1000)],
 ) -> Response:
     def end() -> None:

@@ -95,8 +95,8 @@ def begin(
 
 
 @router.post("/training/cancel")
-def cancel(trainings: TrainingsHere, _: Integrator) -> Response:
-    trainings.cancel()
+def cancel(trainings: TrainingsHere, caller: Integrator) -> Response:
+    trainings.cancel(by=caller.person)
     return RedirectResponse("/training#state", HTTPStatus.SEE_OTHER)
 
 
@@ -117,7 +117,7 @@ def _page(
 ) -> Response:
     lacking = trainings.desk.lacking(wait_s=0)
     no_boxes, not_thorough = lacking.get("boxes"), lacking.get("good_parts")
-    now, *past = [_shown(one, language) for one in trainings.book.all()] or [None]
+    now, *past = [_shown(one, language) for one in trainings.all()] or [None]
     return page(
         request,
         "training.html",

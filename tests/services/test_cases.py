@@ -100,11 +100,40 @@ def test_cases_are_worked_on_by_who_may_dispose_and_seen_by_all(station, role):
         {"act": "note"},
         {"act": "action", "text": "x", "due": "soon"},
         {"act": "note", "text": "x", "by": "somebody else"},
+        {"act": "cause", "text": "  \n "},
     ],
 )
 def test_what_is_no_act_is_not_written(engineer, given):
     id = engineer.post(CASES, json=NEW).json()["id"]
     assert engineer.post(f"{CASES}/{id}/acts", json=given).status_code == 422
+    assert len(engineer.get(f"{CASES}/{id}").json()["acts"]) == 1
+
+
+@pytest.mark.parametrize("due", ["2026-02-30", "2026-13-01", "0000-01-01", "２０２６-01-01", "soon"])
+def test_a_day_that_no_calendar_has_is_refused_on_the_page_of_a_case_too(engineer, due):
+    id = engineer.post(CASES, json=NEW).json()["id"]
+    given = {"act": "action", "text": "changed", "due": due}
+    assert engineer.post(f"/cases/{id}/acts", data=given, headers=HTML).status_code == 422
+    assert engineer.post(f"/cases/{id}/acts", data=given | {"due": ""}, headers=HTML).status_code == 303
+
+
+@pytest.mark.parametrize("missing", ["key", "title"])
+def test_blanks_name_no_case_and_those_around_a_name_are_none_of_it(engineer, missing):
+    for send in ({"json": NEW | {missing: " \t"}}, {"data": NEW | {missing: " \t"}}):
+        address = CASES if "json" in send else "/cases"
+        assert engineer.post(address, **send).status_code == 422
+    id = engineer.post(CASES, json=NEW).json()["id"]
+    again = engineer.post(CASES, json=NEW | {"key": f" {NEW['key']} "}).json()
+    assert (again["id"], again["acts"][-1]["act"]) == (id, "seen_again")
+
+
+def test_a_case_is_not_ended_with_blanks(engineer):
+    id = engineer.post(CASES, json=NEW).json()["id"]
+    _answered(engineer, id)
+    closing = {"password": PASSWORD, "text": "   "}
+    assert engineer.post(f"{CASES}/{id}/close", json=closing).status_code == 422
+    assert engineer.post(f"/cases/{id}/close", data=closing, headers=HTML).status_code == 422
+    assert engineer.get(f"{CASES}/{id}").json()["is_open"]
 
 
 @pytest.mark.parametrize("language", ["en", "zh"])

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import timedelta
 from html import unescape
 from importlib.metadata import version
@@ -43,6 +44,7 @@ from tests.models.releases import STRIP
 from tests.services.signed_in import signed_in
 from tests.where import TRAINING_PYTHON
 from traceability.accounts import Accounts, Person, Role
+from traceability.errors import PicturesNotWritable
 from traceability.reviews import Decision, Reviews
 
 NAME = "ground-metal"
@@ -72,9 +74,9 @@ class Plant:
         self.trainings = self.a_service()
         self.life = ModelLife(station.store, ModelStore.of_plant())
         accounts = Accounts(station.store)
-        self.chen, self.li = (
+        self.chen, self.wu, self.li = (
             accounts.add(name=name, title=name, role=role, password_hash=None, by=None, at=NOON)
-            for name, role in (("chen", Role.INTEGRATOR), ("li", Role.OPERATOR))
+            for name, role in (("chen", Role.INTEGRATOR), ("wu", Role.INTEGRATOR), ("li", Role.OPERATOR))
         )
 
     def a_service(self) -> Trainings:
@@ -199,10 +201,11 @@ def test_a_training_stands_still_while_lanes_need_its_cores_goes_on_after_and_is
     plant.workers["strip"] = len(CORES) - 1
     plant.when(lambda now: now.condition == "fitting")
     assert os.sched_getaffinity(process) == {CORES[-1]}
-    plant.trainings.cancel()
+    plant.trainings.cancel(by=plant.wu)
     assert plant.ended().condition == "cancelled"
     assert the_fit() == []
     assert plant.steps() == ["training_started", "training_cancelled"]
+    assert [step.person for step in plant.life.steps(NAME)] == ["chen", "wu"]
     assert NAME not in plant.life.models.versions()
 
 
@@ -276,6 +279,53 @@ def test_a_training_from_labels_that_was_kept_before_there_was_a_choice_gave_box
         file = book.folder / asked.id / "training.json"
         file.write_text(json.dumps({k: v for k, v in json.loads(file.read_text()).items() if k != "gives"}))
     assert [(one.data_set, one.gives) for one in book.all()] == [("flange", "boxes"), (None, "maps")]
+
+
+@pytest.mark.parametrize("left", ["", "{", "[]", '{"id": "of a later version"}'])
+def test_a_training_that_cannot_be_read_hides_no_other_and_keeps_no_service_from_starting(plant, left):
+    book = plant.trainings.book
+    readable = Training(model=NAME, version="1.0.0", by="chen", since=NOON, began_at=NOON, condition="failed")
+    torn = replace(readable, id=f"f{readable.id[1:]}")
+    for one in (readable, torn):
+        book.keep(one)
+    (book.folder / torn.id / "training.json").write_text(left)
+    again = plant.a_service()
+    assert again.all() == (readable,)
+    assert again.now == readable
+
+
+def test_a_training_that_cannot_be_written_down_is_not_begun_and_keeps_no_other_from_it(plant):
+    # Where the folder would be lies a file: nothing can be written, as on a full disk.
+    folder = plant.trainings.book.folder
+    folder.write_bytes(b"")
+    with pytest.raises(PicturesNotWritable):
+        plant.start()
+    assert (plant.trainings.now, plant.steps()) == (None, [])
+    folder.unlink()
+    plant.start()
+    assert plant.ended().condition == "failed"
+    assert plant.steps() == ["training_started", "training_failed"]
+
+
+def test_a_training_whose_state_cannot_be_written_any_more_ends_all_the_same(plant):
+    begun = plant.start()
+    (plant.trainings.book.folder / begun.id / "training.json.new").mkdir(exist_ok=True)
+    assert plant.ended().condition == "failed"
+    plant.start()
+    assert [one.condition for one in (plant.ended(), plant.trainings.all()[0])] == ["failed"] * 2
+
+
+def test_what_a_full_disk_keeps_from_being_said_to_be_interrupted_the_next_service_says(plant):
+    book = plant.trainings.book
+    left = Training(model=NAME, version="1.0.0", by="chen", since=NOON, began_at=NOON, condition="fitting")
+    book.keep(left)
+    in_the_way = book.folder / left.id / "training.json.new"
+    in_the_way.mkdir()
+    plant.a_service()
+    assert (book.last().condition, plant.steps()) == ("fitting", [])
+    in_the_way.rmdir()
+    plant.a_service()
+    assert (book.last().condition, plant.steps()) == ("interrupted", ["training_interrupted"])
 
 
 def test_of_many_trainings_the_newest_are_kept(plant):

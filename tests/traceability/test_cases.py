@@ -5,10 +5,13 @@ from __future__ import annotations
 from concurrent.futures import ThreadPoolExecutor
 from datetime import date, timedelta
 from threading import Barrier
+from uuid import UUID
 
 import pytest
+from sqlalchemy import update
 
 from tests.builders import NOON
+from traceability import tables
 from traceability.accounts import Accounts, Role
 from traceability.cases import NEEDED, RECURS_WITHIN, Act, Cases, Source
 from traceability.errors import CaseNotReady, CaseOver, CaseUnknown, PersonUnknown
@@ -55,6 +58,24 @@ def test_a_case_says_what_is_still_needed_and_ends_when_all_is_answered(cases, e
     case = cases.close(case.id, "learnt", by=engineer, at=NOON)
     assert not case.is_open
     assert [one.act for one in case.acts] == [Act.OPENED, *NEEDED, Act.CLOSED]
+
+
+def test_what_comes_back_opens_its_case_though_the_clock_was_set_back_since_that_ended(
+    cases, store, engineer
+):
+    case = _opened(cases, engineer)
+    _answered(cases, case.id, engineer)
+    case = cases.close(case.id, "learnt", by=engineer, at=NOON)
+    with store.writing() as connection:
+        # Of a station whose clock is an hour ahead: ids begin with the time, in milliseconds.
+        last = case.acts[-1].id
+        ahead = UUID(int=last.int + (3_600_000 << 80))
+        connection.execute(update(tables.case_act).where(tables.case_act.c.id == last).values(id=ahead))
+    again = _opened(cases, engineer)
+    assert (again.id, again.is_open, again.acts[-1].act) == (case.id, True, Act.REOPENED)
+    assert [one.id for one in cases.all(is_open=True)] == [case.id]
+    assert _opened(cases, engineer).acts[-1].act is Act.SEEN_AGAIN
+    assert cases.act(case.id, Act.NOTE, "looked at", by=engineer, at=NOON).acts[-1].act is Act.NOTE
 
 
 def test_an_action_that_did_not_help_keeps_the_case_open_and_so_does_one_that_nobody_checked(cases, engineer):

@@ -16,7 +16,7 @@ from inspection.types import Verdict
 from tests.builders import NOON, RECIPE, a_unit, an_inspection
 from tests.drawn_coil import COIL_B, LINKS, SEGMENTS, STRIP_B1, UNITS, WELDED
 from traceability.codes import CodeRegister
-from traceability.errors import HoldMissing, RecordUnknown, UnitUnknown
+from traceability.errors import EscapeLeftOut, HoldMissing, RecordUnknown, UnitUnknown
 from traceability.genealogy.cuts import Link, LinkKind
 from traceability.genealogy.recording import record, void
 from traceability.holds import (
@@ -237,6 +237,27 @@ def test_a_lot_and_a_time_narrow_the_suspects(store: TraceStore):
     assert suspects(opened(store, escape)) == ["EARLY", "ESCAPE", "OTHER-LOT", "SAME-LOT"]
     narrow = opened(store, escape, lot=lot, since=NOON + timedelta(hours=2))
     assert suspects(narrow) == ["ESCAPE", "SAME-LOT"]
+
+
+@pytest.mark.parametrize("how", ["a time after it", "a lot it was not made from"])
+def test_a_lot_or_a_time_that_leaves_out_the_escape_itself_is_refused_and_no_containment_is_done_at_once(
+    store: TraceStore, how: str
+):
+    escape = seen("ESCAPE", 3)
+    store.record([seen("EARLY", 1), escape, seen("LATE", 4), seen("LOT-2", 0)])
+    given: dict[str, dict[str, object]] = {
+        "a time after it": {"since": NOON + timedelta(hours=3, minutes=1)},
+        "a lot it was not made from": {"lot": a_unit("LOT-2")},
+    }
+    with pytest.raises(EscapeLeftOut, match="ESCAPE"):
+        opened(store, escape, **given[how])
+    assert boards(store) == ()
+
+
+def test_a_containment_reaches_back_to_the_very_time_of_its_escape(store: TraceStore):
+    escape = seen("ESCAPE", 3)
+    store.record([seen("EARLY", 1), escape, seen("LATE", 4)])
+    assert suspects(opened(store, escape, since=escape.finished_at)) == ["ESCAPE", "LATE"]
 
 
 def test_a_containment_counts_down_to_nothing_open(store: TraceStore):

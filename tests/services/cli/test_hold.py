@@ -59,6 +59,11 @@ def first(database: str) -> Inspection:
         return store.latest()[-1]
 
 
+def last(database: str) -> Inspection:
+    with TraceStore.open(database) as store:
+        return store.latest()[0]
+
+
 def test_a_unit_is_held_once_and_released_with_a_decision(database: str):
     told = asked(database, "place", "86.1/P0", "86.1/P1", "--reason", "dent", "--by", "Li Wei")
     assert "2 units put on hold; 2 holds" in told
@@ -121,7 +126,7 @@ def test_a_time_without_its_zone_is_refused(database: str):
     with pytest.raises(Exception, match="with its zone"):
         asked(database, "contain", str(first(database).id), "--reason", "burr", "--since", "2026-11-20T06:00")
     late = (NOON + timedelta(minutes=90)).isoformat()
-    told = asked(database, "contain", str(first(database).id), "--reason", "burr", "--since", late)
+    told = asked(database, "contain", str(last(database).id), "--reason", "burr", "--since", late)
     assert "86.1/P2" in told
     assert "86.1/P1" not in told
 
