@@ -14,7 +14,6 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Final, Literal
 
-from inspection.errors import InspectionError
 from services.station.messages import Alarm
 from traceability.accounts import note
 from traceability.store import TraceStore
@@ -91,10 +90,10 @@ class AlarmBoard:
             return True
 
     def shelve(self, lane: str, code: str, *, by: str, until: datetime) -> bool:
-        """Out of the way until then. Whether there was one."""
+        """Out of the way until then. Whether there was one that stands: what is over has nothing to come back for."""
         with self._lock:
             shown = self._shown.get((lane, code))
-            if shown is None:
+            if shown is None or shown.state == "returned":
                 return False
             self._shown[lane, code] = replace(shown, state="shelved", by=by, until=until)
             return True
@@ -115,7 +114,8 @@ class AlarmBoard:
 class AlarmJournal:
     """Notes in the audit what was raised and what is over, as the board has it. `keep` is called on one thread.
 
-    lanes   of this station; those of other stations, on the same database, are theirs to note
+    lanes   of this station, by which its own are known that an earlier version noted without a station; those of other
+            stations, on the same database, are theirs to note
     """
 
     def __init__(
@@ -141,7 +141,8 @@ class AlarmJournal:
         while not stop.is_set():
             try:
                 self.keep()
-            except InspectionError:
+            except Exception:
+                # Whatever a database says for once, as that somebody else held a lock too long.
                 logger.exception("Alarms could not be noted; again in %g s", NOTED_EVERY_S)
             stop.wait(NOTED_EVERY_S)
 

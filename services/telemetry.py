@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+import threading
+from collections.abc import Collection, Sequence
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
@@ -116,10 +117,17 @@ class Metrics:
         self._line_clients = Gauge(
             "line_clients", "PLCs connected to the line interface", registry=self.registry
         )
+        self._lock = threading.Lock()
+        # By lane and code, of those that were ever said.
+        self._of_accounts: set[tuple[str, str]] = set()
         self._alarms_said: set[tuple[str, str]] = set()
         self._lane_running = Gauge(
-            "lane_running", "1 while the lane inspects, else 0", ["lane"], registry=self.registry
+            "lane_running",
+            "1 while the lane runs, in whatever mode, else 0: also while its engine is away",
+            ["lane"],
+            registry=self.registry,
         )
+        self._lanes_said: set[str] = set()
         self._engine_connected = Gauge(
             "engine_connected", "1 while the engine is connected, else 0", registry=self.registry
         )
@@ -166,9 +174,15 @@ class Metrics:
 
     def lane(self, state: LaneState) -> None:
         self._lane_running.labels(state.lane).set(state.condition == "running")
+        self._lanes_said.add(state.lane)
 
     def engine(self, *, connected: bool) -> None:
+        """An engine that comes, or comes again, has said before how its lanes and its line stand."""
         self._engine_connected.set(connected)
+        if not connected:
+            self._line_clients.set(0)
+            for lane in self._lanes_said:
+                self._lane_running.labels(lane).set(False)
 
     def backlog(self, backlog: Backlog) -> None:
         self._outbox_waiting.set(backlog.waiting)
@@ -179,11 +193,20 @@ class Metrics:
                 self._account.labels(account.lane, term).set(getattr(account, term))
 
     def alarms(self, lane: str, alarms: Sequence[Alarm], gap: int) -> None:
+        """Those of a lane's account, and by how much it differs."""
         self._account_gap.labels(lane).set(gap)
         standing = {(lane, alarm.code) for alarm in alarms}
-        for one in standing | {said for said in self._alarms_said if said[0] == lane}:
-            self._alarm.labels(*one).set(one in standing)
-        self._alarms_said |= standing
+        with self._lock:
+            for one in standing | {said for said in self._of_accounts if said[0] == lane}:
+                self._alarm.labels(*one).set(one in standing)
+            self._of_accounts |= standing
+
+    def standing(self, alarms: Collection[tuple[str, str]]) -> None:
+        """All that stand at this moment, by lane and code: a lost camera's and the line's, too."""
+        with self._lock:
+            self._alarms_said |= {*alarms}
+            for one in self._alarms_said:
+                self._alarm.labels(*one).set(one in alarms)
 
     def exposition(self) -> bytes:
         """All metrics in the Prometheus text format."""

@@ -127,7 +127,7 @@ class Webhooks:
             self._tell(target)
 
     def _tell(self, target: Target) -> None:
-        reader = self._readers.reader(target.settings.name)
+        reader = self._readers.reader(self._station, target.settings.name)
         if reader.next_at is not None and reader.next_at > self._now():
             return
         events = [Event(name) for name in target.settings.events]

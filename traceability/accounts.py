@@ -10,18 +10,21 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from enum import StrEnum
-from typing import Any
+from typing import Any, Final
 from uuid import UUID
 
 from sqlalchemy import Connection, RowMapping, delete, func, insert, select, update
 from sqlalchemy.exc import IntegrityError
 from uuid_utils.compat import uuid7
 
-from traceability import people, tables
+from traceability import database, people, tables
 from traceability.errors import LastAdministrator, NameTaken, PersonUnknown, SessionUnknown, TokenUnknown
 from traceability.merkle import append
 from traceability.recorded import ON_RECORD, Audited, entry
 from traceability.store import TraceStore
+
+_LOCK: Final = 7_105_022_043
+"""Whether somebody is the first, or the last administrator, is asked and acted upon by one at a time."""
 
 
 class Role(StrEnum):
@@ -211,6 +214,7 @@ class Accounts:
         del row["has_pin"]
         try:
             with self._store.writing() as connection:
+                database.lock(connection, _LOCK)
                 if badge is not None and _has_badge(connection, badge):
                     raise _taken(badge)
                 if first and connection.execute(select(tables.account.c.id).limit(1)).first() is not None:
@@ -238,6 +242,7 @@ class Accounts:
         Raises PersonUnknown, and LastAdministrator where nobody could administer afterwards.
         """
         with self._store.writing() as connection:
+            database.lock(connection, _LOCK)
             before = _person(_row_of(connection, name))
             changed = {
                 key: value

@@ -30,6 +30,7 @@ from inspection.types import Verdict
 from traceability import database, tables
 from traceability.errors import BackupRefused
 from traceability.images import ImageStore
+from traceability.shelf import UNFINISHED as UNFINISHED_PICTURE
 
 ROWS_AT_ONCE: Final = 5000
 MANIFEST: Final = "backup.json"
@@ -53,9 +54,14 @@ class Backup:
 def make(url: str, folder: Path, *, images: ImageStore, heads: Path) -> Backup:
     """Back up a database that may be in use, its pictures and its heads. What an earlier backup copied is not again.
 
-    Raises what opening a database does, and BackupRefused where the folder cannot be written.
+    Raises what opening a database does; DatabaseEmpty where nothing is in it, since a backup of nothing would be the
+    newest, and what is restored; and BackupRefused where the folder cannot be written.
     """
+    engine = database.open_engine(url, must_exist=True)
     try:
+        with database.reading(engine) as connection:
+            if not any(_has_rows(connection, table) for table in _tables_of(connection)):
+                raise database.nothing_recorded(engine.url.render_as_string(hide_password=True))
         folder.mkdir(parents=True, exist_ok=True)
         _clear_broken_off(folder)
         # Pictures twice: now what a rule may give up meanwhile, and after the tables what their last records name.
@@ -64,11 +70,7 @@ def make(url: str, folder: Path, *, images: ImageStore, heads: Path) -> Backup:
             # Heads before tables: after a head of more records than the backup has, none could ever be signed again.
             if heads.exists():
                 shutil.copyfile(heads, unfinished / "heads.jsonl")
-            engine = database.open_engine(url)
-            try:
-                listed = _dump(engine, unfinished)
-            finally:
-                engine.dispose()
+            listed = _dump(engine, unfinished)
             copied = images.copy_into(folder / "pictures")
             made_at = datetime.now(UTC)
             manifest = {"format": FORMAT, "made_at": made_at.isoformat(), "pictures": copied, **listed}
@@ -77,6 +79,8 @@ def make(url: str, folder: Path, *, images: ImageStore, heads: Path) -> Backup:
             unfinished.rename(place)
     except OSError as error:
         raise _refused(folder, error.strerror or str(error)) from error
+    finally:
+        engine.dispose()
     return _read(place)[0]
 
 
@@ -93,10 +97,14 @@ def _unfinished(folder: Path) -> Iterator[Path]:
 
 def _clear_broken_off(folder: Path) -> None:
     """What a power cut left, or who was killed. Another program may be writing its own backup here."""
-    for one in folder.glob(".*"):
+    for one in (*folder.glob(".*"), *folder.glob("pictures/*/.*")):
         with suppress(FileNotFoundError):  # it has a name since, or is cleared already
-            if UNFINISHED.fullmatch(one.name) and time.time() - one.stat().st_mtime > BROKEN_OFF_S:
+            if time.time() - one.stat().st_mtime <= BROKEN_OFF_S:
+                continue
+            if UNFINISHED.fullmatch(one.name):
                 shutil.rmtree(one, ignore_errors=True)
+            elif UNFINISHED_PICTURE.fullmatch(one.name):
+                one.unlink()
 
 
 def latest(folder: Path) -> Path:
@@ -114,14 +122,15 @@ def check(place: Path) -> Backup:
         rows = sum(1 for _ in _lines(place, name, one["sha256"]))
         if rows != one["rows"]:
             raise _refused(place, f"{name} has {rows} rows, not {one['rows']}")
-    for file in (place.parent / "pictures").glob("*/*"):
-        if hashlib.sha256(file.read_bytes()).hexdigest() != file.name:
-            raise _refused(place, f"the picture {file.name} was altered")
+    for _ in _pictures(place):
+        pass
     return backup
 
 
 def restore(place: Path, url: str, *, images: ImageStore, heads: Path) -> Backup:
-    """Fill an empty database from a backup, then bring its tables up to date; pictures and heads are put back.
+    """Put the pictures of a backup back, fill an empty database from it and put the heads back; then bring the tables
+    up to date. What was broken off, as by a full disk, is done again from the beginning: the rows are there whole or
+    not at all.
 
     heads   written only where there is no such file: heads that are there are witnesses of their own
 
@@ -132,25 +141,49 @@ def restore(place: Path, url: str, *, images: ImageStore, heads: Path) -> Backup
     check(place)
     engine = database.open_engine(url, revision=backup.revision)
     try:
-        with database.writing(engine) as connection:
-            there = [table for table in _tables_of(connection) if _count(connection, table)]
-            if there:
-                raise _refused(place, f"the database has rows already, in {', '.join(t.name for t in there)}")
-            if (found := _revision(connection)) != backup.revision:
-                raise _refused(
-                    place, f"it is of tables {backup.revision}, and the database has {found} already"
-                )
+        with database.reading(engine) as connection:
+            _check_takes(connection, place, backup)
+        for picture in _pictures(place):
+            images.put(picture)
+        with _heads_put_back(place / "heads.jsonl", heads), database.writing(engine) as connection:
+            _check_takes(connection, place, backup)
             for table in _tables_of(connection):
-                _load(connection, table, _lines(place, table.name, manifest["tables"][table.name]["sha256"]))
+                lines = _lines(place, table.name, manifest["tables"][table.name]["sha256"])
+                _load(connection, table, lines)
     finally:
         engine.dispose()
     database.open_engine(url).dispose()
-    for file in (place.parent / "pictures").glob("*/*"):
-        images.put(file.read_bytes())
-    if (place / "heads.jsonl").exists() and not heads.exists():
-        heads.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        shutil.copyfile(place / "heads.jsonl", heads)
     return backup
+
+
+@contextmanager
+def _heads_put_back(kept: Path, heads: Path) -> Iterator[None]:
+    """Written at once, where there may be no room, and in their place once the rows are."""
+    if not kept.exists() or heads.exists():
+        yield
+        return
+    waiting = heads.with_name(f".{uuid7().hex}.part")
+    try:
+        heads.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        shutil.copyfile(kept, waiting)
+    except OSError as error:
+        with suppress(OSError):  # what could not be written need not be removable either
+            waiting.unlink()
+        raise _refused(kept.parent, f"{heads}: {error.strerror}") from error
+    try:
+        yield
+        waiting.replace(heads)
+    finally:
+        waiting.unlink(missing_ok=True)
+
+
+def _check_takes(connection: Connection, place: Path, backup: Backup) -> None:
+    """Raises BackupRefused where the database is not an empty one of the backup's own version."""
+    there = [table for table in _tables_of(connection) if _has_rows(connection, table)]
+    if there:
+        raise _refused(place, f"the database has rows already, in {', '.join(t.name for t in there)}")
+    if (found := _revision(connection)) != backup.revision:
+        raise _refused(place, f"it is of tables {backup.revision}, and the database has {found} already")
 
 
 # ------------------------------------------------------------------ rows
@@ -246,8 +279,8 @@ def _revision(connection: Connection) -> str:
     return str(connection.execute(text("SELECT version_num FROM alembic_version")).scalar_one())
 
 
-def _count(connection: Connection, table: Table) -> int:
-    return int(connection.execute(select(func.count()).select_from(table)).scalar_one())
+def _has_rows(connection: Connection, table: Table) -> bool:
+    return connection.execute(select(table).limit(1)).first() is not None
 
 
 # ------------------------------------------------------------------ files
@@ -270,6 +303,20 @@ def _read(place: Path) -> tuple[Backup, dict[str, Any]]:
     except (ValueError, KeyError, TypeError) as error:
         raise _refused(place, f"{MANIFEST} is none of ours") from error
     return backup, manifest
+
+
+def _pictures(place: Path) -> Iterator[bytes]:
+    """Each as it was kept. What a backup that was broken off left of one is none. Raises BackupRefused."""
+    for file in (place.parent / "pictures").glob("*/*"):
+        if UNFINISHED_PICTURE.fullmatch(file.name):
+            continue
+        try:
+            picture = file.read_bytes()
+        except OSError as error:
+            raise _refused(place, f"the picture {file.name}: {error.strerror}") from error
+        if hashlib.sha256(picture).hexdigest() != file.name:
+            raise _refused(place, f"the picture {file.name} was altered")
+        yield picture
 
 
 def _lines(place: Path, table: str, sha256: str) -> Iterator[str]:

@@ -19,7 +19,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import ArgumentError, DBAPIError, DisconnectionError, NoSuchModuleError
 
 from inspection.errors import InspectionError
-from traceability.errors import DatabaseNewer, DatabaseReadOnly, DatabaseUnreachable, DiskFull
+from traceability.errors import DatabaseEmpty, DatabaseNewer, DatabaseReadOnly, DatabaseUnreachable, DiskFull
 
 # How long a writer waits for another one. A bulk write of a second's results takes milliseconds.
 BUSY_TIMEOUT_S = 30
@@ -30,11 +30,12 @@ _UPGRADE_LOCK = 7_105_022_019
 _WRITES = "lynceus_writes"
 
 
-def open_engine(url: str, *, revision: str = "head") -> Engine:
+def open_engine(url: str, *, revision: str = "head", must_exist: bool = False) -> Engine:
     """An engine on a database whose tables are those of this program; they are made where they are not.
 
-    url       `sqlite:///path` or `postgresql://user:password@host:port/name`
-    revision  of an earlier version, to which they are brought instead: for what was kept of that one
+    url         `sqlite:///path` or `postgresql://user:password@host:port/name`
+    revision    of an earlier version, to which they are brought instead: for what was kept of that one
+    must_exist  raise DatabaseEmpty where nobody has made any tables yet, and make none
 
     Safe when several processes open the same database at once: one upgrades, the others wait.
     Raises DatabaseUnreachable, DatabaseReadOnly, DatabaseNewer, DiskFull.
@@ -42,8 +43,12 @@ def open_engine(url: str, *, revision: str = "head") -> Engine:
     address = _address(url)
     shown = address.render_as_string(hide_password=True)
     with ours(shown):
+        if must_exist and _is_nowhere(address):
+            raise nothing_recorded(shown)
         engine = _sqlite(address) if address.get_backend_name() == "sqlite" else _postgresql(address)
         try:
+            if must_exist and not _has_tables(engine):
+                raise nothing_recorded(shown)
             _upgrade(engine, shown, revision)
         except BaseException:
             engine.dispose()
@@ -224,6 +229,26 @@ def _postgresql(address: URL) -> Engine:
             raise DisconnectionError
 
     return engine
+
+
+def _is_nowhere(address: URL) -> bool:
+    """Whether a SQLite database has no file: to connect would make one."""
+    file = address.database or ""
+    return address.get_backend_name() == "sqlite" and not file.startswith("file:") and not Path(file).exists()
+
+
+def _has_tables(engine: Engine) -> bool:
+    with reading(engine) as connection:
+        return MigrationContext.configure(connection).get_current_revision() is not None
+
+
+def nothing_recorded(shown: str) -> DatabaseEmpty:
+    return DatabaseEmpty(
+        f"Nothing was ever recorded at {shown}.",
+        action="Do this in the folder in which the station runs, or name its database with --database or in"
+        " LYNCEUS_DATABASE_URL.",
+        database=shown,
+    )
 
 
 def _upgrade(engine: Engine, shown: str, revision: str) -> None:

@@ -305,10 +305,21 @@ class Sealer:
     def _keep(self, head: Head) -> None:
         file = self._folder / "heads.jsonl"
         try:
-            with file.open("a", encoding="utf-8") as heads:
-                heads.write(canonical(head).decode() + "\n")
-                heads.flush()
-                os.fsync(heads.fileno())
+            with file.open("a+b", buffering=0) as heads:
+                heads.seek(0)
+                there = heads.readall()
+                ended = _ended(there)
+                before = min(len(ended), len(there))
+                heads.truncate(before)
+                new = ended[before:] + canonical(head) + b"\n"
+                try:
+                    while new:
+                        new = new[heads.write(new) :]
+                    os.fsync(heads.fileno())
+                except OSError:
+                    # A full disk takes the beginning of a head, too.
+                    heads.truncate(before)
+                    raise
         except OSError as error:
             raise _unreadable(file, error.strerror or str(error)) from error
 
@@ -316,13 +327,16 @@ class Sealer:
 def read_heads(file: Path) -> list[Head]:
     """The heads of a file, one JSON object a line; none where there is no file. Raises HeadsUnreadable."""
     try:
-        lines = file.read_text(encoding="utf-8").splitlines()
+        lines = file.read_text(encoding="utf-8").split("\n")
     except FileNotFoundError:
         return []
     except (OSError, UnicodeDecodeError) as error:
         raise _unreadable(file, getattr(error, "strerror", None) or "not UTF-8") from error
     heads = []
     for number, line in enumerate(lines, 1):
+        # What has no end of line is nothing, or was broken off while it was written: that head was never kept.
+        if number == len(lines) and not _is_json(line):
+            break
         try:
             head = json.loads(line)
             prove_head(head, bytes.fromhex(head["key"]))
@@ -332,6 +346,20 @@ def read_heads(file: Path) -> list[Head]:
             raise _unreadable(file, f"line {number} is no signed head") from error
         heads.append(head)
     return heads
+
+
+def _ended(kept: bytes) -> bytes:
+    """What the next head is put behind: whole heads, each with its end of line."""
+    whole = kept.rfind(b"\n") + 1
+    return kept + b"\n" if _is_json(kept[whole:]) else kept[:whole]
+
+
+def _is_json(line: str | bytes) -> bool:
+    try:
+        json.loads(line)
+    except ValueError:
+        return False
+    return True
 
 
 def public_bytes(key: Ed25519PrivateKey) -> bytes:

@@ -16,6 +16,9 @@ from traceability.errors import DiskFull, PicturesNotWritable
 
 DIGEST: Final = re.compile(r"[0-9a-f]{64}")
 
+UNFINISHED: Final = re.compile(r"\.[0-9a-f]{32}\.part")
+"""What a folder's file is called until all of it is written; a power cut leaves it behind."""
+
 
 class Shelf(Protocol):
     """Where bytes lie by their SHA-256: a folder, or a bucket. Each is there whole or not at all.

@@ -64,7 +64,10 @@ class Told:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reader:
     """How far one has been told: `position` is the next to be read. `tries` of what is told now have failed, since
-    `failing_since`; it is tried again at `next_at`."""
+    `failing_since`; it is tried again at `next_at`.
+
+    name  station/program: each station tells its own programs, which may have one name and lie at other addresses
+    """
 
     name: str
     position: int
@@ -82,11 +85,15 @@ class Readers:
     def __init__(self, store: TraceStore) -> None:
         self._store = store
 
-    def reader(self, name: str) -> Reader:
+    def reader(self, station: str, program: str) -> Reader:
         """One that is new begins with what happens from now on."""
-        table = tables.webhook
+        table, name = tables.webhook, place_of(station, program)
         with self._store.writing() as connection:
             row = connection.execute(select(table).where(table.c.name == name)).one_or_none()
+            if row is None:
+                # Earlier versions named no station. The first that asks goes on where they were.
+                named = update(table).where(table.c.name == program).values(name=name).returning(table)
+                row = connection.execute(named).one_or_none()
             if row is None:
                 new = Reader(name=name, position=merkle.size_of(connection))
                 connection.execute(insert(table), {"name": name, "position": new.position, "tries": 0})
@@ -149,7 +156,8 @@ class Readers:
 
 
 def alarms_left_standing(store: TraceStore, station: str, lanes: Collection[str]) -> tuple[str, ...]:
-    """Subjects of the alarms of these lanes of a station that were raised more often than they were over, in order.
+    """Subjects of a station's alarms that were raised more often than they were over, in order; also of lanes that it
+    has no more.
 
     One that an earlier version noted names no station: it counts as of any that has such a lane.
     """
@@ -166,7 +174,9 @@ def alarms_left_standing(store: TraceStore, station: str, lanes: Collection[str]
     with store.reading() as connection:
         standing: Sequence[str] = connection.execute(wanted).scalars().all()
     parted = [(subject, *_parts_of_alarm(subject)) for subject in standing]
-    return tuple(subject for subject, of, lane, _ in parted if of in (None, station) and lane in lanes)
+    return tuple(
+        subject for subject, of, lane, _ in parted if of == station or (of is None and lane in lanes)
+    )
 
 
 def _parts_of_alarm(subject: str) -> tuple[str | None, str, str]:

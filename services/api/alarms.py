@@ -86,7 +86,8 @@ def acknowledge(here: Here, live: Live, access: AccessHere, caller: Operator, la
 def shelve(
     here: Here, live: Live, access: AccessHere, caller: Operator, lane: str, code: Code, asked: Shelving
 ) -> None:
-    """Put it out of the way for a time. It goes on withholding what it withholds."""
+    """Put it out of the way for a time. It goes on withholding what it withholds. One that is over is acknowledged, not
+    shelved."""
     shelve_alarm(here, live, caller, access.now(), lane=lane, code=code, minutes=asked.minutes)
 
 
@@ -140,7 +141,7 @@ def _act(
     act: Callable[[], bool],
 ) -> None:
     shown = next((one for one in live.board.shown(at, lane=lane) if one.alarm.code == code), None)
-    if shown is None:
+    if shown is None or (action is AlarmAct.SHELVED and shown.state == "returned"):
         raise _unknown(lane, code)
     with here.store.writing() as connection:
         note(

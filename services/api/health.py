@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from datetime import UTC, datetime
 from http import HTTPStatus
 
 from fastapi import APIRouter, Response
@@ -49,5 +50,10 @@ def healthz(here: Here, response: Response) -> HealthAnswer:
 )
 def metrics(here: Here) -> Response:
     """Counters and gauges in the Prometheus text format."""
-    counted = here.live.metrics if here.live is not None else Metrics()
-    return Response(counted.exposition(), media_type=Metrics.content_type)
+    live = here.live
+    if live is None:
+        return Response(Metrics().exposition(), media_type=Metrics.content_type)
+    shown = live.board.shown(datetime.now(UTC))
+    # One that is shelved stands; one that is over and waits for somebody to say that they saw it does not.
+    live.metrics.standing({(one.alarm.lane, one.alarm.code) for one in shown if one.state != "returned"})
+    return Response(live.metrics.exposition(), media_type=Metrics.content_type)

@@ -9,10 +9,10 @@ import click
 from rich.console import Console
 
 from cameras.errors import AddressUnusable
-from services.cli.options import VAR
+from services.cli.options import VAR, default_database
 from services.cli.station import LOCALHOST, run_here
 from services.station.logs import LOGS
-from services.station.place import FIRST_RUN_FILE, SPOOL
+from services.station.place import ENGINE_LOGS, FIRST_RUN_FILE, SPOOL
 from services.station.wired import Wired, wired
 from services.text import language_of_environment, say
 from station_config import load_station
@@ -20,10 +20,15 @@ from station_config import load_station
 HISTORY_SEED = 20261120
 TRIES = 5
 
+DATABASE = "lynceus.db"
+HEADS = "ledger/heads.jsonl"
+
 MADE_HERE = (
-    "lynceus.db",
-    "lynceus.db-wal",
-    "lynceus.db-shm",
+    # What an engine that was killed had yet to deliver would be delivered to the next one's database.
+    f"{ENGINE_LOGS}/demo",
+    DATABASE,
+    f"{DATABASE}-wal",
+    f"{DATABASE}-shm",
     "pictures",
     SPOOL,
     LOGS,
@@ -31,7 +36,8 @@ MADE_HERE = (
     "recipes-in-force.json",
     "modes-in-force.json",
 )
-"""What the demo puts into `var`, and all that --clean takes away."""
+"""What the demo puts into `var`, and all that --clean takes away, but for the heads of its ledger. The ledger's key
+stays: what it signed may be kept elsewhere, too."""
 
 
 @click.command(help=say("cli.demo", language_of_environment()))
@@ -41,7 +47,9 @@ def demo(port: int, clean: bool) -> int:
     language = language_of_environment()
     console = Console(highlight=False)
     if clean:
-        removed = remove_traces(VAR)
+        # Of another database, the heads are its proof.
+        is_own = default_database() == f"sqlite:///{VAR / DATABASE}"
+        removed = remove_traces(VAR, heads_too=is_own)
         console.print(say("cli.demo.cleaned", language, names=", ".join(removed) or "–", folder=VAR))
         return 0
     console.print(say("cli.demo.starting", language))
@@ -74,11 +82,17 @@ def _said_of(station: Wired, language: str) -> str:
     return say(f"cli.demo.{station.chain}", language, cameras=cameras)
 
 
-def remove_traces(folder: Path) -> list[str]:
-    """Remove what the demo made in `folder`, and nothing else. Returns the names that were there."""
+def remove_traces(folder: Path, *, heads_too: bool) -> list[str]:
+    """Remove what the demo made in `folder`, and nothing else. Returns the names that were there.
+
+    heads_too  those of the ledger are of the database that goes: behind them, none of another could ever be signed
+    """
     removed = []
-    for name in MADE_HERE:
+    # The heads first: broken off in between, a database without heads is signed anew.
+    for name in (*([HEADS] if heads_too else []), *MADE_HERE):
         path = folder / name
+        if path.parent != folder and path.parent.is_symlink():
+            continue
         if path.is_dir() and not path.is_symlink():
             shutil.rmtree(path)
         elif path.exists() or path.is_symlink():
@@ -86,6 +100,7 @@ def remove_traces(folder: Path) -> list[str]:
         else:
             continue
         removed.append(name)
-    if folder.is_dir() and not any(folder.iterdir()):
-        folder.rmdir()
+    for emptied in (folder / ENGINE_LOGS, folder):
+        if emptied.is_dir() and not emptied.is_symlink() and not any(emptied.iterdir()):
+            emptied.rmdir()
     return removed

@@ -8,7 +8,7 @@ from datetime import timedelta
 import pytest
 from fastapi.testclient import TestClient
 
-from services.alarms import AlarmBoard
+from services.alarms import AlarmBoard, AlarmJournal
 from services.station.messages import Alarm, LaneState
 from tests.builders import NOON
 from tests.services.signed_in import signed_in
@@ -51,6 +51,14 @@ def test_a_shelved_alarm_comes_back_when_its_time_is_over():
     board.shelve("parts", "CAM-LOST", by="wang", until=NOON + timedelta(minutes=15))
     assert _states(board, NOON + timedelta(minutes=14)) == ["shelved"]
     assert _states(board, NOON + timedelta(minutes=15)) == ["unacknowledged"]
+
+
+def test_what_is_over_is_not_shelved_and_so_never_comes_back():
+    board = AlarmBoard()
+    board.sees("parts", [LOST])
+    board.sees("parts", [])
+    assert not board.shelve("parts", "CAM-LOST", by="wang", until=NOON + timedelta(minutes=15))
+    assert _states(board, NOON + timedelta(minutes=15)) == ["returned"]
 
 
 def test_what_asks_for_somebody_comes_first_and_other_lanes_keep_theirs():
@@ -155,6 +163,34 @@ def test_a_camera_that_is_lost_again_and_again_is_one_alarm(lost):
 def test_who_may_operate_answers_alarms_that_there_are(lost, role, path, asked, status):
     client = TestClient(lost.app()) if role is None else signed_in(lost.app(), role)
     assert client.post(path, json=asked).status_code == status
+
+
+def test_an_alarm_that_was_over_before_somebody_shelved_it_is_told_no_second_time(lost):
+    """Whoever presses the button of a page that was drawn before."""
+    operator = signed_in(lost.app(), Role.OPERATOR)
+    journal = AlarmJournal(lost.store, lost.live.board, station="demo", lanes=["strip", "parts"])
+    journal.keep()
+    lost.runs()
+    journal.keep()
+    refused = operator.post(SHELVE, json={"minutes": 15})
+    assert (refused.status_code, refused.json()["code"]) == (404, "SVC-ALARM-UNKNOWN")
+    journal.keep()
+    noted = [one.action for one in reversed(Accounts(lost.store).audit(limit=10)) if "alarm" in one.action]
+    assert noted == ["alarm.raised", "alarm.over"]
+
+
+def test_every_alarm_that_stands_is_among_the_metrics_until_it_is_over(lost):
+    operator = signed_in(lost.app(), Role.OPERATOR)
+
+    def metric() -> list[str]:
+        lines = operator.get("/metrics").text.splitlines()
+        return [line for line in lines if line.startswith("alarm{")]
+
+    assert metric() == ['alarm{code="CAM-LOST",lane="parts"} 1.0']
+    assert operator.post(SHELVE, json={"minutes": 15}).status_code == 204
+    assert metric() == ['alarm{code="CAM-LOST",lane="parts"} 1.0']
+    lost.runs()
+    assert metric() == ['alarm{code="CAM-LOST",lane="parts"} 0.0']
 
 
 @pytest.mark.parametrize("language", ["en", "zh"])

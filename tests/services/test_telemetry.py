@@ -47,6 +47,26 @@ def test_what_the_engine_reports_is_counted_per_lane():
     } <= lines
 
 
+def test_a_lane_whose_engine_is_away_is_not_said_to_run():
+    live = LiveState()
+    runs = LaneState(
+        lane="strip", camera="top", driver="drawn_strip", condition="running", at=datetime.now(UTC)
+    )
+
+    def said() -> bool:
+        return 'lane_running{lane="strip"} 1.0' in live.metrics.exposition().decode()
+
+    live.lane(runs)
+    live.engine(True)
+    assert said()
+    live.engine(False)
+    assert not said()
+    # One that comes again says first how its lanes stand.
+    live.lane(runs)
+    live.engine(True)
+    assert said()
+
+
 def test_two_stations_in_one_process_do_not_count_for_each_other():
     one, other = LiveState(), LiveState()
     one.done(an_inspection())

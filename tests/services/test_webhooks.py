@@ -5,6 +5,7 @@ from __future__ import annotations
 import hmac
 import json
 import threading
+import time
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -33,7 +34,7 @@ from station_config import WebhookSettings
 from tests.builders import a_unit, an_inspection
 from tests.databases import ENGINES, a_database
 from tests.services.signed_in import QUICK, adds, signed_in
-from traceability import holds
+from traceability import holds, tables
 from traceability.accounts import Accounts, Role, note
 from traceability.cases import Act, Cases, Source
 from traceability.store import TraceStore
@@ -95,11 +96,11 @@ def store(request, tmp_path):
         yield opened
 
 
-def webhooks(store, settings, program, clock, *, address: str = OUTSIDE) -> Webhooks:
+def webhooks(store, settings, program, clock, *, address: str = OUTSIDE, station: str = "demo") -> Webhooks:
     return Webhooks(
         store,
         [Target.of(settings)],
-        station="demo",
+        station=station,
         transport=httpx2.MockTransport(program),
         resolve=lambda host, port: [address],
         now=clock,
@@ -247,6 +248,43 @@ def test_an_alarm_left_standing_by_an_earlier_version_which_named_no_station_is_
     assert acts(program) == [("parts", "CAM-LOST", "raised"), ("parts", "CAM-LOST", "over")]
 
 
+def test_an_alarm_of_a_lane_that_the_station_has_no_more_is_over_at_the_next_start(
+    store, settings, program, clock
+):
+    telling, board = webhooks(store, settings, program, clock), AlarmBoard()
+    telling.tell()
+    board.sees("parts", [LOST])
+    AlarmJournal(store, board, station="one", lanes=["parts", "strip"], now=clock).keep()
+    AlarmJournal(store, AlarmBoard(), station="one", lanes=["strip"], now=clock).keep()
+    telling.tell()
+    assert acts(program) == [("parts", "CAM-LOST", "raised"), ("parts", "CAM-LOST", "over")]
+
+
+def test_alarms_are_noted_again_after_whatever_kept_them_from_it_for_once(store, settings, program, clock):
+    telling, board = webhooks(store, settings, program, clock), AlarmBoard()
+    telling.tell()
+    stop, asked = threading.Event(), 0
+
+    def now() -> datetime:
+        nonlocal asked
+        asked += 1
+        if asked == 1:
+            raise RuntimeError("what nobody foresaw")
+        return clock()
+
+    board.sees("parts", [LOST])
+    journal = AlarmJournal(store, board, station="one", lanes=["parts"], now=now)
+    noting = threading.Thread(target=journal.keep_noting, args=(stop,))
+    noting.start()
+    until = time.monotonic() + 30
+    while not alarms_left_standing(store, "one", ["parts"]) and time.monotonic() < until:
+        time.sleep(0.05)
+    stop.set()
+    noting.join()
+    telling.tell()
+    assert acts(program) == [("parts", "CAM-LOST", "raised")]
+
+
 def test_what_people_do_about_an_alarm_is_told_without_their_names(station, settings, program, clock):
     settings = settings.model_copy(update={"events": ("alarm",)})
     telling = webhooks(station.store, settings, program, clock)
@@ -327,6 +365,39 @@ def test_a_service_that_starts_again_goes_on_where_it_was(store, settings, progr
     assert [one["unit"]["code"] for one in program.told] == ["86.999.1/FIRST"] * 2
 
 
+def test_programs_of_two_stations_on_one_database_that_have_one_name_are_each_told_all_that_they_asked_for(
+    store, settings, program, clock
+):
+    other = Program()
+    two = settings.model_copy(update={"url": "https://mes-two.plant/", "events": ("verdict",)})
+    telling = [
+        webhooks(store, settings, program, clock, station="one"),
+        webhooks(store, two, other, clock, station="two"),
+    ]
+    for one in telling:
+        one.tell()
+    seen = refused(store, "86.999.1/BAD")
+    holds.place(store, [seen.unit], ids=[uuid7()], reason="pits", at=NOON, by="engineer")
+    # The second asks for no holds: going past one, it takes it from nobody.
+    for one in reversed(telling):
+        one.tell()
+    assert [told["event"] for told in program.told] == ["verdict", "hold"]
+    assert [told["event"] for told in other.told] == ["verdict"]
+
+
+def test_a_service_of_this_version_goes_on_where_one_was_that_named_no_station(
+    store, settings, program, clock
+):
+    with store.writing() as connection:
+        connection.execute(tables.webhook.insert(), {"name": "mes", "position": 0, "tries": 0})
+    refused(store, "86.999.1/NOT-TOLD-YET")
+    webhooks(store, settings, program, clock, station="one").tell()
+    assert [told["unit"]["code"] for told in program.told] == ["86.999.1/NOT-TOLD-YET"]
+    # Whoever comes next is new.
+    webhooks(store, settings, program, clock, station="two").tell()
+    assert len(program.told) == 1
+
+
 def test_what_nobody_takes_for_a_day_is_left_out_and_the_audit_says_so(store, settings, program, clock):
     telling = webhooks(store, settings, program, clock)
     telling.tell()
@@ -338,7 +409,7 @@ def test_what_nobody_takes_for_a_day_is_left_out_and_the_audit_says_so(store, se
     telling.tell()
     assert program.told[-1]["unit"]["code"] == "86.999.1/NEXT"
     given_up = Accounts(store).audit(limit=1)[0]
-    assert (given_up.action, given_up.subject) == ("webhook.given_up", "webhook:mes")
+    assert (given_up.action, given_up.subject) == ("webhook.given_up", "webhook:demo/mes")
     assert given_up.reason == "status 400"
 
 

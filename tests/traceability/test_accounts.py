@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 
 import pytest
@@ -93,6 +95,26 @@ def test_the_last_administrator_stays(accounts: Accounts, chief):
     assert accounts.change("chief", by=chief, at=NOON, role=Role.AUDITOR).role is Role.AUDITOR
     with pytest.raises(LastAdministrator):
         accounts.change("deputy", by=chief, at=NOON, is_active=False)
+
+
+def test_of_two_administrators_who_close_each_others_accounts_at_once_one_stays(accounts: Accounts, chief):
+    deputy = accounts.add(
+        name="deputy", title="D", role=Role.ADMINISTRATOR, password_hash="h", by=chief, at=NOON
+    )
+    at_once = threading.Barrier(2)
+
+    def closes(name: str, by) -> bool:
+        at_once.wait()
+        try:
+            accounts.change(name, by=by, at=NOON, is_active=False)
+        except LastAdministrator:
+            return False
+        return True
+
+    with ThreadPoolExecutor(2) as both:
+        closed = [*both.map(closes, ("deputy", "chief"), (chief, deputy))]
+    assert sorted(closed) == [False, True]
+    assert sum(one.is_active for one in accounts.all()) == 1
 
 
 def test_an_unknown_person_is_not_changed(accounts: Accounts, chief):

@@ -16,7 +16,7 @@ from tests.builders import NOON, a_defect, a_picture, a_unit, an_inspection
 from tests.databases import ENGINES, a_database
 from traceability import backup, database, tables
 from traceability.codes import CodeRegister
-from traceability.errors import BackupRefused, DatabaseNewer
+from traceability.errors import BackupRefused, DatabaseEmpty, DatabaseNewer, DiskFull
 from traceability.genealogy.cuts import Link, LinkKind
 from traceability.genealogy.recording import record
 from traceability.images import ImageStore
@@ -172,6 +172,81 @@ def test_what_a_power_cut_left_of_a_backup_goes_with_a_later_one_and_what_is_bei
     }
 
 
+def test_a_picture_of_which_a_power_cut_left_half_keeps_no_backup_from_being_used_and_goes_a_day_later(
+    plant, tmp_path
+):
+    place, other = made(plant, tmp_path), tmp_path / "other"
+    (picture,) = (tmp_path / "kept" / "pictures").glob("*/*")
+    left, being_written = (picture.with_name(f".{uuid7().hex}.part") for _ in range(2))
+    for file in (left, being_written):
+        file.write_bytes(b"half")
+    backup.check(place)
+    images = ImageStore(other / "pictures")
+    backup.restore(place, f"sqlite:///{other / 'lynceus.db'}", images=images, heads=other / "heads.jsonl")
+    assert [*images.sizes()] == [picture.name]
+    two_days_ago = time.time() - 2 * 24 * 3600
+    os.utime(left, (two_days_ago, two_days_ago))
+    made(plant, tmp_path)
+    assert {*picture.parent.iterdir()} == {picture, being_written}
+
+
+def test_a_backup_of_what_is_no_database_is_refused_and_none_is_made(tmp_path):
+    """As in a task of every night that begins in another folder: the backup of nothing would be the newest."""
+    nowhere, empty = tmp_path / "elsewhere" / "lynceus.db", tmp_path / "empty.db"
+    TraceStore.open(f"sqlite:///{empty}").close()
+    for file in (nowhere, empty):
+        with pytest.raises(DatabaseEmpty, match=file.name):
+            made(f"sqlite:///{file}", tmp_path)
+    assert not nowhere.parent.exists()
+    assert not (tmp_path / "kept").exists()
+
+
+class Filling(ImageStore):
+    """Pictures on a disk that has no room for the next one until somebody has made some."""
+
+    is_full = True
+
+    def put(self, picture: bytes) -> str:
+        if self.is_full:
+            raise DiskFull("No room left.", action="Free space.", place="pictures")
+        return super().put(picture)
+
+
+@pytest.mark.parametrize("into", ENGINES)
+def test_a_restore_that_a_full_disk_broke_off_is_done_again(plant, into, tmp_path):
+    place, other = made(plant, tmp_path), tmp_path / "other"
+    other.mkdir()
+    images, heads = Filling(other / "pictures"), other / "ledger" / "heads.jsonl"
+    with a_database(into, other) as url:
+        with pytest.raises(DiskFull):
+            backup.restore(place, url, images=images, heads=heads)
+        images.is_full = False
+        backup.restore(place, url, images=images, heads=heads)
+        with TraceStore.open(url) as after:
+            assert verify(after, heads=read_heads(heads), images=images).findings == ()
+        assert read_heads(heads)
+
+
+def test_no_heads_are_put_beside_a_database_that_got_no_rows(plant, tmp_path, monkeypatch):
+    place, other = made(plant, tmp_path), tmp_path / "other"
+    heads, load = other / "ledger" / "heads.jsonl", backup._load
+
+    def no_room(*_: object) -> None:
+        raise DiskFull("No room left.", action="Free space.", place="database")
+
+    def restored() -> None:
+        images = ImageStore(other / "pictures")
+        backup.restore(place, f"sqlite:///{other / 'lynceus.db'}", images=images, heads=heads)
+
+    monkeypatch.setattr(backup, "_load", no_room)
+    with pytest.raises(DiskFull):
+        restored()
+    assert [*heads.parent.iterdir()] == []
+    monkeypatch.setattr(backup, "_load", load)
+    restored()
+    assert [*heads.parent.iterdir()] == [heads]
+
+
 def test_a_backup_of_an_older_version_is_refused_where_the_tables_of_this_one_are_made_already(tmp_path):
     images, url = ImageStore(tmp_path / "pictures"), f"sqlite:///{tmp_path / 'new.db'}"
     old = database.open_engine(f"sqlite:///{tmp_path / 'old.db'}", revision="0020")
@@ -209,6 +284,15 @@ def test_a_picture_that_was_altered_in_the_backup_is_named(plant, tmp_path):
     (picture,) = (tmp_path / "kept" / "pictures").glob("*/*")
     picture.write_bytes(b"another")
     with pytest.raises(BackupRefused, match=picture.name):
+        backup.check(place)
+
+
+def test_a_picture_of_the_backup_that_cannot_be_read_is_named(plant, tmp_path):
+    place = made(plant, tmp_path)
+    (picture,) = (tmp_path / "kept" / "pictures").glob("*/*")
+    picture.unlink()
+    picture.mkdir()
+    with pytest.raises(BackupRefused, match=f"{picture.name}: Is a directory"):
         backup.check(place)
 
 

@@ -5,9 +5,12 @@ from __future__ import annotations
 import io
 import json
 import os
+import resource
 import stat
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -355,6 +358,17 @@ def test_a_swapped_picture_and_a_missing_one_are_found_and_named(store: TraceSto
 # ------------------------------------------------------------------ heads and keys
 
 
+@contextmanager
+def no_file_longer_than(size: int) -> Iterator[None]:
+    """The system takes no byte of a file behind so many, as a full disk does: what was asked for is written in part."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+
 def test_nothing_is_signed_twice_and_nothing_at_all_before_anything_is_recorded(
     store: TraceStore, sealer: Sealer
 ):
@@ -385,7 +399,52 @@ def test_a_head_that_was_edited_is_no_head(store: TraceStore, sealer: Sealer, tm
     file.write_text(json.dumps({**head, "size": 7}) + "\n")
     with pytest.raises(HeadsUnreadable):
         read_heads(file)
+    # Nor with its end of line taken away: that alone does not make it one that was broken off.
+    file.write_text(json.dumps({**head, "size": 7}))
+    with pytest.raises(HeadsUnreadable):
+        read_heads(file)
     assert read_heads(tmp_path / "none.jsonl") == []
+
+
+def test_a_head_that_a_power_cut_broke_off_was_never_kept_and_the_next_is_signed_in_its_place(
+    store: TraceStore, sealer: Sealer, tmp_path: Path
+):
+    store.record([an_inspection()])
+    first = sealed(store, sealer)
+    file = tmp_path / "ledger" / "heads.jsonl"
+    with file.open("ab") as heads:
+        heads.write(file.read_bytes()[:100])
+    assert sealer.heads() == [first]
+    store.record([an_inspection()])
+    second = sealed(store, sealer)
+    assert sealer.heads() == read_heads(file) == [first, second]
+
+
+def test_a_head_that_was_copied_without_its_end_of_line_is_one_and_the_next_has_a_line_of_its_own(
+    store: TraceStore, sealer: Sealer, tmp_path: Path
+):
+    store.record([an_inspection()])
+    first = sealed(store, sealer)
+    file = tmp_path / "ledger" / "heads.jsonl"
+    file.write_bytes(file.read_bytes().rstrip())
+    assert read_heads(file) == [first]
+    store.record([an_inspection()])
+    second = sealed(store, sealer)
+    assert read_heads(file) == [first, second]
+
+
+def test_a_disk_that_is_full_in_the_middle_of_a_head_keeps_no_later_one_from_being_signed(
+    store: TraceStore, sealer: Sealer, tmp_path: Path
+):
+    store.record([an_inspection()])
+    first = sealed(store, sealer)
+    file = tmp_path / "ledger" / "heads.jsonl"
+    store.record([an_inspection()])
+    with no_file_longer_than(file.stat().st_size + 100), pytest.raises(HeadsUnreadable):
+        sealed(store, sealer)
+    assert read_heads(file) == [first]
+    second = sealed(store, sealer)
+    assert sealer.heads() == [first, second]
 
 
 # ------------------------------------------------------------------ certificates and the verifier
