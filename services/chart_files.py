@@ -332,6 +332,18 @@ class Sheet:
                 for cell in row:
                     cells.cell(cell)
 
+    def drawing(self, title: str, draw: Callable[[float], None], *, height: float) -> None:
+        """What `draw` draws from where it is told on, `height` mm, below its title; on a new page where both have no
+        room left on this one. A drawing does not break by itself: it would go on beyond the paper.
+        """
+        size = 11.0
+        if self.pdf.will_page_break(size * 0.5 + height):
+            self.pdf.add_page()
+        self.heading(title, size=size)
+        top = self.pdf.get_y()
+        draw(top)
+        self.pdf.set_y(top + height)
+
 
 def new_sheet(*, station: str, language: str, landscape: bool) -> Sheet:
     """Raises FontMissing."""

@@ -133,6 +133,7 @@ StationMode = Literal[
     "bypass",
     "challenge",
     "unproven",
+    "unknown",
     "starting",
     "camera_lost",
     "lane_stopped",
@@ -147,12 +148,14 @@ LOUDEST: Final[tuple[StationMode, ...]] = (
     "setup",
     "challenge",
     "unproven",
+    "unknown",
 )
 """What the station is said to do where its lanes differ."""
 
 
 def station_mode(live: LiveState) -> StationMode:
-    """How the whole station works."""
+    """How the whole station works. A lane that runs and of which the engine has not said in which mode is not taken to
+    inspect: it may be bypassed."""
     if not live.engine_connected:
         return "engine_away"
     conditions = {lane.condition for lane in live.lanes()}
@@ -160,6 +163,7 @@ def station_mode(live: LiveState) -> StationMode:
         modes = [lane.mode for lane in live.lanes() if lane.mode is not None]
         works: set[StationMode] = {mode.mode for mode in modes}
         works |= {"unproven" for mode in modes if mode.is_unproven}
+        works |= {"unknown" for lane in live.lanes() if lane.condition == "running" and lane.mode is None}
         works |= {"camera_lost" for condition in conditions if condition == "lost"}
         works |= {"lane_stopped" for condition in conditions if condition == "stopped"}
         return next((mode for mode in LOUDEST if mode in works), "run")

@@ -7,13 +7,13 @@ plant's recipes by their SHA-256, and one that is not what its entry says is not
 from __future__ import annotations
 
 import hashlib
-import logging
 import re
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime
 from difflib import unified_diff
+from functools import reduce
 from pathlib import Path
 from typing import Any, Final
 
@@ -36,13 +36,10 @@ from station_config import (
     recipe_beside,
     recipe_of,
 )
-from station_config.errors import ConfigError
 from station_config.schema import RecipeSettings
 from traceability.accounts import Accounts, AuditEntry, Person, note
 from traceability.merkle import Sealer
 from traceability.store import TraceStore
-
-logger = logging.getLogger(__name__)
 
 _MOST_ENTRIES: Final = 10_000
 
@@ -174,10 +171,9 @@ class RecipeLife:
         return entries[::-1]
 
     def names(self) -> tuple[str, ...]:
-        """Of all recipes that were ever proposed here and can be read, in alphabetical order."""
+        """Of all recipes that were ever proposed here, in alphabetical order."""
         subjects = Accounts(self.store).subjects("recipe.proposed")
-        names = (subject.removeprefix("recipe:") for subject in subjects)
-        return tuple(name for name in names if self._can_be_read(name))
+        return tuple(subject.removeprefix("recipe:") for subject in subjects)
 
     def standing(self, name: str) -> Standing:
         """Raises CFG- errors where the recipe in force cannot be read, or there is none and none waits."""
@@ -185,11 +181,12 @@ class RecipeLife:
 
     def _standing(self, name: str, *, may_be_new: bool) -> Standing:
         steps = self.steps(name)
-        current = self._in_force(name, may_be_none=may_be_new or bool(steps))
-        stands = Standing(in_force=current, proposal=None, history=())
-        for step in steps:
-            stands = _after(stands, step)
-        return stands
+        return _after_all(steps, self._in_force(name, may_be_none=may_be_new or bool(steps)))
+
+    def on_record(self, name: str) -> Standing:
+        """What waits and what was published of a recipe whose file cannot be read, so that nothing is in force of it
+        that could be told."""
+        return _after_all(self.steps(name), None)
 
     def propose(self, name: str, text: str, *, by: Person, at: datetime, reason: str) -> Standing:
         """Its revision becomes the next one, whatever the text says.
@@ -384,14 +381,6 @@ class RecipeLife:
         """Raises CFG- errors."""
         return None if may_be_none and not file_beside(f"{name}.toml").exists() else load_recipe(name)
 
-    def _can_be_read(self, name: str) -> bool:
-        try:
-            self._in_force(name, may_be_none=True)
-        except ConfigError as error:
-            logger.error("Recipe %s is in no list: %s", name, error)
-            return False
-        return True
-
     @property
     def _texts(self) -> Path:
         return self.folder / "texts"
@@ -439,6 +428,10 @@ def _of_recipe(in_force: Recipe | None) -> Mapping[str, Any] | None:
     return (
         None if in_force is None else {"revision": in_force.settings.revision, "sha256": in_force.ref.sha256}
     )
+
+
+def _after_all(steps: Sequence[AuditEntry], in_force: Recipe | None) -> Standing:
+    return reduce(_after, steps, Standing(in_force=in_force, proposal=None, history=()))
 
 
 def _after(stands: Standing, step: AuditEntry) -> Standing:

@@ -24,13 +24,13 @@ from inspection.types import (
     Verdict,
 )
 from inspection.vision.decoding import decode_image
-from services.files import LANE
 from services.ingredients import software_differs
 from services.station.build import build_pipeline
 from station_config import Recipe, load_recipe
 from station_config.base import FileSettings
 from station_config.loading import recipe_of
 from traceability.images import ImageStore
+from traceability.store import FILES_LANE
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 """No clock reaches a verdict of a single frame."""
@@ -222,7 +222,7 @@ def _unit(
 ) -> Verdict:
     """All frames of the unit made into one again, as the station does it, or the command for pictures in files."""
     settings = recipe.settings
-    is_of_files = inspection.lane == LANE
+    is_of_files = inspection.lane == FILES_LANE
     tally = UnitTally(
         InspectionBegun(
             id=inspection.id,

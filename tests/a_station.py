@@ -19,7 +19,7 @@ from services.app import check_libraries, create_app
 from services.live import LiveState
 from services.problems import StaticMissing
 from services.station.accounting import Accounting
-from services.station.messages import FrameSeen, LaneState
+from services.station.messages import FrameSeen, LaneMode, LaneState, Mode
 from services.station.recipes import LaneRecipes, Wishes
 from services.web.rendering import static_folder
 from station_config import load_catalogue, load_station
@@ -78,8 +78,8 @@ class AStation:
         app.state.setting_up.doctor.look = lambda producer: FINDINGS
         return app
 
-    def runs(self) -> None:
-        """The engine is there, and two lanes are running."""
+    def runs(self, *, mode: Mode | None = "run") -> None:
+        """The engine is there, and two lanes are running; it has said in which mode, unless that is None."""
         self.live.engine(True)
         for lane, camera in (("strip", "drawn strip"), ("parts", "drawn parts")):
             self.live.lane(
@@ -87,6 +87,8 @@ class AStation:
                     lane=lane, camera=camera, driver="drawn_strip", condition="running", at=datetime.now(UTC)
                 )
             )
+            if mode is not None:
+                self.live.mode(LaneMode(lane=lane, mode=mode, at=datetime.now(UTC)))
 
     def sees(self, seen: FrameSeen, begun: InspectionBegun) -> None:
         self.live.begun(begun)

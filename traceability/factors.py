@@ -14,7 +14,7 @@ from inspection.types import Box, Strip, Verdict
 from traceability import rollups, tables
 from traceability.rows import among, inspections_query, inspections_selected, portions
 from traceability.samples import Shifts, Window, shift_at
-from traceability.store import TraceStore, of
+from traceability.store import TraceStore, of_production
 
 MOST_UNITS: Final = 5000
 """What the newest so many units met is looked at: more would show smaller effects, and take seconds."""
@@ -65,7 +65,7 @@ def units_met(
         )
         .join(tables.identifier, code.id == head.identifier_id)
         .where(
-            *of(tables.inspection, station=station, lane=lane, simulated=None),
+            *of_production(tables.inspection, station=station, lane=lane, simulated=None),
             head.verdict != Verdict.NOT_INSPECTED,
             head.finished_at >= since,
         )
@@ -197,7 +197,9 @@ def places(
 ) -> tuple[Place, ...]:
     """Where defects of production with a place in millimetres lie, of the newest units first."""
     head, defect = tables.inspection.c, tables.defect.c
-    wanted: list[ColumnElement[bool]] = of(tables.inspection, station=station, lane=lane, simulated=None)
+    wanted: list[ColumnElement[bool]] = of_production(
+        tables.inspection, station=station, lane=lane, simulated=None
+    )
     rows = (
         select(
             defect.inspection_id,
@@ -244,7 +246,7 @@ def counted_since(
     """Units of production finished since then, and their defects (of that kind), with or without a place."""
     head, defect = tables.inspection.c, tables.defect.c
     wanted = (
-        *of(tables.inspection, station=station, lane=lane, simulated=None),
+        *of_production(tables.inspection, station=station, lane=lane, simulated=None),
         rollups.produced(),
         head.finished_at >= since,
     )
@@ -304,7 +306,7 @@ def marked_coils(
     wanted = (
         inspections_query()
         .where(
-            *of(tables.inspection, station=station, lane=lane, simulated=None),
+            *of_production(tables.inspection, station=station, lane=lane, simulated=None),
             head.finished_at >= since,
             head.strip.is_not(None),
         )

@@ -17,7 +17,7 @@ from traceability.database import plain_rows
 from traceability.samples import Shifts, Window, windows_of
 from traceability.spc.yields import Target
 from traceability.steps import SHIPPED
-from traceability.store import TraceStore, of
+from traceability.store import TraceStore, of, of_production
 
 TARGETS: Final = "target"
 """How the names begin under which targets are kept in the book of decisions."""
@@ -139,7 +139,7 @@ def _steps(
         select(head.station, head.lane, head.verdict, is_again, head.simulated, func.count())
         .join(tables.identifier, code.id == head.identifier_id)
         .where(
-            *of(tables.inspection, station=station, lane=lane, simulated=None),
+            *of_production(tables.inspection, station=station, lane=lane, simulated=None),
             rollups.produced(),
             _within(head.finished_at, windows),
         )
@@ -149,7 +149,7 @@ def _steps(
     found = (
         select(rollup.station, rollup.lane, func.sum(rollup.defects))
         .where(
-            *of(tables.rollup_defects, station=station, lane=lane, simulated=None),
+            *of_production(tables.rollup_defects, station=station, lane=lane, simulated=None),
             rollup.verdict != Verdict.NOT_INSPECTED,
             or_(
                 false(),

@@ -14,7 +14,7 @@ from inspection.types import Verdict
 from traceability import rollups, tables
 from traceability.changes import changes, stage_after
 from traceability.samples import MOST_SUBGROUPS, Counting, judged_between, models_of
-from traceability.store import TraceStore, of
+from traceability.store import TraceStore, of_production
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,7 +69,7 @@ def rare_events(
             (literal(1) if counting == "units" else defects).label("found"),
         )
         .where(
-            *of(tables.inspection, station=station, lane=lane, simulated=None),
+            *of_production(tables.inspection, station=station, lane=lane, simulated=None),
             head.finished_at >= since,
             head.finished_at < end,
             is_event,

@@ -6,10 +6,10 @@ import re
 from bisect import bisect_right
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, time, timedelta, tzinfo
 from itertools import islice, pairwise
-from typing import Any, Literal, TypedDict
+from typing import Any, Literal
 from uuid import UUID
 
 from sqlalchemy import (
@@ -23,7 +23,6 @@ from sqlalchemy import (
     case,
     column,
     func,
-    or_,
     select,
     true,
     values,
@@ -38,7 +37,7 @@ from traceability.errors import SubgroupUnknown, TooManySubgroups
 from traceability.rows import among
 from traceability.spc.attributes import CountSample
 from traceability.spc.yields import pareto as pareto_of
-from traceability.store import TraceStore, of
+from traceability.store import TraceStore, of_production
 
 By = Literal["hour", "shift"]
 
@@ -201,21 +200,14 @@ class Stratum:
     camera: str | None = None
 
 
-class _Equal(TypedDict):
-    station: str | None
-    lane: str | None
-    simulated: bool | None
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Wanted:
     station: str | None
     lane: str | None
     simulated: bool | None
 
-    @property
-    def equal(self) -> _Equal:
-        return {"station": self.station, "lane": self.lane, "simulated": self.simulated}
+    def of(self, table: Table) -> list[ColumnElement[bool]]:
+        return of_production(table, station=self.station, lane=self.lane, simulated=self.simulated)
 
 
 def stages_seen(
@@ -226,7 +218,7 @@ def stages_seen(
     rows = (
         select(rollup.stage)
         .where(
-            *of(tables.rollup_stages, station=station, lane=lane, simulated=None),
+            *of_production(tables.rollup_stages, station=station, lane=lane, simulated=None),
             rollup.quarter >= rollups.quarter_of(since),
         )
         .distinct()
@@ -244,7 +236,7 @@ def kinds_seen(
     rows = (
         select(rollup.kind)
         .where(
-            *of(tables.rollup_defects, station=station, lane=lane, simulated=None),
+            *of_production(tables.rollup_defects, station=station, lane=lane, simulated=None),
             rollup.quarter >= rollups.quarter_of(since),
         )
         .distinct()
@@ -263,7 +255,7 @@ def cameras_seen(
         select(defect.camera)
         .join(tables.inspection, head.id == defect.inspection_id)
         .where(
-            *of(tables.inspection, station=station, lane=lane, simulated=None),
+            *of_production(tables.inspection, station=station, lane=lane, simulated=None),
             head.finished_at >= since,
         )
         .distinct()
@@ -291,15 +283,16 @@ def _sums(
     connection: Connection,
     table: Table,
     bounds: Sequence[tuple[int, datetime, datetime]],
-    wanted: Mapping[str, object],
+    wanted: _Wanted,
     *,
     by: Sequence[str],
     of_columns: Sequence[str],
+    kind: str | None = None,
 ) -> Iterator[tuple[Any, ...]]:
     """Sums of a rollup's quarters, each with the number of the bounds it lies in: number, `by`, sums.
 
-    wanted  by column; None stands for any value
     bounds  ascending, apart from one another
+    kind    of a rollup of defects; None: all kinds
 
     Sorted into the bounds here: joined by the database, month-long charts took a second on either engine, which had
     rather go through all of a lane for each of them.
@@ -308,15 +301,22 @@ def _sums(
         return
     quarter = table.c.quarter
     columns = [table.c[name] for name in by]
+    # What lies in one window the database adds up by itself: three months of quarters need not come here.
+    apart = [quarter] if len(bounds) > 1 else []
     rows = (
-        select(quarter, *columns, *(func.sum(table.c[name]) for name in of_columns))
+        select(*apart, *columns, *(func.sum(table.c[name]) for name in of_columns))
         .where(
             quarter >= bounds[0][1],
             quarter < bounds[-1][2],
-            *(table.c[name] == value for name, value in wanted.items() if value is not None),
+            *wanted.of(table),
+            table.c.kind == kind if kind is not None else true(),
         )
-        .group_by(quarter, *columns)
+        .group_by(*apart, *columns)
     )
+    if not apart:
+        for row in plain_rows(connection, rows):
+            yield bounds[0][0], *row
+        return
     begins = [since for _, since, _ in bounds]
     for at, *found in plain_rows(connection, rows):
         number, _, until = bounds[bisect_right(begins, at) - 1]
@@ -352,7 +352,7 @@ def _stages(
 
     summed, rest = _parted(windows, end)
     by = ("stage", "verdict", "simulated")
-    for row in _sums(connection, tables.rollup_stages, summed, wanted.equal, by=by, of_columns=("units",)):
+    for row in _sums(connection, tables.rollup_stages, summed, wanted, by=by, of_columns=("units",)):
         count(*row)
     if rest:
         spans, head = _spans(rest), tables.inspection.c
@@ -367,7 +367,7 @@ def _stages(
             )
             .select_from(spans)
             .join(tables.inspection, _in_span(spans))
-            .where(*of(tables.inspection, **wanted.equal))
+            .where(*wanted.of(tables.inspection))
         )
         seen = connection.execute(rows).all()
         models = models_of(connection, [row.id for row in seen])
@@ -392,9 +392,10 @@ def _in_sums(
         connection,
         tables.rollup_defects,
         summed,
-        {**wanted.equal, "kind": kind},
+        wanted,
         by=("verdict",),
         of_columns=(counting,),
+        kind=kind,
     ):
         if verdict != Verdict.NOT_INSPECTED:
             found[number] += int(counted)
@@ -406,7 +407,7 @@ def _in_sums(
             .join(tables.inspection, _in_span(spans))
             .join(tables.defect, defect.inspection_id == head.id)
             .where(
-                *of(tables.inspection, **wanted.equal),
+                *wanted.of(tables.inspection),
                 head.verdict != Verdict.NOT_INSPECTED,
                 defect.kind == kind if kind is not None else true(),
             )
@@ -435,34 +436,52 @@ def _from_records(
 
     Those without a defect are not read, and they are nearly all.
     """
+    found: Counter[int] = Counter()
+    is_judged = tables.inspection.c.verdict != Verdict.NOT_INSPECTED
+    for number, row in _with_defects(connection, windows, end, chosen, wanted, is_judged):
+        found[number] += 1 if counting == "units" else row.defects
+    return found
+
+
+def _with_defects(
+    connection: Connection,
+    windows: Sequence[Window],
+    end: datetime,
+    chosen: Stratum,
+    wanted: _Wanted,
+    *conditions: ColumnElement[bool],
+    by: Sequence[ColumnElement[Any]] = (),
+    sums: Sequence[ColumnElement[Any]] = (),
+) -> Iterator[tuple[int, Row[Any]]]:
+    """Units with a defect that is asked for, each with the number of its window, how many `defects` those are, and
+    `sums` over them; apart for each of `by`."""
+    if not windows:
+        return
     head, defect = tables.inspection.c, tables.defect.c
+    one = (head.id, head.finished_at, head.recipe_name, head.recipe_revision, *by)
     rows = (
-        select(
-            head.id, head.finished_at, head.recipe_name, head.recipe_revision, func.count().label("defects")
-        )
+        select(*one, func.count().label("defects"), *sums)
         .join(tables.defect, defect.inspection_id == head.id)
         .where(
-            *of(tables.inspection, **wanted.equal),
-            head.verdict != Verdict.NOT_INSPECTED,
+            *wanted.of(tables.inspection),
+            *conditions,
             head.finished_at >= windows[0].since,
             head.finished_at < min(windows[-1].until, end),
             defect.kind == chosen.kind if chosen.kind is not None else true(),
             defect.camera == chosen.camera if chosen.camera is not None else true(),
         )
-        .group_by(head.id, head.finished_at, head.recipe_name, head.recipe_revision)
+        .group_by(*one)
     )
     seen = connection.execute(rows).all()
     models: dict[UUID, list[tuple[str, str]]] = {}
     if chosen.stage is not None:
         models = models_of(connection, [row.id for row in seen])
     begins = [window.since for window in windows]
-    found: Counter[int] = Counter()
     for row in seen:
         number = bisect_right(begins, row.finished_at) - 1
         stage = rollups.stage_of(row.recipe_name, row.recipe_revision, models.get(row.id, []))
         if row.finished_at < windows[number].until and chosen.stage in (None, stage):
-            found[number] += 1 if counting == "units" else row.defects
-    return found
+            yield number, row
 
 
 def models_of(connection: Connection, ids: Sequence[UUID]) -> dict[UUID, list[tuple[str, str]]]:
@@ -493,7 +512,7 @@ def _counted(
         found[number] = (so_far, of_those + (int(units) if made_up else 0))
 
     by = ("verdict", "simulated")
-    for row in _sums(connection, tables.rollup_units, summed, wanted.equal, by=by, of_columns=("units",)):
+    for row in _sums(connection, tables.rollup_units, summed, wanted, by=by, of_columns=("units",)):
         count(*row)
     if rest:
         spans, head = _spans(rest), tables.inspection.c
@@ -501,7 +520,7 @@ def _counted(
             select(spans.c.number, head.verdict, head.simulated, func.count())
             .select_from(spans)
             .join(tables.inspection, _in_span(spans))
-            .where(*of(tables.inspection, **wanted.equal))
+            .where(*wanted.of(tables.inspection))
             .group_by(spans.c.number, head.verdict, head.simulated)
         )
         for row in plain_rows(connection, rows):
@@ -542,7 +561,7 @@ def units_of_subgroup(
     head = tables.inspection.c
     return _units_seen(
         store,
-        *of(tables.inspection, station=station, lane=lane, simulated=simulated),
+        *of_production(tables.inspection, station=station, lane=lane, simulated=simulated),
         head.finished_at >= window.since,
         head.finished_at < window.until,
         limit=limit,
@@ -609,59 +628,115 @@ def pareto(
     simulated: bool | None = None,
     weigh: Weigh = "count",
     costs: Mapping[str, float] | None = None,
+    stratum: Stratum | None = None,
 ) -> tuple[KindCount, ...]:
     """All defects found in units finished in the window, by kind, the heaviest first; none of units that were shown
     to a lane in setup or because they are known to be bad.
 
-    weigh  count: the defects; area: their mm², where known; cost: the defects times `costs` of their kind, 0 for others
+    weigh    count: the defects; area: their mm², where known; cost: the defects times `costs` of their kind, 0 for
+             others
+    stratum  only those of its kind, seen by its camera, on units of its stage and shift; None: all
+
+    Raises TooManySubgroups where a shift is asked for in too long a time.
     """
-    end = until or datetime.now(UTC)
-    first, last = rollups.whole_quarters(since, end)
-    rollup, head, defect = tables.rollup_defects.c, tables.inspection.c, tables.defect.c
-
-    def wanted(table: Table) -> list[ColumnElement[bool]]:
-        return of(table, station=station, lane=lane, simulated=simulated)
-
-    summed = (
-        select(rollup.kind, func.sum(rollup.defects), func.sum(rollup.units))
-        .where(*wanted(tables.rollup_defects), rollup.quarter >= first, rollup.quarter < last)
-        .group_by(rollup.kind)
-    )
-    beside = or_(
-        and_(head.finished_at >= since, head.finished_at < first),
-        and_(head.finished_at >= last, head.finished_at < end if until is not None else true()),
-    )
-    rest = (
-        select(defect.kind, func.count(), func.count(func.distinct(defect.inspection_id)))
-        .select_from(tables.inspection)
-        .join(tables.defect, defect.inspection_id == head.id)
-        .where(*wanted(tables.inspection), beside, rollups.produced())
-        .group_by(defect.kind)
-    )
-    defects: Counter[str] = Counter()
-    units: Counter[str] = Counter()
+    chosen = stratum or Stratum()
+    # Up to now is all that is on record, what a clock that is ahead has recorded too.
+    end = until or datetime.now(UTC) + timedelta(days=1)
+    windows = windows_of(since, end, shift=chosen.shift)
+    wanted = _Wanted(station=station, lane=lane, simulated=simulated)
+    found = _OfKinds()
     with store.reading() as connection:
-        for rows in (summed, rest):
-            for kind, of_kind, with_it in plain_rows(connection, rows):
-                defects[kind] += int(of_kind)
-                units[kind] += int(with_it)
+        if chosen.stage is None and chosen.camera is None and weigh != "area":
+            _kinds_in_sums(connection, windows, end, chosen.kind, wanted, found)
+        else:
+            _kinds_from_records(connection, windows, end, chosen, wanted, found)
     if weigh == "area":
-        weights = _areas(store, [*wanted(tables.inspection), rollups.produced()], since=since, until=until)
+        weights = dict(found.areas_mm2)
     elif weigh == "cost":
-        weights = {kind: number * (costs or {}).get(kind, 0.0) for kind, number in defects.items()}
+        weights = {kind: number * (costs or {}).get(kind, 0.0) for kind, number in found.defects.items()}
     else:
-        weights = {kind: float(number) for kind, number in defects.items()}
+        weights = {kind: float(number) for kind, number in found.defects.items()}
     return tuple(
         KindCount(
             kind=bar.name,
-            defects=defects[bar.name],
-            units=units[bar.name],
+            defects=found.defects[bar.name],
+            units=found.units[bar.name],
             weight=bar.weight,
             share=bar.share,
             cumulative_share=bar.cumulative_share,
         )
         for bar in pareto_of(weights)
     )
+
+
+@dataclass(frozen=True, slots=True)
+class _OfKinds:
+    """By kind: defects, units that have any, and mm² of their pixels, or of their boxes where those are not known."""
+
+    defects: Counter[str] = field(default_factory=Counter)
+    units: Counter[str] = field(default_factory=Counter)
+    areas_mm2: dict[str, float] = field(default_factory=dict)
+
+
+def _kinds_in_sums(
+    connection: Connection,
+    windows: Sequence[Window],
+    end: datetime,
+    kind: str | None,
+    wanted: _Wanted,
+    found: _OfKinds,
+) -> None:
+    def count(of_kind: str, defects: int, units: int) -> None:
+        found.defects[of_kind] += int(defects)
+        found.units[of_kind] += int(units)
+
+    summed, rest = _parted(windows, end)
+    sums = _sums(
+        connection,
+        tables.rollup_defects,
+        summed,
+        wanted,
+        by=("kind",),
+        of_columns=("defects", "units"),
+        kind=kind,
+    )
+    for _, *counted in sums:
+        count(*counted)
+    if rest:
+        spans, head, defect = _spans(rest), tables.inspection.c, tables.defect.c
+        rows = (
+            select(defect.kind, func.count(), func.count(head.id.distinct()))
+            .select_from(spans)
+            .join(tables.inspection, _in_span(spans))
+            .join(tables.defect, defect.inspection_id == head.id)
+            .where(
+                *wanted.of(tables.inspection),
+                rollups.produced(),
+                defect.kind == kind if kind is not None else true(),
+            )
+            .group_by(defect.kind)
+        )
+        for row in plain_rows(connection, rows):
+            count(*row)
+
+
+def _kinds_from_records(
+    connection: Connection,
+    windows: Sequence[Window],
+    end: datetime,
+    chosen: Stratum,
+    wanted: _Wanted,
+    found: _OfKinds,
+) -> None:
+    defect = tables.defect.c
+    box_mm2 = (defect.x2_mm - defect.x1_mm) * (defect.y2_mm - defect.y1_mm)
+    area_mm2 = func.sum(func.coalesce(defect.mask_area_mm2, box_mm2)).label("area_mm2")
+    for _, row in _with_defects(
+        connection, windows, end, chosen, wanted, rollups.produced(), by=(defect.kind,), sums=(area_mm2,)
+    ):
+        found.defects[row.kind] += row.defects
+        found.units[row.kind] += 1
+        found.areas_mm2[row.kind] = found.areas_mm2.get(row.kind, 0.0) + float(row.area_mm2 or 0.0)
 
 
 def refused_for(
@@ -678,7 +753,7 @@ def refused_for(
         select(defect.kind, units)
         .join(tables.inspection, head.id == defect.inspection_id)
         .where(
-            *of(tables.inspection, station=station, lane=lane, simulated=False),
+            *of_production(tables.inspection, station=station, lane=lane, simulated=False),
             head.verdict == Verdict.REJECT,
             head.finished_at >= since,
         )
@@ -688,22 +763,6 @@ def refused_for(
     )
     with store.reading() as connection:
         return tuple((kind, int(number)) for kind, number in plain_rows(connection, rows))
-
-
-def _areas(
-    store: TraceStore, wanted: Sequence[ColumnElement[bool]], *, since: datetime, until: datetime | None
-) -> dict[str, float]:
-    """mm² of all defects by kind: of their pixels, or of their boxes where those are not known."""
-    head, defect = tables.inspection.c, tables.defect.c
-    box = (defect.x2_mm - defect.x1_mm) * (defect.y2_mm - defect.y1_mm)
-    rows = (
-        select(defect.kind, func.sum(func.coalesce(defect.mask_area_mm2, box)))
-        .join(tables.inspection, head.id == defect.inspection_id)
-        .where(*wanted, head.finished_at >= since, head.finished_at < until if until is not None else true())
-        .group_by(defect.kind)
-    )
-    with store.reading() as connection:
-        return {kind: float(area or 0.0) for kind, area in plain_rows(connection, rows)}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -749,7 +808,7 @@ def measured_values(
             head.lane,
         )
         .where(
-            *of(tables.inspection, station=station, lane=lane, simulated=simulated),
+            *of_production(tables.inspection, station=station, lane=lane, simulated=simulated),
             head.verdict != Verdict.NOT_INSPECTED,
             head.finished_at >= since,
             head.finished_at < until if until is not None else true(),
@@ -820,7 +879,7 @@ def measurements_seen(
     rows = (
         select(rollup.name, func.max(rollup.unit).label("unit"), func.sum(rollup["values"]).label("values"))
         .where(
-            *of(tables.rollup_measurements, station=station, lane=lane, simulated=None),
+            *of_production(tables.rollup_measurements, station=station, lane=lane, simulated=None),
             rollup.quarter >= rollups.quarter_of(since),
             rollup.quarter < until if until is not None else true(),
         )
@@ -870,7 +929,7 @@ def hourly_means(
             connection,
             tables.rollup_measurements,
             summed,
-            wanted.equal,
+            wanted,
             by=("name",),
             of_columns=("total", "values"),
         ):
@@ -882,7 +941,7 @@ def hourly_means(
                 .select_from(spans)
                 .join(tables.inspection, _in_span(spans))
                 .join(tables.measurement, measured.inspection_id == head.id)
-                .where(*of(tables.inspection, **wanted.equal), head.verdict != Verdict.NOT_INSPECTED)
+                .where(*wanted.of(tables.inspection), head.verdict != Verdict.NOT_INSPECTED)
                 .group_by(spans.c.number, measured.name)
             )
             for row in plain_rows(connection, rows):

@@ -8,7 +8,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from types import TracebackType
-from typing import Self
+from typing import Final, Self
 from uuid import UUID
 
 from sqlalchemy import (
@@ -231,19 +231,15 @@ class TraceStore:
         return found[0] if found else None
 
     def inspections_of(self, unit: IdentifierCode) -> tuple[Inspection, ...]:
-        """All that was seen of a unit, under any of its codes, oldest first. Raises UnitUnknown."""
-        named = (
-            select(tables.identifier.c.unit_id)
-            .where(tables.identifier.c.scheme == unit.scheme, tables.identifier.c.canon == unit.canon)
-            .scalar_subquery()
-        )
-        wanted = inspections_query().where(tables.identifier.c.unit_id == named)
-        wanted = wanted.order_by(tables.inspection.c.started_at, tables.inspection.c.id)
+        """All that was seen of a unit, under any of its codes, oldest first. Raises UnitUnknown.
+
+        Empty for a unit that is on record and that no station inspected: of such a one only its kin or its codes are
+        known.
+        """
         with self.reading() as connection:
-            found = inspections_selected(connection, wanted)
-        if not found:
-            raise unit_unknown(unit)
-        return found
+            wanted = inspections_query().where(tables.identifier.c.unit_id == self.unit_id(connection, unit))
+            wanted = wanted.order_by(tables.inspection.c.started_at, tables.inspection.c.id)
+            return inspections_selected(connection, wanted)
 
     def latest(
         self,
@@ -439,6 +435,22 @@ def of(
     """Conditions on the inspection table, or on a rollup of it; None stands for any."""
     wanted = ((table.c.station, station), (table.c.lane, lane), (table.c.simulated, simulated))
     return [column == value for column, value in wanted if value is not None]
+
+
+FILES_STATION: Final = "bench"
+FILES_LANE: Final = "files"
+"""Where pictures are inspected that somebody has in files: on record as every unit is, and produced by no line."""
+
+
+def of_production(
+    table: Table, *, station: str | None, lane: str | None, simulated: bool | None
+) -> list[ColumnElement[bool]]:
+    """As `of`, for what is counted and charted: without what was inspected from files, unless its station or lane is
+    asked for by name."""
+    wanted = of(table, station=station, lane=lane, simulated=simulated)
+    if station is None and lane is None:
+        wanted.append(or_(table.c.station != FILES_STATION, table.c.lane != FILES_LANE))
+    return wanted
 
 
 def unit_unknown(unit: IdentifierCode) -> UnitUnknown:

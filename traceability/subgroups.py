@@ -14,7 +14,7 @@ from traceability import rollups, tables
 from traceability.changes import Change, changes, stage_after
 from traceability.samples import PORTION, MeasuredValue, Shifts, measured_values, models_of, shift_at
 from traceability.spc.checks import within
-from traceability.store import TraceStore, of
+from traceability.store import TraceStore, of_production
 
 SMALLEST, LARGEST = 2, 25
 """Values in a subgroup. Above ten the range wastes most of what the values say; s does not."""
@@ -95,7 +95,7 @@ def _in_a_row_up_to(
         select(head.id, head.finished_at, head.lane, head.recipe_name, head.recipe_revision)
         .join(tables.measurement, measured.inspection_id == head.id)
         .where(
-            *of(tables.inspection, station=station, lane=lane, simulated=None),
+            *of_production(tables.inspection, station=station, lane=lane, simulated=None),
             measured.name == name,
             head.verdict != Verdict.NOT_INSPECTED,
             head.finished_at >= since,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict
 from datetime import datetime
 from typing import Literal
@@ -24,10 +25,12 @@ from services.station.messages import (
     RecipeCondition,
     RecipeState,
 )
+from services.text import explain
 from services.timings import FrameTrace, StepTimes, Timings
 from services.web.rendering import kind_colour, kind_name
 from station_config.catalogue import Catalogue
-from station_config.choosing import Offer
+from station_config.choosing import Offer, Unread
+from station_config.errors import ConfigError
 
 VerdictName = Literal["ACCEPT", "REVIEW", "NOT_INSPECTED", "REJECT"]
 Corners = tuple[float, float, float, float]
@@ -310,11 +313,27 @@ class InspectionAnswer(BaseModel):
 
 
 class UnitAnswer(BaseModel):
-    """A unit and all that was seen of it, oldest first. `verdict` is that of the newest inspection."""
+    """A unit and all that was seen of it, oldest first. `verdict` is that of the newest inspection.
+
+    `verdict` is null where no station inspected the unit, which is on record by its genealogy or its codes: nobody
+    accepted it.
+    """
 
     unit: CodeAnswer
-    verdict: VerdictName
+    verdict: VerdictName | None
     inspections: list[InspectionAnswer]
+
+    @staticmethod
+    def of(
+        asked: IdentifierCode, inspections: Sequence[Inspection], catalogue: Catalogue, language: str
+    ) -> UnitAnswer:
+        """asked  the code that named the unit; an inspected one is told by that of its newest inspection"""
+        newest = inspections[-1] if inspections else None
+        return UnitAnswer(
+            unit=CodeAnswer.of(asked if newest is None else newest.unit),
+            verdict=None if newest is None else verdict_name(newest.verdict),
+            inspections=[InspectionAnswer.of(one, catalogue, language) for one in inspections],
+        )
 
 
 class FoundAnswer(BaseModel):
@@ -472,24 +491,45 @@ class RecipeStateAnswer(BaseModel):
         )
 
 
-class OfferAnswer(BaseModel):
-    """A recipe that the lane may have, and what asks for it: its name, its product, the PLC's number, an order that
-    begins so."""
+class UnreadAnswer(BaseModel):
+    """Why a recipe's file cannot be read: the code of the refusal, and for people what is wrong and what to do."""
 
-    recipe: str
-    revision: int
-    product: str
-    number: int | None
-    orders: list[str]
+    code: str
+    what: str
+    action: str
 
     @staticmethod
-    def of(offer: Offer) -> OfferAnswer:
+    def of(error: ConfigError, language: str) -> UnreadAnswer:
+        told = explain(error, language)
+        return UnreadAnswer(code=told.code, what=told.what, action=told.action)
+
+
+class OfferAnswer(BaseModel):
+    """A recipe that the lane may have, and what asks for it: its name, its product, the PLC's number, an order that
+    begins so.
+
+    `revision` and `product` are null where its file cannot be read, which `unread` is about: until it is mended the
+    lane cannot change over to it.
+    """
+
+    recipe: str
+    revision: int | None
+    product: str | None
+    number: int | None
+    orders: list[str]
+    unread: UnreadAnswer | None
+
+    @staticmethod
+    def of(offer: Offer | Unread, language: str) -> OfferAnswer:
+        read = offer if isinstance(offer, Offer) else None
+        unread = offer if isinstance(offer, Unread) else None
         return OfferAnswer(
             recipe=offer.recipe,
-            revision=offer.revision,
-            product=offer.product,
+            revision=None if read is None else read.revision,
+            product=None if read is None else read.product,
             number=offer.choice.number,
             orders=list(offer.choice.orders),
+            unread=None if unread is None else UnreadAnswer.of(unread.error, language),
         )
 
 

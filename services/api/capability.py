@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from functools import partial
 from http import HTTPStatus
 from math import isfinite
 from typing import Annotated, Any, Literal
@@ -520,7 +521,8 @@ def _ppm(value: float) -> str:
 
 
 def as_pdf(report: CapabilityAnswer, *, station: str, language: str) -> bytes:
-    """One page of A4: figures, histogram against the limits, and the chart that shows stability."""
+    """A page of A4: figures, histogram against the limits, and the chart that shows stability; what no longer fits
+    below long reasons is on a second one."""
     sheet = new_sheet(station=station, language=language, landscape=False)
     sheet.heading(say("web.capability.title", language), size=16)
     if report.simulated:
@@ -533,16 +535,20 @@ def as_pdf(report: CapabilityAnswer, *, station: str, language: str) -> bytes:
     sheet.pdf.ln(2)
     sheet.table(facts(report, language), (45, 75))
     sheet.pdf.ln(3)
-    sheet.heading(say("web.capability.histogram", language), size=11)
-    top = sheet.pdf.get_y()
-    _draw_histogram(sheet.pdf, report, top, 46, language)
-    sheet.pdf.set_y(top + 49)
-    sheet.heading(f"{report.title} ({report.unit})", size=11)
-    draw(sheet.pdf, report.chart, sheet.pdf.get_y(), 50, language)
+    sheet.drawing(
+        say("web.capability.histogram", language),
+        partial(_draw_histogram, sheet.pdf, report, height=46, language=language),
+        height=49,
+    )
+    sheet.drawing(
+        f"{report.title} ({report.unit})",
+        partial(draw, sheet.pdf, report.chart, height=50, language=language),
+        height=50,
+    )
     return bytes(sheet.pdf.output())
 
 
-def _draw_histogram(pdf: Any, report: CapabilityAnswer, top: float, height: float, language: str) -> None:
+def _draw_histogram(pdf: Any, report: CapabilityAnswer, top: float, *, height: float, language: str) -> None:
     left, right, bottom = 24.0, pdf.w - 24, top + height - 6
     lines = [one for one in (report.lower, report.upper, report.target) if one is not None]
     low = min(report.histogram[0].from_value, *lines)

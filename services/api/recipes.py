@@ -10,12 +10,14 @@ from fastapi import APIRouter, Body, Depends, Path, Query, Response
 from pydantic import BaseModel, ConfigDict, Field, SecretStr
 
 from services.access import AccessHere, Caller, Right, needs
+from services.api.answers import UnreadAnswer
 from services.api.cases import sign
-from services.api.serving import Here, Serving
+from services.api.serving import Here, Language, Serving
 from services.api.what_if import LONGEST_RECIPE
 from services.problems import problems
 from services.recipe_archive import MOST_ARCHIVED, carried
 from services.recipe_life import Origin, Proposal, RecipeLife, Standing
+from station_config.errors import ConfigError
 
 router = APIRouter(prefix="/recipes", tags=["recipes"])
 
@@ -102,8 +104,9 @@ class PublishedAnswer(BaseModel):
 
 class RecipeNowAnswer(BaseModel):
     """`product`, `revision`, `sha256` and `text` of what lanes read now, null where the recipe came from another
-    station and waits; `lanes` those that may have it. `history`, newest first, is of what was published here;
-    `may_leave` where that is in force, so that it can be given to another station."""
+    station and waits, or its file cannot be read, which `unread` is about; `lanes` those that may have it. `history`,
+    newest first, is of what was published here; `may_leave` where that is in force, so that it can be given to another
+    station."""
 
     name: str
     product: str | None
@@ -114,6 +117,7 @@ class RecipeNowAnswer(BaseModel):
     proposal: ProposalAnswer | None
     history: list[PublishedAnswer]
     may_leave: bool
+    unread: UnreadAnswer | None
 
 
 class DifferenceAnswer(BaseModel):
@@ -123,9 +127,10 @@ class DifferenceAnswer(BaseModel):
 
 
 @router.get("", responses=UNKNOWN)
-def recipes_here(here: Here, life: RecipeLifeHere) -> list[RecipeNowAnswer]:
-    """Every recipe that a lane of this station may have, and those that came from other stations."""
-    return [recipe_answer(here, name, life.standing(name)) for name in names_here(here, life)]
+def recipes_here(here: Here, life: RecipeLifeHere, language: Language) -> list[RecipeNowAnswer]:
+    """Every recipe that a lane of this station may have, and those that came from other stations; of one whose file
+    cannot be read `unread` says why."""
+    return recipes_listed(here, life, language)
 
 
 @router.post("/brought-in", responses=REFUSED)
@@ -205,8 +210,20 @@ def publish(
 
 def names_here(here: Serving, life: RecipeLife) -> list[str]:
     """The recipes that the station's lanes may have, each once, and then those that came from other stations."""
-    offered = (offer.recipe for lane in here.lane_titles for offer in here.recipes.offers(lane))
-    return list(dict.fromkeys([*offered, *life.names()]))
+    of_lanes = (name for lane in here.lane_titles for name in here.recipes.names(lane))
+    return list(dict.fromkeys([*of_lanes, *life.names()]))
+
+
+def recipes_listed(here: Serving, life: RecipeLife, language: str) -> list[RecipeNowAnswer]:
+    """All of them: one that cannot be read is neither left out, nor does it take the others with it."""
+    listed = []
+    for name in names_here(here, life):
+        try:
+            listed.append(recipe_answer(here, name, life.standing(name)))
+        except ConfigError as error:
+            unread = UnreadAnswer.of(error, language)
+            listed.append(recipe_answer(here, name, life.on_record(name), unread=unread))
+    return listed
 
 
 def publish_recipe(
@@ -222,7 +239,9 @@ def publish_recipe(
     return stands
 
 
-def recipe_answer(here: Serving, name: str, stands: Standing) -> RecipeNowAnswer:
+def recipe_answer(
+    here: Serving, name: str, stands: Standing, *, unread: UnreadAnswer | None = None
+) -> RecipeNowAnswer:
     current = stands.in_force
     return RecipeNowAnswer(
         name=name,
@@ -231,11 +250,8 @@ def recipe_answer(here: Serving, name: str, stands: Standing) -> RecipeNowAnswer
         sha256=None if current is None else current.ref.sha256,
         text=None if current is None else current.text.decode("utf-8"),
         may_leave=stands.published_now is not None,
-        lanes=[
-            lane
-            for lane in here.lane_titles
-            if any(offer.recipe == name for offer in here.recipes.offers(lane))
-        ],
+        unread=unread,
+        lanes=[lane for lane in here.lane_titles if name in here.recipes.names(lane)],
         proposal=None if stands.proposal is None else ProposalAnswer.of(stands.proposal),
         history=[
             PublishedAnswer(revision=one.revision, sha256=one.sha256, by=one.by, at=one.at)

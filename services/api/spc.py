@@ -296,7 +296,7 @@ def p(here: Here, language: Language, selected: Selected) -> ChartAnswer:
 
 @router.get("/pareto", responses=problems(HTTPStatus.UNPROCESSABLE_ENTITY))
 def pareto(here: Here, language: Language, selected: Selected, weighed: Weighed) -> ParetoAnswer:
-    """All defects of the same units by kind, the heaviest first."""
+    """All defects of the same units by kind, the heaviest first; of the kind and camera alone that are asked for."""
     return pareto_of(here, language, selected, weighed)
 
 
@@ -323,6 +323,7 @@ def pareto_of(here: OnRecord, language: str, selected: Selection, weighed: Weigh
         lane=selected.lane,
         weigh=weighed.by,
         costs=weighed.costs,
+        stratum=selected.stratum,
     )
     return ParetoAnswer(
         since=selected.since,

@@ -25,7 +25,7 @@ from services.api.answers import (
     StationAnswer,
     TimingsAnswer,
 )
-from services.api.serving import Balances, Here, Live, Serving, serving_of
+from services.api.serving import Balances, Here, Language, Live, Serving, serving_of
 from services.live import LaneNow, LiveState, Watcher
 from services.problems import FrameUnknown, LaneUnknown, problems
 from services.station.messages import FrameSeen
@@ -105,9 +105,9 @@ class RecipeAsked(BaseModel):
 
 
 @router.get("/lanes/{lane}/recipes", responses=problems(HTTPStatus.NOT_FOUND))
-def recipes(here: Here, live: Live, lane: str) -> list[OfferAnswer]:
-    """The recipes that the lane may have."""
-    return [OfferAnswer.of(offer) for offer in here.recipes.offers(known_lane(live, lane).lane)]
+def recipes(here: Here, live: Live, language: Language, lane: str) -> list[OfferAnswer]:
+    """The recipes that the lane may have; of one whose file cannot be read `unread` says why."""
+    return [OfferAnswer.of(one, language) for one in here.recipes.listed(known_lane(live, lane).lane)]
 
 
 @router.post(
@@ -117,13 +117,15 @@ def recipes(here: Here, live: Live, lane: str) -> list[OfferAnswer]:
         HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN, HTTPStatus.NOT_FOUND, HTTPStatus.UNPROCESSABLE_ENTITY
     ),
 )
-def change_recipe(here: Here, live: Live, caller: Operator, lane: str, asked: RecipeAsked) -> OfferAnswer:
+def change_recipe(
+    here: Here, live: Live, caller: Operator, language: Language, lane: str, asked: RecipeAsked
+) -> OfferAnswer:
     """Change over to another recipe with the lane's next unit. The answer says to which; `next_recipe` of the lane says
     how far it is, and `recipe` once it is in use."""
     now = known_lane(live, lane)
     offer = here.recipes.choose(now.lane, **asked.model_dump())
     change_over(here, now, offer, caller)
-    return OfferAnswer.of(offer)
+    return OfferAnswer.of(offer, language)
 
 
 def change_over(here: Serving, now: LaneNow, offer: Offer, caller: Caller) -> None:
@@ -187,6 +189,8 @@ async def event_stream(station: str, live: LiveState, last_event_id: str | None)
         known = {lane.lane: lane for lane in live.lanes()}
         was_connected = live.engine_connected
         is_up_to_date = last_event_id == _event_id(live.revision)
+        # Of whom missed nothing that changed, nobody knows which alarms asked when they were last here.
+        asked = frozenset[tuple[str, str]]() if is_up_to_date else _asking(live)
         yield f"retry: {int(1000 * LEAST_INTERVAL_S)}\n\n"
         if not is_up_to_date:
             yield _event("station", StationAnswer.of(station, live, datetime.now(UTC)), live.revision)
@@ -195,16 +199,28 @@ async def event_stream(station: str, live: LiveState, last_event_id: str | None)
             if time.monotonic() >= next_alive:
                 yield f'event: alive\ndata: {{"at": "{datetime.now(UTC).isoformat()}"}}\n\n'
                 next_alive = time.monotonic() + ALIVE_EVERY_S
-            if not await watcher.changed(max(0.0, next_alive - time.monotonic())):
+            has_changed = await watcher.changed(max(0.0, next_alive - time.monotonic()))
+            # The end of a shelf changes nothing else: on a lane that stands still nobody would see its alarm again.
+            asking = _asking(live)
+            asks_again = {lane for lane, _ in asking - asked}
+            asked = asking
+            if not has_changed and not asks_again:
                 continue
             if live.engine_connected != was_connected:
                 was_connected = live.engine_connected
                 yield _event("station", StationAnswer.of(station, live, datetime.now(UTC)), live.revision)
             for lane in live.lanes():
-                for text in _changes(known.get(lane.lane), lane, live.revision):
+                before = None if lane.lane in asks_again else known.get(lane.lane)
+                for text in _changes(before, lane, live.revision):
                     yield text
                 known[lane.lane] = lane
             await asyncio.sleep(LEAST_INTERVAL_S)
+
+
+def _asking(live: LiveState) -> frozenset[tuple[str, str]]:
+    """Lane and code of every alarm that asks for somebody."""
+    shown = live.board.shown(datetime.now(UTC))
+    return frozenset((one.alarm.lane, one.alarm.code) for one in shown if one.asks)
 
 
 def _changes(before: LaneNow | None, lane: LaneNow, revision: str) -> list[str]:

@@ -15,7 +15,6 @@ from services.api.answers import (
     InspectionAnswer,
     UnitAnswer,
     VerdictName,
-    verdict_name,
 )
 from services.api.paging import NEXT, Paged
 from services.api.serving import Here, Language, Moment, Serving
@@ -37,14 +36,9 @@ def find(
 
 @router.get("/units/{code:path}", responses=problems(HTTPStatus.BAD_REQUEST, HTTPStatus.NOT_FOUND))
 def unit(here: Here, language: Language, code: str) -> UnitAnswer:
-    """A unit and all that was seen of it, oldest first."""
-    inspections = here.store.inspections_of(parse(code))
-    newest = inspections[-1]
-    return UnitAnswer(
-        unit=CodeAnswer.of(newest.unit),
-        verdict=verdict_name(newest.verdict),
-        inspections=[InspectionAnswer.of(one, here.catalogue, language) for one in inspections],
-    )
+    """A unit and all that was seen of it, oldest first; `verdict` is null where no station inspected it."""
+    asked = parse(code)
+    return UnitAnswer.of(asked, here.store.inspections_of(asked), here.catalogue, language)
 
 
 @router.get("/inspections", responses=NEXT)

@@ -305,6 +305,7 @@ def learn_from(out: Path, since: datetime, pictures: ImageStore, database: str) 
         "version": version_of(made.labelled),
         "to_label": made.to_label,
         "gone": made.gone,
+        "withdrawn": made.withdrawn,
     }
     console = Console(highlight=False)
     console.print(say("cli.model.data_told", language_of_environment(), **told), soft_wrap=True)

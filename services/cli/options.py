@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from functools import cache
 from math import isfinite
 from pathlib import Path
 from typing import Final, SupportsFloat, SupportsIndex
@@ -15,6 +16,8 @@ from inspection.errors import InspectionError
 from services.cli import printable
 from services.station.place import SPOOL
 from services.text import language_of_environment, say
+from station_config import Title, load_station
+from station_config.errors import ConfigError
 from traceability.identifiers.handle import NATIONAL_PREFIXES, prefixes_in
 from traceability.images import ImageStore
 
@@ -78,6 +81,18 @@ database_option = click.option(
     default=default_database,
     help=say("cli.option.database", language_of_environment()),
 )
+
+
+@cache
+def lane_titles(station: str) -> Mapping[str, Title]:
+    """What people call the lanes of a station that is set up on this computer; of another one nothing.
+
+    The record has names only, and is told by them where the station's file is not here, or cannot be read.
+    """
+    try:
+        return {lane.name: lane.title for lane in load_station(station).lanes}
+    except ConfigError:
+        return {}
 
 
 class OutputUnwritable(InspectionError):

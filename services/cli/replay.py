@@ -38,6 +38,9 @@ def replay(
 ) -> int:
     with TraceStore.open(database) as store:
         of_unit = store.inspections_of(parse(code))
+    if not of_unit:
+        not_inspected = say("cli.trace.not_inspected", language_of_environment())
+        raise click.BadParameter(not_inspected, param_hint="CODE")
     wanted = [one for one in of_unit if inspection in (None, one.id)]
     if not wanted:
         raise click.BadParameter(_help("none_such"), param_hint="--inspection")

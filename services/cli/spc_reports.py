@@ -39,13 +39,12 @@ from services.api.spc import (
 )
 from services.api.studies import FromRecordSaid, StudyAnswer, study_from_record
 from services.chart_files import Format, as_file
-from services.cli.options import Finite, FiniteRange, database_option
+from services.cli.options import Finite, FiniteRange, database_option, lane_titles
 from services.cli.spc import preset_option, spc
 from services.measured_charts import CHARTS, MeasuredChart
 from services.text import language_of_environment, say
 from services.web.rendering import kind_name, lane_name
-from station_config import Catalogue, load_catalogue, load_station
-from station_config.errors import ConfigMissing
+from station_config import Catalogue, load_catalogue
 from traceability import gauge_studies, golden_parts
 from traceability.accounts import Accounts
 from traceability.changes import Part, changes, record_change
@@ -722,11 +721,8 @@ def _show_merit(found: FiguresAnswer, language: str, console: Console) -> None:
 
 def _lane_of(figure: MeritAnswer, language: str) -> str:
     """By its title where its station is set up on this computer; the record knows names only."""
-    try:
-        titles = {lane.name: lane.title for lane in load_station(figure.station).lanes}
-    except ConfigMissing:
-        return figure.place
-    return lane_name(titles, language, figure.lane)
+    titles = lane_titles(figure.station)
+    return lane_name(titles, language, figure.lane) if titles else figure.place
 
 
 @spc.command(help=_help("cli.spc.sampling"))

@@ -13,7 +13,7 @@ from rich.text import Text
 
 from inspection.identity import IdentifierCode
 from inspection.types import Defect, Inspection, Verdict
-from services.api.answers import CodeAnswer, InspectionAnswer, UnitAnswer, verdict_name
+from services.api.answers import UnitAnswer
 from services.api.genealogy import (
     PlacedAnswer,
     PlacesAnswer,
@@ -22,8 +22,9 @@ from services.api.genealogy import (
     box_between,
 )
 from services.api.history import LifeAnswer
-from services.cli.options import Numbers, database_option
+from services.cli.options import Numbers, database_option, lane_titles
 from services.text import language_of_environment, say
+from services.web.rendering import lane_name
 from station_config import Catalogue, load_catalogue
 from traceability.errors import UnitUnknown
 from traceability.genealogy.tracing import Placed, Relative, ancestors, at_risk, descendants, place_up
@@ -75,16 +76,17 @@ def trace(
         try:
             inspections = store.inspections_of(unit)
         except UnitUnknown:
-            # A program gets the refusal that the service gives: its answer has a verdict, and here is none.
-            kin = None if as_json else _known_by_genealogy(store, unit)
-            if kin is None:
-                _tell_similar(store, str(unit), language)
-                raise
-            click.echo("\n".join([*_head_of_life(kin, language), say("cli.trace.not_inspected", language)]))
+            _tell_similar(store, str(unit), language)
+            raise
+        if as_json:
+            # What the service answers at `/api/v1/units/CODE`: programs read one shape, however they ask.
+            answer = UnitAnswer.of(unit, inspections, catalogue, language)
+            click.echo(answer.model_dump_json(indent=2))
             return
-    if as_json:
-        click.echo(as_answer(inspections, catalogue, language).model_dump_json(indent=2))
-        return
+        if not inspections:
+            head = _head_of_life(life(store, unit), language)
+            click.echo("\n".join([*head, say("cli.trace.not_inspected", language)]))
+            return
     console = Console(highlight=False)
     console.print(
         Text(say("cli.trace.unit", language, code=inspections[-1].unit), style="bold"),
@@ -93,15 +95,6 @@ def trace(
     )
     for inspection in inspections:
         console.print(_panel(inspection, catalogue, language))
-
-
-def as_answer(inspections: tuple[Inspection, ...], catalogue: Catalogue, language: str) -> UnitAnswer:
-    """What the service answers at `/api/v1/units/CODE`: programs read one shape, however they ask."""
-    return UnitAnswer(
-        unit=CodeAnswer.of(inspections[-1].unit),
-        verdict=verdict_name(inspections[-1].verdict),
-        inspections=[InspectionAnswer.of(one, catalogue, language) for one in inspections],
-    )
 
 
 def _kin(
@@ -133,13 +126,6 @@ def _kin(
     return "\n".join(f"{one.unit}  {_kind(one, language)}".rstrip() for one in relatives)
 
 
-def _known_by_genealogy(store: TraceStore, unit: IdentifierCode) -> Life | None:
-    try:
-        return life(store, unit)
-    except UnitUnknown:
-        return None
-
-
 def _head_of_life(told: Life, language: str) -> list[str]:
     counts = {"ancestors": len(told.ancestors), "descendants": len(told.descendants)}
     lines = [
@@ -161,7 +147,7 @@ def _life(told: Life, *, as_json: bool, language: str) -> str:
                 _local(event.at),
                 say(f"web.timeline.{event.what}", language),
                 str(event.unit),
-                event.place,
+                _place_of(event, language),
                 _fact(event, language),
             )
             if part
@@ -179,6 +165,13 @@ def _life(told: Life, *, as_json: bool, language: str) -> str:
         for one in told.contradictions
     ]
     return "\n".join(lines)
+
+
+def _place_of(event: Event, language: str) -> str:
+    """Where it happened; of an inspection station and lane, the lane by its title where the station is set up here."""
+    if event.station is None or event.lane is None:
+        return event.place
+    return f"{event.station} / {lane_name(lane_titles(event.station), language, event.lane)}"
 
 
 def _fact(event: Event, language: str) -> str:
@@ -255,7 +248,8 @@ def _head(inspection: Inspection, language: str) -> Table:
         return say(f"cli.trace.{key}", language, **facts)
 
     recipe = inspection.recipe
-    row("place", told("place_value", station=inspection.station, lane=inspection.lane))
+    lane = lane_name(lane_titles(inspection.station), language, inspection.lane)
+    row("place", told("place_value", station=inspection.station, lane=lane))
     row("time", f"{_local(inspection.started_at)} – {_local(inspection.finished_at)}")
     row("recipe", told("recipe_value", name=recipe.name, revision=recipe.revision))
     row("digest", recipe.sha256)

@@ -18,7 +18,7 @@ from fastapi.responses import HTMLResponse, RedirectResponse, Response
 from cameras.settings import DeviceSettings, SampleStreamSettings
 from inspection.types import Box, Defect, Inspection, PictureRef
 from services.alarms import Shown
-from services.api.answers import ScreenAnswer
+from services.api.answers import OfferAnswer, ScreenAnswer
 from services.api.pictures import Sha256
 from services.api.serving import Here, Language, Live, Serving
 from services.api.station import Operator, change_over, known_lane, traced
@@ -154,7 +154,7 @@ def lane_recipe(
         request,
         "lane_recipe.html",
         lane=now,
-        offers=here.recipes.offers(now.lane),
+        offers=[OfferAnswer.of(one, language) for one in here.recipes.listed(now.lane)],
         order=order,
         meant=meant,
         problem=problem,
@@ -210,8 +210,10 @@ def trace_search(
         return page(request, "_found.html", sought=sought, found=found)
     if sought:
         try:
+            unit = parse(sought)
+            inspections = here.store.inspections_of(unit)
             return RedirectResponse(
-                code_url(here.store.inspections_of(parse(sought))[0].unit), HTTPStatus.SEE_OTHER
+                code_url(inspections[0].unit if inspections else unit), HTTPStatus.SEE_OTHER
             )
         except (CodeNotParsed, UnitUnknown):
             pass  # a part of a code, then: what holds it is listed
@@ -234,10 +236,7 @@ def trace(request: Request, here: Here, language: Language, code: str) -> Respon
             latest=(),
             problem=explain(error, language),
         )
-    try:
-        inspections = here.store.inspections_of(unit)
-    except UnitUnknown:
-        inspections = ()  # known by its genealogy alone
+    inspections = here.store.inspections_of(unit)
     kin = family(here.store, unit, most=MOST_RELATIVES)
     newest = inspections[-1] if inspections else None
     return page(

@@ -23,9 +23,9 @@ from services.api.recipes import (
     Integrator,
     Name,
     RecipeLifeHere,
-    names_here,
     publish_recipe,
     recipe_answer,
+    recipes_listed,
 )
 from services.api.serving import Here, Language, Serving
 from services.api.what_if import LONGEST_RECIPE, Comparing, recipe_of_text
@@ -77,8 +77,8 @@ class Shown:
 
 
 @router.get("/recipes")
-def recipes(request: Request, here: Here, life: RecipeLifeHere, who: Who) -> Response:
-    return _list_page(request, here, life, who)
+def recipes(request: Request, here: Here, life: RecipeLifeHere, who: Who, language: Language) -> Response:
+    return _list_page(request, here, life, who, language)
 
 
 @router.post("/recipes/brought-in")
@@ -97,7 +97,7 @@ def bring_in(
         brought = carried(archive.file.read())
         life.bring_in(brought, by=caller.person, at=access.now(), reason=reason)
     except InspectionError as error:
-        return _list_page(request, here, life, caller, refused=error, language=language)
+        return _list_page(request, here, life, caller, language, refused=error)
     return RedirectResponse(f"/recipes/{brought.manifest.recipe}?done=brought_in#way", HTTPStatus.SEE_OTHER)
 
 
@@ -106,15 +106,15 @@ def _list_page(
     here: Serving,
     life: RecipeLife,
     who: Caller | None,
+    language: str,
     *,
     refused: InspectionError | None = None,
-    language: str = "",
 ) -> Response:
     return page(
         request,
         "recipes.html",
         status=HTTPStatus.OK if refused is None else status_of(refused).value,
-        recipes=[recipe_answer(here, name, life.standing(name)) for name in names_here(here, life)],
+        recipes=recipes_listed(here, life, language),
         may_configure=who is not None and who.may(Right.CONFIGURE),
         problem=None if refused is None else explain(refused, language),
     )

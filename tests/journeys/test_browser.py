@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import io
 import re
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from PIL import ExifTags, Image
 from playwright.sync_api import Page, expect
 from uuid_utils.compat import uuid7
 
 from inspection.types import Box, Verdict
+from services.datasets import DataSets
 from services.station.messages import LaneMode, LaneState
 from tests.a_station import (
     AStation,
@@ -470,6 +473,36 @@ def test_everything_fits_the_operators_screen(page, station, language):
         assert page.evaluate("document.documentElement.scrollHeight <= innerHeight")
         assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
         assert page.evaluate(CUT_OFF, WORDS_THAT_MUST_FIT) == []
+
+
+def test_a_picture_that_a_telephone_turned_is_labelled_as_its_pixels_lie(
+    browser, station, tmp_path, monkeypatch
+):
+    """Its file says that it is to be shown upright; it is inspected, and learnt from, as it lies."""
+    monkeypatch.setenv("LYNCEUS_DATASETS", str(tmp_path / "datasets"))
+    lying, file = Image.new("RGB", (200, 120)), io.BytesIO()
+    lying.paste("white", (0, 0, 40, 40))
+    to_be_turned = Image.Exif()
+    to_be_turned[ExifTags.Base.Orientation] = 6
+    lying.save(file, "JPEG", exif=to_be_turned)
+    sets = DataSets.of_plant()
+    sets.make("seam", ["scratch"])
+    picture = sets.add("seam", "brought/1", file.getvalue())
+    app = station.app()
+    adds(with_quick_passwords(app), Role.INTEGRATOR)
+    with served(app) as address, browser.new_context(base_url=address) as context:
+        page = context.new_page()
+        signs_in(page, "integrator", PASSWORD)
+        page.goto(f"/datasets/seam/label?picture={picture}")
+        shown = page.locator(".labelling-picture img")
+        expect(shown).to_be_visible()
+        seen = Image.open(io.BytesIO(shown.screenshot())).convert("L").resize((200, 120))
+        assert [seen.getpixel(place) > 128 for place in ((20, 20), (180, 20), (20, 100))] == [
+            True,
+            False,
+            False,
+        ]
+        station.live.close()
 
 
 @pytest.mark.parametrize("language", ["zh", "en"])

@@ -6,6 +6,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
+from fastapi.testclient import TestClient
 
 from inspection.types import Box, Looked, Stretch, Verdict
 from services.live import PLACED, RECENT, LiveState, station_mode
@@ -270,7 +271,34 @@ def test_a_station_of_which_one_lane_does_not_look_is_not_said_to_be_running(str
     live.engine(True)
     for lane, condition in (("strip", strip), ("parts", parts)):
         live.lane(LaneState(lane=lane, camera="C", driver="gige", condition=condition, at=datetime.now(UTC)))
+        live.mode(LaneMode(lane=lane, mode="run", at=datetime.now(UTC)))
     assert station_mode(live) == mode
+
+
+def test_a_station_is_not_said_to_be_running_before_the_mode_of_each_lane_that_runs_is_known():
+    live = LiveState()
+    live.engine(True)
+    now = datetime.now(UTC)
+    for lane in ("strip", "parts"):
+        live.lane(LaneState(lane=lane, camera="C", driver="gige", condition="running", at=now))
+    assert station_mode(live) == "unknown"
+    live.mode(LaneMode(lane="strip", mode="run", at=now))
+    assert station_mode(live) == "unknown"
+    live.mode(LaneMode(lane="parts", mode="run", at=now))
+    assert station_mode(live) == "run"
+    # Of a lane that left the station only what is on record is known.
+    live.remember([an_inspection(lane="gone")])
+    assert station_mode(live) == "run"
+
+
+@pytest.mark.parametrize(
+    ("language", "words"), [("en", "A lane&#39;s mode is not known"), ("zh", "有通道尚未报告运行方式")]
+)
+def test_the_header_says_that_a_mode_is_not_known(station, language, words):
+    station.runs(mode=None)
+    said = TestClient(station.app()).get("/mode", headers={"Accept-Language": language}).text
+    assert words in said
+    assert "mode-unknown" in said
 
 
 def test_a_bypass_is_said_louder_than_a_lost_camera_and_a_lost_camera_louder_than_setup():

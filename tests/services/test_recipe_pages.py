@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from html import unescape
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -285,13 +286,29 @@ def test_a_recipe_that_was_spoilt_on_disk_costs_the_pages_of_no_other(station, t
     for name in (NAME, "strip-demo-exposed"):
         file = tmp_path / "recipes" / f"{name}.toml"
         file.write_text(f'name = "{name}', encoding="utf-8")
-    html = integrator.get("/recipes", headers={"Accept": "text/html"})
-    assert html.status_code == 200
-    assert "strip-demo" in html.text
-    answer = integrator.get("/api/v1/recipes")
-    assert [one["name"] for one in answer.json()] == ["strip-demo"]
-    assert integrator.get("/api/v1/lanes/strip/recipes").status_code == 200
-    assert integrator.get("/what-if", headers={"Accept": "text/html"}).status_code == 200
+    for page in ("/recipes", "/lanes/strip/recipe", "/what-if"):
+        html = integrator.get(page, headers={"Accept": "text/html"})
+        assert html.status_code == 200
+        assert "strip-demo" in html.text
+    listed = {one["name"]: one for one in integrator.get("/api/v1/recipes").json()}
+    assert list(listed) == ["strip-demo", "strip-demo-exposed", NAME]
+    assert listed["strip-demo"]["unread"] is None
+    assert listed["strip-demo"]["revision"] == load_recipe("strip-demo").settings.revision
+    # What waits of a spoilt one is on record, whatever its file says.
+    assert listed[NAME]["proposal"]["reason"] == "the customer takes it"
+    offers = {one["recipe"]: one for one in integrator.get("/api/v1/lanes/strip/recipes").json()}
+    for spoilt in (listed["strip-demo-exposed"], listed[NAME], offers["strip-demo-exposed"]):
+        assert spoilt["unread"]["code"] == "CFG-SYNTAX"
+        assert spoilt["revision"] is spoilt["product"] is None
+    asked = integrator.post("/api/v1/lanes/strip/recipe", json={"recipe": "strip-demo-exposed"})
+    assert (asked.status_code, asked.json()["code"]) == (422, "CFG-SYNTAX")
+    for page in ("/recipes", "/lanes/strip/recipe"):
+        for language in ("en", "zh"):
+            told = integrator.get("/api/v1/recipes", headers={"Accept-Language": language}).json()
+            html = integrator.get(page, headers={"Accept": "text/html", "Accept-Language": language}).text
+            assert "CFG-SYNTAX" in html
+            unread = next(one["unread"] for one in told if one["name"] == "strip-demo-exposed")
+            assert unread["action"] in unescape(html)
     # Who looks for one of these is told what is wrong with it.
     spoilt = integrator.get(f"/api/v1/recipes/{NAME}")
     assert (spoilt.status_code, spoilt.json()["code"]) == (422, "CFG-SYNTAX")

@@ -11,8 +11,11 @@ from hypothesis import strategies as st
 from inspection.types import Verdict
 from tests.builders import NOON, a_defect, a_picture, a_unit, an_inspection
 from traceability.errors import SubgroupUnknown, TooManySubgroups
+from traceability.merit import counted
+from traceability.rare_events import rare_events
 from traceability.samples import (
     Shifts,
+    Stratum,
     Window,
     _hours,
     _shifts,
@@ -21,7 +24,7 @@ from traceability.samples import (
     units_of_subgroup,
     window_of,
 )
-from traceability.store import TraceStore
+from traceability.store import FILES_LANE, FILES_STATION, TraceStore
 
 BERLIN = Shifts(time_zone=ZoneInfo("Europe/Berlin"))
 SHANGHAI = Shifts(time_zone=ZoneInfo("Asia/Shanghai"))
@@ -213,3 +216,44 @@ def test_a_pareto_counts_defects_and_the_units_that_have_them(store: TraceStore)
     assert (pit.kind, pit.defects, pit.units, pit.cumulative_share) == ("pit", 1, 1, 1)
     assert len(pareto(store, since=NOON)) == 3
     assert pareto(store, since=NOON, lane="elsewhere") == ()
+
+
+@pytest.mark.parametrize(
+    ("asked", "units"),
+    [
+        ({}, 1),
+        ({"lane": FILES_LANE}, 2),
+        ({"station": FILES_STATION}, 2),
+        ({"station": "demo"}, 1),
+    ],
+)
+def test_what_was_inspected_from_files_is_counted_only_where_it_is_asked_for(
+    store: TraceStore, asked: dict[str, str], units: int
+):
+    # Across the border of a quarter of an hour: from the sums, and from the records themselves.
+    moments = (NOON, NOON + timedelta(minutes=20))
+    found = (a_defect(),)
+    for at in moments:
+        store.record([an_inspection(verdict=Verdict.REJECT, defects=found, finished_at=at)])
+        store.record(
+            [
+                an_inspection(
+                    station=FILES_STATION,
+                    lane=FILES_LANE,
+                    verdict=Verdict.REJECT,
+                    defects=found,
+                    finished_at=at,
+                )
+                for _ in range(2)
+            ]
+        )
+    window = {"since": NOON, "until": NOON + timedelta(minutes=21)}
+    (sample,) = count_samples(store, by="hour", **window, **asked)
+    assert (sample.count, sample.opportunity) == (2 * units, 2 * units)
+    assert len(units_of_subgroup(store, sample.key, **asked)) == 2 * units
+    (bar,) = pareto(store, **window, **asked)
+    assert (bar.defects, bar.units) == (2 * units, 2 * units)
+    (of_camera,) = pareto(store, **window, **asked, stratum=Stratum(camera="top"))
+    assert of_camera.defects == 2 * units
+    assert len(rare_events(store, **window, **asked)) == 2 * units - 1
+    assert sum(step.judged for step in counted(store, **window, **asked).steps) == 2 * units

@@ -27,9 +27,11 @@ from tests.builders import (
     an_inspection_begun,
 )
 from tests.databases import ENGINES, a_database
+from tests.drawn_coil import LINKS, UNITS
 from traceability import samples, tables
 from traceability.database import writing
 from traceability.errors import UnitUnknown
+from traceability.genealogy.recording import record as record_genealogy
 from traceability.identifiers import parse
 from traceability.statements import statement
 from traceability.store import TraceStore
@@ -92,6 +94,11 @@ def test_a_unit_is_known_by_its_code_and_its_inspections_are_told_oldest_first(s
 def test_a_unit_nobody_saw_is_unknown(store: TraceStore):
     with pytest.raises(UnitUnknown):
         store.inspections_of(a_unit("never-seen"))
+
+
+def test_a_unit_that_nobody_inspected_is_known_by_its_kin_and_has_no_inspections(store: TraceStore):
+    record_genealogy(store, units=UNITS, links=LINKS)
+    assert store.inspections_of(parse("STRIP-A1")) == ()
 
 
 def test_a_unit_in_hand_is_known_until_it_is_finished(store: TraceStore):

@@ -125,6 +125,40 @@ def test_a_pareto_goes_by_count_by_area_or_by_cost(station, client, asked, order
     assert file.content.startswith(b"\xef\xbb\xbf")
 
 
+@pytest.mark.parametrize("weigh", ["count", "area"])
+@pytest.mark.parametrize(
+    ("stratum", "defects"),
+    [
+        ({}, {"scratch": 3, "pits": 1, "crack": 1}),
+        ({"kind": "scratch"}, {"scratch": 3}),
+        ({"camera": "right"}, {"scratch": 1, "pits": 1}),
+        ({"stage": True}, {"scratch": 2, "pits": 1}),
+        ({"stage": True, "kind": "scratch", "camera": "left"}, {"scratch": 1}),
+        ({"stage": "part-demo 77"}, {}),
+        ({"shift": "06:00"}, {"scratch": 3, "pits": 1}),
+        ({"shift": "22:00"}, {"crack": 1}),
+        ({"shift": "22:00", "stage": True}, {}),
+        ({"shift": "07:30"}, {}),
+    ],
+)
+def test_a_pareto_is_of_the_same_units_and_defects_as_the_chart_beside_it(
+    station, client, stratum, defects, weigh
+):
+    newer = _by_kind(station)
+    local_night = NOON.astimezone().replace(hour=23) - timedelta(days=1)
+    station.store.record(
+        [
+            an_inspection(
+                lane="parts", defects=(a_defect(kind="crack", camera="left"),), finished_at=local_night
+            )
+        ]
+    )
+    asked = {"weigh": weigh} | {name: newer if value is True else value for name, value in stratum.items()}
+    bars = client.get("/api/v1/spc/pareto", params=WINDOW | {"lane": "parts"} | asked).json()["bars"]
+    assert {bar["kind"]: bar["defects"] for bar in bars} == defects
+    assert {bar["kind"]: bar["units"] for bar in bars} == defects
+
+
 @pytest.mark.parametrize("language", ["en", "zh"])
 def test_a_decimal_comma_in_costs_or_nominals_is_refused_in_words(client, language):
     for path, asked in (

@@ -3,7 +3,7 @@ from __future__ import annotations
 import asyncio
 import json
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -15,7 +15,7 @@ from services.api.station import event_stream
 from services.live import LiveState
 from services.station.messages import LaneState, RecipeState, RecipeWish
 from tests.a_station import a_frame_seen, a_strip, begun_now, jpeg_of
-from tests.builders import an_inspection
+from tests.builders import NOON, an_inspection
 from tests.services.signed_in import signed_in
 from traceability.accounts import Accounts, Role
 
@@ -214,6 +214,18 @@ def _events(
         return told
 
     return asyncio.run(read())
+
+
+def test_a_lane_that_stands_still_is_told_anew_when_the_time_of_a_shelved_alarm_is_over(station):
+    station.runs()
+    station.live.lane(
+        LaneState(lane="parts", camera="SIM-1", driver="gige", condition="lost", at=NOON, failure="CAM-LOST")
+    )
+    until = datetime.now(UTC) + timedelta(seconds=0.2)
+    assert station.live.board.shelve("parts", "CAM-LOST", by="wang", until=until)
+    told = _events(station.live, until="alive", times=2)
+    assert [one["event"] for one in told] == ["station", "alive", "lane", "alive"]
+    assert told[2]["data"]["lane"] == "parts"
 
 
 def test_a_recipe_is_changed_by_the_number_that_the_plc_says(station):

@@ -5,6 +5,8 @@ from uuid import UUID
 from inspection.types import Box, Piece, Verdict
 from tests.a_station import a_part, defects_of
 from tests.builders import a_defect, a_measurement, a_strip_map, a_unit, an_inspection
+from tests.drawn_coil import LINKS, UNITS
+from traceability.genealogy.recording import record
 
 
 def test_a_unit_tells_all_that_was_seen_of_it(station, client):
@@ -44,6 +46,18 @@ def test_a_unit_tells_all_that_was_seen_of_it(station, client):
     assert defect["box_px"] == [truth.x1, truth.y1, truth.x2, truth.y2]
     assert defect["name"] != defect["kind"]
     assert client.get(seen["pictures"][0]["url"]).content[:3] == b"\xff\xd8\xff"
+
+
+def test_a_unit_that_is_known_by_its_genealogy_alone_is_known_and_has_no_verdict(station, client):
+    record(station.store, units=UNITS, links=LINKS)
+    answer = client.get("/api/v1/units/STRIP-A1")
+    assert answer.status_code == 200
+    assert answer.json() == {
+        "unit": {"code": "STRIP-A1", "scheme": "plain"},
+        "verdict": None,
+        "inspections": [],
+    }
+    assert client.get("/api/v1/units/STRIP-A404").json()["code"] == "TRC-UNIT-UNKNOWN"
 
 
 def test_a_defect_whose_scale_is_unknown_has_no_millimetres(station, client):

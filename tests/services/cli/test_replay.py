@@ -13,6 +13,8 @@ from services.cli.replay import replay
 from services.ingredients import software_sha256
 from tests.a_bucket import S3Server, a_bucket, an_s3_server
 from tests.builders import uuid7
+from tests.drawn_coil import LINKS, UNITS
+from traceability.genealogy.recording import record
 from traceability.images import ImageStore
 from traceability.store import TraceStore
 
@@ -204,3 +206,11 @@ def test_what_was_inspected_while_the_bucket_was_away_is_judged_again_from_here(
         assert "wait here for their bucket" in done.stderr
         said = replayed(on_record())
         assert (said["is_same"], said["differences"]) == (True, [])
+
+
+def test_of_a_unit_that_nobody_inspected_there_is_nothing_to_judge_again():
+    with TraceStore.open(DATABASE) as store:
+        record(store, units=UNITS, links=LINKS)
+    result = CliRunner().invoke(replay, ["STRIP-A1"])
+    assert result.exit_code == 2
+    assert "No inspection of it is on record." in result.output

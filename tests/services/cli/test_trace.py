@@ -51,7 +51,7 @@ def test_a_trace_tells_what_was_seen_by_which_camera_recipe_and_model(database: 
     told = asked(database, str(a_unit())).output
     for fact in (
         "86.999.1/COIL-20261120-101530-0001",
-        "station demo, lane strip",
+        "station demo, lane Strip",
         "demo-strip, revision 3",
         "3c" * 32,
         "strip 1.0.0",
@@ -71,9 +71,20 @@ def test_a_trace_tells_what_was_seen_by_which_camera_recipe_and_model(database: 
 def test_a_trace_is_told_in_chinese(database: str):
     recorded(database, REJECTED)
     told = asked(database, str(a_unit()), language="zh").output
-    assert "工位 demo，通道 strip" in told
+    assert "工位 demo，通道 带钢" in told
     assert "应拍 40 = 已检 38 + 未能判定 1 + 丢失 1" in told
     assert "划痕" in told
+
+
+@pytest.mark.parametrize(("language", "title"), [("en", "Strip"), ("zh", "带钢")])
+def test_a_units_life_calls_lanes_as_people_do_and_those_of_stations_elsewhere_by_their_names(
+    database: str, language: str, title: str
+):
+    recorded(database, an_inspection(), an_inspection(station="line 9", lane="top"))
+    told = asked(database, str(a_unit()), "--life", language=language).output
+    assert f"demo / {title}  " in told
+    assert "line 9 / top  " in told
+    assert "station line 9, lane top" in asked(database, str(a_unit())).output
 
 
 def test_a_unit_without_defects_is_said_to_have_none(database: str):
@@ -169,6 +180,13 @@ def test_a_unit_that_is_known_by_its_genealogy_alone_is_told_with_its_kin_and_as
     assert "5" in kin
     assert not_inspected == words
     assert told.stderr == ""
+
+
+def test_a_program_is_told_that_a_unit_known_by_its_genealogy_alone_has_no_verdict(database: str):
+    with TraceStore.open(database) as store:
+        record(store, units=UNITS, links=LINKS)
+    told = json.loads(asked(database, "STRIP-A1", "--json").stdout)
+    assert (told["unit"]["code"], told["verdict"], told["inspections"]) == ("STRIP-A1", None, [])
 
 
 def test_a_place_that_is_no_pair_of_numbers_is_called_wrongly(database: str):

@@ -25,8 +25,10 @@ from tests.a_station import (
     hours_of_parts,
 )
 from tests.builders import a_defect, a_measurement, a_strip_map, a_unit, an_inspection
+from tests.drawn_coil import LINKS, UNITS
 from tests.services.signed_in import signed_in
 from traceability.accounts import Role
+from traceability.genealogy.recording import record
 
 BROWSER = {"Accept": "text/html"}
 WORDS = {
@@ -417,6 +419,12 @@ def test_a_code_scanned_whole_leads_straight_to_its_unit(station, client):
     station.finishes(an_inspection(unit=a_unit("86.999.1/P-1")))
     answer = client.get("/trace?code=%2086.999.1/P-1%0D%0A", follow_redirects=False)
     assert (answer.status_code, answer.headers["location"]) == (303, "/trace/86.999.1/P-1")
+
+
+def test_the_code_of_a_unit_that_nobody_inspected_leads_straight_to_it_too(station, client):
+    record(station.store, units=UNITS, links=LINKS)
+    answer = client.get("/trace?code=STRIP-A1", follow_redirects=False)
+    assert (answer.status_code, answer.headers["location"]) == (303, "/trace/STRIP-A1")
 
 
 def test_a_part_of_a_code_leads_to_a_list(station, client):
