@@ -10,7 +10,6 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import replace
 from queue import Empty, Full, Queue
 from threading import Event, Thread
 from types import TracebackType
@@ -239,8 +238,7 @@ class GigeCamera:
             )
             incomplete = 0
             if sequence is not None:
-                frame = self._frame(picture, pixels, chunks, sequence, trigger)
-                self._keep(replace(frame, first_sequence=count.first))
+                self._keep(self._frame(picture, pixels, chunks, sequence, trigger, first=count.first))
 
     def _pixels(self, picture: Any) -> Image | None:
         """None for a picture that is not whole."""
@@ -274,6 +272,8 @@ class GigeCamera:
         chunks: dict[str, int | float],
         sequence: int,
         trigger: int | None,
+        *,
+        first: int | None,
     ) -> Frame:
         return Frame(
             pixels=pixels,
@@ -284,6 +284,7 @@ class GigeCamera:
             y_origin_mm=self._places.y_origin_mm(sequence, chunks),
             trigger=trigger,
             chunks=chunks,
+            first_sequence=first,
         )
 
     def _time_ns(self, picture: Any) -> int | None:

@@ -46,6 +46,9 @@ VIEW_UNKNOWN = "INS-VIEW-UNKNOWN"
 PROGRAM_FAILED = "INS-PROGRAM-FAILED"
 """Our own code threw what is no refusal of ours: a mistake of the program."""
 
+MISTAKE = "Frame %s of %s: a mistake of the program"
+"""What is logged of it, with its trace: the number and the camera of the frame."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pipeline:
@@ -92,6 +95,7 @@ class Pipeline:
         measured: tuple[Measurement, ...] = ()
         welds: tuple[Stretch, ...] = ()
         left, top = (self.roi_px.x1, self.roi_px.y1) if self.roi_px else (0.0, 0.0)
+        failure: str | None = None
         try:
             check_kind(frame.pixels, self.frame_wh_px)
             if self.sensor is not None:
@@ -124,8 +128,14 @@ class Pipeline:
             if self.edges is not None:
                 found = self.edges.trimmed(found, edges, frame, left_px=left, top_px=top)
             laps.mark("detect")
-        except Exception as error:  # noqa: BLE001 - logged with its trace, and no frame of this kind is accepted
-            return Look(failure=failure_of(error, frame), timings_ms=laps.ms, measured=measured, code=code)
+        except InspectionError as error:
+            failure = error.code
+        except Exception:
+            # A mistake of ours costs this frame, not the lane.
+            logger.exception(MISTAKE, frame.sequence, frame.camera)
+            failure = PROGRAM_FAILED
+        if failure is not None:
+            return Look(failure=failure, timings_ms=laps.ms, measured=measured, code=code)
         return Look(
             found=found,
             seen_hw=(image.shape[0], image.shape[1]),
@@ -159,8 +169,9 @@ class Pipeline:
         if failure is None:
             try:
                 return self._by_limits(look, frame)
-            except Exception as error:  # noqa: BLE001 - as in `look`
-                failure = failure_of(error, frame)
+            except Exception:
+                logger.exception(MISTAKE, frame.sequence, frame.camera)
+                failure = PROGRAM_FAILED
         return FrameResult.not_inspected(
             frame,
             failure=failure,
@@ -257,17 +268,6 @@ class Look:
         return tuple(
             Stretch(from_mm=y_origin_mm + one.from_mm, to_mm=y_origin_mm + one.to_mm) for one in self.welds
         )
-
-
-def failure_of(error: Exception, frame: Frame) -> str:
-    """The code of what kept a frame from being judged.
-
-    A mistake of ours has none of its own and is logged with its trace: it costs this frame, not the lane.
-    """
-    if isinstance(error, InspectionError):
-        return error.code
-    logger.error("Frame %s of %s: a mistake of the program", frame.sequence, frame.camera, exc_info=error)
-    return PROGRAM_FAILED
 
 
 def check_kind(pixels: Image, frame_wh_px: tuple[int, int | None] | None) -> None:

@@ -300,7 +300,7 @@ class LiveState:
         self._show_alarms(state.lane)
 
     def alarms(self, lane: str, alarms: tuple[Alarm, ...], gap: int) -> None:
-        self.metrics.alarms(lane, alarms, gap)
+        self.metrics.gap(lane, gap)
         self._change(lane, alarms=alarms)
         self._show_alarms(lane)
 
@@ -375,6 +375,13 @@ class LiveState:
         """Changes with anything but a frame: the id of the newest event."""
         with self._lock:
             return f"{self._station_revision}-{sum(now.revision for now in self._lanes.values())}"
+
+    def exposition(self, at: datetime) -> bytes:
+        """All metrics in the Prometheus text format, with the alarms that stand: one that is shelved does, one that is
+        over and waits for somebody to say that they saw it does not."""
+        shown = self.board.shown(at)
+        self.metrics.standing({(one.alarm.lane, one.alarm.code) for one in shown if one.state != "returned"})
+        return self.metrics.exposition()
 
     def lanes(self) -> tuple[LaneNow, ...]:
         """Every lane heard of, by name."""

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Collection, Sequence
+from collections.abc import Collection
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
 from inspection.types import Inspection
 from services.station.link import Backlog
 from services.station.logs import LOG_FORMAT
-from services.station.messages import Alarm, FrameSeen, LaneState, LineState
+from services.station.messages import FrameSeen, LaneState, LineState
 from services.timings import Timings
 
 # A frame's budget is the time until the next: 51 ms at 20 kHz and 1024 lines.
@@ -119,7 +119,6 @@ class Metrics:
         )
         self._lock = threading.Lock()
         # By lane and code, of those that were ever said.
-        self._of_accounts: set[tuple[str, str]] = set()
         self._alarms_said: set[tuple[str, str]] = set()
         self._lane_running = Gauge(
             "lane_running",
@@ -192,17 +191,12 @@ class Metrics:
             for term in TERMS:
                 self._account.labels(account.lane, term).set(getattr(account, term))
 
-    def alarms(self, lane: str, alarms: Sequence[Alarm], gap: int) -> None:
-        """Those of a lane's account, and by how much it differs."""
+    def gap(self, lane: str, gap: int) -> None:
+        """By how much a lane's account differs."""
         self._account_gap.labels(lane).set(gap)
-        standing = {(lane, alarm.code) for alarm in alarms}
-        with self._lock:
-            for one in standing | {said for said in self._of_accounts if said[0] == lane}:
-                self._alarm.labels(*one).set(one in standing)
-            self._of_accounts |= standing
 
     def standing(self, alarms: Collection[tuple[str, str]]) -> None:
-        """All that stand at this moment, by lane and code: a lost camera's and the line's, too."""
+        """All alarms that stand at this moment, by lane and code."""
         with self._lock:
             self._alarms_said |= {*alarms}
             for one in self._alarms_said:

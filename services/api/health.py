@@ -51,9 +51,5 @@ def healthz(here: Here, response: Response) -> HealthAnswer:
 def metrics(here: Here) -> Response:
     """Counters and gauges in the Prometheus text format."""
     live = here.live
-    if live is None:
-        return Response(Metrics().exposition(), media_type=Metrics.content_type)
-    shown = live.board.shown(datetime.now(UTC))
-    # One that is shelved stands; one that is over and waits for somebody to say that they saw it does not.
-    live.metrics.standing({(one.alarm.lane, one.alarm.code) for one in shown if one.state != "returned"})
-    return Response(live.metrics.exposition(), media_type=Metrics.content_type)
+    told = Metrics().exposition() if live is None else live.exposition(datetime.now(UTC))
+    return Response(told, media_type=Metrics.content_type)

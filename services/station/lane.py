@@ -16,7 +16,7 @@ import uuid_utils
 
 from inspection.errors import InspectionError
 from inspection.identity import IdentifierCode
-from inspection.pipeline import PROGRAM_FAILED, Look, Pipeline, ViewPipelines, failure_of
+from inspection.pipeline import MISTAKE, PROGRAM_FAILED, Look, Pipeline, ViewPipelines
 from inspection.protocols import Camera, Sink, UnitSource
 from inspection.strip import StripRules
 from inspection.tally import (
@@ -380,9 +380,10 @@ class Lane:
             judged = self._judged(frame, turn, mode)
             result = _as_it_counts(judged, mode)
             tally.add(result)
-        except Exception as error:  # noqa: BLE001 - logged with its trace; the next frame is inspected
+        except Exception:
             # The tally has counted nothing of it by then, and its stretch of a strip stays unseen.
-            judged = result = FrameResult.not_inspected(frame, failure=failure_of(error, frame))
+            logger.exception(MISTAKE, frame.sequence, frame.camera)
+            judged = result = FrameResult.not_inspected(frame, failure=PROGRAM_FAILED)
             tally.add(result)
         if mode != "bypass" and judged.failure != CLOCK_BACKWARDS:
             self._challenge_by(judged, in_challenge=mode == "challenge")

@@ -96,7 +96,7 @@ class Station:
         return {} if lane is None else {alarm.code: alarm for alarm in lane.alarms}
 
     def metric(self, line: str) -> bool:
-        return line in self.live.metrics.exposition().decode().splitlines()
+        return line in self.live.exposition(self.now).decode().splitlines()
 
 
 @pytest.fixture
