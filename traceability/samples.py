@@ -18,6 +18,7 @@ from sqlalchemy import (
     Connection,
     Integer,
     Row,
+    Select,
     Table,
     and_,
     case,
@@ -423,6 +424,21 @@ def _in_span(spans: CTE) -> ColumnElement[bool]:
     return and_(head.finished_at >= spans.c.since, head.finished_at < spans.c.until)
 
 
+def _defects_within(bounds: _Bounds, wanted: Select[Any]) -> Select[Any]:
+    """What is wanted of defects and their units, of units finished within any of the bounds."""
+    head, of_unit = tables.inspection.c, tables.defect.c.inspection_id == tables.inspection.c.id
+    if len(bounds) == 1:
+        ((_, since, until),) = bounds
+        # What lies ahead is no bound: between two, SQLite goes through all units instead of the few that have defects.
+        is_past = head.finished_at < until if until <= datetime.now(UTC) else true()
+        return wanted.join_from(tables.defect, tables.inspection, of_unit).where(
+            head.finished_at >= since, is_past
+        )
+    spans = _spans(bounds)
+    joined = wanted.select_from(spans).join(tables.inspection, _in_span(spans))
+    return joined.join(tables.defect, of_unit)
+
+
 def _from_records(
     connection: Connection,
     windows: Sequence[Window],
@@ -646,10 +662,10 @@ def pareto(
     wanted = _Wanted(station=station, lane=lane, simulated=simulated)
     found = _OfKinds()
     with store.reading() as connection:
-        if chosen.stage is None and chosen.camera is None and weigh != "area":
-            _kinds_in_sums(connection, windows, end, chosen.kind, wanted, found)
+        if chosen.stage is None:
+            _kinds(connection, windows, end, chosen, wanted, found, with_areas=weigh == "area")
         else:
-            _kinds_from_records(connection, windows, end, chosen, wanted, found)
+            _kinds_of_stage(connection, windows, end, chosen, wanted, found)
     if weigh == "area":
         weights = dict(found.areas_mm2)
     elif weigh == "cost":
@@ -677,50 +693,60 @@ class _OfKinds:
     units: Counter[str] = field(default_factory=Counter)
     areas_mm2: dict[str, float] = field(default_factory=dict)
 
+    def add(self, kind: str, defects: int, units: int, area_mm2: float | None = None) -> None:
+        self.defects[kind] += int(defects)
+        self.units[kind] += int(units)
+        self.areas_mm2[kind] = self.areas_mm2.get(kind, 0.0) + float(area_mm2 or 0.0)
 
-def _kinds_in_sums(
+
+def _area_mm2() -> ColumnElement[float]:
+    defect = tables.defect.c
+    box_mm2 = (defect.x2_mm - defect.x1_mm) * (defect.y2_mm - defect.y1_mm)
+    return func.sum(func.coalesce(defect.mask_area_mm2, box_mm2))
+
+
+def _kinds(
     connection: Connection,
     windows: Sequence[Window],
     end: datetime,
-    kind: str | None,
+    chosen: Stratum,
     wanted: _Wanted,
     found: _OfKinds,
+    *,
+    with_areas: bool,
 ) -> None:
-    def count(of_kind: str, defects: int, units: int) -> None:
-        found.defects[of_kind] += int(defects)
-        found.units[of_kind] += int(units)
-
+    """Of units of whatever stage. The database adds up, from the sums where those know what is asked for."""
     summed, rest = _parted(windows, end)
-    sums = _sums(
+    if with_areas or chosen.camera is not None:
+        summed, rest = [], [(n, one.since, min(one.until, end)) for n, one in enumerate(windows)]
+    for _, *counted in _sums(
         connection,
         tables.rollup_defects,
         summed,
         wanted,
         by=("kind",),
         of_columns=("defects", "units"),
-        kind=kind,
-    )
-    for _, *counted in sums:
-        count(*counted)
+        kind=chosen.kind,
+    ):
+        found.add(*counted)
     if rest:
-        spans, head, defect = _spans(rest), tables.inspection.c, tables.defect.c
+        head, defect = tables.inspection.c, tables.defect.c
+        of_kind = select(defect.kind, func.count(), func.count(head.id.distinct()), _area_mm2())
         rows = (
-            select(defect.kind, func.count(), func.count(head.id.distinct()))
-            .select_from(spans)
-            .join(tables.inspection, _in_span(spans))
-            .join(tables.defect, defect.inspection_id == head.id)
+            _defects_within(rest, of_kind)
             .where(
                 *wanted.of(tables.inspection),
                 rollups.produced(),
-                defect.kind == kind if kind is not None else true(),
+                defect.kind == chosen.kind if chosen.kind is not None else true(),
+                defect.camera == chosen.camera if chosen.camera is not None else true(),
             )
             .group_by(defect.kind)
         )
         for row in plain_rows(connection, rows):
-            count(*row)
+            found.add(*row)
 
 
-def _kinds_from_records(
+def _kinds_of_stage(
     connection: Connection,
     windows: Sequence[Window],
     end: datetime,
@@ -728,15 +754,11 @@ def _kinds_from_records(
     wanted: _Wanted,
     found: _OfKinds,
 ) -> None:
-    defect = tables.defect.c
-    box_mm2 = (defect.x2_mm - defect.x1_mm) * (defect.y2_mm - defect.y1_mm)
-    area_mm2 = func.sum(func.coalesce(defect.mask_area_mm2, box_mm2)).label("area_mm2")
+    by, sums = (tables.defect.c.kind,), (_area_mm2().label("area_mm2"),)
     for _, row in _with_defects(
-        connection, windows, end, chosen, wanted, rollups.produced(), by=(defect.kind,), sums=(area_mm2,)
+        connection, windows, end, chosen, wanted, rollups.produced(), by=by, sums=sums
     ):
-        found.defects[row.kind] += row.defects
-        found.units[row.kind] += 1
-        found.areas_mm2[row.kind] = found.areas_mm2.get(row.kind, 0.0) + float(row.area_mm2 or 0.0)
+        found.add(row.kind, row.defects, 1, row.area_mm2)
 
 
 def refused_for(

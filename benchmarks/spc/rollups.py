@@ -129,6 +129,7 @@ def measure(store: TraceStore, client: TestClient) -> None:
         ("p chart by hour of one lane, with stages, 30 days", "p?by=hour&lane=strip", 30),
         ("p chart by hour of units with one kind of defect, 30 days", "p?by=hour&kind=scratch", 30),
         ("Pareto, 90 days", "pareto?by=shift", 90),
+        ("Pareto by area, 90 days", "pareto?by=shift&weigh=area", 90),
         ("single values and moving ranges, newest 2500", "measured?measurement=width", 90),
         ("causes, newest 5000", "causes?lane=strip", 90),
     ):
