@@ -120,6 +120,18 @@ def test_a_coil_nobody_inspected_has_a_page_with_its_cuts(plant, client):
     assert client.get("/trace/COIL-404", headers=HTML).status_code == 404
 
 
+@pytest.mark.parametrize(
+    ("language", "said"), [("en", "No inspection of it is on record."), ("zh", "没有它的检测记录。")]
+)
+def test_the_page_of_a_unit_nobody_inspected_says_so_beside_what_its_kin_were_found_to_be(
+    plant, client, language, said
+):
+    headers = HTML | {"Accept-Language": language}
+    plant.store.record([an_inspection(unit=STRIP_A1, verdict=Verdict.ACCEPT)])
+    assert said in client.get(f"/trace/{COIL_A}", headers=headers).text
+    assert said not in client.get(f"/trace/{STRIP_A1}", headers=headers).text
+
+
 def test_a_held_unit_says_so_on_its_page_until_it_is_released(plant):
     engineer = signed_in(plant.app(), Role.ENGINEER)
     sent = {"code": "SEGMENT-3", "reason": "scratched"}
