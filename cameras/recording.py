@@ -84,7 +84,10 @@ class _End(_Line):
 
 
 class RecordedFrame(_Line):
-    """A frame as its line says it: `file` inside the run's folder, `channels` 1 for grey and 3 for BGR."""
+    """A frame as its line says it: `file` inside the run's folder, `channels` 1 for grey and 3 for BGR.
+
+    first_sequence  as of Frame; older recordings do not have it
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, ser_json_inf_nan="constants")
 
@@ -96,6 +99,7 @@ class RecordedFrame(_Line):
     y_origin_mm: float = 0.0
     trigger: int | None = None
     chunks: dict[str, Number] = {}
+    first_sequence: Annotated[int, Field(ge=0)] | None = None
     channels: Literal[1, 3]
 
 
@@ -455,6 +459,7 @@ def _recorded(frame: Frame, file: str) -> RecordedFrame:
         y_origin_mm=frame.y_origin_mm,
         trigger=frame.trigger,
         chunks=dict(frame.chunks),
+        first_sequence=frame.first_sequence,
         channels=1 if frame.pixels.ndim == 2 else 3,
     )
 

@@ -126,6 +126,7 @@ class ReplayCamera:
                 y_origin_mm=recorded.y_origin_mm,
                 trigger=recorded.trigger,
                 chunks=recorded.chunks,
+                first_sequence=recorded.first_sequence,
             )
         # Without what the device said of an exposure, its own counts and times: that is of that exposure alone.
         return Frame(
@@ -135,6 +136,7 @@ class ReplayCamera:
             captured_at=recorded.captured_at + rounds * each_round.time,
             y_origin_mm=recorded.y_origin_mm + rounds * each_round.y_mm,
             trigger=None if recorded.trigger is None else recorded.trigger + rounds * each_round.triggers,
+            first_sequence=recorded.first_sequence,
         )
 
     def _wait_until(self, due_s: float) -> None:

@@ -15,7 +15,7 @@ from typing import Final
 from uuid_utils.compat import uuid7
 
 from cameras.errors import RunUnreadable
-from cameras.recording import ARRAY, MANIFEST, PICTURES, RecordedFrame, pixels_of, read_run, unreadable
+from cameras.recording import ARRAY, MANIFEST, PICTURES, RecordedFrame, Run, pixels_of, read_run, unreadable
 from inspection.errors import InspectionError, SensorMisfit
 from inspection.identity import IdentifierCode
 from inspection.pipeline import Pipeline, ViewPipelines
@@ -165,6 +165,14 @@ def _of_file(path: Path, *, is_regular: bool) -> Iterator[Given]:
         yield Given(name=str(path), path=path, failure=failure)
 
 
+def _first_exposure(run: Run) -> int:
+    """The number of the first that is known of. It may have come damaged, before the first frame."""
+    if not run.frames:
+        return 0
+    first = run.frames[0]
+    return first.sequence if first.first_sequence is None else min(first.first_sequence, first.sequence)
+
+
 def _of_run(folder: Path, *, beside: Sequence[Path]) -> Iterator[Given]:
     """The frames of a recorded run, and a place for each exposure that it counts and nobody has.
 
@@ -177,12 +185,13 @@ def _of_run(folder: Path, *, beside: Sequence[Path]) -> Iterator[Given]:
         for one in (manifest, *beside):
             yield Given(name=str(one), path=one, failure=error)
         return
-    first = expected = run.frames[0].sequence if run.frames else 0
+    first = expected = _first_exposure(run)
     camera = run.frames[0].camera if run.frames else FILES_LANE
     missing = partial(Given, path=None, folder=folder, first_sequence=first)
     sampled = run.settings.get("sample_hz")
     sample_hz = float(sampled) if isinstance(sampled, int | float) else None
-    holes = 0
+    # What was damaged before the first whole frame did not come: no frame that came and was lost made that hole.
+    holes = first - run.frames[0].sequence if run.frames else 0
     for frame in run.frames:
         for sequence in range(expected, frame.sequence):
             yield missing(name=f"{folder}#{sequence}", camera=frame.camera, sequence=sequence)

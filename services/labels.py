@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from html import escape
 from pathlib import Path
 from typing import Final, Literal, get_args
-from urllib.parse import quote
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,7 +22,8 @@ from reportlab.pdfgen.canvas import Canvas
 
 from inspection.identity import IdentifierCode
 from inspection.vision.codes import draw_code
-from traceability.identifiers import RESOLVER_PATH, gs1
+from traceability.identifiers import gs1
+from traceability.resolution import anchor
 
 LabelKind = Literal["datamatrix", "qr"]
 LABEL_KINDS: Final[tuple[LabelKind, ...]] = get_args(LabelKind)
@@ -106,18 +106,10 @@ def label(
 def symbol_text(code: IdentifierCode, resolver: str | None) -> tuple[str, bool]:
     """What the symbol holds, and whether it is GS1 elements in square brackets."""
     if resolver is not None:
-        return resolver_url(code, resolver), False
+        return anchor(code, resolver), False
     if code.scheme == gs1.SCHEME:
         return "".join(f"[{one.ai}]{one.value}" for one in gs1.canonical_elements(str(code))), True
     return str(code), False
-
-
-def resolver_url(code: IdentifierCode, resolver: str) -> str:
-    """Where a resolver of ours has the unit: a Digital Link for GS1, the code behind `/id/` for all others."""
-    stem = resolver.rstrip("/")
-    if code.scheme == gs1.SCHEME:
-        return gs1.digital_link_of(str(code), stem=stem)
-    return f"{stem}{RESOLVER_PATH}{quote(str(code), safe='/:')}"
 
 
 def write_label(made: Label, path: Path, *, dpi: int = 300) -> None:

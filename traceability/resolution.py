@@ -23,7 +23,7 @@ from traceability import tables
 from traceability.codes import CodeRecord, CodeRegister
 from traceability.epcis.events import epc_of
 from traceability.errors import LinkRefused, NodeUnreachable, UnitUnknown
-from traceability.identifiers import RESOLVER_PATH, gs1, parse, vaa
+from traceability.identifiers import RESOLVER_PATH, examine, gs1, parse, vaa
 from traceability.identifiers.gs1.elements import Element, bracketed
 from traceability.store import TraceStore
 
@@ -378,11 +378,17 @@ def _is_of(type_: str, asked: str) -> bool:
 
 
 def anchor(code: IdentifierCode, address: str) -> str:
-    """Where a code lies on the server at `address`."""
-    stem = address.rstrip("/")
+    """Where a code lies on the server at `address`; `parse` reads the code back."""
     if code.scheme == gs1.SCHEME:
-        return gs1.digital_link_of(str(code), stem=stem)
-    return f"{stem}{RESOLVER_PATH}{quote(str(code), safe='/:')}"
+        return gs1.digital_link_of(str(code), stem=address.rstrip("/"))
+    return _page(code, address)
+
+
+def _page(code: IdentifierCode, address: str) -> str:
+    stem = f"{address.rstrip('/')}{RESOLVER_PATH}"
+    page = f"{stem}{quote(str(code), safe='/:')}"
+    # The slashes of a Handle like 86/01/09520123456788 may be taken for those of a Digital Link.
+    return page if examine(page).code == code else f"{stem}{quote(str(code), safe=':')}"
 
 
 # ------------------------------------------------------------------ rows
@@ -391,12 +397,11 @@ def anchor(code: IdentifierCode, address: str) -> str:
 def _own_links(code: IdentifierCode, address: str, *, has_default: bool) -> tuple[Link, ...]:
     """Our page of a unit, and the events about it."""
     stem = address.rstrip("/")
-    page = f"{stem}{RESOLVER_PATH}{quote(str(code), safe='/:')}"
     events = f"{stem}/epcis/events?MATCH_anyEPC={quote(epc_of(code), safe='')}"
     return (
         Link(
             relation=TRACEABILITY,
-            href=page,
+            href=_page(code, address),
             title="Inspection and origin",
             media_type="text/html",
             languages=("zh", "en"),

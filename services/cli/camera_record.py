@@ -99,7 +99,7 @@ class _CtrlC:
 
 @dataclass(kw_only=True)
 class Account:
-    """What came of a camera. `holes`: exposures it counted and that never came."""
+    """What came of a camera. `holes`: exposures it counted and that never came, or came damaged."""
 
     frames: int = 0
     holes: int = 0
@@ -107,8 +107,10 @@ class Account:
 
     def add(self, frame: Frame) -> None:
         self.frames += 1
+        first = frame.sequence if frame.first_sequence is None else frame.first_sequence
+        last = first - 1 if self.last is None else self.last
         # Of a count that went back the recorder ends the recording.
-        self.holes += 0 if self.last is None else max(0, frame.sequence - self.last - 1)
+        self.holes += max(0, frame.sequence - last - 1)
         self.last = frame.sequence
 
 

@@ -15,11 +15,10 @@ from typing import TYPE_CHECKING, Final
 import click
 from rich.console import Console
 
-from inspection.errors import InspectionError
 from models.provider import chosen_provider
 from services.cli.options import VAR, default_database, default_ledger, default_pictures, default_tls
 from services.station.messages import FirstOnRecord
-from services.station.place import ServicePlace
+from services.station.place import ServicePlace, unwritable
 from services.station.supervisor import run_station
 from services.station.wired import Device
 from services.text import language_of_environment, say
@@ -33,12 +32,6 @@ LOCALHOST: Final = "127.0.0.1"
 
 POLL_S: Final = 0.01
 """A PLC's cycle."""
-
-
-class FolderUnwritable(InspectionError):
-    """The station cannot keep its records where it is to keep them."""
-
-    code = "SVC-FOLDER-UNWRITABLE"
 
 
 def _help(key: str) -> str:
@@ -221,9 +214,4 @@ def make_writable(folder: Path) -> None:
         probe.write_bytes(b"")
         probe.unlink()
     except OSError as error:
-        raise FolderUnwritable(
-            f"Nothing can be written to {folder.absolute()}: {error.strerror}.",
-            action="Free the disk, mend its permissions, or start from a folder that can be written to.",
-            folder=str(folder.absolute()),
-            reason=error.strerror,
-        ) from error
+        raise unwritable(folder, error) from error

@@ -10,7 +10,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Final
@@ -37,6 +37,13 @@ OVERLOAD_S: Final = 60.0
 MISTAKEN_S: Final = 60.0
 """So long after our own code threw on a lane's frame somebody still is to look at it."""
 
+AWAY_S: Final = 2.0
+"""So long without an engine is an alarm. A station that is stopped ends its engine first, and its service at once
+after it: that is none."""
+
+STARTS_S: Final = 30.0
+"""So long a service that begins gives the engine to come, which may be starting like itself."""
+
 NAMED: Final = 3
 """Of units with a gap so many are named; the others are found by their counts."""
 
@@ -46,6 +53,7 @@ RECORDS_GAP = "SVC-RECORDS-ALTERED"
 LATE = "SVC-RECORDS-LATE"
 OVERLOAD = "SVC-LANE-OVERLOAD"
 MISTAKEN = "SVC-LANE-MISTAKEN"
+AWAY = "SVC-ENGINE-AWAY"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -105,6 +113,7 @@ class _Lane:
 class Accounting:
     """One station's. Fed by the service's engine thread and by a clock, read by pages; safe to use from all of them.
 
+    lanes    of the station: without an engine each of them is blind, also one that was never heard of
     alarmed  told a lane's alarms when they change, and the size of its gap
     """
 
@@ -113,6 +122,7 @@ class Accounting:
         store: TraceStore,
         station: str,
         *,
+        lanes: Iterable[str] = (),
         alarmed: Callable[[str, tuple[Alarm, ...], int], None],
         monotonic_s: Callable[[], float] = time.monotonic,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
@@ -120,6 +130,7 @@ class Accounting:
     ) -> None:
         self._store = store
         self.station = station
+        self._own_lanes = frozenset(lanes)
         self._alarmed = alarmed
         self._monotonic_s = monotonic_s
         self._now = now
@@ -128,6 +139,8 @@ class Accounting:
         self._lanes: dict[str, _Lane] = {}
         self._told: dict[UUID, int] = {}
         self._shift_since = shift_at(now(), self._plan).since
+        # None while an engine is here.
+        self._engine_due_s: float | None = monotonic_s() + STARTS_S
 
     # --- by the service's engine thread
 
@@ -193,6 +206,17 @@ class Accounting:
             failures=failures,
         )
 
+    def came(self) -> None:
+        """The engine that was greeted is here, with all that those before it left behind on record."""
+        with self._lock:
+            self._engine_due_s = None
+
+    def gone(self) -> None:
+        """Its connection ended."""
+        with self._lock:
+            if self._engine_due_s is None:
+                self._engine_due_s = self._monotonic_s() + AWAY_S
+
     def engine_says(self, accounts: Sequence[LaneAccount]) -> None:
         """The lanes' accounts, after all that came before them was taken."""
         with self._lock:
@@ -210,6 +234,14 @@ class Accounting:
                 self._tell(account.lane)
 
     # --- by a clock
+
+    def look_for_engine(self) -> None:
+        """Raise the alarm of one that is away, and clear that of one that is back. Asks no database."""
+        with self._lock:
+            names = self._lanes.keys() | (self._own_lanes if self._is_away() else frozenset())
+            for name in sorted(names):
+                self._lane(name)
+                self._tell(name)
 
     def audit(self) -> None:
         """Compare the records of this shift with what was handed over. Raises DatabaseUnreachable."""
@@ -240,7 +272,7 @@ class Accounting:
     # --- by pages
 
     def balances(self) -> tuple[LaneBalance, ...]:
-        """Every lane that was heard of, by name."""
+        """Every lane that was heard of, or has no engine, by name."""
         with self._lock:
             return tuple(
                 LaneBalance(
@@ -261,6 +293,9 @@ class Accounting:
         if name not in self._lanes:
             self._lanes[name] = _Lane(account=LaneAccount(lane=name))
         return self._lanes[name]
+
+    def _is_away(self) -> bool:
+        return self._engine_due_s is not None and self._monotonic_s() >= self._engine_due_s
 
     def _watch_lateness(self, lane: _Lane) -> None:
         if lane.delivered.units >= lane.target:
@@ -318,6 +353,8 @@ class Accounting:
             )
         if lane.mistakes_s is not None and now_s - lane.mistakes_s <= MISTAKEN_S:
             found.append(alarm(MISTAKEN, withholds=False, count=lane.account.mistakes))
+        if self._is_away():
+            found.append(alarm(AWAY, withholds=False))
         return found
 
 

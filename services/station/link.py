@@ -43,6 +43,9 @@ RETRY_S: Final = 0.5
 ACCOUNT_EVERY_S: Final = 1.0
 """So often the lanes' accounts are told, whether there is anything else to tell or not."""
 
+SILENT_S: Final = 10.0
+"""An engine that does not even tell its accounts for so long hangs. It comes again once it can."""
+
 GATHER_S: Final = 0.02
 """After all that waited was told, or delivered: a thread that wakes for each of 300 frames a second keeps the lanes'
 threads waiting for its Python."""
@@ -257,7 +260,7 @@ class Reception:
     commit   makes a batch durable; while it raises, the engine keeps the batch
     stands   told how the deliveries stand, after each batch
     wishes   gives what the engine is to be asked for with the next answer
-    gone     told when the engine's connection ends
+    gone     told when the engine's connection ends, as that of one that says nothing for `silent_s` is ended here
     """
 
     def __init__(
@@ -269,6 +272,7 @@ class Reception:
         stands: Callable[[Backlog], None],
         gone: Callable[[], None],
         wishes: Callable[[], Sequence[Wish]] = tuple,
+        silent_s: float = SILENT_S,
     ) -> None:
         # A service that was killed leaves its socket's name behind, in a folder that only this station has.
         Path(address.path).unlink(missing_ok=True)
@@ -279,6 +283,7 @@ class Reception:
         self._stands = stands
         self._gone = gone
         self._wishes = wishes
+        self._silent_s = silent_s
         self._closing = threading.Event()
         self._thread = threading.Thread(target=self._receive, name="reception", daemon=True)
 
@@ -318,8 +323,9 @@ class Reception:
         if not isinstance(hello, Hello):
             raise TypeError(f"the engine began with {type(hello).__name__}, not Hello")
         self._greet(hello)
-        while True:
+        while engine.poll(self._silent_s):
             batch = engine.recv()
             self._commit(batch.messages)
             engine.send(_Committed(len(batch.messages), self._wishes()))
             self._stands(batch.backlog)
+        logger.warning("The engine said nothing for %g s; it is away until it comes again.", self._silent_s)

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from inspection.errors import InspectionError
+
 FIRST_RUN_FILE = "first-run-code"
 """In the station's folder: what the first administrator shows."""
 
@@ -13,6 +15,21 @@ ENGINE_LOGS = "engine"
 
 SPOOL = "spool"
 """In the station's folder: pictures that wait for a bucket that is away."""
+
+
+class FolderUnwritable(InspectionError):
+    """The station cannot keep its records where it is to keep them."""
+
+    code = "SVC-FOLDER-UNWRITABLE"
+
+
+def unwritable(folder: Path, error: OSError) -> FolderUnwritable:
+    return FolderUnwritable(
+        f"Nothing can be written to {folder.absolute()}: {error.strerror}.",
+        action="Free the disk, mend its permissions, or start from a folder that can be written to.",
+        folder=str(folder.absolute()),
+        reason=error.strerror,
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

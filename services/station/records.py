@@ -106,6 +106,7 @@ class Records:
         self._end([self._abandoned(begun) for begun in abandoned], "was in hand when the engine ended")
         for log, left in logs.items():
             done_with(log, left)
+        self._accounting.came()
         self._live.engine(True)
 
     def _end(self, inspections: Sequence[Inspection], why: str) -> None:
@@ -118,6 +119,7 @@ class Records:
             self._live.done(inspection)
 
     def gone(self) -> None:
+        self._accounting.gone()
         self._live.engine(False)
 
     def stands(self, backlog: Backlog) -> None:

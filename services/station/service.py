@@ -29,7 +29,7 @@ from services.station.ending import stop_when_told
 from services.station.history import simulate_shifts
 from services.station.link import Address, Reception
 from services.station.logs import keep_logs
-from services.station.place import ENGINE_LOGS, FIRST_RUN_FILE, SPOOL, ServicePlace
+from services.station.place import ENGINE_LOGS, FIRST_RUN_FILE, SPOOL, ServicePlace, unwritable
 from services.station.recipes import LaneRecipes, Wishes
 from services.station.records import Records
 from services.station.tls import tls_files
@@ -48,6 +48,9 @@ GRACE_S: Final = 2
 
 AUDIT_EVERY_S: Final = 10.0
 """So often the records of the shift are compared with what was handed over."""
+
+LOOK_EVERY_S: Final = 1.0
+"""So often it is asked whether the engine is here."""
 
 WATCH_EVERY_S: Final = 30.0
 """So often what a promoted model does is compared with what the one before did."""
@@ -72,11 +75,10 @@ def run_service(station: StationSettings, address: Address, place: ServicePlace,
             images = ImageStore.open(place.pictures, spool=place.folder / SPOOL)
             sealer = Sealer(place.ledger)
             live = LiveState()
-            journal = AlarmJournal(
-                store, live.board, station=station.name, lanes=[lane.name for lane in station.lanes]
-            )
+            lanes = [lane.name for lane in station.lanes]
+            journal = AlarmJournal(store, live.board, station=station.name, lanes=lanes)
             wishes = Wishes()
-            accounting = Accounting(store, station.name, alarmed=live.alarms)
+            accounting = Accounting(store, station.name, lanes=lanes, alarmed=live.alarms)
             webhooks = Webhooks(store, [Target.of(one) for one in station.webhooks], station=station.name)
             certificate, key = (None, None) if place.tls is None else tls_files(place.tls)
             app = create_app(
@@ -140,7 +142,10 @@ def run_service(station: StationSettings, address: Address, place: ServicePlace,
         # Not on this thread: there, uvicorn would take Ctrl-C for itself and end before the engine's last records.
         serving = threading.Thread(target=server.run, name="pages")
         serving.start()
-        threading.Thread(target=_audit, args=(accounting, stop), name="audit", daemon=True).start()
+        threading.Thread(target=keep_auditing, args=(accounting, stop), name="audit", daemon=True).start()
+        threading.Thread(
+            target=keep_looking_for_engine, args=(accounting, stop), name="engine", daemon=True
+        ).start()
         threading.Thread(target=journal.keep_noting, args=(stop,), name="alarms", daemon=True).start()
         threading.Thread(target=webhooks.keep_telling, args=(stop,), name="webhooks", daemon=True).start()
         threading.Thread(
@@ -173,13 +178,24 @@ def run_service(station: StationSettings, address: Address, place: ServicePlace,
         sealing.join()
 
 
-def _audit(accounting: Accounting, stop: threading.Event) -> None:
+def keep_auditing(accounting: Accounting, stop: threading.Event, *, every_s: float = AUDIT_EVERY_S) -> None:
+    """Compare the records with what was handed over, until `stop` is set."""
     while not stop.is_set():
         try:
             accounting.audit()
-        except InspectionError:
-            logger.exception("The records could not be audited; they are again in %g s", AUDIT_EVERY_S)
-        stop.wait(AUDIT_EVERY_S)
+        except Exception:
+            # A mistake of ours, too: nobody would see that records are compared no more.
+            logger.exception("The records could not be audited; they are again in %g s", every_s)
+        stop.wait(every_s)
+
+
+def keep_looking_for_engine(accounting: Accounting, stop: threading.Event) -> None:
+    """Raise and clear the alarm of an engine that is away, also while no database answers."""
+    while not stop.wait(LOOK_EVERY_S):
+        try:
+            accounting.look_for_engine()
+        except Exception:
+            logger.exception("It was not seen whether the engine is here; again in %g s", LOOK_EVERY_S)
 
 
 def keep_sending(images: ImageStore, told: Callable[[int], None], stop: threading.Event) -> None:
@@ -244,15 +260,19 @@ def _study(store: TraceStore, due: StandingStudy, refused: dict[str, str]) -> No
 
 
 def _first_run_code(store: TraceStore, folder: Path) -> str | None:
-    """A code in a file that only who may read the station's disk can read; None where somebody has an account."""
+    """A code in a file that only who may read the station's disk can read; None where somebody has an account.
+
+    Raises FolderUnwritable, as when the disk is full.
+    """
     file = folder / FIRST_RUN_FILE
-    if not Accounts(store).none_yet():
+    code = secrets.token_urlsafe(9) if Accounts(store).none_yet() else None
+    try:
         file.unlink(missing_ok=True)
-        return None
-    code = secrets.token_urlsafe(9)
-    file.unlink(missing_ok=True)
-    file.touch(mode=0o600, exist_ok=False)
-    file.write_text(f"{code}\n", encoding="ascii")
+        if code is not None:
+            file.touch(mode=0o600, exist_ok=False)
+            file.write_text(f"{code}\n", encoding="ascii")
+    except OSError as error:
+        raise unwritable(folder, error) from error
     return code
 
 

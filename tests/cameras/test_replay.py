@@ -58,6 +58,23 @@ def test_a_run_comes_back_bit_for_bit_under_this_cameras_name(tmp_path):
         )
 
 
+def test_a_replay_knows_of_the_exposures_that_were_damaged_before_the_first_whole_frame(tmp_path):
+    folder = record(tmp_path / "run", [a_frame(n, first_sequence=1) for n in (3, 4)])
+    assert [(frame.first_sequence, frame.sequence) for frame in replayed(folder)] == [(1, 3), (1, 4)]
+    # Played again from the start, the camera is still the one that was entered once.
+    again = replayed(folder, count=4, repeat=True)
+    assert [(frame.first_sequence, frame.sequence) for frame in again[2:]] == [(1, 5), (1, 6)]
+
+
+def test_a_recording_of_before_damaged_exposures_were_kept_still_plays(tmp_path):
+    folder = record(tmp_path / "run", [a_frame(3), a_frame(4)])
+    manifest = folder / MANIFEST
+    lines = manifest.read_text(encoding="utf-8")
+    assert lines.count(',"first_sequence":null') == 2
+    manifest.write_text(lines.replace(',"first_sequence":null', ""), encoding="utf-8")
+    assert [(frame.first_sequence, frame.sequence) for frame in replayed(folder)] == [(None, 3), (None, 4)]
+
+
 @pytest.mark.parametrize(
     "shape",
     [(1, 8192), (8, 2048), (8, 2048, 3), (1, 1_200_000), (16, 1_000_000), (16, 1_000_001), (1, 1)],

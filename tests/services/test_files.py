@@ -27,10 +27,13 @@ def a_picture(file: Path) -> Path:
     return file
 
 
-def a_run(folder: Path, *sequences: int, lost: int = 0) -> Path:
+def a_run(folder: Path, *sequences: int, lost: int = 0, first: int | None = None) -> Path:
     with Recorder(folder) as recorder:
         for sequence in sequences:
-            recorder.write(Frame(pixels=PIXELS, camera="top", sequence=sequence, captured_at=NOON))
+            frame = Frame(
+                pixels=PIXELS, camera="top", sequence=sequence, captured_at=NOON, first_sequence=first
+            )
+            recorder.write(frame)
         recorder.lost = lost
     return folder
 
@@ -113,6 +116,30 @@ def test_frames_that_were_lost_while_recording_have_a_place_beside_the_holes(tmp
     ]
     # Each of these lost ones made the hole that is counted.
     assert len(told(a_run(tmp_path / "side", 1, 3, lost=1))) == 3
+
+
+def test_exposures_damaged_before_the_first_whole_frame_of_a_run_have_a_place(tmp_path):
+    run = a_run(tmp_path / "top", 3, 4, first=1)
+    assert [(name.rpartition("#")[2], why) for name, why in told(run) if why] == [
+        ("1", "lost"),
+        ("2", "lost"),
+    ]
+    # None of them came, so none of them is among those that came and were not written.
+    assert [why for _, why in told(a_run(tmp_path / "side", 3, 4, first=1, lost=2))] == [
+        "lost",
+        "lost",
+        None,
+        None,
+        "lost",
+        "lost",
+    ]
+
+
+def test_a_view_whose_first_exposure_was_damaged_pairs_with_the_others_from_its_second_on(tmp_path):
+    top, side = a_run(tmp_path / "top", 2, 3, first=1), a_run(tmp_path / "side", 11, 12, 13)
+    units = list(by_view(gather([top, side]), ["top", "side"]))
+    assert [tuple(one.sequence for one in unit) for unit in units] == [(1, 11), (2, 12), (3, 13)]
+    assert units[0][0].path is None
 
 
 def test_a_run_of_which_every_frame_was_lost_is_not_empty(tmp_path):

@@ -8,7 +8,7 @@ import pytest
 from inspection.identity import IdentifierCode
 from inspection.vision.codes import CodeTooLong, read_code
 from inspection.vision.decoding import decode_image
-from services.labels import LABEL_KINDS, Label, label, pdf, png, resolver_url, svg, write_label
+from services.labels import LABEL_KINDS, Label, label, pdf, png, svg, symbol_text, write_label
 from traceability.identifiers import parse
 
 CODES = (
@@ -103,9 +103,12 @@ def test_a_code_too_long_for_the_symbol_is_said():
         ("86.100.12/00 1?#", "https://plant.example/id/86.100.12/00%201%3F%23"),
         ("(01)09520123456788(21)A/B", "https://plant.example/01/09520123456788/21/A%2FB"),
         ("urn:oid:1.2.156", "https://plant.example/id/urn:oid:1.2.156"),
+        ("01", "https://plant.example/id/01"),
+        ("01/7", "https://plant.example/id/01%2F7"),
+        ("2027/7", "https://plant.example/id/2027/7"),
     ],
 )
 def test_an_address_on_a_label_leads_back_to_its_unit(text: str, url: str):
     unit = parse(text)
-    assert resolver_url(unit, RESOLVER + "/") == url
+    assert symbol_text(unit, RESOLVER + "/") == (url, False)
     assert parse(url) == unit

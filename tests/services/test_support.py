@@ -7,6 +7,7 @@ import json
 import logging
 import zipfile
 from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Final
@@ -197,15 +198,35 @@ def test_of_a_long_log_the_end_is_shown_from_the_beginning_of_a_line(tmp_path):
     assert len(told) <= 1000
 
 
-def test_a_process_keeps_its_log_beside_the_pictures(tmp_path):
+@contextmanager
+def logs_kept(folder: Path) -> Iterator[logging.Logger]:
     root = logging.getLogger()
     before, level = list(root.handlers), root.level
     try:
-        keep_logs(tmp_path, "engine")
-        logging.getLogger("services.station.engine").info("Lane parts is running")
+        keep_logs(folder, "engine")
+        yield logging.getLogger("services.station.engine")
     finally:
         for handler in [one for one in root.handlers if one not in before]:
             root.removeHandler(handler)
-            handler.close()
+            with suppress(OSError):
+                handler.close()
         root.setLevel(level)
+
+
+def test_a_process_keeps_its_log_beside_the_pictures(tmp_path):
+    with logs_kept(tmp_path) as logger:
+        logger.info("Lane parts is running")
     assert "Lane parts is running" in (tmp_path / LOGS / "engine.log").read_text(encoding="utf-8")
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs a file that is always full: run on Linux")
+def test_a_full_disk_costs_a_process_its_log_and_is_said_once_without_a_trace(tmp_path, capsys):
+    (tmp_path / LOGS).mkdir()
+    (tmp_path / LOGS / "engine.log").symlink_to("/dev/full")
+    with logs_kept(tmp_path) as logger:
+        for _ in range(3):
+            logger.warning("Lane parts lost its camera")
+    said = capsys.readouterr().err
+    assert said.count("Lane parts lost its camera") == 3, "the terminal has each line all the same"
+    assert said.count("Logs of the engine are not kept: [Errno 28] No space left on device") == 1
+    assert "Traceback" not in said

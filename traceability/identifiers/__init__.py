@@ -154,7 +154,11 @@ def _seen_in_address(address: str, lenient: bool) -> tuple[str, str, int]:
     path = re.split("[?#]", address, maxsplit=1)[0]
     proxy = _HANDLE_PROXY.match(path)
     found = proxy or _RESOLVER.match(path)
-    if found is None or found.end() == len(path) or gs1.is_key(path[found.end() :].partition("/")[0]):
+    if found is None or found.end() == len(path):
+        return gs1.SCHEME, address, 0
+    step, _, behind = path[found.end() :].partition("/")
+    # With no value behind it, it is a plant number as short as an identifier of GS1.
+    if behind and gs1.is_key(step):
         return gs1.SCHEME, address, 0
     inner = unicodedata.normalize("NFC", unquote(path[found.end() :]))
     if proxy is None and not _shows_its_scheme(inner) and not gs1.digital_link_faults(path, lenient=lenient):

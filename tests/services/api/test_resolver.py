@@ -272,6 +272,18 @@ def test_a_program_gets_the_links_of_the_same_address(asked):
     assert answer.json()["linkset"][0]["anchor"] == "http://testserver/id/86.100.12/COIL-1"
 
 
+@pytest.mark.parametrize("code", ["00", "01", "01/7", "86/01/09520123456788"])
+def test_a_unit_whose_code_looks_like_a_part_of_a_digital_link_is_found_at_the_address_told_of_it(
+    asked, station, code
+):
+    station.finishes(an_inspection(unit=parse(code)))
+    (level,) = asked(f"/id/{code}", accept="application/linkset+json").json()["linkset"]
+    again = asked(level["anchor"], accept="application/linkset+json").json()["linkset"]
+    assert [one["anchor"] for one in again] == [level["anchor"]]
+    assert str(parse(level["anchor"])) == code
+    assert asked(level["anchor"], accept="text/html").status_code == 200
+
+
 @pytest.mark.parametrize(("path", "status"), [("/id/86.100.12/NEVER", 404), ("/id/86.100.12/", 400)])
 def test_the_public_page_says_what_is_wrong_with_a_code(asked, path, status):
     answer = asked(path, accept="text/html")

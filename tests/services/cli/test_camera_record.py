@@ -20,7 +20,9 @@ from cameras.replay import ReplayCamera
 from cameras.settings import DrawnPartsSettings, ReplaySettings
 from cameras.simulator.samples import send
 from services.cli.camera import camera
+from services.cli.camera_record import Account
 from tests.cables import cables_can_be_laid
+from tests.cameras.recorded import a_frame
 from tests.fake_cameras import TurnedClock
 from tests.gige import built_producer
 from tests.promises.test_cameras import needs_genicam, our_device
@@ -78,6 +80,13 @@ def test_programs_get_the_account_as_json(run, station, tmp_path):
     done = run("--station", station, "--lane", "parts", "--out", tmp_path / "run", "--frames", 2, "--json")
     told = json.loads(done.stdout)
     assert (told["frames"], told["lost_here"], told["folder"]) == (2, 0, str(tmp_path / "run"))
+
+
+def test_exposures_that_came_damaged_before_the_first_frame_are_missing_in_a_recording():
+    account = Account()
+    for sequence in (3, 4, 6):
+        account.add(a_frame(sequence, first_sequence=1))
+    assert (account.frames, account.holes) == (3, 3)
 
 
 def test_seconds_end_a_recording(run, station, tmp_path):

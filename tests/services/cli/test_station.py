@@ -5,7 +5,8 @@ from inspection.errors import InspectionError
 from models.errors import ProviderMissing
 from models.provider import CPU, OPENVINO
 from services.cli import status_of
-from services.cli.station import FolderUnwritable, make_writable, station
+from services.cli.station import make_writable, station
+from services.station.place import FolderUnwritable
 
 TWO_CAMERAS = """
 name = "two-cameras"

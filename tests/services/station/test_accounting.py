@@ -15,6 +15,8 @@ from inspection.types import Verdict
 from services.live import LiveState
 from services.station.account import Delivered, LaneAccount
 from services.station.accounting import (
+    AWAY,
+    AWAY_S,
     GAP,
     LATE,
     LATE_S,
@@ -23,6 +25,7 @@ from services.station.accounting import (
     OVERLOAD,
     OVERLOAD_S,
     RECORDS_GAP,
+    STARTS_S,
     UNIT_GAP,
     Accounting,
 )
@@ -74,6 +77,7 @@ class Station:
             first=lambda _: None,
             engine_logs=self.logs,
         )
+        self.accounting.came()
 
     def passes(self, seconds: float) -> None:
         self.now += timedelta(seconds=seconds)
@@ -444,6 +448,53 @@ def test_a_program_that_fails_on_frames_is_an_alarm_until_a_minute_after_the_las
     assert station.alarms[MISTAKEN].facts["count"] == 1
 
 
+def test_an_engine_that_is_away_is_an_alarm_on_every_lane_until_it_is_back(station):
+    station.says(ACCOUNT)
+    station.records.gone()
+    station.accounting.look_for_engine()
+    assert station.alarms == {}, "a station that is stopped ends its engine first"
+    station.passes(AWAY_S)
+    station.accounting.look_for_engine()
+    assert not station.alarms[AWAY].withholds
+    (shown,) = station.live.board.shown(station.now)
+    assert (shown.alarm.code, shown.alarm.lane, shown.state) == (AWAY, "strip", "unacknowledged")
+    assert station.metric('alarm{code="SVC-ENGINE-AWAY",lane="strip"} 1.0')
+    station.records.greet(Hello({}, {}))
+    station.accounting.look_for_engine()
+    assert station.alarms == {}
+    assert [one.state for one in station.live.board.shown(station.now)] == ["returned"]
+
+
+def test_an_engine_whose_records_cannot_be_stored_comes_again_and_again_and_is_away_all_the_time(station):
+    station.says(ACCOUNT)
+    station.records.gone()
+    station.passes(AWAY_S / 2)
+    # It said hello, and the database did not let it in.
+    station.accounting.greet(Hello({}, {}))
+    station.records.gone()
+    station.passes(AWAY_S / 2)
+    station.accounting.look_for_engine()
+    assert set(station.alarms) == {AWAY}
+
+
+def test_a_service_to_which_no_engine_ever_came_says_so_of_every_lane_of_its_station(station):
+    told = {}
+    accounting = Accounting(
+        station.store,
+        "demo",
+        lanes=["strip", "parts"],
+        alarmed=lambda lane, alarms, _: told.update({lane: [alarm.code for alarm in alarms]}),
+        monotonic_s=lambda: station.now.timestamp(),
+        now=lambda: station.now,
+    )
+    station.passes(STARTS_S - 1)
+    accounting.look_for_engine()
+    assert told == {}, "both may be starting"
+    station.passes(1)
+    accounting.look_for_engine()
+    assert told == {"parts": [AWAY], "strip": [AWAY]}
+
+
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_every_alarm_says_what_happened_and_what_to_do(station, language):
     station.unit(told=2)
@@ -454,8 +505,10 @@ def test_every_alarm_says_what_happened_and_what_to_do(station, language):
     with writing(engine) as connection:
         connection.execute(delete(tables.rollup_units))
     engine.dispose()
+    station.records.gone()
+    station.passes(AWAY_S)
     station.accounting.audit()
-    assert set(station.alarms) == {GAP, UNIT_GAP, RECORDS_GAP, LATE, OVERLOAD, MISTAKEN}
+    assert set(station.alarms) == {GAP, UNIT_GAP, RECORDS_GAP, LATE, OVERLOAD, MISTAKEN, AWAY}
     for alarm in station.alarms.values():
         said = explained(alarm, language, {"strip": Title(en="Strip", zh="带钢")})
         assert said.code == alarm.code

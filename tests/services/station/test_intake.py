@@ -1,5 +1,6 @@
 import threading
 from datetime import UTC, datetime
+from itertools import islice
 
 import numpy as np
 import pytest
@@ -7,8 +8,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cameras.errors import CameraLost
+from cameras.replay import ReplayCamera
+from cameras.settings import ReplaySettings
 from inspection.types import Frame
 from services.station.intake import Arrived, Intake
+from tests.cameras.recorded import record
 
 PIXELS = np.tile(np.arange(64, dtype=np.uint8) * 3, (32, 1))
 
@@ -96,6 +100,20 @@ def test_the_intake_gives_every_frame_once_in_order(sequences, holds):
         assert camera.all_given.wait(60)
         intake.leave()
         assert [one.sequence for one in intake.arrivals()] == sequences
+
+
+def test_a_recorded_run_is_counted_as_it_was_live_also_what_was_damaged_before_its_first_frame(tmp_path):
+    def counted(camera, *, frames):
+        with Intake(camera, holds=None) as intake:
+            for arrived in islice(intake.arrivals(), frames):
+                intake.count(arrived)
+        return intake.exposures, intake.frames
+
+    with Pushes(5, 6, 8, damaged_first=3) as camera:
+        folder = record(tmp_path / "run", islice(camera.frames(), 3))
+    live = counted(Pushes(5, 6, 8, damaged_first=3), frames=3)
+    assert live == (7, 3)
+    assert counted(ReplayCamera("top", ReplaySettings(folder=folder)), frames=3) == live
 
 
 @given(st.lists(st.integers(0, 40), min_size=1, max_size=20))

@@ -47,9 +47,14 @@ class Books:
         with self._changed:
             assert self._changed.wait_for(lambda: len(self.kept) >= number, timeout=20)
 
-    def open(self, address):
+    def open(self, address, *, silent_s=link.SILENT_S):
         return Reception(
-            address, greet=self.greet, commit=self.commit, stands=self.stands.append, gone=self.gone.set
+            address,
+            greet=self.greet,
+            commit=self.commit,
+            stands=self.stands.append,
+            gone=self.gone.set,
+            silent_s=silent_s,
         )
 
 
@@ -127,6 +132,32 @@ def test_the_service_hears_when_the_engine_is_gone(address):
         with Client(address.path, authkey=address.key) as engine:
             engine.send(Hello({}, {}))
         assert books.gone.wait(10)
+
+
+def test_an_engine_that_hangs_counts_as_gone_though_its_connection_stands(address):
+    books = Books()
+    with (
+        books.open(address, silent_s=0.2),
+        Client(address.path, authkey=address.key) as engine,
+    ):
+        engine.send(Hello({}, {}))
+        assert books.gone.wait(10)
+
+
+def test_an_engine_that_hung_comes_again_once_it_can_and_brings_what_was_not_taken(address):
+    books, goes_on = Books(), threading.Event()
+
+    def hangs():
+        goes_on.wait(20)
+        return ()
+
+    with books.open(address, silent_s=0.2), Courier(address, accounts=hangs) as courier:
+        courier.send(a_state(1))
+        assert books.gone.wait(10)
+        assert books.kept == []
+        goes_on.set()
+        books.wait_for(1)
+    assert [state.lane for state in books.kept] == ["1"]
 
 
 def test_a_stranger_without_the_key_is_not_let_in_and_the_engine_still_is(address):

@@ -5,12 +5,14 @@ from datetime import UTC, datetime, timedelta, timezone
 from urllib.parse import quote
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from inspection.errors import InspectionError
+from inspection.identity import IdentifierCode
 from traceability.errors import CodeNotParsed
-from traceability.identifiers import LONGEST, Minter, oid, parse, unit_code_of_file
+from traceability.identifiers import LONGEST, Minter, gs1, oid, parse, unit_code_of_file
+from traceability.resolution import anchor
 
 prefixes = st.from_regex(r"[0-9]{1,4}(\.[0-9A-Za-z_-]{1,8}){0,4}", fullmatch=True)
 suffixes = st.text(min_size=1, max_size=60).map(lambda text: unicodedata.normalize("NFC", text).strip())
@@ -139,6 +141,32 @@ def test_a_digital_link_of_an_older_label_is_one_when_one_says_so():
 def test_a_code_behind_a_resolver_of_ours_is_read_from_its_address(stem: str, prefix: str, suffix: str):
     code = parse(f"{prefix}/{suffix}")
     assert parse(f"https://plant.example{stem}/id/{quote(str(code), safe='/:')}") == code
+
+
+keys = st.sampled_from(gs1.primary_keys())
+unit_codes = st.one_of(
+    plain_numbers,
+    keys,
+    st.tuples(prefixes | keys, suffixes | keys | st.just("01/09520123456788")).map("/".join),
+    st.sampled_from(
+        (
+            "VAA08810012345678/01/7",
+            "urn:oid:1.2.156.3001.501",
+            "ecode:000016901234567892",
+            "(00)095201234567891235",
+            "(01)09520123456788(21)A/7?%",
+        )
+    ),
+).map(parse)
+
+
+@given(unit_codes, st.sampled_from(["", "/", "/plant", "/01/09520123456788"]))
+@example(parse("01"), "")
+@example(parse("00"), "/plant")
+@example(parse("01/7"), "")
+@example(parse("86/01/09520123456788"), "")
+def test_the_address_of_every_unit_reads_back_as_its_code(code: IdentifierCode, stem: str):
+    assert parse(anchor(code, f"https://plant.example{stem}")) == code
 
 
 def test_a_handle_on_a_proxy_is_all_of_the_path_also_where_id_is_in_it():
