@@ -37,6 +37,10 @@ LONGEST: Final = timedelta(hours=12)
 """A session ends with the shift, used or not."""
 TOUCH_EVERY: Final = timedelta(seconds=30)
 
+PERSON_NAME: Final = r"^[\w.@-]*[\w@-][\w.@-]*$"
+"""What signs in: typed by people, and part of an address, in which dots alone lead elsewhere."""
+LONGEST_NAME: Final = 60
+
 SHORTEST_PASSWORD: Final = 10
 LONGEST_PASSWORD: Final = 200
 SHORTEST_PIN: Final = 4

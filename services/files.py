@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import logging
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -18,7 +19,7 @@ from cameras.errors import RunUnreadable
 from cameras.recording import ARRAY, MANIFEST, PICTURES, RecordedFrame, Run, pixels_of, read_run, unreadable
 from inspection.errors import InspectionError, SensorMisfit
 from inspection.identity import IdentifierCode
-from inspection.pipeline import Pipeline, ViewPipelines
+from inspection.pipeline import PROGRAM_FAILED, Pipeline, ViewPipelines
 from inspection.tally import FRAME_LOST, VIEW_MISSING, UnitTally
 from inspection.types import (
     Frame,
@@ -34,6 +35,8 @@ from inspection.vision.decoding import decode_image
 from inspection.vision.waveform import Waveform, decode_wav
 from traceability.identifiers import EXAMPLE_PREFIX, Minter, unit_code_of_file
 from traceability.store import FILES_LANE, FILES_STATION
+
+logger = logging.getLogger(__name__)
 
 WAVEFORM: Final = ".wav"
 """What a recorded waveform is called, beside the pictures."""
@@ -268,16 +271,7 @@ def inspect_all(
     views = tuple(pipeline.views) if isinstance(pipeline, ViewPipelines) else ()
     for unit in units:
         started_at = datetime.now(UTC)
-        looked = []
-        for one in unit:
-            data, image, failure = None, None, None
-            try:
-                data = _read(one)
-                image = _decoded(data, one, pipeline)
-            except InspectionError as error:
-                failure = error
-            result = _judged(one, image, failure, pipeline, started_at)
-            looked.append((one, data, image, failure, result))
+        looked = [(one, *_looked_at(one, pipeline, started_at)) for one in unit]
         digests = [None if data is None else hashlib.sha256(data).hexdigest() for _, data, *_ in looked]
         begun = InspectionBegun(
             id=uuid7(),
@@ -295,7 +289,7 @@ def inspect_all(
                 tally.lost(1, reason=result.failure or FRAME_LOST)
             else:
                 tally.add(result)
-        inspection = tally.close(datetime.now(UTC))
+        inspection = _closed(tally)
         yield tuple(
             Inspected(
                 given=one,
@@ -376,14 +370,14 @@ def _unreadable(path: Path, reason: str) -> FileUnreadable:
     )
 
 
-def _judged(
-    one: Given,
-    image: Image | None,
-    failure: InspectionError | None,
-    pipeline: Pipeline | ViewPipelines,
-    at: datetime,
-) -> FrameResult:
-    if image is not None:
+def _looked_at(
+    one: Given, pipeline: Pipeline | ViewPipelines, at: datetime
+) -> tuple[bytes | None, Image | None, InspectionError | None, FrameResult]:
+    """Its bytes and its pixels, as far as they could be had, why it was not judged, and what was seen."""
+    data, image, failure = None, None, None
+    try:
+        data = _read(one)
+        image = _decoded(data, one, pipeline)
         frame = Frame(
             pixels=image,
             camera=one.camera,
@@ -391,13 +385,27 @@ def _judged(
             captured_at=one.captured_at or at,
             y_origin_mm=one.y_origin_mm,
         )
-        return pipeline.inspect(frame)
-    return FrameResult(
+        return data, image, None, pipeline.inspect(frame)
+    except InspectionError as error:
+        failure = error
+    except Exception:
+        # A mistake of ours, or of a library that decodes, costs this picture, not those after it.
+        logger.exception("%s: a mistake of the program", one.name)
+    result = FrameResult(
         camera=one.camera,
         sequence=one.sequence,
         verdict=Verdict.NOT_INSPECTED,
         defects=(),
         measurements=(),
         timings_ms={},
-        failure="INS-ERROR" if failure is None else failure.code,
+        failure=PROGRAM_FAILED if failure is None else failure.code,
     )
+    return data, image, failure, result
+
+
+def _closed(tally: UnitTally) -> Inspection:
+    try:
+        return tally.close(datetime.now(UTC))
+    except Exception:
+        logger.exception("Unit %s cannot be judged: a mistake of the program", tally.begun.unit)
+        return tally.close_unjudged(datetime.now(UTC), failure=PROGRAM_FAILED)

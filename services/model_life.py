@@ -344,7 +344,7 @@ class ModelLife:
     def approve(self, name: str, *, by: Person, at: datetime, seen: str | None = None) -> Standing:
         """By another person than who proposed it, once it has passed its gates. Raises GateClosed.
 
-        seen  the version that was looked at; None at the command line, which shows the one that waits
+        seen  the version that was looked at, or that the command line named; None: the one that waits
         """
         check_right_of(by, Right.APPROVE)
         stands = self._with_candidate(name)

@@ -113,6 +113,12 @@ class LedgerKeyUnreadable(InspectionError):
     code = "TRC-LEDGER-KEY"
 
 
+class LedgerUnwritable(InspectionError):
+    """There is no key yet, and none can be kept where it is to be. Facts: folder, reason."""
+
+    code = "TRC-LEDGER-UNWRITABLE"
+
+
 class HeadsUnreadable(InspectionError):
     """The file of kept heads. Facts: file, reason."""
 

@@ -23,7 +23,7 @@ from sqlalchemy import Connection, func, select, update
 from uuid_utils.compat import uuid7
 
 from traceability import database, tables
-from traceability.errors import HeadsUnreadable, LedgerForked, LedgerKeyUnreadable
+from traceability.errors import HeadsUnreadable, LedgerForked, LedgerKeyUnreadable, LedgerUnwritable
 from traceability.statements import Plain
 from traceability.verifier import HASHES, NotProven, canonical, node_hash, prove_head, record_leaf
 
@@ -366,20 +366,40 @@ def public_bytes(key: Ed25519PrivateKey) -> bytes:
     return key.public_key().public_bytes(serialization.Encoding.Raw, serialization.PublicFormat.Raw)
 
 
+def _make_key(file: Path) -> None:
+    """A new key. Raises LedgerUnwritable, and leaves no part of a key behind."""
+    pem = Ed25519PrivateKey.generate().private_bytes(
+        serialization.Encoding.PEM,
+        serialization.PrivateFormat.PKCS8,
+        serialization.NoEncryption(),
+    )
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        # Made readable by its owner alone, before there is anything in it to read.
+        handle = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        try:
+            with os.fdopen(handle, "wb") as made:
+                made.write(pem)
+        except OSError:
+            # A full disk takes the name and not the key: at the next start that would be one that is spoilt.
+            file.unlink(missing_ok=True)
+            raise
+    except OSError as error:
+        folder = str(file.parent.absolute())
+        reason = error.strerror or str(error)
+        raise LedgerUnwritable(
+            f"Nothing can be written to the ledger's folder {folder}: {reason}.",
+            action="Free the disk, mend its permissions, or name another folder for the ledger; its key is made there, "
+            "and nothing was signed yet.",
+            folder=folder,
+            reason=reason,
+        ) from error
+
+
 def _open_key(file: Path) -> Ed25519PrivateKey:
     try:
         if not file.exists():
-            file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-            key = Ed25519PrivateKey.generate()
-            pem = key.private_bytes(
-                serialization.Encoding.PEM,
-                serialization.PrivateFormat.PKCS8,
-                serialization.NoEncryption(),
-            )
-            # Made readable by its owner alone, before there is anything in it to read.
-            handle = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-            with os.fdopen(handle, "wb") as made:
-                made.write(pem)
+            _make_key(file)
         found = serialization.load_pem_private_key(file.read_bytes(), password=None)
     except (OSError, ValueError, TypeError) as error:
         reason = getattr(error, "strerror", None) or "no private key in PEM"

@@ -13,6 +13,8 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from services.access import (
     COOKIE,
+    LONGEST_NAME,
+    PERSON_NAME,
     AccessHere,
     Caller,
     Right,
@@ -32,7 +34,7 @@ RoleName = Literal["operator", "engineer", "integrator", "administrator", "audit
 RightName = Literal[
     "operate", "bypass", "dispose", "record", "configure", "approve", "administer", "read_audit"
 ]
-Name = Annotated[str, Field(min_length=1, max_length=60, pattern=r"^[\w.@-]+$")]
+Name = Annotated[str, Field(max_length=LONGEST_NAME, pattern=PERSON_NAME)]
 Text = Annotated[str, Field(min_length=1, max_length=100)]
 Secret = Annotated[str, Field(max_length=1000)]
 

@@ -399,7 +399,14 @@ def judge(name: str, data: Path, listed: str | None, codes: tuple[str, ...], by:
 @by_option
 @database_option
 def approve(name: str, by: str, database: str) -> None:
-    _step(database, by, lambda plant, person, at: plant.approve(name, by=person, at=at))
+    """Says what waits before it asks for the password, and approves that alone."""
+    with TraceStore.open(database) as store:
+        waits = ModelLife(store, ModelStore.of_plant()).standing(name)
+    if waits.candidate is not None:
+        facts = {"name": name, "version": waits.candidate, "person": waits.proposed_by or "–"}
+        said = say("cli.model.approves", language_of_environment(), **facts)
+        Console(highlight=False).print(said, markup=False, soft_wrap=True)
+    _step(database, by, lambda plant, person, at: plant.approve(name, by=person, at=at, seen=waits.candidate))
 
 
 @model.command("promote", help=_help("promote"))

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime
 
 import click
 from rich.console import Console
 from rich.table import Table
 
-from services.access import Access
+from services.access import LONGEST_NAME, PERSON_NAME, Access
 from services.cli.options import database_option
 from services.text import language_of_environment, say
 from traceability.accounts import Accounts, Role
@@ -25,7 +26,7 @@ def person() -> None:
 
 
 @person.command("add", help=_help("cli.person.add"))
-@click.argument("name")
+@click.argument("name", callback=lambda context, argument, name: _checked(name))
 @click.option("--title", default=None, help=_help("cli.person.title"))
 @click.option(
     "--role", type=click.Choice([role.value for role in Role]), required=True, help=_help("cli.person.role")
@@ -37,7 +38,7 @@ def add(name: str, title: str | None, role: str, database: str) -> None:
         access = Access(Accounts(store))
         access.accounts.add(
             name=name,
-            title=title or name,
+            title=(title or "").strip() or name,
             role=Role(role),
             password_hash=access.hashed_password(_asked(name)),
             by=None,
@@ -77,6 +78,13 @@ def list_people(database: str) -> None:
         state = "" if one.is_active else say("cli.person.inactive", language)
         table.add_row(one.name, one.title, say(f"web.role.{one.role.value}", language), state)
     console.print(table)
+
+
+def _checked(name: str) -> str:
+    """By the rule of the page: a person it cannot name could not be changed or signed out there."""
+    if len(name) > LONGEST_NAME or not re.fullmatch(PERSON_NAME, name):
+        raise click.BadParameter(say("web.people.name_rule", language_of_environment()), param_hint="NAME")
+    return name
 
 
 def _asked(name: str) -> str:

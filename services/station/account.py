@@ -23,7 +23,8 @@ class LaneAccount:
     dropped      came and were passed over, since newer ones came before their turn
     passed_over  these and what the end of the station left unseen
     results      given to the sinks
-    mistakes     results, and verdicts of units, in which our own code threw: none of them is accepted
+    mistakes     how often our own code threw: on a frame, as a unit was judged or told of, or so that the lane ended.
+                 None of that is accepted
     withheld     exposures for which two units answer, or that stand for the unknown rest of a unit that was cut short
 
     The tallies, unit by unit, as they were closed:

@@ -205,7 +205,7 @@ def keep_running(
     say: Callable[[LaneState], None],
     still_ours_s: float = STILL_OURS_S,
 ) -> None:
-    """Run the lane, and again when its camera was lost, until it is stopped. A mistake of ours stops this lane.
+    """Run the lane, and again when its camera was lost or on a mistake of ours, until it is stopped.
 
     camera  the camera's name
     driver  what reads it, as the station's settings call that
@@ -253,9 +253,9 @@ def keep_running(
         except InspectionError:
             lane.stop.wait(began_s + CAMERA_RETRY_S - time.monotonic())
         except Exception:
-            logger.exception("Lane %s stopped on a mistake of the program", lane.name)
+            logger.exception("Lane %s ended on a mistake of the program; it begins again", lane.name)
             change("stopped", LANE_FAILED, {"lane": lane.name})
-            return
+            lane.stop.wait(began_s + CAMERA_RETRY_S - time.monotonic())
         else:
             break
     change("stopped")

@@ -30,7 +30,16 @@ from inspection.tally import (
     UnitTally,
     with_losses,
 )
-from inspection.types import Frame, FrameResult, Grade, InspectionBegun, ModelRef, RecipeRef, Verdict
+from inspection.types import (
+    Frame,
+    FrameResult,
+    Grade,
+    Inspection,
+    InspectionBegun,
+    ModelRef,
+    RecipeRef,
+    Verdict,
+)
 from services.station.account import LaneAccount
 from services.station.ahead import Ahead, Turn
 from services.station.intake import Arrived, Intake
@@ -65,6 +74,14 @@ def _as_it_counts(result: FrameResult, mode: Mode | Literal["unproven"]) -> Fram
     if mode not in WITHHELD:
         return result
     return replace(result, verdict=Verdict.NOT_INSPECTED, failure=result.failure or WITHHELD[mode])
+
+
+def _unaccepted(inspection: Inspection) -> Inspection:
+    """The unit of which not everybody took what there was to tell. What was refused stays refused."""
+    failures = dict(inspection.failures)
+    failures[PROGRAM_FAILED] = failures.get(PROGRAM_FAILED, 0) + 1
+    verdict = Verdict.worst([inspection.verdict, Verdict.NOT_INSPECTED])
+    return replace(inspection, verdict=verdict, grade=None, failures=failures)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -216,6 +233,8 @@ class Lane:
     _intake: Intake | None = field(default=None, init=False)
     _before: Frame | None = field(default=None, init=False)
     _doubtful: list[_Doubtful] = field(default_factory=list, init=False)
+    _unanswered: Arrived | None = field(default=None, init=False)
+    _is_untold: bool = field(default=False, init=False)
     _looking: list[threading.Lock] = field(init=False)
 
     def __post_init__(self) -> None:
@@ -235,7 +254,7 @@ class Lane:
         lost     told of the error that ends the run, which is raised, too; by then the unit in hand is closed
         """
         units = self.units()
-        self._answered_to, self._before = None, None
+        self._answered_to, self._before, self._unanswered = None, None, None
         self._doubtful.clear()
         why_ended = CAMERA_ENDED
         intake = Intake(camera, holds=self.holds)
@@ -263,14 +282,16 @@ class Lane:
             raise
         except Exception:
             why_ended = LANE_FAILED
+            self.account = self.account.with_mistake()
             raise
         finally:
             self._intake = None
             self._cut_short(why_ended)
-            if why_ended == LANE_FAILED:
-                self._leave_unseen(ahead, units)
-            self._finish()
-            self._balance(intake, before)
+            try:
+                self._leave_unseen(ahead, units, why_ended)
+                self._finish()
+            finally:
+                self._balance(intake, before)
 
     def leave(self) -> None:
         """End the frames of a camera that may be silent, so that `run` returns. Once `stop` is set, from another
@@ -343,11 +364,13 @@ class Lane:
         for turn, lost in with_losses(
             ahead.turns(), before_first=lambda turn: turn.arrived.lost_before_first
         ):
+            self._unanswered = turn.arrived
             self._begin_before(turn.arrived)
             self._account_for(lost, turn.sequence, units)
             frame = turn.frame
             if frame is None:
                 self._pass_over(turn.sequence, units)
+                self._unanswered = None
             else:
                 tally = self._due(frame.sequence, self._unit_of(frame, units))
                 if self.stop.is_set():
@@ -356,6 +379,7 @@ class Lane:
                     self.account = replace(self.account, passed_over=self.account.passed_over + 1)
                 else:
                     self._inspect(frame, tally, turn)
+                self._unanswered = None
                 if units.completes_unit(frame):
                     self._finish()
             self._balance(intake, before)
@@ -393,7 +417,7 @@ class Lane:
         if result.failure == PROGRAM_FAILED:
             self.account = self.account.with_mistake()
         for sink in self.sinks:
-            sink.frame_done(tally.begun, frame, result)
+            self._is_untold |= not self._has_told(sink.frame_done, tally.begun, frame, result)
 
     def _judged(self, frame: Frame, turn: Turn[_Seen], mode: Mode | Literal["unproven"]) -> FrameResult:
         if self._is_out_of_order(frame):
@@ -460,9 +484,9 @@ class Lane:
             first = share.last + 1
 
     def _pass_over(self, sequence: int, units: UnitSource) -> None:
+        self._lose(sequence, OVERRUN, units)
         account = self.account
         self.account = replace(account, passed_over=account.passed_over + 1, dropped=account.dropped + 1)
-        self._lose(sequence, OVERRUN, units)
 
     def _lose(self, sequence: int, reason: str, units: UnitSource) -> None:
         self._charge(units.unit_of_lost(sequence), sequence, reason, count=1)
@@ -483,16 +507,24 @@ class Lane:
             self._tally.cut_short(why)
             self._withheld()
 
-    def _leave_unseen(self, ahead: Ahead[_Seen], units: UnitSource) -> None:
-        """Charge what came and will not be looked at any more, since this lane has failed."""
-        failed_in = self._tally
-        for arrived in ahead.rest():
+    def _leave_unseen(self, ahead: Ahead[_Seen], units: UnitSource, why: str) -> None:
+        """Charge what came and will not be looked at any more, since this lane ends on it or before it."""
+        ended_in = self._tally
+        unanswered = () if self._unanswered is None else (self._unanswered,)
+        for arrived in (*unanswered, *ahead.rest()):
             answered_to = self._begin_before(arrived)
-            self._account_for(max(0, arrived.sequence - answered_to - 1), arrived.sequence, units)
+            try:
+                self._account_for(max(0, arrived.sequence - answered_to - 1), arrived.sequence, units)
+                self._lose(arrived.sequence, why, units)
+            except Exception:
+                # What names the units may be what fell over. Then it is charged to the unit in hand; where there is
+                # none, the account shows a gap.
+                logger.exception("Lane %s: no unit is known of exposure %d", self.name, arrived.sequence)
+                count = max(1, arrived.sequence - self._begin_before(arrived))
+                self._charge(None, arrived.sequence, why, count=count)
             self.account = replace(self.account, passed_over=self.account.passed_over + 1)
-            self._lose(arrived.sequence, LANE_FAILED, units)
-        if self._tally is not failed_in:
-            self._cut_short(LANE_FAILED)
+        if self._tally is not ended_in:
+            self._cut_short(why)
 
     def _withheld(self) -> None:
         self.account = replace(self.account, withheld=self.account.withheld + 1)
@@ -544,7 +576,7 @@ class Lane:
             without_code=self.recipe.pipeline.without_code,
         )
         for sink in self.sinks:
-            sink.unit_begun(begun)
+            self._is_untold |= not self._has_told(sink.unit_begun, begun)
         return self._tally
 
     def _finish(self) -> None:
@@ -564,9 +596,26 @@ class Lane:
             # No frame of it came while the lane inspected: its defects are on record, and it is in no count of refused
             # units. One of which a frame did keeps the verdict of its worst defect.
             inspection = replace(inspection, verdict=Verdict.NOT_INSPECTED)
+        is_untold, self._is_untold = self._is_untold, False
+        if is_untold:
+            inspection = _unaccepted(inspection)
         challenge, self._challenge = self._challenge, None
         self.account = self.account.with_unit(inspection)
         for sink in self.sinks:
-            sink.unit_done(inspection)
+            if not self._has_told(sink.unit_done, inspection):
+                # The log is told before the line, and the line before the service: who comes after one that did not
+                # take the verdict is told of no accepted unit.
+                inspection = _unaccepted(inspection)
         if challenge is not None and challenge.is_all:
             self.challenged(challenge.is_caught)
+
+    def _has_told(self, tell: Callable[..., None], *told: object) -> bool:
+        """Whether a sink took what it is told. One that throws costs the unit, not the lane, and keeps nothing from the
+        others."""
+        try:
+            tell(*told)
+        except Exception:
+            logger.exception("Lane %s: a sink did not take it: a mistake of the program", self.name)
+            self.account = self.account.with_mistake()
+            return False
+        return True

@@ -99,7 +99,11 @@ class Reporter:
         with suppress(OSError, AttributeError):
             os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), _NICENESS)
         while (job := self._jobs.get()) is not None:
-            self._courier.send(self._message(job))
+            try:
+                self._courier.send(self._message(job))
+            except Exception:
+                # Of a frame the service withholds the unit for it; of a unit it says that its record is late.
+                logger.exception("The service could not be told: a mistake of the program")
             if self._jobs.empty():
                 time.sleep(GATHER_S)
 

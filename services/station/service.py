@@ -61,7 +61,7 @@ STUDY_EVERY_S: Final = 30.0
 SEND_EVERY_S: Final = 10.0
 """So often a bucket that was away is tried again."""
 
-SEAL_EVERY_S: Final = 600
+SEAL_EVERY_S: Final = 600.0
 """What was recorded since the last head can be taken back without a trace: so long at most."""
 
 
@@ -151,7 +151,8 @@ def run_service(station: StationSettings, address: Address, place: ServicePlace,
         threading.Thread(
             target=keep_sending, args=(images, live.metrics.waiting, stop), name="spool", daemon=True
         ).start()
-        threading.Thread(target=_watch, args=(store, stop), name="models", daemon=True).start()
+        life = ModelLife(store, ModelStore.of_plant())
+        threading.Thread(target=keep_watching, args=(life, stop), name="models", daemon=True).start()
         threading.Thread(
             target=keep_studying, args=(store, station.name, stop), name="studies", daemon=True
         ).start()
@@ -166,7 +167,7 @@ def run_service(station: StationSettings, address: Address, place: ServicePlace,
         gc.collect()
         gc.freeze()
         parent.send("ready")
-        sealing = threading.Thread(target=_seal, args=(store, sealer, stop), name="ledger")
+        sealing = threading.Thread(target=keep_sealing, args=(store, sealer, stop), name="ledger")
         sealing.start()
         while serving.is_alive() and not stop.wait(0.5):
             pass
@@ -178,32 +179,36 @@ def run_service(station: StationSettings, address: Address, place: ServicePlace,
         sealing.join()
 
 
-def keep_auditing(accounting: Accounting, stop: threading.Event, *, every_s: float = AUDIT_EVERY_S) -> None:
-    """Compare the records with what was handed over, until `stop` is set."""
+def _keep_at(act: Callable[[], None], stop: threading.Event, *, every_s: float, failed: str) -> None:
+    """Do it now and every so often, until `stop` is set. A mistake of ours, too, costs one time: a thread that ended
+    would leave undone for good, and unseen, what it is there for. failed: what is logged of it"""
     while not stop.is_set():
         try:
-            accounting.audit()
+            act()
         except Exception:
-            # A mistake of ours, too: nobody would see that records are compared no more.
-            logger.exception("The records could not be audited; they are again in %g s", every_s)
+            logger.exception("%s; again in %g s", failed, every_s)
         stop.wait(every_s)
+
+
+def keep_auditing(accounting: Accounting, stop: threading.Event, *, every_s: float = AUDIT_EVERY_S) -> None:
+    """Compare the records with what was handed over, until `stop` is set."""
+    _keep_at(accounting.audit, stop, every_s=every_s, failed="The records could not be audited")
 
 
 def keep_looking_for_engine(accounting: Accounting, stop: threading.Event) -> None:
     """Raise and clear the alarm of an engine that is away, also while no database answers."""
-    while not stop.wait(LOOK_EVERY_S):
-        try:
-            accounting.look_for_engine()
-        except Exception:
-            logger.exception("It was not seen whether the engine is here; again in %g s", LOOK_EVERY_S)
+    failed = "It was not seen whether the engine is here"
+    _keep_at(accounting.look_for_engine, stop, every_s=LOOK_EVERY_S, failed=failed)
 
 
 def keep_sending(images: ImageStore, told: Callable[[int], None], stop: threading.Event) -> None:
     """Bring pictures to their bucket that waited here while it was away."""
     is_away = False
-    while not stop.is_set():
+
+    def send() -> None:
+        nonlocal is_away
+        told(len(images.waiting()))
         try:
-            told(len(images.waiting()))
             sent = images.send_on()
             if sent.pictures:
                 logger.info("%d pictures that waited here are in their bucket", sent.pictures)
@@ -216,19 +221,19 @@ def keep_sending(images: ImageStore, told: Callable[[int], None], stop: threadin
                 logger.error("Pictures wait here: %s %s", error.code, error)
             is_away = True
         told(len(images.waiting()))
-        stop.wait(SEND_EVERY_S)
+
+    _keep_at(send, stop, every_s=SEND_EVERY_S, failed="Pictures that wait here could not be sent on")
 
 
-def _watch(store: TraceStore, stop: threading.Event) -> None:
+def keep_watching(life: ModelLife, stop: threading.Event, *, every_s: float = WATCH_EVERY_S) -> None:
     """Take a promoted model back that does otherwise than the one before."""
-    life = ModelLife(store, ModelStore.of_plant())
-    while not stop.wait(WATCH_EVERY_S):
-        try:
-            for name in life.promoted():
-                for drift in life.watch(name, at=datetime.now(UTC)):
-                    logger.warning("The model %s was taken back: %s", name, drift)
-        except (InspectionError, OSError, ValueError):
-            logger.exception("The promoted models could not be watched; again in %g s", WATCH_EVERY_S)
+
+    def watch() -> None:
+        for name in life.promoted():
+            for drift in life.watch(name, at=datetime.now(UTC)):
+                logger.warning("The model %s was taken back: %s", name, drift)
+
+    _keep_at(watch, stop, every_s=every_s, failed="The promoted models could not be watched")
 
 
 def keep_studying(
@@ -236,13 +241,12 @@ def keep_studying(
 ) -> None:
     """Make the studies of golden parts that are due; the page of studies says why one that is due cannot be made."""
     refused: dict[str, str] = {}
-    while not stop.is_set():
-        try:
-            for one in standing(store, station=station):
-                _study(store, one, refused)
-        except InspectionError:
-            logger.exception("Studies of golden parts could not be made; again in %g s", every_s)
-        stop.wait(every_s)
+
+    def study() -> None:
+        for one in standing(store, station=station):
+            _study(store, one, refused)
+
+    _keep_at(study, stop, every_s=every_s, failed="Studies of golden parts could not be made")
 
 
 def _study(store: TraceStore, due: StandingStudy, refused: dict[str, str]) -> None:
@@ -279,17 +283,22 @@ def _first_run_code(store: TraceStore, folder: Path) -> str | None:
 def _seed(store: TraceStore, images: ImageStore, station: StationSettings, seed: int) -> None:
     try:
         simulate_shifts(store, images, station, seed=seed)
-    except InspectionError:
+    except Exception:
         logger.exception("The simulated history could not be stored; the station goes on without it.")
 
 
-def _seal(store: TraceStore, sealer: Sealer, stop: threading.Event) -> None:
+def keep_sealing(
+    store: TraceStore, sealer: Sealer, stop: threading.Event, *, every_s: float = SEAL_EVERY_S
+) -> None:
     """Sign a head now and then, and once more at the end."""
     is_last = False
     while not is_last:
-        is_last = stop.wait(SEAL_EVERY_S)
+        is_last = stop.wait(every_s)
         try:
             with store.reading() as connection:
                 sealer.seal(connection)
         except InspectionError as error:
             logger.error("The ledger was not sealed: %s %s", error.code, error)
+        except Exception:
+            # A mistake of ours, too, costs one head: the next one is over all that this one was to be over.
+            logger.exception("The ledger was not sealed")

@@ -15,6 +15,8 @@ from fastapi.responses import HTMLResponse, RedirectResponse, Response
 from inspection.errors import InspectionError
 from services.access import (
     COOKIE,
+    LONGEST_NAME,
+    PERSON_NAME,
     Access,
     AccessHere,
     Caller,
@@ -42,7 +44,7 @@ router = APIRouter(include_in_schema=False, default_response_class=HTMLResponse)
 ENTRIES_AT_ONCE = 100
 
 Short = Annotated[str, Form(max_length=100)]
-Name = Annotated[str, Form(min_length=1, max_length=60, pattern=r"^[\w.@-]+$")]
+Name = Annotated[str, Form(max_length=LONGEST_NAME, pattern=PERSON_NAME)]
 Secret = Annotated[str, Form(max_length=1000)]
 
 Did = Literal["added", "saved", "unchanged", "sessions_ended"]

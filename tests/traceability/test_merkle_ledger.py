@@ -29,7 +29,13 @@ from tests.drawn_coil import COIL_B, LINKS, SEGMENTS, UNITS
 from traceability import tables
 from traceability.certificate import as_json, certify
 from traceability.codes import CodeRegister
-from traceability.errors import HeadsUnreadable, LedgerForked, LedgerKeyUnreadable, UnitUnknown
+from traceability.errors import (
+    HeadsUnreadable,
+    LedgerForked,
+    LedgerKeyUnreadable,
+    LedgerUnwritable,
+    UnitUnknown,
+)
 from traceability.genealogy.cuts import Link, LinkKind
 from traceability.genealogy.recording import record, void
 from traceability.identifiers import parse
@@ -390,6 +396,34 @@ def test_the_key_is_the_owners_alone_and_stays_the_same(tmp_path: Path):
     file.write_text("no key")
     with pytest.raises(LedgerKeyUnreadable):
         Sealer(tmp_path / "ledger")
+
+
+def test_a_disk_that_is_full_at_the_first_start_asks_for_room_and_for_no_copy_of_a_key(
+    tmp_path: Path, monkeypatch
+):
+    opened = os.open
+
+    def full(path, flags, mode=0o777):
+        """A file that takes its name and nothing else."""
+        os.close(opened(path, flags, mode))
+        return opened("/dev/full", os.O_WRONLY)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "open", full)
+        with pytest.raises(LedgerUnwritable) as refusal:
+            Sealer(tmp_path / "ledger")
+    assert refusal.value.facts == {
+        "folder": str(tmp_path / "ledger"),
+        "reason": "No space left on device",
+    }
+    # With room for it again, it starts.
+    assert Sealer(tmp_path / "ledger").heads() == []
+
+
+def test_a_ledgers_folder_that_cannot_be_made_says_so(tmp_path: Path):
+    (tmp_path / "in the way").write_text("a file")
+    with pytest.raises(LedgerUnwritable):
+        Sealer(tmp_path / "in the way" / "ledger")
 
 
 def test_a_head_that_was_edited_is_no_head(store: TraceStore, sealer: Sealer, tmp_path: Path):

@@ -18,6 +18,7 @@ from inspection.errors import InspectionError
 from inspection.types import Frame, Verdict
 from inspection.vision.drawing import draw_strip_patch
 from inspection.vision.drawn_sensors import SAMPLE_HZ, draw_fringes, draw_laser, draw_waveform, some_shapes
+from services import files
 from services.cli import status_of
 from services.cli.inspect import NothingGiven, OutputTaken, inspect
 from services.cli.options import OutputUnwritable
@@ -449,6 +450,27 @@ def test_a_picture_too_long_for_a_jpeg_is_drawn_as_png_and_the_others_follow(her
     assert len(list((here / "marked").glob("*.jpg"))) == 3
     (drawn,) = (here / "marked").glob("*.png")
     assert cv2.imread(str(drawn)).shape[1] == 64
+
+
+def test_a_picture_on_which_the_program_falls_over_is_not_inspected_and_the_others_are(
+    here, pictures, monkeypatch, caplog
+):
+    whole = files.decode_image
+    broken = (pictures / "1.png").read_bytes()
+
+    def falls_over(data):
+        if data == broken:
+            raise ZeroDivisionError("in a decoder")
+        return whole(data)
+
+    monkeypatch.setattr(files, "decode_image", falls_over)
+    status, printed = call(pictures, "--json", here / "out.jsonl")
+    assert status == 1
+    assert "3 given = 2 inspected + 1 not inspected; unaccounted: 0" in printed
+    assert "1 × INS-PROGRAM-FAILED  the program failed on the frame" in printed
+    told = [(Path(one["image"]).name, one["failure"]) for one in lines(here / "out.jsonl")]
+    assert told == [("0.png", None), ("1.png", "INS-PROGRAM-FAILED"), ("2.png", None)]
+    assert "ZeroDivisionError: in a decoder" in caplog.text
 
 
 def test_a_copy_of_a_picture_with_the_longest_name_is_named_by_what_fits(here, pictures):

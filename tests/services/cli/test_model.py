@@ -18,7 +18,8 @@ from models.training.dataset import drawn_parts
 from services.access import Access, RightMissing, SignInRefused
 from services.cli.model import model
 from services.cli.options import OutputUnwritable
-from services.model_life import NotSeenEnough, SecondPersonNeeded
+from services.cli.signing import signs
+from services.model_life import CandidateUnseen, ModelLife, NotSeenEnough, SecondPersonNeeded
 from tests.builders import NOON, a_defect, an_inspection
 from tests.models.networks import a_model, answering
 from tests.models.releases import PART, STRIP
@@ -273,6 +274,30 @@ def test_a_candidate_goes_by_command_from_proposal_to_force_and_back(plant):
         "model.taken_back",
     ]
     assert "it looks odd" in does(plant, "life", METAL).output
+
+
+def test_what_is_approved_by_command_is_named_before_the_password_and_another_that_waits_by_then_is_not(
+    plant, monkeypatch
+):
+    does(plant, "propose", METAL, "--version", "1.1.0", by="chen")
+    gold = gold_of_good_ones(plant)
+    does(plant, "lock-gold", METAL, "--data", str(gold), by="wang")
+    does(plant, "judge", METAL, "--data", str(gold), by="chen")
+    standing = ModelLife.standing
+
+    def another_waits(life, name):
+        """What was seen is no longer what waits once the password is typed."""
+        return replace(standing(life, name), candidate="1.0.9", proposed_by="zhao")
+
+    with monkeypatch.context() as before:
+        before.setattr(ModelLife, "standing", another_waits)
+        before.setattr("services.cli.model.signs", lambda store, by: (before.undo(), signs(store, by))[1])
+        with pytest.raises(CandidateUnseen, match=r"1\.1\.0 waits by now; looked at was 1\.0\.9"):
+            does(plant, "approve", METAL, by="wang")
+    told = does(plant, "approve", METAL, by="wang").output
+    said, asked_for = f"To be approved: {METAL} 1.1.0, proposed by chen", "Password of wang"
+    assert 0 <= told.index(said) < told.index(asked_for)
+    assert "approved by wang" in told
 
 
 def test_a_wrong_password_and_a_missing_right_change_nothing(plant):

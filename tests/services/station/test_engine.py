@@ -144,17 +144,25 @@ def test_a_camera_that_ran_is_opened_again_at_once_and_one_that_did_not_after_a_
     assert 0 < after_a_while <= CAMERA_RETRY_S
 
 
-class FallsOverItself(Lane):
-    """A lane with a mistake of ours in it."""
+class FallsOverOnce(Lane):
+    """A lane with a mistake of ours in it, which shows on its first frame of all."""
 
     def _due(self, sequence, unit):
-        raise ZeroDivisionError
+        if self.account.mistakes == 0:
+            raise ZeroDivisionError
+        return super()._due(sequence, unit)
 
 
-def test_a_mistake_of_ours_stops_the_lane_and_is_said():
-    said, _ = keep(Keeps(), Plays(0), of=FallsOverItself)
-    assert conditions(said) == ["starting", "running", "stopped"]
-    assert said[-1].failure == LANE_FAILED
+def test_a_lane_that_ends_on_a_mistake_of_ours_says_so_and_begins_again_after_a_while():
+    sink = Keeps()
+    said, stop = keep(sink, Plays(0), Plays(0, 1), of=FallsOverOnce)
+    assert conditions(said) == ["starting", "running", "stopped", "running", "stopped"]
+    assert [state.failure for state in said] == [None, None, LANE_FAILED, None, None]
+    (waited_s,) = stop.waits_s
+    assert 0 < waited_s <= CAMERA_RETRY_S
+    # What it had in hand is on record, too.
+    assert [i.verdict.name for i in sink.done] == ["NOT_INSPECTED", "ACCEPT", "ACCEPT"]
+    assert sink.done[0].failures == {LANE_FAILED: 2}
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="memfd and eventfd are Linux's: run on Linux")

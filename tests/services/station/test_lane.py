@@ -17,7 +17,7 @@ from inspection.pipeline import PROGRAM_FAILED, VIEW_UNKNOWN, Pipeline, ViewPipe
 from inspection.repeats import RepeatRules
 from inspection.strip import StripRules
 from inspection.tally import CLOCK_BACKWARDS, FRAME_LOST, OVERRUN, UNACCOUNTED, VIEW_MISSING
-from inspection.types import Detections, Frame, RecipeRef, Stretch, Surface, Verdict
+from inspection.types import Detections, Frame, Limit, RecipeRef, Stretch, Surface, Verdict
 from services.station.lane import LANE_FAILED, MAX_UNITS_PER_HOLE, STOPPED, Lane, ReadyRecipe
 from services.station.units import CountedUnits
 from tests.services.station.test_intake import Pushes
@@ -308,6 +308,106 @@ def test_a_mistake_of_the_program_beside_the_frames_leaves_no_unit_without_a_ver
     assert (ended.frames_inspected, ended.frames_lost, ended.unaccounted) == (1, 1, 0)
     assert ended.failures == {LANE_FAILED: 1}
     assert lane.account.gap == 0
+
+
+class NamesNobody(CountedUnits):
+    """A source of units with a mistake of ours in it: from the second exposure on it names none.
+
+    even_lost  nor for what nobody saw
+    """
+
+    def __init__(self, frames, mint, *, even_lost) -> None:
+        super().__init__(frames, mint)
+        self._even_lost = even_lost
+
+    def unit_of(self, frame):
+        if frame.sequence > 0:
+            raise ZeroDivisionError
+        return super().unit_of(frame)
+
+    def unit_of_lost(self, sequence):
+        if self._even_lost:
+            raise ZeroDivisionError
+        return super().unit_of_lost(sequence)
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+@pytest.mark.parametrize("even_lost", [False, True])
+def test_a_coil_in_hand_as_its_name_is_lost_is_not_accepted_and_answers_for_what_came(even_lost, workers):
+    sink, camera = Keeps(), Pushes(0, 1, 3)
+    code = IdentifierCode(scheme="plain", raw="U1", canon="U1")
+    lane = a_lane(
+        sink,
+        holds=8,
+        workers=workers,
+        units=lambda: NamesNobody(9, lambda: code, even_lost=even_lost),
+    )
+
+    def started():
+        assert camera.all_given.wait(60)
+
+    with pytest.raises(ZeroDivisionError):
+        lane.run(camera, started=started)
+    (ended,) = sink.done
+    # One more for the rest of the coil.
+    assert (ended.verdict, ended.frames_inspected, ended.frames_lost) == (Verdict.NOT_INSPECTED, 1, 4)
+    assert (ended.unaccounted, lane.account.gap, lane.account.mistakes) == (0, 0, 1)
+
+
+def test_a_part_that_was_given_no_name_is_a_gap_in_the_account():
+    sink = Keeps()
+    lane = a_lane(sink, units=lambda: NamesNobody(1, lambda: None, even_lost=True))
+    with pytest.raises(ZeroDivisionError):
+        lane.run(Plays(1), started=lambda: None)
+    assert sink.done == []
+    # The accounting charges it to the unit that is closed next.
+    assert (lane.account.gap, lane.account.mistakes) == (1, 1)
+
+
+class FallsOverTold(Keeps):
+    """A sink with a mistake of ours in it, which shows on the second unit it is told of, in this step."""
+
+    def __init__(self, step) -> None:
+        super().__init__()
+        self._step = step
+
+    def unit_begun(self, begun):
+        super().unit_begun(begun)
+        self._fall("unit_begun")
+
+    def frame_done(self, inspection, frame, result):
+        super().frame_done(inspection, frame, result)
+        self._fall("frame_done")
+
+    def unit_done(self, inspection):
+        super().unit_done(inspection)
+        self._fall("unit_done")
+
+    def _fall(self, step):
+        if step == self._step and len(self.begun) == 2:
+            raise ZeroDivisionError
+
+
+@pytest.mark.parametrize("step", ["unit_begun", "frame_done", "unit_done"])
+def test_a_part_that_somebody_could_not_be_told_of_is_not_accepted_and_the_lane_goes_on(step, caplog):
+    broken, well = FallsOverTold(step), Keeps()
+    lane = a_lane(well)
+    lane.sinks = [broken, well]
+    lane.run(Plays(0, 1, 2), started=lambda: None)
+    assert [i.verdict.name for i in well.done] == ["ACCEPT", "NOT_INSPECTED", "ACCEPT"]
+    assert well.done[1].failures == {PROGRAM_FAILED: 1}
+    assert (len(well.begun), len(well.frames)) == (3, 3)
+    assert [one.exc_info[0] for one in caplog.records if one.exc_info] == [ZeroDivisionError]
+    assert (lane.account.mistakes, lane.account.gap) == (1, 0)
+
+
+def test_a_refused_part_that_somebody_could_not_be_told_of_stays_refused():
+    sink = FallsOverTold("frame_done")
+    lane = a_lane(sink, detector=SeesOneMark())
+    pits = Limit(kinds=frozenset({"pits"}), measure="score", review_from=None, reject_from=0.5)
+    lane.recipe = replace(lane.recipe, pipeline=replace(lane.recipe.pipeline, limits=(pits,)))
+    lane.run(Plays(0, 1), started=lambda: None)
+    assert [i.verdict.name for i in sink.done] == ["REJECT"] * 2
 
 
 class FallsOver(Pipeline):
@@ -750,12 +850,18 @@ def test_frames_that_wait_when_a_lane_falls_over_are_recorded_too(workers):
     camera = Pushes(0, 1, 2, 5)
     sink = Keeps()
     lane = a_lane(sink, holds=8, workers=workers)
+    well = lane.units
 
     def falls_over(*_):
         assert camera.all_given.wait(60)
         raise ZeroDivisionError
 
-    sink.frame_done = falls_over
+    def falling_over():
+        units = well()
+        units.completes_unit = falls_over
+        return units
+
+    lane.units = falling_over
     with pytest.raises(ZeroDivisionError):
         lane.run(camera, started=lambda: None)
     # And one each for what the failure left of the first, and for the rest of the last.

@@ -175,3 +175,15 @@ def test_a_frame_that_is_too_tall_for_a_picture_costs_no_result_and_no_record():
         (False, 65_536),
         (True, 40),
     ]
+
+
+def test_the_service_is_told_of_the_next_unit_after_a_mistake_in_telling_it_of_one(caplog):
+    desk = Desk()
+    stranger, known = an_inspection(), an_inspection_begun()
+    with Reporter(desk) as reporter:
+        # Of a unit that nobody began there is nothing to put its pictures to.
+        reporter.unit_done(stranger)
+        reporter.unit_begun(known)
+        reporter.unit_done(an_inspection(id=known.id))
+    assert [one.id for one in desk.sent] == [known.id] * 2
+    assert "KeyError" in caplog.text
