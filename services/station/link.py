@@ -17,11 +17,13 @@ from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from multiprocessing.connection import Client, Connection, Listener
 from pathlib import Path
 from typing import Final
 from uuid import UUID
 
+from inspection.errors import InspectionError
 from inspection.types import Inspection, InspectionBegun
 from services.station.account import Delivered, LaneAccount
 from services.station.messages import (
@@ -284,6 +286,7 @@ class Reception:
         self._gone = gone
         self._wishes = wishes
         self._silent_s = silent_s
+        self._refused = ""
         self._closing = threading.Event()
         self._thread = threading.Thread(target=self._receive, name="reception", daemon=True)
 
@@ -314,18 +317,34 @@ class Reception:
                 except (OSError, EOFError):
                     logger.info("The engine's connection ended.")
                 except Exception:
-                    # Not acknowledged, so the engine keeps the batch, comes again and brings it again.
-                    logger.exception("What the engine brought could not be stored; it keeps it.")
+                    logger.exception("The engine was not understood.")
             self._gone()
 
     def _attend(self, engine: Connection) -> None:
         hello = engine.recv()
         if not isinstance(hello, Hello):
             raise TypeError(f"the engine began with {type(hello).__name__}, not Hello")
-        self._greet(hello)
+        if not self._has_taken(partial(self._greet, hello)):
+            return
         while engine.poll(self._silent_s):
             batch = engine.recv()
-            self._commit(batch.messages)
+            if not self._has_taken(partial(self._commit, batch.messages)):
+                return
+            self._refused = ""
             engine.send(_Committed(len(batch.messages), self._wishes()))
             self._stands(batch.backlog)
         logger.warning("The engine said nothing for %g s; it is away until it comes again.", self._silent_s)
+
+    def _has_taken(self, take: Callable[[], None]) -> bool:
+        """Whether what the engine brought is stored. What is not, is not acknowledged: the engine keeps it, comes again
+        and brings it again, twice a second; so why is said once."""
+        try:
+            take()
+        except Exception as error:
+            why = f"{error.code} {error}" if isinstance(error, InspectionError) else repr(error)
+            if why != self._refused:
+                trace = None if isinstance(error, (InspectionError, OSError)) else error
+                logger.error("What the engine brought is not stored, it keeps it: %s", why, exc_info=trace)
+                self._refused = why
+            return False
+        return True

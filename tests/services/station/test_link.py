@@ -115,6 +115,16 @@ def test_a_batch_that_could_not_be_stored_comes_again(address):
     assert [state.lane for state in books.kept] == ["1"]
 
 
+def test_why_nothing_can_be_stored_is_said_once_however_often_the_engine_comes_again(address, caplog):
+    books = Books(fails=3)
+    with books.open(address), Courier(address) as courier:
+        courier.send(a_state(1))
+        books.wait_for(1)
+    (said,) = [one for one in caplog.records if "not stored" in one.message]
+    assert "disk full" in said.message
+    assert said.exc_info is None
+
+
 def test_an_engine_that_comes_again_says_which_units_it_still_answers_for(address):
     books = Books(fails=1)
     open_unit, finished = an_inspection_begun(), an_inspection_begun()
