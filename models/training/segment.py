@@ -327,7 +327,9 @@ def relit(pixels: Image, rng: np.random.Generator) -> NDArray[np.float32]:
 # --- learning ------------------------------------------------------------------------------------------
 
 
-def train(folder: Path, data: Path, *, threads: int, phases: Sequence[Phase] = PHASES, seed: int = 0) -> Path:
+def train(
+    folder: Path, learn: Sequence[Tile], *, threads: int, phases: Sequence[Phase] = PHASES, seed: int = 0
+) -> Path:
     """Train, and return the weights: the mean of the last some hundred steps. Goes on with what was interrupted.
 
     folder   of this run: weights.pt, run.json
@@ -339,7 +341,6 @@ def train(folder: Path, data: Path, *, threads: int, phases: Sequence[Phase] = P
     torch.set_num_threads(threads)
     torch.manual_seed(seed)
     folder.mkdir(parents=True, exist_ok=True)
-    learn, _ = set_aside(read_tiles(data, "train"))
     outlined = [one for one in learn if one.kind in _PASTED and one.mask.any()]
     network = make_network().to(memory_format=torch.channels_last)
     mean = make_network()
@@ -566,20 +567,25 @@ def as_onnx(
     return bytes(model.SerializeToString())
 
 
-def in_one_file(networks: Sequence[bytes]) -> bytes:
-    """One file that says the mean of the logits of several, of the same input and kinds, each as `as_onnx` gives it."""
+def in_one_file(networks: Sequence[bytes], shares: Sequence[int] = ()) -> bytes:
+    """One file that says the mean of the logits of several, each as `as_onnx` or this gives it, at the first's input.
+
+    shares   how often each counts in the mean; once where nothing is said
+
+    All have the kinds of the first, or one map, which then counts for every kind.
+    """
     import onnx
     from onnx import compose, helper
 
     members = [onnx.load_from_string(one) for one in networks]
     nodes, constants, said = [], [], []
-    for number, member in enumerate(members):
+    for number, (member, share) in enumerate(zip(members, shares or [1] * len(members), strict=True)):
         graph = compose.add_prefix_graph(
             member.graph, f"{number}/", rename_inputs=False, rename_outputs=False
         )
         nodes += [one for one in graph.node if one.op_type != "Sigmoid"]
         (last,) = (one for one in graph.node if one.op_type == "Sigmoid")
-        said += last.input
+        said += list(last.input) * share
         constants += graph.initializer
     nodes.append(helper.make_node("Mean", said, ["mean"], name="mean"))
     nodes.append(helper.make_node("Sigmoid", ["mean"], ["map"], name="map/sigmoid"))
@@ -588,6 +594,14 @@ def in_one_file(networks: Sequence[bytes]) -> bytes:
     model = helper.make_model(graph, opset_imports=first.opset_import, ir_version=first.ir_version)
     onnx.checker.check_model(model)
     return bytes(model.SerializeToString())
+
+
+def votes(network: bytes) -> int:
+    """Of how many networks `in_one_file` made it."""
+    import onnx
+
+    means = [one for one in onnx.load_from_string(network).graph.node if one.name == "mean"]
+    return len(means[0].input) if means else 1
 
 
 def _folded(
@@ -611,7 +625,8 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("--threads", type=int, default=os.cpu_count() or 1)
     parser.add_argument("--seed", type=int, default=0)
     asked = parser.parse_args(arguments)
-    weights = train(asked.folder, asked.data, threads=asked.threads, seed=asked.seed)
+    learn, _ = set_aside(read_tiles(asked.data, "train"))
+    weights = train(asked.folder, learn, threads=asked.threads, seed=asked.seed)
     sys.stdout.write(f"{weights}\n")
     return 0
 

@@ -36,7 +36,8 @@ train-metal: .venv-training/ready
 	.venv-training/bin/python -m models.training.train metal --neu $(NEU_DET)
 	.venv-training/bin/python -m models.training.release metal --version $(TRAINED_VERSION) --into $(TRAINED_INTO) --neu $(NEU_DET)
 
-# Maps of magnetic tiles, in fp32 and int8: the mean of networks of these seeds. Needs torch and no ultralytics.
+# Maps of magnetic tiles, in fp32 and int8: the mean of networks of these seeds, and of one fitted from the good tiles.
+# Needs torch and no ultralytics.
 TILE_SEEDS ?= 0 1 2
 train-tile: .venv-training/ready
 	for seed in $(TILE_SEEDS); do \

@@ -23,6 +23,7 @@ from models.training.segment import (
     read_tiles,
     set_aside,
     view,
+    votes,
 )
 from tests.models.segment_in_torch import as_torch_answered
 
@@ -154,3 +155,17 @@ def test_several_networks_in_one_file_say_the_mean_of_their_logits():
     # A score near 0 or 1 says little of its logit.
     told = np.abs(alone) < 6
     assert together[told] == pytest.approx(alone[told] + 2 / 3, abs=0.02)
+
+
+def test_a_network_of_one_map_counts_for_every_kind_and_as_often_as_it_is_to():
+    learned, picture, _ = as_torch_answered()
+    file = as_onnx(learned, opset=17)
+    one_map = as_onnx(learned, opset=17, input_px=256, loudest=True)
+    three = in_one_file([file, file, file])
+    alone, together = logits_of(file, picture), logits_of(in_one_file([three, one_map], [3, 1]), picture)
+    assert together.shape == alone.shape
+    loudest = alone.max(axis=1, keepdims=True)
+    told = (np.abs(alone) < 6) & (np.abs(loudest) < 6)
+    assert told.sum() > 100
+    assert together[told] == pytest.approx(((3 * alone + loudest) / 4)[told], abs=0.02)
+    assert (votes(file), votes(three)) == (1, 3)
