@@ -114,7 +114,8 @@ def release(
             interrupted=any(one["interrupted"] for one in facts)
             or any(one.card.training.interrupted for one in before if one.card.training),
             digest=digest_of(learned),
-            chosen_by="val.txt, between these epochs and 36 more; thresholds by good tiles of train.txt set aside",
+            chosen_by="val.txt, between these epochs and 36 more; how much the network of good tiles counts, by thirds "
+            "of train.txt and with val.txt looked at; thresholds by good tiles of train.txt set aside",
             by_its_own_tool="-",
             sources=(
                 TrainingSource(
@@ -138,7 +139,8 @@ def release(
     gold = Gold(
         on="magnetic tiles val.txt",
         pictures=read_tiles(data, "val.txt"),
-        note="Other tiles than were learned from; of 1.0.0 they chose between 60 epochs and 96, and nothing else. "
+        note="Other tiles than were learned from; of 1.0.0 they chose between 60 epochs and 96, and of 1.2.0 they "
+        "were looked at before it was set how much the network of good tiles counts. "
         "mAP50 is of the pieces reported, not over all "
         "scores. Pictures whose defect nobody has outlined count as clean here.",
     )
