@@ -43,7 +43,7 @@ class _View(HandOver[tuple[float, Frame]]):
                 return
             if self._first is None:
                 frame = one[1]
-                self._first = frame.sequence if frame.first_sequence is None else frame.first_sequence
+                self._first = frame.sequence - frame.lost_before
             super().put(one)
 
     def known_before(self) -> int:

@@ -83,6 +83,11 @@ class Frame:
     chunks: Mapping[str, int | float] = field(default_factory=dict)
     first_sequence: int | None = None
 
+    @property
+    def lost_before(self) -> int:
+        """How many exposures are known of before it, where it is the first frame that comes."""
+        return 0 if self.first_sequence is None else max(0, self.sequence - self.first_sequence)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Mask:

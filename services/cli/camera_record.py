@@ -107,10 +107,8 @@ class Account:
 
     def add(self, frame: Frame) -> None:
         self.frames += 1
-        first = frame.sequence if frame.first_sequence is None else frame.first_sequence
-        last = first - 1 if self.last is None else self.last
         # Of a count that went back the recorder ends the recording.
-        self.holes += max(0, frame.sequence - last - 1)
+        self.holes += frame.lost_before if self.last is None else max(0, frame.sequence - self.last - 1)
         self.last = frame.sequence
 
 

@@ -206,11 +206,6 @@ class Accounting:
             failures=failures,
         )
 
-    def came(self) -> None:
-        """The engine that was greeted is here, with all that those before it left behind on record."""
-        with self._lock:
-            self._engine_due_s = None
-
     def gone(self) -> None:
         """Its connection ended."""
         with self._lock:
@@ -220,6 +215,8 @@ class Accounting:
     def engine_says(self, accounts: Sequence[LaneAccount]) -> None:
         """The lanes' accounts, after all that came before them was taken."""
         with self._lock:
+            # Not as it says hello: one whose records cannot be stored says that twice a second, and is away.
+            self._engine_due_s = None
             for lane in self._lanes.values():
                 lane.books_in_batch = 0
             for account in accounts:

@@ -137,10 +137,9 @@ class Intake:
 
 
 def _arrived(frame: Frame) -> Arrived:
-    first = frame.sequence if frame.first_sequence is None else frame.first_sequence
     return Arrived(
         sequence=frame.sequence,
         frame=frame,
         came_s=time.monotonic(),
-        lost_before_first=max(0, frame.sequence - first),
+        lost_before_first=frame.lost_before,
     )

@@ -106,7 +106,6 @@ class Records:
         self._end([self._abandoned(begun) for begun in abandoned], "was in hand when the engine ended")
         for log, left in logs.items():
             done_with(log, left)
-        self._accounting.came()
         self._live.engine(True)
 
     def _end(self, inspections: Sequence[Inspection], why: str) -> None:

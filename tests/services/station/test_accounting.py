@@ -40,7 +40,7 @@ from tests.builders import NOON, an_inspection, an_inspection_begun
 from tests.services.station.test_records import a_frame
 from traceability import tables
 from traceability.database import open_engine, writing
-from traceability.errors import DatabaseUnreachable
+from traceability.errors import DatabaseUnreachable, DiskFull
 from traceability.images import ImageStore
 from traceability.retention import Rules
 from traceability.store import TraceStore
@@ -77,7 +77,7 @@ class Station:
             first=lambda _: None,
             engine_logs=self.logs,
         )
-        self.accounting.came()
+        self.accounting.engine_says(())
 
     def passes(self, seconds: float) -> None:
         self.now += timedelta(seconds=seconds)
@@ -460,19 +460,31 @@ def test_an_engine_that_is_away_is_an_alarm_on_every_lane_until_it_is_back(stati
     assert (shown.alarm.code, shown.alarm.lane, shown.state) == (AWAY, "strip", "unacknowledged")
     assert station.metric('alarm{code="SVC-ENGINE-AWAY",lane="strip"} 1.0')
     station.records.greet(Hello({}, {}))
+    station.says(ACCOUNT)
     station.accounting.look_for_engine()
     assert station.alarms == {}
     assert [one.state for one in station.live.board.shown(station.now)] == ["returned"]
 
 
-def test_an_engine_whose_records_cannot_be_stored_comes_again_and_again_and_is_away_all_the_time(station):
+def test_an_engine_whose_records_cannot_be_stored_comes_again_and_again_and_is_away_all_the_time(
+    station, monkeypatch
+):
     station.says(ACCOUNT)
-    station.records.gone()
-    station.passes(AWAY_S / 2)
-    # It said hello, and the database did not let it in.
-    station.accounting.greet(Hello({}, {}))
-    station.records.gone()
-    station.passes(AWAY_S / 2)
+
+    def full(inspections):
+        """A disk that can be read, so that the engine is greeted, and takes nothing."""
+        if inspections:
+            raise DiskFull("The disk is full.", action="Free it.")
+
+    monkeypatch.setattr(station.store, "record", full)
+    for _ in range(4):
+        station.records.greet(Hello({}, {}))
+        with pytest.raises(DiskFull):
+            station.records.commit([an_inspection()])
+        station.records.gone()
+        station.passes(AWAY_S / 4)
+        station.accounting.look_for_engine()
+    station.passes(AWAY_S / 4)
     station.accounting.look_for_engine()
     assert set(station.alarms) == {AWAY}
 
